@@ -1,0 +1,309 @@
+//! The one place that sends. It says of every failure whether the request may have arrived.
+
+use std::error::Error as StdError;
+use std::io;
+use std::rc::Rc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION, RETRY_AFTER};
+use reqwest::{Client, Method, redirect};
+use tokio::time::Instant;
+use url::Url;
+
+use super::base::ApiBase;
+use super::resolver::{NameUnknown, SystemResolver};
+use super::retry::retry_after;
+use super::tls;
+use crate::types::{IdempotencyKey, Invalid, Secret};
+
+/// Names the program to the service.
+const USER_AGENT: &str = concat!("kallyai/", env!("CARGO_PKG_VERSION"));
+
+/// A NAT forgets a silent connection after minutes; a call is silent for minutes.
+const KEEP_ALIVE: Duration = Duration::from_secs(30);
+
+/// The longest any connection may take to be made: name, TCP, proxy and TLS together.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// No answer of the API comes near this; what does is not an answer.
+const LARGEST_BODY: usize = 512 * 1024 * 1024;
+
+/// Receives a line for each thing sent and received, secrets redacted.
+pub type Trace = Rc<dyn Fn(&str)>;
+
+/// A way to the API.
+pub struct Http {
+    base: ApiBase,
+    tls: rustls::ClientConfig,
+    reads: Client,
+    trace: Option<Trace>,
+}
+
+/// One request. The body is JSON.
+pub struct Request<'a> {
+    /// GET or POST.
+    pub method: Method,
+    /// A route of the base.
+    pub url: Url,
+    /// Sent to the base's origin and nowhere else: redirects are not followed.
+    pub bearer: Option<&'a Secret>,
+    /// The `Idempotency-Key` header.
+    pub key: Option<&'a IdempotencyKey>,
+    /// The body, and whether it may be shown.
+    pub body: Option<Body>,
+}
+
+/// A JSON body.
+pub struct Body {
+    /// The document.
+    pub json: Vec<u8>,
+    /// Whether it holds a token.
+    pub secret: bool,
+}
+
+/// An answer, whatever its status.
+#[derive(Debug)]
+pub struct Answer {
+    /// The HTTP status.
+    pub status: u16,
+    /// How long the server asks to wait.
+    pub retry_after: Option<Duration>,
+    /// Where a redirect points: its host only.
+    pub redirect: Option<String>,
+    /// The body, unpacked.
+    pub body: Vec<u8>,
+}
+
+/// No answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Failure {
+    /// The request was certainly not sent: no connection was made.
+    NeverSent {
+        /// What happened, as a sentence.
+        why: String,
+        /// Whether another attempt could end differently.
+        again: bool,
+    },
+    /// The request may have arrived; its answer did not.
+    Lost {
+        /// What happened, as a sentence.
+        why: String,
+    },
+}
+
+impl Http {
+    /// A way to `base`. Certificates are read only for an HTTPS base.
+    ///
+    /// # Errors
+    /// When the trusted certificates cannot be read, or a proxy variable is no address.
+    pub fn new(base: ApiBase, trace: Option<Trace>) -> Result<Self, Invalid> {
+        let tls = if base.is_tls() { tls::client_config()? } else { tls::unused()? };
+        let reads = build(&base, &tls, CONNECT_TIMEOUT, true)?;
+        Ok(Self { base, tls, reads, trace })
+    }
+
+    /// The base all routes are under.
+    pub fn base(&self) -> &ApiBase {
+        &self.base
+    }
+
+    /// Sends on a kept connection where there is one, and waits for the whole answer until `deadline`.
+    ///
+    /// # Errors
+    /// When there is no answer.
+    pub async fn send(&self, request: Request<'_>, deadline: Instant) -> Result<Answer, Failure> {
+        self.exchange(&self.reads, request, deadline).await
+    }
+
+    /// Sends on a connection made for this request alone, at most once: what happened to a kept connection can never
+    /// make it doubtful whether the request was sent. Connecting may take until `connect_by`.
+    ///
+    /// # Errors
+    /// When there is no answer.
+    pub async fn send_fresh(
+        &self,
+        request: Request<'_>,
+        connect_by: Instant,
+        deadline: Instant,
+    ) -> Result<Answer, Failure> {
+        // Shorter than the time left, so that a slow connect is known as one and not as a lost answer.
+        let patience = connect_by.min(deadline).saturating_duration_since(Instant::now()).mul_f64(0.9);
+        let client = build(&self.base, &self.tls, patience.max(Duration::from_millis(1)), false)
+            .map_err(|invalid| Failure::NeverSent { why: invalid.to_string(), again: false })?;
+        self.exchange(&client, request, deadline).await
+    }
+
+    async fn exchange(
+        &self,
+        client: &Client,
+        request: Request<'_>,
+        deadline: Instant,
+    ) -> Result<Answer, Failure> {
+        self.trace_request(&request);
+        let mut builder =
+            client.request(request.method, request.url).header(ACCEPT, "application/json, text/calendar");
+        if let Some(token) = request.bearer {
+            builder = builder.header(AUTHORIZATION, bearer(token)?);
+        }
+        if let Some(key) = request.key {
+            builder = builder.header("Idempotency-Key", key.as_str());
+        }
+        let hide_answer = request.body.as_ref().is_some_and(|body| body.secret);
+        if let Some(body) = request.body {
+            builder = builder.header(CONTENT_TYPE, "application/json").body(body.json);
+        }
+        let answered = tokio::time::timeout_at(deadline, async {
+            let response = builder.send().await.map_err(|e| self.classify(&e))?;
+            read(response).await.map_err(|e| self.classify(&e))
+        })
+        .await
+        .unwrap_or_else(|_| {
+            Err(Failure::Lost { why: format!("{} did not answer in time", self.base.host()) })
+        });
+        self.trace_answer(&answered, hide_answer);
+        answered.map(|(_, answer)| answer)
+    }
+
+    /// Reads off the chain of causes how far the request came.
+    fn classify(&self, error: &reqwest::Error) -> Failure {
+        let host = self.base.host();
+        let causes = || causes(error);
+        let io_cause = causes().find_map(|e| e.downcast_ref::<io::Error>());
+        let tls_cause = causes()
+            .find_map(|e| e.downcast_ref::<rustls::Error>())
+            .or_else(|| io_cause.and_then(|e| e.get_ref()).and_then(|e| e.downcast_ref()));
+        let root = causes().last().map(ToString::to_string).unwrap_or_default();
+        if error.is_builder() {
+            return Failure::NeverSent {
+                why: format!("the request could not be built: {root}"),
+                again: false,
+            };
+        }
+        if !error.is_connect() {
+            return Failure::Lost {
+                why: format!("the connection to {host} broke before the whole answer came: {root}"),
+            };
+        }
+        if let Some(rustls::Error::InvalidCertificate(reason)) = tls_cause {
+            let why = format!("the certificate of {host} is not trusted ({reason})");
+            return Failure::NeverSent { why, again: false };
+        }
+        if let Some(unknown) = causes().find_map(|e| e.downcast_ref::<NameUnknown>()) {
+            return Failure::NeverSent { why: unknown.to_string(), again: false };
+        }
+        // What refuses without an error of the system's is a proxy, and it will refuse again.
+        let again = io_cause.is_some() || error.is_timeout();
+        Failure::NeverSent { why: format!("no connection to {host} could be made: {root}"), again }
+    }
+
+    fn trace_request(&self, request: &Request<'_>) {
+        let Some(trace) = &self.trace else { return };
+        trace(&format!("> {} {}", request.method, request.url));
+        if request.bearer.is_some() {
+            trace("> Authorization: Bearer [redacted]");
+        }
+        if let Some(key) = request.key {
+            trace(&format!("> Idempotency-Key: {key}"));
+        }
+        match &request.body {
+            Some(body) if body.secret => trace("> [redacted]"),
+            Some(body) => trace(&format!("> {}", String::from_utf8_lossy(&body.json))),
+            None => {}
+        }
+    }
+
+    fn trace_answer(&self, answered: &Result<(HeaderMap, Answer), Failure>, hide: bool) {
+        let Some(trace) = &self.trace else { return };
+        let (headers, answer) = match answered {
+            Ok(answered) => answered,
+            Err(Failure::NeverSent { why, .. } | Failure::Lost { why }) => return trace(&format!("< {why}")),
+        };
+        trace(&format!("< {}", answer.status));
+        for (name, value) in headers {
+            let shown = if matches!(name.as_str(), "set-cookie" | "location") {
+                b"[redacted]"
+            } else {
+                value.as_bytes()
+            };
+            trace(&format!("< {name}: {}", String::from_utf8_lossy(shown)));
+        }
+        if hide {
+            return trace("< [redacted]");
+        }
+        let (shown, rest) = answer.body.split_at(answer.body.len().min(TRACED));
+        for line in String::from_utf8_lossy(shown).lines() {
+            trace(&format!("< {line}"));
+        }
+        if !rest.is_empty() {
+            trace(&format!("< [{} more bytes]", rest.len()));
+        }
+    }
+}
+
+/// An error and everything that caused it, the root last.
+fn causes<'e>(error: &'e (dyn StdError + 'static)) -> impl Iterator<Item = &'e (dyn StdError + 'static)> {
+    std::iter::successors(Some(error), |e| StdError::source(*e))
+}
+
+/// How much of a body is traced, in bytes.
+const TRACED: usize = 16 * 1024;
+
+fn build(
+    base: &ApiBase,
+    tls: &rustls::ClientConfig,
+    connect: Duration,
+    keep: bool,
+) -> Result<Client, Invalid> {
+    let builder = Client::builder()
+        .user_agent(USER_AGENT)
+        .tls_backend_preconfigured(tls.clone())
+        .dns_resolver(SystemResolver)
+        .redirect(redirect::Policy::none())
+        .referer(false)
+        .retry(reqwest::retry::never())
+        .http1_only()
+        .connect_timeout(connect)
+        .tcp_keepalive(KEEP_ALIVE)
+        .tcp_keepalive_interval(KEEP_ALIVE)
+        .pool_max_idle_per_host(usize::from(keep));
+    let builder = if base.is_loopback() { builder.no_proxy() } else { builder };
+    builder.build().map_err(|e| {
+        Invalid::new(
+            format!("the connection cannot be set up: {e}"),
+            "check HTTPS_PROXY, ALL_PROXY and NO_PROXY: an address like http://proxy.example:3128",
+        )
+    })
+}
+
+fn bearer(token: &Secret) -> Result<HeaderValue, Failure> {
+    let mut value = HeaderValue::try_from(format!("Bearer {}", token.expose()))
+        .map_err(|_| Failure::NeverSent { why: "the token cannot stand in a header".into(), again: false })?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+/// Gathers the body in one buffer: a large answer is held once.
+async fn read(mut response: reqwest::Response) -> reqwest::Result<(HeaderMap, Answer)> {
+    let header = |name| response.headers().get(name).and_then(|value: &HeaderValue| value.to_str().ok());
+    let mut answer = Answer {
+        status: response.status().as_u16(),
+        retry_after: header(RETRY_AFTER).and_then(|value| retry_after(value, Timestamp::now())),
+        redirect: response.status().is_redirection().then(|| {
+            let target = header(LOCATION).and_then(|target| response.url().join(target).ok());
+            target.and_then(|url| url.host_str().map(str::to_owned)).unwrap_or_else(|| "nowhere".into())
+        }),
+        body: Vec::with_capacity(
+            response.content_length().map_or(0, |n| n.min(LARGEST_BODY as u64) as usize),
+        ),
+    };
+    while let Some(chunk) = response.chunk().await? {
+        // What is cut here is refused as no JSON.
+        let room = LARGEST_BODY - answer.body.len();
+        answer.body.extend_from_slice(chunk.get(..room).unwrap_or(&chunk));
+        if answer.body.len() == LARGEST_BODY {
+            break;
+        }
+    }
+    Ok((std::mem::take(response.headers_mut()), answer))
+}

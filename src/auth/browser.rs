@@ -1,0 +1,93 @@
+//! Opening a page where there is a browser to open it.
+
+use std::process::{Command, Stdio};
+
+/// Decides whether a browser is started, and which.
+#[derive(Debug, Clone)]
+pub struct Opener {
+    choice: Choice,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Choice {
+    /// None: the person opens the page.
+    Nobody,
+    /// The one the user named, and no other.
+    Named(String),
+    /// The system's.
+    System,
+}
+
+impl Opener {
+    /// The opener of this run: none where the person said so, none where no browser could show the page.
+    pub fn new(forbidden: bool) -> Self {
+        let var = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+        let choice = match var("BROWSER") {
+            _ if forbidden => Choice::Nobody,
+            Some(name) if name == "none" => Choice::Nobody,
+            Some(name) => Choice::Named(name),
+            None if ["SSH_CONNECTION", "SSH_CLIENT", "SSH_TTY"]
+                .into_iter()
+                .any(|name| var(name).is_some()) =>
+            {
+                Choice::Nobody
+            }
+            None if !has_display(|name| var(name).is_some()) => Choice::Nobody,
+            None => Choice::System,
+        };
+        Self { choice }
+    }
+
+    /// Whether it would start a browser.
+    pub fn would_open(&self) -> bool {
+        self.choice != Choice::Nobody
+    }
+
+    /// Starts the browser, if any, and does not wait for it. Returns whether one was started.
+    pub fn open(&self, url: &str) -> bool {
+        let commands = match &self.choice {
+            Choice::Nobody => return false,
+            Choice::Named(names) => {
+                std::env::split_paths(names).filter_map(|name| named(name.to_str()?, url)).collect()
+            }
+            Choice::System => open::commands(url),
+        };
+        commands.into_iter().any(|mut command| spawn(&mut command))
+    }
+}
+
+/// Linux without a display has none, but under WSL it has Windows's.
+fn has_display(is_set: impl Fn(&str) -> bool) -> bool {
+    !cfg!(target_os = "linux")
+        || ["DISPLAY", "WAYLAND_DISPLAY", "WSL_DISTRO_NAME", "WSL_INTEROP"].into_iter().any(is_set)
+}
+
+/// A command as `BROWSER` spells it: words, with `%s` for the address or the address behind them.
+fn named(text: &str, url: &str) -> Option<Command> {
+    let mut words = text.split_whitespace();
+    let mut command = Command::new(words.next()?);
+    let mut placed = false;
+    for word in words {
+        placed |= word.contains("%s");
+        command.arg(word.replace("%s", url));
+    }
+    if !placed {
+        command.arg(url);
+    }
+    Some(command)
+}
+
+/// Silent, and in a process group of its own: what it prints is lost, and Ctrl-C is not meant for it.
+fn spawn(command: &mut Command) -> bool {
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .env_remove("KALLYAI_ACCESS_TOKEN");
+    #[cfg(unix)]
+    {
+        use std::os::unix::process::CommandExt as _;
+        command.process_group(0);
+    }
+    command.spawn().is_ok()
+}

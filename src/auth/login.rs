@@ -1,0 +1,171 @@
+//! Signing in: through the browser in one step, or in two where the browser is on another computer.
+
+use std::path::Path;
+use std::time::Duration;
+
+use tokio::time::Instant;
+use url::Url;
+
+use super::browser::Opener;
+use super::callback::{Arrival, Receiver};
+use super::page::Page;
+use super::paste::Paste;
+use super::pending;
+use super::redirect::{Foreign, Granted, Nonce, Reply, read_url};
+use super::store::{Login, Store};
+use crate::api::ApiBase;
+use crate::error::{Error, Result};
+
+/// How long a person may take to sign in.
+pub const PATIENCE: Duration = Duration::from_secs(300);
+
+/// A renewal by another process may hold the login this long.
+const LOCKED_FOR: Duration = Duration::from_secs(30);
+
+/// A sign-in in one step.
+pub struct SignIn<'a> {
+    /// The service to sign in to.
+    pub base: &'a ApiBase,
+    /// Where the login is kept.
+    pub store: &'a Store,
+    /// The port of the callback.
+    pub port: u16,
+    /// What opens the page.
+    pub opener: &'a Opener,
+    /// By when.
+    pub deadline: Instant,
+    /// Tells the person something, on stderr.
+    pub tell: &'a dyn Fn(&str),
+}
+
+impl SignIn<'_> {
+    /// Opens the sign-in page, waits for the redirect or its pasted URL, and saves the login.
+    ///
+    /// # Errors
+    /// When the port is not to be had, the sign-in is declined, the time is up, or the login cannot be saved.
+    pub async fn run(&self) -> Result<Login> {
+        let receiver = Receiver::bind(self.port).await?;
+        let nonce = Nonce::generate().ok_or_else(no_random)?;
+        let (serving, mut arrivals) = receiver.serve(nonce.clone());
+        let url = sign_in_url(self.base, self.port, &nonce);
+        self.invite(&url);
+        let mut paste = Paste::start();
+        loop {
+            tokio::select! {
+                Some(arrival) = arrivals.recv() => {
+                    let outcome = self.receive(arrival).await;
+                    serving.linger().await;
+                    return outcome;
+                }
+                line = paste.line() => match read_url(&line, &nonce) {
+                    Ok(reply) => return conclude(reply, self.store, self.tell).await,
+                    Err(Foreign) => (self.tell)("That is not the address this sign-in leads to. Still waiting."),
+                },
+                () = tokio::time::sleep_until(self.deadline) => {
+                    return Err(Error::SignInFailed("nobody signed in in time".into()));
+                }
+            }
+        }
+    }
+
+    fn invite(&self, url: &Url) {
+        let tell = self.tell;
+        tell("To sign in, open this address in a browser:");
+        tell("");
+        tell(&format!("  {url}"));
+        tell("");
+        if self.opener.would_open() {
+            tell("A browser is being opened. Waiting for the sign-in; Ctrl-C ends it.");
+            self.opener.open(url.as_str());
+        } else {
+            let port = self.port;
+            tell(
+                "No browser is opened here. If yours is on another computer, first forward the port from there:",
+            );
+            tell("");
+            tell(&format!("  ssh -L {port}:localhost:{port} THIS-COMPUTER"));
+            tell("");
+            tell("or paste here the address it ends at. Waiting for the sign-in; Ctrl-C ends it.");
+        }
+    }
+
+    async fn receive(&self, arrival: Arrival) -> Result<Login> {
+        let outcome = conclude(arrival.reply, self.store, self.tell).await;
+        let page = match &outcome {
+            Ok(_) => Page::SignedIn,
+            Err(Error::SignInFailed(_)) => Page::Declined,
+            Err(_) => Page::NotSaved,
+        };
+        // A browser that has gone needs no page.
+        let _ = arrival.show.send(page);
+        outcome
+    }
+}
+
+/// The first of two steps: the address to open, on whatever computer has a browser.
+///
+/// # Errors
+/// When its state cannot be kept.
+pub fn start(base: &ApiBase, port: u16, folder: &Path) -> Result<Url> {
+    let nonce = Nonce::generate().ok_or_else(no_random)?;
+    pending::keep(folder, &nonce).map_err(|e| {
+        Error::SignInFailed(format!("the sign-in cannot be kept in {}: {e}", folder.display()))
+    })?;
+    Ok(sign_in_url(base, port, &nonce))
+}
+
+/// The second: the address the browser ended at.
+///
+/// # Errors
+/// When no sign-in was begun, this is not where it leads, or the login cannot be saved.
+pub async fn finish(pasted: &str, store: &Store, folder: &Path, tell: &dyn Fn(&str)) -> Result<Login> {
+    let Some(nonce) = pending::find(folder) else {
+        return Err(Error::SignInFailed(
+            "no sign-in is waiting to be finished: none was begun in the last ten minutes, or it was finished".into(),
+        ));
+    };
+    let reply = read_url(pasted, &nonce)
+        .map_err(|Foreign| Error::SignInFailed("that is not the address the last sign-in leads to".into()))?;
+    pending::forget(folder)
+        .map_err(|e| Error::SignInFailed(format!("the sign-in cannot be used only once: {e}")))?;
+    conclude(reply, store, tell).await
+}
+
+async fn conclude(reply: Reply, store: &Store, tell: &dyn Fn(&str)) -> Result<Login> {
+    match reply {
+        Reply::Declined(why) => {
+            let why: String = why
+                .chars()
+                .filter(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | ' '))
+                .take(60)
+                .collect();
+            Err(Error::SignInFailed(format!("the sign-in was declined ({why})")))
+        }
+        Reply::Granted(granted) => save(granted, store, tell).await,
+    }
+}
+
+async fn save(granted: Granted, store: &Store, tell: &dyn Fn(&str)) -> Result<Login> {
+    let _lock = store.lock(Instant::now() + LOCKED_FOR).await?;
+    // Another client's members are worth keeping; a file nobody can read is what a sign-in replaces.
+    let mut login = Login::granted(granted, None);
+    if let Ok(Some(before)) = store.load() {
+        login.adopt(before);
+    }
+    if let Some(warning) = store.save(&login)? {
+        tell(&format!("warning: {warning}"));
+    }
+    Ok(login)
+}
+
+fn sign_in_url(base: &ApiBase, port: u16, nonce: &Nonce) -> Url {
+    let mut url = base.route(&["v1", "auth", "cli"]);
+    url.query_pairs_mut()
+        .append_pair("redirect_uri", &format!("http://localhost:{port}/callback"))
+        .append_pair("state", nonce.expose());
+    url
+}
+
+fn no_random() -> Error {
+    Error::SignInFailed("the system gave no random numbers".into())
+}

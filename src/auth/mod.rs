@@ -1,0 +1,22 @@
+//! The login: where it is kept, how it is renewed, how one is obtained. It is shared with other clients of the service,
+//! so it is never written half, spent twice or lost.
+
+mod browser;
+mod callback;
+mod login;
+mod page;
+mod paste;
+mod pending;
+mod redirect;
+mod refresh;
+mod session;
+mod store;
+mod terminal;
+
+pub use browser::Opener;
+pub use login::{PATIENCE, SignIn, finish, start};
+pub use paste::Paste;
+pub use pending::{LIFETIME as PENDING_FOR, forget as forget_pending};
+pub use redirect::Granted;
+pub use session::{Session, State};
+pub use store::{Login, Store};

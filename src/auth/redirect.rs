@@ -1,0 +1,239 @@
+//! What the service appends to the redirect URL, however it comes to us. Nothing in it counts before the `state` does.
+
+use std::fmt;
+
+use rand::Rng as _;
+use subtle::ConstantTimeEq as _;
+use url::{Host, Url, form_urlencoded};
+
+use crate::types::Secret;
+
+/// The secret that ties a redirect to the sign-in that asked for it: 256 random bits, fresh each time.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Nonce(Secret);
+
+/// What a sign-in or a renewal granted.
+#[derive(Debug, Clone)]
+pub struct Granted {
+    /// What requests carry.
+    pub access_token: Secret,
+    /// What renews it.
+    pub refresh_token: Option<Secret>,
+    /// How long it lasts, in seconds, where that was said.
+    pub expires_in: Option<f64>,
+}
+
+/// What a query says, once its `state` is right.
+#[derive(Debug, Clone)]
+pub enum Reply {
+    /// The user signed in.
+    Granted(Granted),
+    /// The user, or the service, declined: its name for why.
+    Declined(String),
+}
+
+/// The query is not an answer to this sign-in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Foreign;
+
+impl Nonce {
+    /// A fresh one.
+    pub fn generate() -> Option<Self> {
+        let mut bytes = [0u8; 32];
+        rand::rng().fill_bytes(&mut bytes);
+        Self::parse(&bytes.iter().map(|b| format!("{b:02x}")).collect::<String>())
+    }
+
+    /// One that was written down.
+    pub fn parse(text: &str) -> Option<Self> {
+        Secret::parse(text).filter(|secret| secret.expose().len() == 64).map(Self)
+    }
+
+    /// For the URL that is printed, and the file that keeps it.
+    pub fn expose(&self) -> &str {
+        self.0.expose()
+    }
+}
+
+impl fmt::Debug for Nonce {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// Reads a redirect's query.
+///
+/// # Errors
+/// When its `state` is not ours, exactly once; or it is, and the rest grants nothing and declines nothing.
+pub fn read_query(query: &[u8], nonce: &Nonce) -> Result<Reply, Foreign> {
+    let mut states = 0u32;
+    let mut ours = false;
+    for (name, value) in form_urlencoded::parse(query) {
+        if name == "state" {
+            states += 1;
+            ours = value.as_bytes().ct_eq(nonce.expose().as_bytes()).into();
+        }
+    }
+    if states != 1 || !ours {
+        return Err(Foreign);
+    }
+    let (mut access, mut refresh, mut lifetime) = (Once::None, Once::None, Once::None);
+    for (name, value) in form_urlencoded::parse(query) {
+        match &*name {
+            "error" => return Ok(Reply::Declined(value.into_owned())),
+            "access_token" => access.put(value.into_owned()),
+            "refresh_token" => refresh.put(value.into_owned()),
+            "expires_in" => lifetime.put(value.into_owned()),
+            _ => {}
+        }
+    }
+    let access_token = access.single()?.and_then(|text| Secret::parse(&text)).ok_or(Foreign)?;
+    let refresh_token = match refresh.single()?.filter(|text| !text.is_empty()) {
+        Some(text) => Some(Secret::parse(&text).ok_or(Foreign)?),
+        None => None,
+    };
+    let expires_in =
+        lifetime.single()?.and_then(|text| text.parse().ok()).filter(|seconds: &f64| seconds.is_finite());
+    Ok(Reply::Granted(Granted { access_token, refresh_token, expires_in }))
+}
+
+/// Reads a redirect URL that a person copied out of the browser.
+///
+/// # Errors
+/// As [`read_query`], and when it is no redirect URL of ours.
+pub fn read_url(text: &str, nonce: &Nonce) -> Result<Reply, Foreign> {
+    let url = Url::parse(text.trim()).map_err(|_| Foreign)?;
+    let here = match url.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    };
+    if !here || url.scheme() != "http" || url.path() != "/callback" {
+        return Err(Foreign);
+    }
+    read_query(url.query().unwrap_or_default().as_bytes(), nonce)
+}
+
+/// A member that may stand once.
+enum Once {
+    None,
+    Single(String),
+    Several,
+}
+
+impl Once {
+    fn put(&mut self, value: String) {
+        *self = if matches!(self, Self::None) { Self::Single(value) } else { Self::Several };
+    }
+
+    fn single(self) -> Result<Option<String>, Foreign> {
+        match self {
+            Self::None => Ok(None),
+            Self::Single(value) => Ok(Some(value)),
+            Self::Several => Err(Foreign),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn nonce() -> Nonce {
+        Nonce::parse(&"0123456789abcdef".repeat(4)).expect("64 characters")
+    }
+
+    fn read(query: &str) -> Result<Reply, Foreign> {
+        read_query(query.replace("NONCE", nonce().expose()).as_bytes(), &nonce())
+    }
+
+    #[test]
+    fn a_grant_is_read_with_the_right_state() {
+        let Ok(Reply::Granted(granted)) =
+            read("access_token=a%2Fb&refresh_token=r&expires_in=3600&state=NONCE&x=y")
+        else {
+            panic!("not granted")
+        };
+        assert_eq!(granted.access_token.expose(), "a/b");
+        assert_eq!(granted.refresh_token.map(|t| t.expose().to_owned()).as_deref(), Some("r"));
+        assert_eq!(granted.expires_in, Some(3600.0));
+        assert!(matches!(
+            read("state=NONCE&access_token=a&refresh_token="),
+            Ok(Reply::Granted(Granted { refresh_token: None, .. }))
+        ));
+    }
+
+    #[test]
+    fn nothing_counts_without_the_right_state() {
+        for query in [
+            "access_token=a",
+            "access_token=a&state=",
+            "access_token=a&state=NONCE0",
+            "access_token=a&state=nonce",
+            "access_token=a&state=NONCE&state=NONCE",
+            "access_token=a&state=NONCE&state=",
+            "error=x",
+            "error=x&state=1",
+            "access_token=a&State=NONCE",
+            "",
+            "state",
+        ] {
+            assert!(read(query).is_err(), "{query}");
+        }
+    }
+
+    #[test]
+    fn the_right_state_alone_grants_nothing() {
+        for query in [
+            "state=NONCE",
+            "state=NONCE&access_token=",
+            "state=NONCE&access_token=a%0Ab",
+            "state=NONCE&access_token=a b",
+            "state=NONCE&access_token=a&access_token=b",
+            "state=NONCE&access_token=a&refresh_token=%00",
+            "state=NONCE&access_token=%C3%A9",
+        ] {
+            assert!(read(query).is_err(), "{query}");
+        }
+        assert!(
+            matches!(read("state=NONCE&error=access_denied"), Ok(Reply::Declined(why)) if why == "access_denied")
+        );
+    }
+
+    #[test]
+    fn a_pasted_url_must_be_the_redirect() {
+        let with = |base: &str| format!("{base}?access_token=a&state={}", nonce().expose());
+        for good in
+            ["http://localhost:8976/callback", " http://127.0.0.1:9000/callback", "http://[::1]:1/callback"]
+        {
+            assert!(read_url(&with(good), &nonce()).is_ok(), "{good}");
+        }
+        for bad in [
+            "https://localhost:8976/callback",
+            "http://evil.example/callback",
+            "http://localhost:8976/Callback",
+            "http://localhost:8976/callback/x",
+            "localhost:8976/callback",
+            "",
+        ] {
+            assert!(read_url(&with(bad), &nonce()).is_err(), "{bad}");
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(10_000))]
+
+        #[test]
+        fn no_query_is_taken_without_the_exact_state(query in any::<Vec<u8>>(), names in "(state|access_token|error|&|=|[0-9a-f]){0,40}") {
+            prop_assert!(read_query(&query, &nonce()).is_err());
+            prop_assert!(read_query(names.as_bytes(), &nonce()).is_err());
+            let pasted = String::from_utf8_lossy(&query);
+            prop_assert!(read_url(&pasted, &nonce()).is_err());
+            let with_host = format!("http://localhost:8976/callback?{}", names);
+            prop_assert!(read_url(&with_host, &nonce()).is_err());
+        }
+    }
+}

@@ -1,0 +1,60 @@
+//! A terminal that does not show what is pasted into it, and takes lines of any length.
+
+use std::io::IsTerminal as _;
+
+/// Hides typed and pasted characters while it lives; the terminal is as it was when it is dropped, on every way out.
+pub struct Hidden {
+    #[cfg(unix)]
+    before: Option<rustix::termios::Termios>,
+}
+
+impl Hidden {
+    /// Hides what is typed on stdin. `None` if stdin is a terminal that must be left alone: this process is in the
+    /// background, and would be stopped for touching it.
+    pub fn new() -> Option<Self> {
+        if !std::io::stdin().is_terminal() {
+            return Some(Self {
+                #[cfg(unix)]
+                before: None,
+            });
+        }
+        Self::of_terminal()
+    }
+
+    #[cfg(unix)]
+    fn of_terminal() -> Option<Self> {
+        use rustix::termios::{
+            LocalModes, OptionalActions, SpecialCodeIndex, tcgetattr, tcgetpgrp, tcsetattr,
+        };
+
+        let stdin = std::io::stdin();
+        if tcgetpgrp(&stdin).ok()? != rustix::process::getpgrp() {
+            return None;
+        }
+        let before = tcgetattr(&stdin).ok()?;
+        let mut hidden = before.clone();
+        // A canonical line ends at 4,096 bytes, and a redirect URL may be longer. Signals stay as they were.
+        hidden.local_modes.remove(LocalModes::ECHO | LocalModes::ECHONL | LocalModes::ICANON);
+        hidden.special_codes[SpecialCodeIndex::VMIN] = 1;
+        hidden.special_codes[SpecialCodeIndex::VTIME] = 0;
+        tcsetattr(&stdin, OptionalActions::Now, &hidden).ok()?;
+        Some(Self { before: Some(before) })
+    }
+
+    /// Only Unix has such a terminal.
+    #[cfg(not(unix))]
+    fn of_terminal() -> Option<Self> {
+        None
+    }
+}
+
+impl Drop for Hidden {
+    fn drop(&mut self) {
+        #[cfg(unix)]
+        if let Some(before) = &self.before {
+            // What of the paste was not read must not reach the shell.
+            let _ =
+                rustix::termios::tcsetattr(std::io::stdin(), rustix::termios::OptionalActions::Flush, before);
+        }
+    }
+}

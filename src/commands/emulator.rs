@@ -1,0 +1,91 @@
+//! The sandbox as commands use it, and `--serve-sandbox`.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+
+use super::{Context, DONE};
+use crate::auth::{Granted, Login, Store};
+use crate::error::{Error, Result};
+use crate::output::Line;
+use crate::sandbox::{self, Sandbox};
+use crate::settings::Settings;
+use crate::types::Secret;
+
+/// Where the emulator is served unless the person says otherwise.
+const USUAL: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 8977);
+
+/// Starts an emulator for this run alone, on a port of its own.
+pub fn start(context: &Context) -> Result<Sandbox> {
+    emulate(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), folder(context)?)
+}
+
+fn emulate(address: SocketAddr, folder: PathBuf) -> Result<Sandbox> {
+    let options = sandbox::Options {
+        address,
+        folder,
+        call_duration: sandbox::DEFAULT_CALL_DURATION,
+        access_token_lifetime: sandbox::DEFAULT_ACCESS_TOKEN_LIFETIME,
+    };
+    Sandbox::start(options)
+        .map_err(|e| Error::io(format!("the sandbox could not be started on {address}"), e))
+}
+
+/// The sandbox's own folder, also where it is served to others.
+fn folder(_: &Context) -> Result<PathBuf> {
+    Settings { sandbox: true }.state_folder()
+}
+
+/// Saves a login of the emulator's.
+pub fn sign_in(emulator: &Sandbox, store: &Store) -> Result<()> {
+    let unusable = || Error::SignInFailed("the sandbox handed out an unusable login".into());
+    let login = emulator.new_login().map_err(|e| Error::io("the sandbox's login could not be kept", e))?;
+    let granted = Granted {
+        access_token: Secret::parse(&login.access_token).ok_or_else(unusable)?,
+        refresh_token: Secret::parse(&login.refresh_token),
+        expires_in: Some(login.expires_in as f64),
+    };
+    store.save(&Login::granted(granted, None)).map(|_| ())
+}
+
+/// Forgets everything the sandbox keeps. Returns whether there was a login.
+pub fn forget(context: &Context) -> Result<bool> {
+    let folder = folder(context)?;
+    let had_login = context.settings.token_file()?.exists();
+    match std::fs::remove_dir_all(&folder) {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+            Err(Error::io(format!("{} could not be cleared", folder.display()), e))
+        }
+        _ => Ok(had_login),
+    }
+}
+
+/// Serves the emulator until a signal ends it.
+pub async fn serve(context: &Context, address: Option<SocketAddr>) -> Result<u8> {
+    let emulator = emulate(address.unwrap_or(USUAL), folder(context)?)?;
+    let store = Store::new(Settings { sandbox: true }.token_file()?);
+    sign_in(&emulator, &store)?;
+    let url = emulator.url();
+    let file = Settings { sandbox: true }.token_file()?;
+    if context.out.is_json() {
+        context
+            .out
+            .object(&serde_json::json!({ "api_url": url, "token_file": file.display().to_string() }))?;
+    } else {
+        context.out.line(&Line::new().text("export KALLYAI_API_URL=").text(&url))?;
+        let quoted = shell_quoted(&file.display().to_string());
+        context.out.line(&Line::new().text("export KALLYAI_TOKEN_FILE=").text(&quoted))?;
+    }
+    context.out.flush()?;
+    context
+        .tell("The sandbox answers until Ctrl-C. No phone rings. In another shell, run the two lines above.");
+    if let Some(seconds) = context.options.timeout {
+        tokio::time::sleep(std::time::Duration::from_secs(seconds)).await;
+        return Ok(DONE);
+    }
+    std::future::pending().await
+}
+
+fn shell_quoted(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+:@".contains(c);
+    if text.chars().all(plain) { text.to_owned() } else { format!("'{}'", text.replace('\'', "'\\''")) }
+}

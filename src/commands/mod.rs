@@ -1,0 +1,215 @@
+//! One function a command, of typed arguments and the run's context; how a result reads as text stands beside it.
+
+mod account;
+mod auth;
+mod call;
+mod calls;
+mod emulator;
+mod history;
+mod request;
+mod show;
+mod texts;
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::api::{Client, Http};
+use crate::auth::{Opener, PATIENCE, Session, SignIn, State, Store};
+use crate::cli::{Command, LoginMode, Options};
+use crate::error::{Error, Result};
+use crate::output::{Clock, Line, Output, Tone};
+use crate::sandbox::Sandbox;
+use crate::settings::Settings;
+use crate::signals::{Signals, survive_file_size_limit};
+use crate::types::{IdempotencyKey, Zone};
+
+/// What every command works with.
+pub struct Context {
+    /// Where results go.
+    pub out: Output,
+    /// What the environment says.
+    pub settings: Settings,
+    /// What the flags say that go with every command.
+    pub options: Options,
+}
+
+/// How long a call may take, and its resumption.
+const CALL_TIMEOUT: Duration = Duration::from_secs(600);
+/// How long every other command may take.
+const READ_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// The exit status of a run that did what it was asked.
+const DONE: u8 = 0;
+/// With `--exit-status`: the call did not end in success.
+const NO_SUCCESS: u8 = 7;
+
+/// Carries out a command and returns the exit status.
+///
+/// # Errors
+/// When it could not be carried out.
+pub fn run(context: &Context, command: Command) -> Result<u8> {
+    match command {
+        Command::Completions(shell) => texts::completions(context, shell),
+        Command::Man => texts::man(context),
+        Command::Skill => texts::skill(context),
+        Command::Call(call) if call.dry_run => request::dry_run(context, &call),
+        // The task may come from stdin, which a signal must still be able to interrupt.
+        Command::Call(call) => attend(context, Errand::Call(request::Request::new(context, &call)?)),
+        Command::Resume(key) => attend(context, Errand::Resume(key)),
+        command => attend(context, Errand::Other(command)),
+    }
+}
+
+/// What is waited for.
+enum Errand {
+    Call(request::Request),
+    Resume(Option<IdempotencyKey>),
+    Other(Command),
+}
+
+/// Runs what waits, until it is done or a signal ends it.
+fn attend(context: &Context, errand: Errand) -> Result<u8> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|e| Error::io("the program could not be set up", e))?;
+    let status = runtime.block_on(async {
+        let mut signals = Signals::listen().map_err(|e| Error::io("signals could not be listened for", e))?;
+        survive_file_size_limit();
+        if context.settings.sandbox {
+            let line = Line::new()
+                .tone(Tone::Strong, "sandbox:")
+                .text(" no phone rings, nothing leaves this computer");
+            context.out.note(&line);
+        }
+        match errand {
+            // These two have more to do about a signal than to end.
+            Errand::Call(request) => call::place(context, &request, &mut signals).await,
+            Errand::Resume(key) => call::resume(context, key.as_ref(), &mut signals).await,
+            Errand::Other(command) => tokio::select! {
+                ended = wait(context, command) => ended,
+                signal = signals.next() => Err(Error::Interrupted { signal, key: None }),
+            },
+        }
+    });
+    // A look-up of a name, or a read of stdin, may never come back.
+    runtime.shutdown_background();
+    status
+}
+
+async fn wait(context: &Context, command: Command) -> Result<u8> {
+    match command {
+        Command::History(options) => history::list(context, &options).await,
+        Command::CallInfo(call) => calls::info(context, &call).await,
+        Command::Transcript(call) => calls::transcript(context, &call).await,
+        Command::Calendar { call, output } => calls::calendar(context, &call, output.as_deref()).await,
+        Command::Usage => account::usage(context).await,
+        Command::Subscription => account::subscription(context).await,
+        Command::Billing => account::billing(context).await,
+        Command::Login(LoginMode::Wait) => auth::login(context).await,
+        Command::Login(LoginMode::Start) => auth::start(context),
+        Command::Login(LoginMode::Finish(url)) => auth::finish(context, &url).await,
+        Command::Logout => auth::logout(context).await,
+        Command::AuthStatus => auth::status(context).await,
+        Command::ServeSandbox(address) => emulator::serve(context, address).await,
+        // Carried out before there was anything to wait for.
+        Command::Call(_) | Command::Resume(_) | Command::Completions(_) | Command::Man | Command::Skill => {
+            Ok(DONE)
+        }
+    }
+}
+
+impl Context {
+    /// When a command that begins now gives up.
+    fn deadline(&self, usual: Duration) -> Instant {
+        Instant::now() + self.options.timeout.map_or(usual, Duration::from_secs)
+    }
+
+    /// The clock by which times are shown; a zone nobody knows is UTC.
+    fn clock(&self) -> Clock {
+        Clock::new(self.settings.zone().ok().flatten().unwrap_or(Zone::UTC))
+    }
+
+    /// What opens pages.
+    fn opener(&self) -> Opener {
+        Opener::new(self.options.no_browser || self.options.no_input)
+    }
+
+    /// Tells the person something on stderr.
+    fn tell(&self, text: &str) {
+        self.out.note(&Line::new().text(text));
+    }
+
+    /// What becomes of a finished call under `--exit-status`.
+    fn verdict(&self, success: bool) -> u8 {
+        if self.options.exit_status && !success { NO_SUCCESS } else { DONE }
+    }
+}
+
+/// The service, or the emulator in its place, and the login for it.
+struct Connection {
+    emulator: Option<Sandbox>,
+    http: Http,
+    store: Store,
+}
+
+impl Connection {
+    fn open(context: &Context) -> Result<Self> {
+        let trace: Option<crate::api::Trace> =
+            context.options.debug.then(|| std::rc::Rc::new(context.out.tracer()) as crate::api::Trace);
+        let store = Store::new(context.settings.token_file()?);
+        let emulator = context.settings.sandbox.then(|| emulator::start(context)).transpose()?;
+        let base = match &emulator {
+            Some(emulator) => emulator.url().parse()?,
+            None => context.settings.api()?,
+        };
+        Ok(Self { emulator, http: Http::new(base, trace)?, store })
+    }
+
+    fn session<'a>(&'a self, context: &Context, warn: &'a dyn Fn(&str)) -> Result<Session<'a>> {
+        Ok(Session::new(context.settings.access_token()?, self.store.clone(), &self.http, warn))
+    }
+
+    /// Sees to it that there is a login: the emulator hands one out, a person is asked to sign in, anybody else is told.
+    async fn sign_in_if_absent(&self, context: &Context, session: &Session<'_>) -> Result<()> {
+        let why = match session.state()? {
+            State::Given | State::Valid { .. } | State::Renewable => return Ok(()),
+            State::Expired => "the login has expired",
+            State::Absent => "you are not signed in",
+        };
+        if let Some(emulator) = &self.emulator {
+            return emulator::sign_in(emulator, &self.store);
+        }
+        if !Session::may_ask(context.options.no_input) {
+            return Err(Error::NotSignedIn(why.into()));
+        }
+        self.sign_in(context, Instant::now() + PATIENCE).await
+    }
+
+    async fn sign_in(&self, context: &Context, deadline: Instant) -> Result<()> {
+        let opener = context.opener();
+        let sign_in = SignIn {
+            base: self.http.base(),
+            store: &self.store,
+            port: context.options.callback_port,
+            opener: &opener,
+            deadline,
+            tell: &|text| context.tell(text),
+        };
+        sign_in.run().await.map(|_| ())
+    }
+}
+
+/// Does something as a signed-in user. The clock starts once somebody is signed in.
+async fn signed_in<R>(
+    context: &Context,
+    timeout: Duration,
+    work: impl AsyncFnOnce(&Client<'_, Session<'_>>) -> Result<R>,
+) -> Result<R> {
+    let connection = Connection::open(context)?;
+    let warn = |text: &str| context.out.warn(text);
+    let session = connection.session(context, &warn)?;
+    connection.sign_in_if_absent(context, &session).await?;
+    work(&Client::new(&connection.http, &session, context.deadline(timeout))).await
+}

@@ -1,0 +1,158 @@
+//! What a terminal, or a reader of a terminal, must never be sent: control characters, escape sequences, and marks that
+//! reorder or hide text.
+
+use std::borrow::Cow;
+
+/// Whether a character does something other than be read: controls (C0 but for tab and line feed, DEL, C1), bidi
+/// overrides, isolates and marks, line separators, interlinear annotation, tags, the byte order mark.
+pub fn is_hostile(c: char) -> bool {
+    match c {
+        '\t' | '\n' => false,
+        ' '..='~' => false,
+        '\u{200e}' | '\u{200f}' | '\u{061c}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => true,
+        '\u{fff9}'..='\u{fffb}' | '\u{feff}' | '\u{e0000}'..='\u{e007f}' => true,
+        _ => c.is_control(),
+    }
+}
+
+/// The lines of a foreign text, each cleaned. A line ends where any reader might end one.
+pub fn lines(text: &str) -> impl Iterator<Item = Cow<'_, str>> {
+    let text = text.strip_suffix('\n').unwrap_or(text);
+    text.split(['\n', '\u{2028}', '\u{2029}', '\u{85}', '\u{b}', '\u{c}']).map(|line| {
+        let line = line.strip_suffix('\r').unwrap_or(line);
+        clean(line)
+    })
+}
+
+/// A foreign text as one line: line breaks become spaces.
+pub fn clean(text: &str) -> Cow<'_, str> {
+    if text.bytes().all(|b| matches!(b, b' '..=b'~'))
+        || !text.chars().any(|c| is_hostile(c) || matches!(c, '\t' | '\n'))
+    {
+        return Cow::Borrowed(text);
+    }
+    let mut cleaned = String::with_capacity(text.len());
+    let mut rest = text.chars();
+    while let Some(c) = rest.next() {
+        match c {
+            '\u{1b}' => skip_escape(&mut rest),
+            '\u{9b}' => skip_control_sequence(&mut rest),
+            '\u{90}' | '\u{98}' | '\u{9d}' | '\u{9e}' | '\u{9f}' => skip_string(&mut rest),
+            '\t' | '\n' | '\r' | '\u{2028}' | '\u{2029}' | '\u{85}' | '\u{b}' | '\u{c}' => cleaned.push(' '),
+            c if is_hostile(c) => {}
+            c => cleaned.push(c),
+        }
+    }
+    Cow::Owned(cleaned)
+}
+
+type Rest<'a> = std::str::Chars<'a>;
+
+/// ECMA-48 escape sequences: `ESC [ …`, the string-opening ones, and the two- and three-character rest.
+fn skip_escape(rest: &mut Rest<'_>) {
+    let mut ahead = rest.clone();
+    match ahead.next() {
+        Some('[') => {
+            *rest = ahead;
+            skip_control_sequence(rest);
+        }
+        Some(']' | 'P' | 'X' | '^' | '_') => {
+            *rest = ahead;
+            skip_string(rest);
+        }
+        Some(' '..='/') => {
+            while let Some(' '..='/') = ahead.clone().next() {
+                ahead.next();
+            }
+            ahead.next_if(|c| matches!(c, '0'..='~'));
+            *rest = ahead;
+        }
+        Some('0'..='~') => *rest = ahead,
+        _ => {}
+    }
+}
+
+/// Parameters, intermediates and one final character. What breaks the form is text again.
+fn skip_control_sequence(rest: &mut Rest<'_>) {
+    while rest.next_if(|c| matches!(c, ' '..='?')).is_some() {}
+    rest.next_if(|c| matches!(c, '@'..='~'));
+}
+
+/// A device or operating system command, up to its terminator. One that never ends is cut at the next line, so that an
+/// attacker cannot hide the rest of a text.
+fn skip_string(rest: &mut Rest<'_>) {
+    let mut ahead = rest.clone();
+    while let Some(c) = ahead.next() {
+        match c {
+            '\u{7}' | '\u{9c}' => return *rest = ahead,
+            '\u{1b}' => {
+                ahead.next_if(|c| c == '\\');
+                return *rest = ahead;
+            }
+            '\n' | '\r' => return,
+            _ => {}
+        }
+    }
+}
+
+trait NextIf {
+    fn next_if(&mut self, wanted: impl Fn(char) -> bool) -> Option<char>;
+}
+
+impl NextIf for Rest<'_> {
+    fn next_if(&mut self, wanted: impl Fn(char) -> bool) -> Option<char> {
+        let c = self.clone().next().filter(|c| wanted(*c))?;
+        self.next();
+        Some(c)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn escape_sequences_go_whole_and_words_stay() {
+        for (hostile, harmless) in [
+            ("plain", "plain"),
+            ("\u{1b}[31mred\u{1b}[0m", "red"),
+            ("\u{1b}]0;title\u{7}after", "after"),
+            ("\u{1b}]8;;http://x\u{1b}\\link\u{1b}]8;;\u{1b}\\", "link"),
+            ("\u{9b}2Jx", "x"),
+            ("\u{1b}(Bx", "x"),
+            ("\u{1b}cx", "x"),
+            ("a\u{1b}", "a"),
+            ("\u{1b}]never ended", "never ended"),
+            ("a\u{7}b\u{8}c\u{7f}d\u{0}e", "abcde"),
+            ("\u{202e}evil\u{202c} \u{2066}x\u{2069}", "evil x"),
+            ("a\r\nb\tc\u{2028}d", "a  b c d"),
+            ("hidden\u{e0041}\u{e0042}", "hidden"),
+            ("👩‍👩‍👧 e\u{301} שלום", "👩‍👩‍👧 e\u{301} שלום"),
+        ] {
+            assert_eq!(clean(hostile), harmless, "{hostile:?}");
+        }
+    }
+
+    #[test]
+    fn lines_end_where_any_reader_ends_them() {
+        assert_eq!(lines("a\r\nb\u{2028}c\u{85}d\n").collect::<Vec<_>>(), ["a", "b", "c", "d"]);
+        assert_eq!(lines("").count(), 1);
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_hostile_is_left_and_cleaning_twice_changes_nothing(
+            text in proptest::collection::vec(
+                prop_oneof![any::<char>(), prop::sample::select(vec!['\u{1b}', '[', ']', '\n', '\u{9b}', '\\', 'm', '\u{202e}'])],
+                0..80,
+            ).prop_map(|chars| chars.into_iter().collect::<String>())
+        ) {
+            let cleaned = clean(&text).into_owned();
+            prop_assert!(!cleaned.chars().any(|c| is_hostile(c) || c == '\n'));
+            let again = clean(&cleaned).into_owned();
+            prop_assert_eq!(again, cleaned);
+        }
+    }
+}

@@ -1,0 +1,178 @@
+//! Lines made of toned pieces. A piece is cleaned as it is rendered: whatever was put in, a line is one line.
+
+use std::borrow::Cow;
+
+use unicode_width::UnicodeWidthStr as _;
+
+use super::clean;
+
+/// How a piece of text stands out. Bold and dim rather than hues: they read on light and dark alike.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tone {
+    /// Not at all.
+    Plain,
+    /// Bold.
+    Strong,
+    /// Dim.
+    Faint,
+    /// Bold green.
+    Good,
+    /// Bold red.
+    Bad,
+}
+
+impl Tone {
+    fn escape(self) -> Option<&'static str> {
+        match self {
+            Self::Plain => None,
+            Self::Strong => Some("\u{1b}[1m"),
+            Self::Faint => Some("\u{1b}[2m"),
+            Self::Good => Some("\u{1b}[1;32m"),
+            Self::Bad => Some("\u{1b}[1;31m"),
+        }
+    }
+
+    /// Appends `text`, which is clean, in this tone.
+    pub(super) fn paint(self, text: &str, color: bool, to: &mut String) {
+        match self.escape().filter(|_| color && !text.is_empty()) {
+            Some(escape) => {
+                to.push_str(escape);
+                to.push_str(text);
+                to.push_str("\u{1b}[0m");
+            }
+            None => to.push_str(text),
+        }
+    }
+}
+
+/// One line of output.
+#[derive(Debug, Clone, Default)]
+pub struct Line<'a> {
+    pieces: Vec<(Tone, Cow<'a, str>)>,
+}
+
+impl<'a> Line<'a> {
+    /// An empty line.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds text.
+    pub fn text(self, text: &'a str) -> Self {
+        self.tone(Tone::Plain, text)
+    }
+
+    /// Adds text that stands out.
+    pub fn tone(mut self, tone: Tone, text: &'a str) -> Self {
+        self.pieces.push((tone, clean::clean(text)));
+        self
+    }
+
+    /// Its columns on a terminal.
+    pub fn width(&self) -> usize {
+        self.pieces.iter().map(|(_, text)| text.width()).sum()
+    }
+
+    /// Appends the line, without its end.
+    pub(super) fn render(&self, color: bool, to: &mut String) {
+        for (tone, text) in &self.pieces {
+            tone.paint(text, color, to);
+        }
+    }
+}
+
+/// Appends a foreign text behind something `indent` columns wide, wrapped to `width` columns where one is given.
+pub(super) fn hang(text: &str, indent: usize, width: Option<usize>, to: &mut String) {
+    let room = width.map(|columns| columns.saturating_sub(indent).max(20));
+    let mut first = true;
+    let mut push = |line: &str, to: &mut String| {
+        if !std::mem::take(&mut first) && !line.is_empty() {
+            to.extend(std::iter::repeat_n(' ', indent));
+        }
+        to.push_str(line);
+        to.push('\n');
+    };
+    for line in clean::lines(text) {
+        match room {
+            None => push(&line, to),
+            Some(room) => {
+                let options =
+                    textwrap::Options::new(room).word_splitter(textwrap::WordSplitter::NoHyphenation);
+                textwrap::wrap(line.trim_end(), options).iter().for_each(|wrapped| push(wrapped, to));
+            }
+        }
+    }
+}
+
+/// The beginning of a clean text that fits `columns`, cut behind a word where that costs less than half, with an
+/// ellipsis where something was cut.
+pub(super) fn shorten(text: &str, columns: usize) -> Cow<'_, str> {
+    if text.width() <= columns {
+        return Cow::Borrowed(text);
+    }
+    let room = columns.saturating_sub(1);
+    let mut end = 0;
+    for (start, c) in text.char_indices() {
+        let next = start + c.len_utf8();
+        if text.get(..next).is_none_or(|part| part.width() > room) {
+            break;
+        }
+        end = next;
+    }
+    let part = text.get(..end).unwrap_or_default();
+    let inside_word = text.get(end..).is_some_and(|rest| !rest.starts_with(char::is_whitespace));
+    let kept = match part.rfind(char::is_whitespace).filter(|space| inside_word && *space >= part.len() / 2) {
+        Some(space) => part.get(..space).unwrap_or(part),
+        None => part,
+    };
+    Cow::Owned(format!(
+        "{}…",
+        kept.trim_end_matches(|c: char| c.is_whitespace() || matches!(c, ',' | ';' | ':'))
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hung(text: &str, indent: usize, width: Option<usize>) -> String {
+        let mut to = String::new();
+        hang(text, indent, width, &mut to);
+        to
+    }
+
+    #[test]
+    fn a_foreign_line_break_cannot_forge_a_line() {
+        assert_eq!(hung("ok\nerror: no\r\n\nend", 3, None), "ok\n   error: no\n\n   end\n");
+        let mut rendered = String::new();
+        Line::new().text("a\nb\u{1b}[1mc").render(false, &mut rendered);
+        assert_eq!(rendered, "a bc");
+    }
+
+    #[test]
+    fn prose_is_wrapped_under_its_beginning() {
+        assert_eq!(hung("one two three four five six", 4, Some(24)), "one two three four\n    five six\n");
+        assert_eq!(
+            hung("日本語の長い文章はここで折り返す", 2, Some(22)),
+            "日本語の長い文章はこ\n  こで折り返す\n"
+        );
+    }
+
+    #[test]
+    fn a_long_text_is_cut_at_a_word() {
+        assert_eq!(shorten("A table for four, tonight", 25), "A table for four, tonight");
+        assert_eq!(shorten("A table for four, tonight", 20), "A table for four…");
+        assert_eq!(shorten("Donaudampfschifffahrtsgesellschaft", 10), "Donaudamp…");
+        assert_eq!(shorten("日本語の長い文章", 7), "日本語…");
+        assert_eq!(shorten("abc", 0), "…");
+    }
+
+    #[test]
+    fn tones_are_escapes_only_in_colour() {
+        let line = Line::new().tone(Tone::Bad, "no").text("!");
+        let (mut plain, mut colored) = (String::new(), String::new());
+        line.render(false, &mut plain);
+        line.render(true, &mut colored);
+        assert_eq!((plain.as_str(), colored.as_str()), ("no!", "\u{1b}[1;31mno\u{1b}[0m!"));
+    }
+}

@@ -1,0 +1,363 @@
+//! The only place that prints. Whatever passes through it is cleaned, so no command can forget to; stdout is the
+//! result and nothing else, stderr is everything else.
+
+mod clean;
+mod json;
+mod line;
+mod progress;
+mod table;
+mod when;
+
+pub use line::{Line, Tone};
+pub use progress::Progress;
+pub use table::{Cell, Column, Table};
+pub use when::{Clock, duration};
+
+use std::cell::RefCell;
+use std::io::{self, BufWriter, IsTerminal as _, Stdout, Write};
+
+use serde::Serialize;
+
+use crate::error::{Error, Result};
+
+/// When colour is used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+pub enum Color {
+    /// On a terminal, unless `NO_COLOR` is set; anywhere if `CLICOLOR_FORCE` is.
+    #[default]
+    Auto,
+    /// Everywhere.
+    Always,
+    /// Nowhere.
+    Never,
+}
+
+/// What a stream's other end can show.
+#[derive(Debug, Clone, Copy)]
+struct Screen {
+    /// Columns, where there is a terminal to have them.
+    width: Option<usize>,
+    color: bool,
+}
+
+/// The program's stdout and stderr.
+pub struct Output {
+    stdout: RefCell<BufWriter<Stdout>>,
+    result: Screen,
+    notes: Screen,
+    json: bool,
+    /// Warnings under `--json`: an error's document has stderr to itself.
+    held: RefCell<Vec<String>>,
+}
+
+/// The width of a table where there is no terminal.
+const OFF_TERMINAL_WIDTH: usize = 80;
+
+/// Text wider than this is hard to read.
+const WIDEST_PROSE: usize = 100;
+
+impl Output {
+    /// The output of one run.
+    pub fn new(color: Color, json: bool) -> Self {
+        Self {
+            stdout: RefCell::new(BufWriter::with_capacity(64 * 1024, io::stdout())),
+            result: Screen::new(color, io::stdout().is_terminal(), terminal_width(&io::stdout())),
+            notes: Screen::new(color, io::stderr().is_terminal(), terminal_width(&io::stderr())),
+            json,
+            held: RefCell::default(),
+        }
+    }
+
+    /// Whether results are JSON documents.
+    pub fn is_json(&self) -> bool {
+        self.json
+    }
+
+    /// Whether a person sees the result as it is printed.
+    pub fn is_terminal(&self) -> bool {
+        self.result.width.is_some()
+    }
+
+    /// The columns a table may use.
+    pub fn table_width(&self) -> usize {
+        self.result.width.unwrap_or(OFF_TERMINAL_WIDTH)
+    }
+
+    /// Prints one line of the result.
+    ///
+    /// # Errors
+    /// When stdout cannot be written, or its reader has gone.
+    pub fn line(&self, line: &Line<'_>) -> Result<()> {
+        let mut text = String::new();
+        line.render(self.result.color, &mut text);
+        text.push('\n');
+        self.write(text.as_bytes())
+    }
+
+    /// Prints an empty line.
+    ///
+    /// # Errors
+    /// As [`Self::line`].
+    pub fn blank(&self) -> Result<()> {
+        self.write(b"\n")
+    }
+
+    /// Prints prose behind a label. Its own line breaks, and on a terminal the wrapped lines, stand under its beginning,
+    /// so that no text can pass for another line of the output.
+    ///
+    /// # Errors
+    /// As [`Self::line`].
+    pub fn prose(&self, label: &Line<'_>, text: &str) -> Result<()> {
+        let mut printed = String::with_capacity(text.len() + 32);
+        label.render(self.result.color, &mut printed);
+        let width = self.result.width.map(|columns| columns.min(WIDEST_PROSE));
+        line::hang(text, label.width(), width, &mut printed);
+        self.write(printed.as_bytes())
+    }
+
+    /// Prints a table.
+    ///
+    /// # Errors
+    /// As [`Self::line`].
+    pub fn table(&self, table: &mut Table) -> Result<()> {
+        let mut printed = String::new();
+        table.render(self.table_width(), self.result.color, &mut printed);
+        self.write(printed.as_bytes())
+    }
+
+    /// Prints a JSON document that came from the server, member for member and letter for letter: indented on a
+    /// terminal, compact off one.
+    ///
+    /// # Errors
+    /// As [`Self::line`].
+    pub fn document(&self, raw: &[u8]) -> Result<()> {
+        self.fragment(raw, 0)?;
+        self.write(b"\n")
+    }
+
+    /// Prints a JSON value as part of a document, `depth` levels inside it.
+    ///
+    /// # Errors
+    /// As [`Self::line`].
+    pub fn fragment(&self, raw: &[u8], depth: usize) -> Result<()> {
+        let layout = if self.is_terminal() { json::Layout::Indented(depth) } else { json::Layout::Compact };
+        json::copy(raw, layout, &mut *self.stdout.borrow_mut()).map_err(stdout_failed)
+    }
+
+    /// Prints a JSON document of our own.
+    ///
+    /// # Errors
+    /// As [`Self::line`].
+    pub fn object(&self, value: &impl Serialize) -> Result<()> {
+        let raw =
+            serde_json::to_vec(value).map_err(|e| Error::io("the result could not be written", e.into()))?;
+        self.document(&raw)
+    }
+
+    /// Prints punctuation of a JSON document that is printed piece by piece; a line break stands for one and its
+    /// indentation on a terminal, and for nothing off one.
+    ///
+    /// # Errors
+    /// As [`Self::line`].
+    pub fn punctuation(&self, text: &str) -> Result<()> {
+        if self.is_terminal() {
+            self.write(text.as_bytes())
+        } else {
+            let compact: String = text.chars().filter(|c| !c.is_whitespace()).collect();
+            self.write(compact.as_bytes())
+        }
+    }
+
+    /// Prints text of our own that is made of many lines: help, a script, a page.
+    ///
+    /// # Errors
+    /// As [`Self::line`].
+    pub fn page(&self, text: &str) -> Result<()> {
+        self.write(text.as_bytes())
+    }
+
+    /// Prints bytes as they are: a file for another program. On a terminal they are cleaned line by line.
+    ///
+    /// # Errors
+    /// As [`Self::line`].
+    pub fn bytes(&self, bytes: &[u8]) -> Result<()> {
+        if !self.is_terminal() {
+            return self.write(bytes);
+        }
+        String::from_utf8_lossy(bytes).lines().try_for_each(|text| self.line(&Line::new().text(text)))
+    }
+
+    /// Brings everything printed so far to its reader.
+    ///
+    /// # Errors
+    /// As [`Self::line`].
+    pub fn flush(&self) -> Result<()> {
+        self.stdout.borrow_mut().flush().map_err(stdout_failed)
+    }
+
+    /// Tells the person something on stderr.
+    pub fn note(&self, line: &Line<'_>) {
+        let mut text = String::new();
+        line.render(self.notes.color, &mut text);
+        text.push('\n');
+        // Nobody is left to tell that stderr is gone.
+        let _ = io::stderr().write_all(text.as_bytes());
+    }
+
+    /// Warns the person on stderr.
+    pub fn warn(&self, text: &str) {
+        if self.json {
+            self.held.borrow_mut().push(text.to_owned());
+        } else {
+            self.note(&Line::new().tone(Tone::Strong, "warning:").text(" ").text(text));
+        }
+    }
+
+    /// Ends the output: what was printed reaches its reader, what was held back is said.
+    ///
+    /// # Errors
+    /// As [`Self::line`].
+    pub fn finish(&self) -> Result<()> {
+        self.flush()?;
+        for text in self.held.borrow_mut().drain(..) {
+            self.note(&Line::new().text("warning: ").text(&text));
+        }
+        Ok(())
+    }
+
+    /// Reports why the run failed: two lines, or under `--json` one document. `program` is how this program is called.
+    pub fn fatal(&self, error: &Error, program: &str) {
+        // What came before the failure belongs to its reader all the same.
+        let _ = self.flush();
+        if matches!(error, Error::ClosedPipe) {
+            return;
+        }
+        if self.json {
+            let mut document = Vec::new();
+            let report =
+                serde_json::to_vec(&Report { error: Failure::new(error, program) }).unwrap_or_default();
+            let _ = json::copy(&report, json::Layout::Compact, &mut document);
+            document.push(b'\n');
+            let _ = io::stderr().write_all(&document);
+            return;
+        }
+        let code = format!(" [{}]", error.code());
+        self.note(
+            &Line::new()
+                .tone(Tone::Bad, "error:")
+                .text(" ")
+                .text(&error.to_string())
+                .tone(Tone::Faint, &code),
+        );
+        if let Some(id) = error.correlation_id() {
+            self.note(&Line::new().tone(Tone::Faint, "correlation ID: ").text(id));
+        }
+        if let Some(hint) = error.hint(program) {
+            self.note(&Line::new().tone(Tone::Strong, "hint:").text(" ").text(&hint));
+        }
+    }
+
+    /// Shows that something is under way, to a person who watches stderr and to nobody else.
+    pub fn progress(&self, doing: &Line<'_>) -> Progress {
+        let watched = self.notes.width.is_some() && !self.json;
+        let mut text = String::new();
+        doing.render(self.notes.color, &mut text);
+        Progress::start(watched.then_some(text))
+    }
+
+    /// Prints a JSON document of our own indented, wherever it goes: as part of a text.
+    ///
+    /// # Errors
+    /// As [`Self::line`].
+    pub fn indented(&self, raw: &[u8]) -> Result<()> {
+        json::copy(raw, json::Layout::Indented(0), &mut *self.stdout.borrow_mut()).map_err(stdout_failed)?;
+        self.blank()
+    }
+
+    /// Whether results are coloured.
+    pub fn is_colored(&self) -> bool {
+        self.result.color
+    }
+
+    /// What `--debug` prints with: it outlives no run, but the API client knows nothing of this.
+    pub fn tracer(&self) -> impl Fn(&str) + 'static {
+        let notes = self.notes;
+        move |text| {
+            let mut line = String::new();
+            Line::new().tone(Tone::Faint, text).render(notes.color, &mut line);
+            line.push('\n');
+            let _ = io::stderr().write_all(line.as_bytes());
+        }
+    }
+
+    fn write(&self, bytes: &[u8]) -> Result<()> {
+        self.stdout.borrow_mut().write_all(bytes).map_err(stdout_failed)
+    }
+}
+
+fn stdout_failed(source: io::Error) -> Error {
+    match source.kind() {
+        io::ErrorKind::BrokenPipe => Error::ClosedPipe,
+        _ => Error::io("the result could not be written", source),
+    }
+}
+
+#[cfg(unix)]
+use std::os::fd::AsFd as TerminalHandle;
+#[cfg(windows)]
+use std::os::windows::io::AsHandle as TerminalHandle;
+
+fn terminal_width(stream: &impl TerminalHandle) -> Option<usize> {
+    terminal_size::terminal_size_of(stream).map(|(width, _)| usize::from(width.0).max(20))
+}
+
+impl Screen {
+    fn new(color: Color, terminal: bool, width: Option<usize>) -> Self {
+        let set = |name| std::env::var_os(name).filter(|value| !value.is_empty());
+        let able = terminal && set("TERM").is_none_or(|term| term != "dumb");
+        let color = match color {
+            Color::Always => true,
+            Color::Never => false,
+            Color::Auto if set("NO_COLOR").is_some() => false,
+            Color::Auto => able || set("CLICOLOR_FORCE").is_some_and(|value| value != "0"),
+        };
+        Self { width: terminal.then(|| width.unwrap_or(OFF_TERMINAL_WIDTH)), color }
+    }
+}
+
+#[derive(Serialize)]
+struct Report<'a> {
+    error: Failure<'a>,
+}
+
+#[derive(Serialize)]
+struct Failure<'a> {
+    code: &'a str,
+    message: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hint: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    http_status: Option<u16>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    correlation_id: Option<&'a str>,
+    retry_safe: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    idempotency_key: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_command: Option<String>,
+}
+
+impl<'a> Failure<'a> {
+    fn new(error: &'a Error, program: &str) -> Self {
+        Self {
+            code: error.code(),
+            message: error.to_string(),
+            hint: error.hint(program),
+            http_status: error.http_status(),
+            correlation_id: error.correlation_id(),
+            retry_safe: error.retry_safe(),
+            idempotency_key: error.idempotency_key().map(|key| key.as_str()),
+            next_command: error.next_command(program),
+        }
+    }
+}

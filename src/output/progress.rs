@@ -1,0 +1,39 @@
+//! The running call, shown to whoever watches.
+
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+/// A spinner with the time that has passed, on stderr; it vanishes when dropped.
+pub struct Progress(Option<ProgressBar>);
+
+impl Progress {
+    /// Starts showing `doing`; shows nothing for `None`.
+    pub(super) fn start(doing: Option<String>) -> Self {
+        let Some(doing) = doing else { return Self(None) };
+        let bar = ProgressBar::new_spinner().with_message(doing);
+        if let Ok(style) = ProgressStyle::with_template("{spinner} {msg}  {elapsed}") {
+            bar.set_style(style);
+        }
+        bar.enable_steady_tick(Duration::from_millis(120));
+        Self(Some(bar))
+    }
+}
+
+impl Progress {
+    /// Takes the spinner away while something else is printed.
+    pub fn suspend(&self, print: impl FnOnce()) {
+        match &self.0 {
+            Some(bar) => bar.suspend(print),
+            None => print(),
+        }
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        if let Some(bar) = &self.0 {
+            bar.finish_and_clear();
+        }
+    }
+}

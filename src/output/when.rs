@@ -1,0 +1,74 @@
+//! Moments and durations as people read them.
+
+use jiff::{Timestamp, Zoned};
+
+use crate::types::Zone;
+
+/// The user's zone and the present moment, against which times are shown.
+#[derive(Debug, Clone)]
+pub struct Clock {
+    zone: Zone,
+    now: Timestamp,
+}
+
+impl Clock {
+    /// The clock of this run.
+    pub fn new(zone: Zone) -> Self {
+        Self { zone, now: Timestamp::now() }
+    }
+
+    /// A moment: `today 15:30`, else `2027-01-28 15:30`.
+    pub fn moment(&self, at: Timestamp) -> String {
+        let local = self.local(at);
+        let day = local.date();
+        let time = local.strftime("%H:%M");
+        if day == self.local(self.now).date() { format!("today {time}") } else { format!("{day} {time}") }
+    }
+
+    /// The day of a moment that the server wrote; what is no moment is shown as it stands.
+    pub fn day(&self, text: &str) -> String {
+        text.parse::<Timestamp>().map_or_else(|_| text.to_owned(), |at| self.local(at).date().to_string())
+    }
+
+    fn local(&self, at: Timestamp) -> Zoned {
+        at.to_zoned(self.zone.rules().clone())
+    }
+}
+
+/// A duration in seconds, as `1 h 05 min`, `2 min 14 s` or `9 s`.
+pub fn duration(seconds: f64) -> Option<String> {
+    if !(0.0..1e9).contains(&seconds) {
+        return None;
+    }
+    let whole = seconds.round() as u64;
+    Some(match (whole / 3600, whole / 60 % 60, whole % 60) {
+        (0, 0, seconds) => format!("{seconds} s"),
+        (0, minutes, seconds) => format!("{minutes} min {seconds:02} s"),
+        (hours, minutes, _) => format!("{hours} h {minutes:02} min"),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn moments_are_in_the_users_zone_and_today_is_said() {
+        let zone: Zone = "Europe/Madrid".parse().expect("a zone");
+        let clock = Clock { zone, now: "2027-01-28T23:30:00Z".parse().expect("a time") };
+        assert_eq!(clock.moment("2027-01-28T23:10:00Z".parse().expect("a time")), "today 00:10");
+        assert_eq!(clock.moment("2027-01-28T12:00:00Z".parse().expect("a time")), "2027-01-28 13:00");
+        assert_eq!(clock.day("2027-01-31T23:30:00Z"), "2027-02-01");
+        assert_eq!(clock.day("2027-01-31"), "2027-01-31");
+    }
+
+    #[test]
+    fn durations_read_as_spoken() {
+        for (seconds, text) in
+            [(0.2, "0 s"), (59.6, "1 min 00 s"), (134.0, "2 min 14 s"), (3900.0, "1 h 05 min")]
+        {
+            assert_eq!(duration(seconds).as_deref(), Some(text));
+        }
+        assert_eq!((duration(-1.0), duration(f64::NAN), duration(1e300)), (None, None, None));
+    }
+}

@@ -1,0 +1,142 @@
+//! What the environment says: addresses, places and preferences, each read when it is first needed.
+
+use std::path::PathBuf;
+
+use crate::api::ApiBase;
+use crate::error::{Error, Result};
+use crate::types::{Invalid, Language, Secret, Zone};
+
+/// The environment of one run, as the real program or as the sandbox sees it.
+#[derive(Debug, Clone, Copy)]
+pub struct Settings {
+    /// Whether the sandbox answers; it has a login, a journal and a folder of its own.
+    pub sandbox: bool,
+}
+
+/// The login file that kallyai-cli and kallyai-mcp-server use too.
+const TOKEN_FILE: &str = ".kallyai_token.json";
+
+impl Settings {
+    /// The settings of a run; `--sandbox` or `KALLYAI_SANDBOX=1` chooses the sandbox.
+    pub fn new(sandbox: bool) -> Self {
+        Self { sandbox: sandbox || text("KALLYAI_SANDBOX").is_some_and(|value| value != "0") }
+    }
+
+    /// How this program is called in the commands it suggests.
+    pub fn program(self) -> &'static str {
+        if self.sandbox { "kallyai --sandbox" } else { "kallyai" }
+    }
+
+    /// Where the API is. Another service than KallyAI's own must be given a login of its own: a token goes only to
+    /// whoever issued it.
+    ///
+    /// # Errors
+    /// When `KALLYAI_API_URL` may not be used.
+    pub fn api(self) -> Result<ApiBase, Invalid> {
+        let Some(url) = text("KALLYAI_API_URL") else { return ApiBase::production() };
+        let base: ApiBase = url.parse()?;
+        if !base.is_production()
+            && text("KALLYAI_TOKEN_FILE").is_none()
+            && text("KALLYAI_ACCESS_TOKEN").is_none()
+        {
+            return Err(Invalid::new(
+                "KALLYAI_API_URL names another service, which must not be given your KallyAI login",
+                "set KALLYAI_TOKEN_FILE or KALLYAI_ACCESS_TOKEN to a login of that service too",
+            ));
+        }
+        Ok(base)
+    }
+
+    /// A token given for this run alone.
+    ///
+    /// # Errors
+    /// When it cannot be one.
+    pub fn access_token(self) -> Result<Option<Secret>> {
+        if self.sandbox {
+            return Ok(None);
+        }
+        let Some(given) = text("KALLYAI_ACCESS_TOKEN") else { return Ok(None) };
+        Secret::parse(&given).map(Some).ok_or_else(|| {
+            Error::NotSignedIn(
+                "KALLYAI_ACCESS_TOKEN cannot be a token: it has characters that no header may have".into(),
+            )
+        })
+    }
+
+    /// The file of the login.
+    ///
+    /// # Errors
+    /// When there is no home folder to hold it.
+    pub fn token_file(self) -> Result<PathBuf> {
+        if self.sandbox {
+            return Ok(self.state_folder()?.join("login.json"));
+        }
+        if let Some(path) = path("KALLYAI_TOKEN_FILE") {
+            return Ok(path);
+        }
+        let home = dirs::home_dir().filter(|home| home.is_absolute()).ok_or_else(|| Error::TokenFile {
+            message: "there is no home folder to keep the login in".into(),
+            hint: "set HOME, or name a file with KALLYAI_TOKEN_FILE".into(),
+        })?;
+        Ok(home.join(TOKEN_FILE))
+    }
+
+    /// The folder of the journal and of everything else that is not the login.
+    ///
+    /// # Errors
+    /// When there is no home folder to hold it.
+    pub fn state_folder(self) -> Result<PathBuf> {
+        let folder = path("KALLYAI_STATE_DIR")
+            .or_else(|| default_state_folder().filter(|folder| folder.is_absolute()))
+            .ok_or_else(|| {
+                Error::JournalUnavailable("there is no home folder; name one with KALLYAI_STATE_DIR".into())
+            })?;
+        Ok(if self.sandbox { folder.join("sandbox") } else { folder })
+    }
+
+    /// The language to speak where no flag says it.
+    ///
+    /// # Errors
+    /// When `KALLYAI_LANGUAGE` is none.
+    pub fn language(self) -> Result<Language, Invalid> {
+        match text("KALLYAI_LANGUAGE") {
+            Some(language) => language.parse(),
+            None => {
+                let locale = ["LC_ALL", "LC_MESSAGES", "LANG"].into_iter().find_map(text);
+                Ok(locale.map_or(Language::En, |locale| Language::of_locale(&locale)))
+            }
+        }
+    }
+
+    /// The user's zone where no flag says it: `KALLYAI_TIMEZONE`, `TZ`, the system's. `None` when nobody knows.
+    ///
+    /// # Errors
+    /// When `KALLYAI_TIMEZONE` is none.
+    pub fn zone(self) -> Result<Option<Zone>, Invalid> {
+        if let Some(name) = text("KALLYAI_TIMEZONE") {
+            return name.parse().map(Some);
+        }
+        // POSIX allows a colon in front; what is no IANA name (a file, a rule) cannot be told to the service.
+        let named = text("TZ").and_then(|name| name.trim_start_matches(':').parse().ok());
+        Ok(named.or_else(|| iana_time_zone::get_timezone().ok()?.parse().ok()))
+    }
+}
+
+fn default_state_folder() -> Option<PathBuf> {
+    let parent = if cfg!(windows) {
+        dirs::data_local_dir()
+    } else {
+        // XDG has a folder for state, which the others do not know.
+        dirs::state_dir().or_else(dirs::data_dir)
+    };
+    parent.map(|parent| parent.join("kallyai"))
+}
+
+/// A variable that is set to something.
+fn text(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+fn path(name: &str) -> Option<PathBuf> {
+    std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from)
+}

@@ -1,0 +1,128 @@
+//! Lists of calls, and the ways to point at one.
+
+use serde_json::{Value, json};
+
+use crate::support::{Home, Reply, Request, Run, Server, call, moment};
+
+/// A UUID of this number.
+fn id(n: usize) -> String {
+    format!("{n:08x}-55aa-4bbb-8ccc-0123456789ab")
+}
+
+/// A history of so many calls, every third not answered, newest first.
+fn calls(count: usize) -> Vec<Value> {
+    (0..count).map(|n| call(&id(n), if n % 3 == 2 { "no_answer" } else { "success" })).collect()
+}
+
+fn member(request: &Request, name: &str) -> Option<usize> {
+    let (_, query) = request.target.split_once('?')?;
+    query.split('&').find_map(|pair| pair.strip_prefix(&format!("{name}=")))?.parse().ok()
+}
+
+fn serving(calls: Vec<Value>) -> Server {
+    Server::start(move |request| {
+        let (limit, offset) =
+            (member(request, "limit").unwrap_or(50), member(request, "offset").unwrap_or(0));
+        let page: Vec<&Value> = calls.iter().skip(offset).take(limit).collect();
+        Reply::json(200, &json!({ "calls": page, "total": calls.len() }))
+    })
+}
+
+#[test]
+fn the_newest_ten_are_shown_and_the_rest_is_counted() {
+    let home = Home::new();
+    let server = serving(calls(42));
+    let run = Run::of(&mut home.at(&server, ["--history"])).exits(0);
+    let lines: Vec<&str> = run.stdout.lines().collect();
+    assert_eq!(lines.len(), 12, "{}", run.stdout);
+    assert!(lines[0].starts_with("WHEN") && lines[0].ends_with("ID"));
+    assert!(lines[1].starts_with("today ") && lines[1].ends_with("00000000"), "{}", lines[1]);
+    assert!(
+        lines[11].starts_with("32 more of 42:")
+            && lines[11].contains("--all")
+            && lines[11].contains("--offset 10")
+    );
+    assert!(lines.iter().all(|line| line.chars().count() <= 80), "{}", run.stdout);
+}
+
+#[test]
+fn an_empty_history_says_so() {
+    let home = Home::new();
+    let run = Run::of(&mut home.at(&serving(vec![]), ["--history"])).exits(0);
+    assert_eq!(run.stdout, "There are no calls yet.\n");
+}
+
+#[test]
+fn all_walks_every_page_and_prints_one_document() {
+    let home = Home::new();
+    let server = serving(calls(450));
+    let run = Run::of(&mut home.at(&server, ["--history", "--all", "--json"])).exits(0);
+    assert_eq!(run.json(), json!({ "calls": calls(450), "total": 450 }));
+    let asked: Vec<String> = server.requests().iter().map(Request::line).collect();
+    assert_eq!(
+        asked,
+        [
+            "GET /v1/calls?limit=200",
+            "GET /v1/calls?limit=200&offset=200",
+            "GET /v1/calls?limit=200&offset=400"
+        ]
+    );
+    let text = Run::of(&mut home.at(&server, ["--history", "--all"])).exits(0);
+    assert_eq!(text.stdout.lines().count(), 451);
+}
+
+#[test]
+fn a_status_is_searched_for_until_there_are_enough() {
+    let home = Home::new();
+    let server = serving(calls(450));
+    let run =
+        Run::of(&mut home.at(&server, ["--history", "--status", "no_answer", "--limit", "80", "--json"]))
+            .exits(0);
+    let found = run.json();
+    assert_eq!((found["calls"].as_array().map(Vec::len), &found["total"]), (Some(80), &json!(80)));
+    assert!(found["calls"].as_array().unwrap().iter().all(|call| call["status"] == "no_answer"));
+    assert_eq!(server.requests().len(), 2, "the third page was not needed");
+    let none = Run::of(&mut home.at(&server, ["--history", "--status", "busy"])).exits(0);
+    assert_eq!(none.stdout, "There is no call of status busy.\n");
+}
+
+#[test]
+fn a_server_that_knows_no_offset_is_not_asked_for_ever() {
+    let home = Home::new();
+    let page = json!({ "items": calls(3) });
+    let server = Server::always(Reply::json(200, &page));
+    let run = Run::of(&mut home.at(&server, ["--history", "--all", "--json"])).exits(0);
+    assert_eq!(run.json(), json!({ "calls": calls(3), "total": 3 }));
+    assert_eq!(server.requests().len(), 2);
+}
+
+#[test]
+fn an_unfinished_id_names_one_call_or_none() {
+    let home = Home::new();
+    let server = serving(calls(20));
+    let asked = |prefix: &str| Run::of(&mut home.at(&server, ["--call-info", prefix, "--json"]));
+    let none = asked("ffff").exits(1);
+    assert_eq!(none.error()["code"], "call_not_found");
+    let several = asked("0000").exits(1);
+    assert!(several.error()["message"].as_str().unwrap().contains(&id(19)), "{}", several.stderr);
+    assert!(server.requests().iter().all(|request| request.is("GET", "/v1/calls")));
+    let empty = Run::of(&mut home.at(&serving(vec![]), ["--call-info", "last", "--json"])).exits(1);
+    assert_eq!(empty.error()["code"], "call_not_found");
+}
+
+#[test]
+fn wide_letters_and_long_words_keep_the_columns() {
+    let mut odd = calls(3);
+    odd[0]["highlights"] =
+        json!("寿司の予約を四名様で承りました。ありがとうございます。お待ちしております。");
+    odd[1]["highlights"] =
+        json!("🍣🍕 two 👩‍👩‍👧 emoji e\u{301}te\u{301}, and then a rather long sentence without any end");
+    odd[2]["highlights"] = json!("first line\nsecond line");
+    odd[2]["metadata"] = json!({ "created_at": moment(-86_400 * 40) });
+    let home = Home::new();
+    let run = Run::of(&mut home.at(&serving(odd), ["--history"])).exits(0);
+    for line in run.stdout.lines() {
+        assert!(unicode_width::UnicodeWidthStr::width(line) <= 80, "{line}");
+    }
+    assert!(run.stdout.contains('…') && run.stdout.contains("first line second line"), "{}", run.stdout);
+}

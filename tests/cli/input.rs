@@ -1,0 +1,135 @@
+//! Bad input gets a clear error before anything is sent.
+
+use serde_json::json;
+
+use crate::support::{CALL, Home, Reply, Run, Server};
+
+/// Asserts that this command line is refused with this code, and that nothing was sent.
+#[track_caller]
+fn refused(flags: &[&str], code: &str) -> Run {
+    let home = Home::new();
+    let server = Server::always(Reply::new(500, ""));
+    let run = Run::of(home.at(&server, flags).arg("--json")).exits(2);
+    let error = run.error();
+    assert_eq!(error["code"], code, "{flags:?}: {error}");
+    assert_eq!(error["retry_safe"], json!(true));
+    assert!(error["hint"].as_str().is_some_and(|hint| hint.len() > 10), "{flags:?}: {error}");
+    assert_eq!((run.stdout.as_str(), run.stderr.lines().count()), ("", 1), "{flags:?}");
+    assert!(server.requests().is_empty());
+    let text = Run::of(&mut home.at(&server, flags)).exits(2);
+    assert!(text.stderr.contains(&format!(" [{code}]\nhint: ")), "{}", text.stderr);
+    run
+}
+
+#[test]
+fn a_number_must_be_one_and_no_emergency() {
+    for number in ["", "5551234567", "+44 (0)20 7946 0018", "+123456", "+1234567890123456", "+1555123456x"] {
+        refused(&["-p", number, "-t", "x"], "invalid_input");
+    }
+    for number in ["911", "112", "999", "000", "110", "061", "+34112", "+1 911", "9-1-1"] {
+        refused(&["-p", number, "-t", "x"], "emergency_number");
+    }
+}
+
+#[test]
+fn a_task_must_say_something() {
+    for task in ["", "  ", "\t\n", "--urgent", "-p"] {
+        refused(&["-p", "+15551234567", "-t", task], "invalid_input");
+    }
+}
+
+#[test]
+fn fields_keep_to_what_the_api_takes() {
+    for field in [
+        ["--party-size", "0"],
+        ["--party-size", "51"],
+        ["--party-size", "four"],
+        ["--date", "2026-02-30"],
+        ["--date", "28.01.2027"],
+        ["--time", "24:00"],
+        ["--time", "8pm"],
+        ["--timezone", "Mars/Olympus"],
+        ["--category", "spa"],
+        ["--language", "fr"],
+        ["--call-language", "EN"],
+        ["--user-phone", "12"],
+        ["--idempotency-key", "a b"],
+        ["--timeout", "0"],
+        ["--timeout", "86401"],
+        ["--callback-port", "0"],
+        ["--color", "red"],
+        ["--name", ""],
+        ["--instruction", " "],
+    ] {
+        let mut flags = CALL.to_vec();
+        flags.extend(field);
+        refused(&flags, "invalid_input");
+    }
+    for limit in ["0", "201", "-1", "all"] {
+        let limit = format!("--limit={limit}");
+        refused(&["--history", &limit], "invalid_input");
+    }
+}
+
+#[test]
+fn a_command_line_is_one_command() {
+    refused(&["--usage", "--history"], "usage");
+    refused(&["-p", "+15551234567"], "usage");
+    refused(&["-t", "x"], "usage");
+    refused(&["history"], "usage");
+    refused(&["--usage", "--dry-run"], "usage");
+    refused(&["--no-such-flag"], "usage");
+    refused(&["--no-input"], "usage");
+}
+
+#[test]
+fn no_arguments_are_a_question_for_help() {
+    let home = Home::new();
+    let run = Run::of(&mut home.kallyai::<&str>([])).exits(0);
+    assert!(run.stdout.contains("Usage: kallyai") && run.stderr.is_empty(), "{}", run.stdout);
+}
+
+#[test]
+fn the_version_has_two_names() {
+    let home = Home::new();
+    let expected = concat!("kallyai ", env!("CARGO_PKG_VERSION"), "\n");
+    for flag in ["-v", "--version", "--vers"] {
+        assert_eq!(Run::of(&mut home.kallyai([flag])).exits(0).stdout, expected);
+    }
+}
+
+#[test]
+fn help_fits_and_tells_the_exit_codes() {
+    let home = Home::new();
+    let short = Run::of(&mut home.kallyai(["-h"])).exits(0).stdout;
+    let long = Run::of(&mut home.kallyai(["--help"])).exits(0).stdout;
+    assert!(short.lines().count() <= 45, "{}", short.lines().count());
+    assert!(long.lines().count() <= 110, "{}", long.lines().count());
+    for text in ["Exit codes:", "Examples:", "--idempotency-key", "--serve-sandbox"] {
+        assert!(long.contains(text), "{text}");
+    }
+    for help in [short, long] {
+        assert!(help.lines().all(|line| line.chars().count() <= 80), "{help}");
+    }
+}
+
+#[test]
+fn a_bad_environment_is_named_before_anything_is_sent() {
+    let home = Home::new();
+    for (name, value) in [
+        ("KALLYAI_API_URL", "http://example.org"),
+        ("KALLYAI_API_URL", "https://user:pw@api.kallyai.com"),
+        ("KALLYAI_API_URL", "https://example.org"),
+        ("KALLYAI_LANGUAGE", "fr"),
+        ("KALLYAI_TIMEZONE", "Nowhere/At_All"),
+    ] {
+        let mut command = home.kallyai(CALL);
+        let run = Run::of(command.env(name, value).arg("--json").arg("--no-input")).exits(2);
+        let message = run.error()["message"].as_str().unwrap_or_default().to_owned();
+        assert!(
+            message.contains(name) || name == "KALLYAI_LANGUAGE" || name == "KALLYAI_TIMEZONE",
+            "{message}"
+        );
+        run.never_says("pw@");
+    }
+}

@@ -1,0 +1,14 @@
+//! The real binary, in an environment of its own, against the sandbox or against a server that misbehaves on purpose.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+
+mod support;
+
+mod account;
+mod errors;
+mod history;
+mod input;
+mod placing;
+mod sandbox;
+mod tokens;
+mod wire;

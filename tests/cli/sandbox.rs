@@ -1,0 +1,117 @@
+//! The whole product in the sandbox, as a newcomer tries it.
+
+use serde_json::json;
+
+use crate::support::{Home, Run, Running};
+
+#[test]
+fn a_table_is_booked_and_every_command_shows_it() {
+    let home = Home::new();
+    let run = home
+        .sandbox(&[
+            "-p",
+            "+15551234567",
+            "-t",
+            "Reserve a table for 4 at 8pm",
+            "--category",
+            "restaurant",
+            "--name",
+            "John Smith",
+            "--party-size",
+            "4",
+            "--date",
+            "2027-01-28",
+            "--time",
+            "20:00",
+        ])
+        .exits(0);
+    assert!(run.stdout.contains("John Smith"), "{}", run.stdout);
+    let last = run.stdout.lines().last().expect("a line");
+    let id = last.strip_prefix("success  ").expect("the status");
+    assert_eq!(id.len(), 36);
+    let history = home.sandbox(&["--history"]).exits(0);
+    assert!(history.stdout.contains(&id[..8]) && history.stdout.contains("success"), "{}", history.stdout);
+    assert!(home.sandbox(&["--transcript", "last"]).exits(0).stdout.contains("AI     "));
+    let calendar = home.sandbox(&["--calendar", &id[..8]]).exits(0).stdout;
+    assert!(
+        calendar.starts_with("BEGIN:VCALENDAR\r\n") && calendar.contains("DTSTART:20270129T010000Z"),
+        "{calendar}"
+    );
+    assert!(home.sandbox(&["--usage"]).exits(0).stdout.contains("1 of 50 used"));
+    let info = home.sandbox(&["--call-info", "last", "--json"]).exits(0).json();
+    assert_eq!((info["call_id"].as_str(), &info["submission"]["party_size"]), (Some(id), &json!(4)));
+    home.sandbox(&["--subscription"]).exits(0);
+    assert!(home.sandbox(&["--billing"]).exits(0).stdout.starts_with("http://127.0.0.1:"));
+    assert!(home.sandbox(&["--auth-status"]).exits(0).stderr.contains("no phone rings"));
+    home.sandbox(&["--logout"]).exits(0);
+    assert_eq!(home.sandbox(&["--history"]).exits(0).stdout, "There are no calls yet.\n");
+}
+
+#[test]
+fn test_numbers_give_each_outcome() {
+    let home = Home::new();
+    let started: Vec<_> = [
+        ("0101", "no_answer", 7),
+        ("0102", "busy", 7),
+        ("0103", "failed", 7),
+        ("0104", "voicemail", 7),
+        ("0105", "cancelled", 7),
+        ("0120", "success", 0),
+        ("0121", "success", 0),
+        ("0122", "success", 0),
+        ("0140", "quota_exceeded", 5),
+        ("0141", "country_restriction", 1),
+        ("0142", "safety_violation", 1),
+        ("0143", "blocked_number", 1),
+    ]
+    .into_iter()
+    .map(|(number, outcome, exit)| {
+        let number = format!("+1555555{number}");
+        let mut command = home.kallyai(["--sandbox", "--json", "--exit-status", "-t", "Ask", "-p", &number]);
+        (outcome, exit, Running::start(command.stdin(std::process::Stdio::null())))
+    })
+    .collect();
+    for (outcome, exit, running) in started {
+        let run = running.end().exits(exit);
+        let seen =
+            if run.stdout.is_empty() { run.error()["code"].clone() } else { run.json()["status"].clone() };
+        assert_eq!(seen, outcome);
+    }
+}
+
+#[test]
+fn the_sandbox_leaves_the_real_login_and_journal_alone() {
+    let home = Home::new();
+    let mut command = home.kallyai(["--usage"]);
+    command
+        .env("KALLYAI_SANDBOX", "1")
+        .env("KALLYAI_API_URL", "https://example.org")
+        .env("KALLYAI_ACCESS_TOKEN", "a b");
+    Run::of(&mut command).exits(0);
+    assert!(!home.path(".kallyai_token.json").exists());
+    home.sandbox(&["--logout"]).exits(0);
+    home.sandbox(&["--auth-status"]).exits(4);
+}
+
+#[test]
+fn another_client_is_served_with_two_exports() {
+    use std::io::{BufRead as _, BufReader};
+    let home = Home::new();
+    let mut command = home.kallyai(["--serve-sandbox", "127.0.0.1:0"]);
+    let mut serving = command
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .expect("starts");
+    let mut lines = BufReader::new(serving.stdout.take().expect("a pipe")).lines();
+    let mut export = || {
+        let line = lines.next().expect("a line").expect("UTF-8");
+        let (name, value) = line.strip_prefix("export ").and_then(|e| e.split_once('=')).expect("an export");
+        (name.to_owned(), value.to_owned())
+    };
+    let exports = [export(), export()];
+    let run = Run::of(home.kallyai(["--usage", "--json"]).envs(exports));
+    serving.kill().expect("it still serves");
+    serving.wait().expect("it ends");
+    assert_eq!(run.exits(0).json()["calls_used"], 0);
+}

@@ -1,0 +1,119 @@
+//! What every test stands on: a home folder of its own, a cleared environment, runs that cannot hang.
+
+mod run;
+mod server;
+
+pub use run::{Run, Running};
+pub use server::{Reply, Request, Server};
+
+use std::ffi::OsStr;
+use std::path::PathBuf;
+use std::process::Command;
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+/// A user's home, empty at first.
+pub struct Home {
+    folder: TempDir,
+}
+
+/// A token that must never be seen.
+pub const TOKEN: &str = "secret-access-token-1";
+/// What renews it; must never be seen either.
+pub const REFRESH: &str = "secret-refresh-token-1";
+
+impl Home {
+    pub fn new() -> Self {
+        Self { folder: tempfile::tempdir().expect("a folder") }
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// Where the login is kept when a server stands in for the service.
+    pub fn token_file(&self) -> PathBuf {
+        self.path("login.json")
+    }
+
+    /// A command in an environment that holds this home and nothing of the machine's.
+    pub fn kallyai<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_kallyai"));
+        command.args(args).env_clear().env("HOME", self.folder.path()).env("TZ", "America/New_York");
+        // Windows finds its own libraries, and its users' folders, by these.
+        for name in ["SystemRoot", "TEMP", "TMP"] {
+            if let Some(value) = std::env::var_os(name) {
+                command.env(name, value);
+            }
+        }
+        command.env("LOCALAPPDATA", self.folder.path()).env("USERPROFILE", self.folder.path());
+        command
+    }
+
+    /// A command that speaks to `server`, signed in.
+    pub fn at<S: AsRef<OsStr>>(&self, server: &Server, args: impl IntoIterator<Item = S>) -> Command {
+        if !self.token_file().exists() {
+            self.sign_in(3600);
+        }
+        let mut command = self.kallyai(args);
+        command.env("KALLYAI_API_URL", server.url()).env("KALLYAI_TOKEN_FILE", self.token_file());
+        command
+    }
+
+    /// Writes a login that expires in so many seconds.
+    pub fn sign_in(&self, expires_in: i64) {
+        let expires_at = now() + expires_in;
+        self.write_login(
+            &json!({ "access_token": TOKEN, "refresh_token": REFRESH, "expires_at": expires_at }),
+        );
+    }
+
+    pub fn write_login(&self, login: &Value) {
+        std::fs::write(self.token_file(), login.to_string()).expect("the login file");
+    }
+
+    pub fn login(&self) -> Value {
+        let text = std::fs::read(self.token_file()).expect("the login file");
+        serde_json::from_slice(&text).expect("JSON in the login file")
+    }
+
+    /// Runs a command in the sandbox.
+    pub fn sandbox(&self, args: &[&str]) -> Run {
+        Run::of(self.kallyai(["--sandbox"]).args(args))
+    }
+}
+
+/// Unix seconds.
+pub fn now() -> i64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    since.expect("a clock after 1970").as_secs() as i64
+}
+
+/// A call as the API gives it, created just now.
+pub fn call(id: &str, status: &str) -> Value {
+    json!({
+        "call_id": id,
+        "status": status,
+        "highlights": "A table for four is booked.",
+        "next_steps": "Arrive on time.",
+        "duration_seconds": 74.5,
+        "metadata": { "created_at": moment(0), "ended_at": moment(1) },
+        "submission": {
+            "task_category": "restaurant",
+            "task_description": "Reserve a table",
+            "respondent_phone": "+15551234567",
+        },
+    })
+}
+
+/// The moment so many seconds from now, as the API writes it.
+pub fn moment(seconds: i64) -> String {
+    jiff::Timestamp::from_second(now() + seconds).expect("a moment").to_string()
+}
+
+/// The arguments of an ordinary call.
+pub const CALL: [&str; 4] = ["-p", "+15551234567", "-t", "Reserve a table"];
+
+/// A full call ID.
+pub const ID: &str = "3f2a0c1e-55aa-4bbb-8ccc-0123456789ab";

@@ -1,0 +1,218 @@
+//! A server that keeps what it was asked, and answers, or fails to, as a test says.
+
+use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::sync::{Arc, Condvar, Mutex};
+use std::thread;
+use std::time::Duration;
+
+use serde_json::Value;
+
+/// A request as it came over the wire.
+#[derive(Debug, Clone)]
+pub struct Request {
+    pub method: String,
+    /// Path and query, as sent.
+    pub target: String,
+    /// Names in lower case.
+    pub headers: Vec<(String, String)>,
+    pub body: String,
+}
+
+impl Request {
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_str())
+    }
+
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.body).expect("a JSON body")
+    }
+
+    /// `GET /v1/calls?limit=10`.
+    pub fn line(&self) -> String {
+        format!("{} {}", self.method, self.target)
+    }
+
+    pub fn is(&self, method: &str, path: &str) -> bool {
+        self.method == method && self.target.split('?').next() == Some(path)
+    }
+}
+
+/// What a request gets.
+#[derive(Debug, Clone)]
+pub enum Reply {
+    /// A whole answer.
+    Answer { status: u16, headers: Vec<(String, String)>, body: Vec<u8> },
+    /// The connection is closed before the status line,
+    CutBeforeStatus,
+    /// in the head,
+    CutInHead,
+    /// or in the body.
+    CutInBody,
+    /// The connection is reset.
+    Reset,
+    /// Nothing comes, until the client leaves or the server ends.
+    Stall,
+    /// The answer that follows comes after this time.
+    Late(Duration, Box<Reply>),
+}
+
+impl Reply {
+    pub fn new(status: u16, body: impl Into<Vec<u8>>) -> Self {
+        Self::Answer { status, headers: Vec::new(), body: body.into() }
+    }
+
+    pub fn json(status: u16, body: &Value) -> Self {
+        Self::new(status, body.to_string()).with("Content-Type", "application/json")
+    }
+
+    pub fn with(mut self, name: &str, value: &str) -> Self {
+        if let Self::Answer { headers, .. } = &mut self {
+            headers.push((name.to_owned(), value.to_owned()));
+        }
+        self
+    }
+}
+
+type Handler = dyn Fn(&Request) -> Reply + Send + Sync;
+
+struct Shared {
+    handler: Box<Handler>,
+    requests: Mutex<Vec<Request>>,
+    arrived: Condvar,
+    over: Mutex<bool>,
+    ended: Condvar,
+}
+
+/// A server on loopback, which ends when dropped.
+pub struct Server {
+    url: String,
+    shared: Arc<Shared>,
+}
+
+impl Server {
+    pub fn start(handler: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let url = format!("http://{}", listener.local_addr().expect("an address"));
+        let shared = Arc::new(Shared {
+            handler: Box::new(handler),
+            requests: Mutex::default(),
+            arrived: Condvar::new(),
+            over: Mutex::new(false),
+            ended: Condvar::new(),
+        });
+        let accepting = Arc::clone(&shared);
+        thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                if *accepting.over.lock().unwrap() {
+                    return;
+                }
+                let shared = Arc::clone(&accepting);
+                thread::spawn(move || converse(stream, &shared));
+            }
+        });
+        Self { url, shared }
+    }
+
+    /// A server that answers everything alike.
+    pub fn always(reply: Reply) -> Self {
+        Self::start(move |_| reply.clone())
+    }
+
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// What was asked so far.
+    pub fn requests(&self) -> Vec<Request> {
+        self.shared.requests.lock().unwrap().clone()
+    }
+
+    /// How often this was asked.
+    pub fn count(&self, method: &str, path: &str) -> usize {
+        self.requests().iter().filter(|request| request.is(method, path)).count()
+    }
+
+    /// Waits until so many requests of this kind have come.
+    pub fn wait_for(&self, method: &str, path: &str, count: usize) {
+        let requests = self.shared.requests.lock().unwrap();
+        let waiting =
+            |requests: &mut Vec<Request>| requests.iter().filter(|r| r.is(method, path)).count() < count;
+        let (_requests, result) =
+            self.shared.arrived.wait_timeout_while(requests, Duration::from_secs(30), waiting).unwrap();
+        assert!(!result.timed_out(), "{method} {path} never came {count} times");
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        *self.shared.over.lock().unwrap() = true;
+        self.shared.ended.notify_all();
+        // Wakes the accepting thread, which then sees that it is over.
+        let _ = TcpStream::connect(self.url.trim_start_matches("http://"));
+    }
+}
+
+fn converse(stream: TcpStream, shared: &Shared) {
+    let mut reader = BufReader::new(stream.try_clone().expect("a second handle"));
+    while let Some(request) = read(&mut reader) {
+        let mut reply = (shared.handler)(&request);
+        shared.requests.lock().unwrap().push(request);
+        shared.arrived.notify_all();
+        while let Reply::Late(time, then) = reply {
+            let over = shared.over.lock().unwrap();
+            let _ = shared.ended.wait_timeout_while(over, time, |over| !*over).unwrap();
+            reply = *then;
+        }
+        if write(&stream, &reply, shared).is_err() || !matches!(reply, Reply::Answer { .. }) {
+            // A reset is what closing does without a farewell.
+            if !matches!(reply, Reply::Reset) {
+                let _ = stream.shutdown(Shutdown::Both);
+            }
+            return;
+        }
+    }
+}
+
+fn read(reader: &mut BufReader<TcpStream>) -> Option<Request> {
+    let mut line = String::new();
+    reader.read_line(&mut line).ok()?;
+    let mut words = line.split_whitespace();
+    let (method, target) = (words.next()?.to_owned(), words.next()?.to_owned());
+    let mut headers = Vec::new();
+    loop {
+        let mut line = String::new();
+        reader.read_line(&mut line).ok()?;
+        let Some((name, value)) = line.trim_end().split_once(':') else { break };
+        headers.push((name.to_ascii_lowercase(), value.trim().to_owned()));
+    }
+    let length =
+        headers.iter().find(|(name, _)| name == "content-length").map_or(0, |(_, n)| n.parse().unwrap());
+    let mut body = vec![0; length];
+    reader.read_exact(&mut body).ok()?;
+    Some(Request { method, target, headers, body: String::from_utf8(body).expect("a UTF-8 body") })
+}
+
+fn write(mut stream: &TcpStream, reply: &Reply, shared: &Shared) -> io::Result<()> {
+    match reply {
+        Reply::Answer { status, headers, body } => {
+            let mut head = format!("HTTP/1.1 {status} Status\r\nContent-Length: {}\r\n", body.len());
+            for (name, value) in headers {
+                head.push_str(&format!("{name}: {value}\r\n"));
+            }
+            stream.write_all(format!("{head}\r\n").as_bytes())?;
+            stream.write_all(body)
+        }
+        Reply::CutBeforeStatus | Reply::Late(..) => Ok(()),
+        Reply::CutInHead => stream.write_all(b"HTTP/1.1 201 Created\r\nContent-Le"),
+        Reply::CutInBody => {
+            stream.write_all(b"HTTP/1.1 201 Created\r\nContent-Length: 500\r\n\r\n{\"call_id\":\"3f")
+        }
+        Reply::Reset => socket2::SockRef::from(&stream).set_linger(Some(Duration::ZERO)),
+        Reply::Stall => {
+            let over = shared.over.lock().unwrap();
+            drop(shared.ended.wait_timeout_while(over, Duration::from_secs(60), |over| !*over).unwrap());
+            Ok(())
+        }
+    }
+}
