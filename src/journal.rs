@@ -264,6 +264,13 @@ impl Entry {
         now.saturating_sub(self.at) < OPEN_FOR.as_secs() as i64
     }
 
+    /// Whether a call that nobody has claimed could be this entry's as well as `other`'s.
+    pub fn is_rival_of(&self, other: &Self) -> bool {
+        let same_call = self.number == other.number && self.task == other.task;
+        let unclaimed = !self.settled && self.call_id.is_none();
+        self.key != other.key && same_call && unclaimed && self.is_young(Timestamp::now().as_second())
+    }
+
     /// When it was written.
     pub fn moment(&self) -> Timestamp {
         Timestamp::from_second(self.at).unwrap_or(Timestamp::UNIX_EPOCH)

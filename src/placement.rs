@@ -60,8 +60,13 @@ pub enum Sent {
 /// What the history shows of the call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Look {
-    /// The calls it may be: same number, same task, not older, not another entry's.
-    Candidates(Vec<String>),
+    /// What it shows.
+    Candidates {
+        /// The calls it may be: same number, same task, not older, not another entry's.
+        ids: Vec<String>,
+        /// Whether another open entry of the journal may own them: the same call, placed again on purpose.
+        rivals: bool,
+    },
     /// The history could not be read.
     Failed,
 }
@@ -140,8 +145,8 @@ pub enum Lost {
     Gone,
     /// It has not ended.
     StillRunning,
-    /// The history shows several that it may be.
-    Several(Vec<String>),
+    /// The history shows calls that it may be, and which one cannot be told.
+    Unclear(Vec<String>),
 }
 
 /// How often the POST is tried on connections that cannot be made, and within which time.
@@ -197,6 +202,8 @@ struct Search {
     id: Option<String>,
     /// Whether the last look failed.
     failed: bool,
+    /// Calls that may be another entry's.
+    unclear: Vec<String>,
 }
 
 impl Placement {
@@ -278,10 +285,15 @@ impl Placement {
 
     fn searching(&mut self, mut state: Search, now: Duration, event: Event) -> Action {
         match event {
-            Event::Looked(Look::Candidates(ids)) if ids.len() > 1 => {
-                return self.end(Ending::Unknown(Lost::Several(ids)));
+            Event::Looked(Look::Candidates { ids, .. }) if ids.len() > 1 => {
+                return self.end(Ending::Unknown(Lost::Unclear(ids)));
             }
-            Event::Looked(Look::Candidates(ids)) => {
+            // The other entry's call may be the only one that shows yet.
+            Event::Looked(Look::Candidates { ids, rivals: true }) => {
+                state.failed = false;
+                state.unclear = ids;
+            }
+            Event::Looked(Look::Candidates { ids, rivals: false }) => {
                 state.failed = false;
                 if let Some(id) = ids.into_iter().next() {
                     state.id = Some(id.clone());
@@ -305,7 +317,8 @@ impl Placement {
             return self.end(Ending::Unknown(match state {
                 Search { failed: true, .. } => Lost::Gone,
                 Search { id: Some(_), .. } => Lost::StillRunning,
-                Search { id: None, .. } => Lost::NotFound,
+                Search { unclear, .. } if unclear.is_empty() => Lost::NotFound,
+                Search { unclear, .. } => Lost::Unclear(unclear),
             }));
         }
         let wait = FIRST_WAIT.mul_f64(1.5f64.powi(state.looks.min(8) as i32)).min(LONGEST_WAIT);
@@ -357,7 +370,7 @@ impl Placement {
 
 impl Search {
     fn new(since: Duration, id: Option<String>) -> Self {
-        Self { since, looks: 0, id, failed: false }
+        Self { since, looks: 0, id, failed: false, unclear: Vec::new() }
     }
 }
 
@@ -371,3 +384,6 @@ fn is_not_taken(status: u16, retry_after: Option<Duration>, refusal: bool) -> bo
 fn is_refused(status: u16) -> bool {
     matches!(status, 400..=499) && !matches!(status, 408 | 409)
 }
+
+#[cfg(test)]
+mod tests;

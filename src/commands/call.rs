@@ -260,7 +260,7 @@ impl<'a> Errand<'a> {
     async fn look_up(&mut self) -> Look {
         self.limit_look();
         match self.candidates().await {
-            Ok(candidates) => Look::Candidates(candidates),
+            Ok(look) => look,
             Err(error) => {
                 self.error = Some(error);
                 Look::Failed
@@ -269,7 +269,7 @@ impl<'a> Errand<'a> {
     }
 
     /// The calls in the history that ours may be.
-    async fn candidates(&self) -> Result<Vec<String>> {
+    async fn candidates(&self) -> Result<Look> {
         let page = self.client.history(SEARCHED, None).await?.value;
         // What cannot be read claims nothing; claiming is checked again under the journal's lock.
         let others = self.journal.read().map(|contents| contents.entries).unwrap_or_default();
@@ -290,7 +290,8 @@ impl<'a> Errand<'a> {
                 found.push(id.to_string());
             }
         }
-        Ok(found)
+        let rivals = others.iter().any(|other| other.is_rival_of(&self.entry));
+        Ok(Look::Candidates { ids: found, rivals })
     }
 
     /// Whether a call may be ours; `None` where it does not tell.
@@ -384,10 +385,9 @@ impl<'a> Errand<'a> {
                 "the answer was lost, and the service could not be asked what came of the call: {why}"
             )),
             Ending::Unknown(Lost::StillRunning) => lost("the call has not ended yet".into()),
-            Ending::Unknown(Lost::Several(ids)) => lost(format!(
-                "the answer was lost, and the history shows {} calls that it may be: {}",
-                ids.len(),
-                ids.join(", ")
+            Ending::Unknown(Lost::Unclear(ids)) => lost(format!(
+                "the answer was lost, and which call of the history it is cannot be told; it may be {}",
+                ids.join(" or ")
             )),
         }
     }
