@@ -6,9 +6,11 @@ mod support;
 
 mod account;
 mod errors;
+mod fixtures;
 mod history;
 mod input;
 mod placing;
+mod production;
 mod sandbox;
 mod tokens;
 mod wire;

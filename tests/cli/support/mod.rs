@@ -2,9 +2,11 @@
 
 mod run;
 mod server;
+mod tls;
 
 pub use run::{Run, Running};
 pub use server::{Reply, Request, Server};
+pub use tls::Proxy;
 
 use std::ffi::OsStr;
 use std::path::PathBuf;

@@ -1,6 +1,6 @@
 //! A server that keeps what it was asked, and answers, or fails to, as a test says.
 
-use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
+use std::io::{self, BufRead, BufReader, Write as _};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
@@ -174,7 +174,8 @@ fn converse(stream: TcpStream, shared: &Shared) {
     }
 }
 
-fn read(reader: &mut BufReader<TcpStream>) -> Option<Request> {
+/// Reads the next request; `None` when the client has gone.
+pub(super) fn read(reader: &mut impl BufRead) -> Option<Request> {
     let mut line = String::new();
     reader.read_line(&mut line).ok()?;
     let mut words = line.split_whitespace();
@@ -193,16 +194,19 @@ fn read(reader: &mut BufReader<TcpStream>) -> Option<Request> {
     Some(Request { method, target, headers, body: String::from_utf8(body).expect("a UTF-8 body") })
 }
 
+/// An answer as it goes over the wire.
+pub(super) fn answer(status: u16, headers: &[(String, String)], body: &[u8]) -> Vec<u8> {
+    let mut bytes = format!("HTTP/1.1 {status} Status\r\nContent-Length: {}\r\n", body.len());
+    for (name, value) in headers {
+        bytes.push_str(&format!("{name}: {value}\r\n"));
+    }
+    bytes.push_str("\r\n");
+    [bytes.as_bytes(), body].concat()
+}
+
 fn write(mut stream: &TcpStream, reply: &Reply, shared: &Shared) -> io::Result<()> {
     match reply {
-        Reply::Answer { status, headers, body } => {
-            let mut head = format!("HTTP/1.1 {status} Status\r\nContent-Length: {}\r\n", body.len());
-            for (name, value) in headers {
-                head.push_str(&format!("{name}: {value}\r\n"));
-            }
-            stream.write_all(format!("{head}\r\n").as_bytes())?;
-            stream.write_all(body)
-        }
+        Reply::Answer { status, headers, body } => stream.write_all(&answer(*status, headers, body)),
         Reply::CutBeforeStatus | Reply::Late(..) => Ok(()),
         Reply::CutInHead => stream.write_all(b"HTTP/1.1 201 Created\r\nContent-Le"),
         Reply::CutInBody => {
