@@ -46,11 +46,8 @@ pub async fn place(context: &Context, request: &Request, signals: &mut Signals) 
     let mut errand = Errand::new(context, &client, journal, entry, started);
     errand.request = Some(Outgoing { json: &request.json, token });
     errand.watch = Some(watch);
-    let doing = Line::new()
-        .text("Calling ")
-        .tone(Tone::Strong, &shown)
-        .tone(Tone::Faint, "  Ctrl-C stops the waiting, not the call");
-    errand.progress = Some(context.out.progress(&doing));
+    let doing = Line::new().text("Calling ").tone(Tone::Strong, &shown);
+    errand.progress = Some(context.out.progress(&doing, &advice()));
     errand.run(Placement::new, signals).await
 }
 
@@ -98,8 +95,12 @@ async fn known(
     let shown = entry.number.clone();
     let mut errand = Errand::new(context, client, journal, entry, Instant::now());
     let doing = Line::new().text("Looking up the call to ").tone(Tone::Strong, &shown);
-    errand.progress = Some(context.out.progress(&doing));
+    errand.progress = Some(context.out.progress(&doing, &advice()));
     errand.run(|deadline| Placement::resume(id, deadline), signals).await
+}
+
+fn advice() -> Line<'static> {
+    Line::new().tone(Tone::Faint, "Ctrl-C stops the waiting, not the call")
 }
 
 /// What an action needs, and what the last ones brought.

@@ -197,11 +197,23 @@ impl Output {
 
     /// Tells the person something on stderr.
     pub fn note(&self, line: &Line<'_>) {
-        let mut text = String::new();
-        line.render(self.notes.color, &mut text);
-        text.push('\n');
+        self.explain(line, "");
+    }
+
+    /// Tells the person something at length on stderr, wrapped and behind a label as [`Self::prose`] is on stdout.
+    fn explain(&self, label: &Line<'_>, text: &str) {
+        // Many readers see both streams as one; a failure is reported when the result is finished.
+        let _ = self.flush();
+        let mut printed = String::new();
+        label.render(self.notes.color, &mut printed);
+        line::hang(
+            text,
+            label.width(),
+            self.notes.width.map(|columns| columns.min(WIDEST_PROSE)),
+            &mut printed,
+        );
         // Nobody is left to tell that stderr is gone.
-        let _ = io::stderr().write_all(text.as_bytes());
+        let _ = io::stderr().write_all(printed.as_bytes());
     }
 
     /// Warns the person on stderr.
@@ -209,7 +221,7 @@ impl Output {
         if self.json {
             self.held.borrow_mut().push(text.to_owned());
         } else {
-            self.note(&Line::new().tone(Tone::Strong, "warning:").text(" ").text(text));
+            self.explain(&Line::new().tone(Tone::Strong, "warning:").text(" "), text);
         }
     }
 
@@ -241,27 +253,26 @@ impl Output {
             let _ = io::stderr().write_all(&document);
             return;
         }
-        let code = format!(" [{}]", error.code());
-        self.note(
-            &Line::new()
-                .tone(Tone::Bad, "error:")
-                .text(" ")
-                .text(&error.to_string())
-                .tone(Tone::Faint, &code),
-        );
+        // One line each, whatever the server put into them.
+        let sentence = format!("{error} [{}]", error.code());
+        self.explain(&Line::new().tone(Tone::Bad, "error:").text(" "), &clean::clean(&sentence));
         if let Some(id) = error.correlation_id() {
             self.note(&Line::new().tone(Tone::Faint, "correlation ID: ").text(id));
         }
         if let Some(hint) = error.hint(program) {
-            self.note(&Line::new().tone(Tone::Strong, "hint:").text(" ").text(&hint));
+            self.explain(&Line::new().tone(Tone::Strong, "hint:").text(" "), &clean::clean(&hint));
         }
     }
 
-    /// Shows that something is under way, to a person who watches stderr and to nobody else.
-    pub fn progress(&self, doing: &Line<'_>) -> Progress {
+    /// Shows that something is under way, for how long, and what may be done about it: to a person who watches stderr
+    /// and to nobody else.
+    pub fn progress(&self, doing: &Line<'_>, advice: &Line<'_>) -> Progress {
         let watched = self.notes.width.is_some() && !self.json;
-        let mut text = String::new();
-        doing.render(self.notes.color, &mut text);
+        let text = [doing, advice].map(|line| {
+            let mut text = String::new();
+            line.render(self.notes.color, &mut text);
+            text
+        });
         Progress::start(watched.then_some(text))
     }
 

@@ -8,11 +8,11 @@ use indicatif::{ProgressBar, ProgressStyle};
 pub struct Progress(Option<ProgressBar>);
 
 impl Progress {
-    /// Starts showing `doing`; shows nothing for `None`.
-    pub(super) fn start(doing: Option<String>) -> Self {
-        let Some(doing) = doing else { return Self(None) };
-        let bar = ProgressBar::new_spinner().with_message(doing);
-        if let Ok(style) = ProgressStyle::with_template("{spinner} {msg}  {elapsed}") {
+    /// Starts showing what is done, and advice behind the time; shows nothing for `None`.
+    pub(super) fn start(texts: Option<[String; 2]>) -> Self {
+        let Some([doing, advice]) = texts else { return Self(None) };
+        let bar = ProgressBar::new_spinner().with_prefix(doing).with_message(advice);
+        if let Ok(style) = ProgressStyle::with_template("{spinner} {prefix}  {elapsed}  {msg}") {
             bar.set_style(style);
         }
         bar.enable_steady_tick(Duration::from_millis(120));
