@@ -102,14 +102,9 @@ pub enum Error {
         /// The key of the call that goes on.
         key: Option<IdempotencyKey>,
     },
-    /// A file or a stream could not be read or written.
-    #[error("{what}: {source}")]
-    Io {
-        /// What was tried.
-        what: String,
-        /// What the system said.
-        source: io::Error,
-    },
+    /// A file or a stream could not be read or written: what was tried, and what the system said.
+    #[error("{0:#}")]
+    Io(anyhow::Error),
     /// Whoever read our output has stopped reading: no failure at all.
     #[error("the reader of the output has gone")]
     ClosedPipe,
@@ -129,7 +124,7 @@ pub enum Signal {
 impl Error {
     /// A failed read or write of a file or stream.
     pub fn io(what: impl Into<String>, source: io::Error) -> Self {
-        Self::Io { what: what.into(), source }
+        Self::Io(anyhow::Error::new(source).context(what.into()))
     }
 
     /// A file of the login that cannot be used.
@@ -161,7 +156,7 @@ impl Error {
             Self::NothingToResume(_) => "nothing_to_resume",
             Self::JournalUnavailable(_) => "journal_unavailable",
             Self::Interrupted { .. } => "interrupted",
-            Self::Io { .. } | Self::ClosedPipe => "io",
+            Self::Io(_) | Self::ClosedPipe => "io",
         }
     }
 
@@ -174,7 +169,7 @@ impl Error {
             | Self::UnexpectedResponse { .. }
             | Self::NothingToResume(_)
             | Self::JournalUnavailable(_)
-            | Self::Io { .. } => 1,
+            | Self::Io(_) => 1,
             Self::Usage { .. } | Self::Invalid(_) => 2,
             Self::Unreachable(_) | Self::ServiceFailing { .. } => 3,
             Self::NotSignedIn(_) | Self::SignInFailed(_) | Self::PortInUse(_) | Self::TokenFile { .. } => 4,
@@ -224,7 +219,7 @@ impl Error {
                 format!("learn how it ended: {}", resume(program, key))
             }
             Self::Interrupted { key: None, .. } | Self::ClosedPipe => return None,
-            Self::Io { .. } => "check the path, its permissions and the free space".into(),
+            Self::Io(_) => "check the path, its permissions and the free space".into(),
         };
         Some(hint)
     }
