@@ -8,7 +8,7 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{CommandFactory as _, FromArgMatches as _};
 
 use super::command::{Invocation, check};
-use super::{Args, declaration, full_help};
+use super::{Args, afterword, declaration, in_full};
 use crate::error::Error;
 use crate::types::Invalid;
 
@@ -35,9 +35,9 @@ pub fn parse(argv: Vec<OsString>) -> Result<Invocation, Stop> {
     if argv.len() <= 1 {
         return Err(show(&command.render_help()));
     }
-    let in_full = argv.iter().any(|arg| matches!(arg.to_str(), Some("--help" | "--hel" | "--he")));
+    let full = argv.iter().any(|arg| matches!(arg.to_str(), Some("--help" | "--hel" | "--he")));
     let matches = command.try_get_matches_from_mut(argv).map_err(|error| match error.kind() {
-        ErrorKind::DisplayHelp if in_full => show(&full_help()),
+        ErrorKind::DisplayHelp if full => show(&in_full().after_help(afterword()).render_help()),
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => show(&error.render()),
         _ => Stop::Mistake(explain(&error)),
     })?;

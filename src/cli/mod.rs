@@ -22,20 +22,25 @@ pub fn declaration() -> clap::Command {
     Args::command()
 }
 
-/// `--help`: every flag, one line each. clap's own long form would take a screen for every ten.
-fn full_help() -> clap::builder::StyledStr {
-    Args::command().mut_args(|arg| arg.hide_short_help(false)).after_help(AFTER_LONG_HELP).render_help()
+/// The same with its rare flags, one line each, as `--help` and the man page show it: clap's own long form would take a
+/// screen for every ten.
+pub fn in_full() -> clap::Command {
+    declaration().mut_args(|arg| arg.hide_short_help(false)).after_help(None)
 }
 
-const ABOUT: &str = "Have real phone calls made by the KallyAI service, and read what came of them";
+/// What `--help` ends with.
+pub fn afterword() -> String {
+    format!("Exit codes:\n{EXIT_CODES}\n\nExamples:\n{EXAMPLES}")
+}
+
+const ABOUT: &str = "Have real phone calls made by KallyAI, and read what came of them";
 
 const USAGE: &str = "kallyai -p NUMBER -t TEXT [FIELD]...\n       kallyai --COMMAND [MODIFIER]...";
 
 const AFTER_HELP: &str = "All flags, exit codes and examples: kallyai --help";
 
-const AFTER_LONG_HELP: &str = "\
-Exit codes:
-  0  done; a call that ended, however it ended
+/// What each exit status means, line by line.
+pub const EXIT_CODES: &str = "  0  done; a call that ended, however it ended
   1  the API refused, or something unexpected
   2  bad usage or bad input; nothing was sent
   3  the service could not be reached or is failing; retrying is safe
@@ -44,10 +49,10 @@ Exit codes:
   6  a call's outcome is unknown, or it is still open: never place it again,
      learn how it ended with --resume
   7  with --exit-status only: the call ended, but not in success
-  129, 130, 143  hung up, interrupted, terminated
+  129, 130, 143  hung up, interrupted, terminated";
 
-Examples:
-  kallyai -p +15551234567 -t \"Reserve a table for 4 at 8pm\" -c restaurant \\
+/// Commands to begin with.
+pub const EXAMPLES: &str = "  kallyai -p +15551234567 -t \"Reserve a table for 4 at 8pm\" -c restaurant \\
           --name \"John Smith\" --party-size 4 --date 2027-01-28 --time 20:00
   kallyai --history --status success --limit 20
   kallyai --transcript last
@@ -58,7 +63,7 @@ Examples:
 #[derive(Debug, Parser)]
 #[command(
     name = "kallyai", version, about = ABOUT, override_usage = USAGE,
-    after_help = AFTER_HELP, after_long_help = AFTER_LONG_HELP,
+    after_help = AFTER_HELP,
     disable_version_flag = true, disable_help_flag = true,
     infer_long_args = true, args_override_self = true,
 )]

@@ -1,10 +1,16 @@
 //! `--completions`, `--man`, `--skill`: texts that are made from the flags themselves, or kept beside them.
 
+use std::io::Write as _;
+
 use clap_complete::Shell;
+use clap_mangen::Man;
 
 use super::{Context, DONE};
-use crate::cli::declaration;
+use crate::cli::{EXAMPLES, EXIT_CODES, declaration, in_full};
 use crate::error::{Error, Result};
+
+/// When this version was finished, as the man page says it.
+const RELEASED: &str = "2026-11-22";
 
 /// The page that teaches an agent this program.
 const SKILL: &str = include_str!("SKILL.md");
@@ -19,12 +25,23 @@ pub fn completions(context: &Context, shell: Shell) -> Result<u8> {
 
 /// Prints the man page.
 pub fn man(context: &Context) -> Result<u8> {
-    let mut page = Vec::new();
-    clap_mangen::Man::new(declaration())
-        .render(&mut page)
-        .map_err(|e| Error::io("the man page could not be made", e))?;
+    let page = man_page().map_err(|e| Error::io("the man page could not be made", e))?;
     context.out.page(&String::from_utf8_lossy(&page))?;
     Ok(DONE)
+}
+
+fn man_page() -> std::io::Result<Vec<u8>> {
+    let man = Man::new(in_full()).title("KALLYAI").date(RELEASED).manual("User Commands");
+    let mut page = Vec::new();
+    man.render_title(&mut page)?;
+    man.render_name_section(&mut page)?;
+    man.render_synopsis_section(&mut page)?;
+    man.render_options_section(&mut page)?;
+    for (heading, text) in [("EXIT STATUS", EXIT_CODES), ("EXAMPLES", EXAMPLES)] {
+        let text = text.replace('\\', "\\e").replace('-', "\\-");
+        write!(page, ".SH \"{heading}\"\n.nf\n{text}\n.fi\n")?;
+    }
+    Ok(page)
 }
 
 /// Prints the skill.

@@ -12,5 +12,6 @@ mod input;
 mod placing;
 mod production;
 mod sandbox;
+mod texts;
 mod tokens;
 mod wire;
