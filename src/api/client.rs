@@ -101,7 +101,9 @@ impl<'a, T: Tokens> Client<'a, T> {
                     answer.retry_after.unwrap_or_else(|| backoff(attempt))
                 }
                 Err(Failure::NeverSent { again: true, .. } | Failure::Lost { .. }) => backoff(attempt),
-                Ok(_) | Err(Failure::NeverSent { again: false, .. }) => return outcome.map_err(Error::from),
+                Ok(_) | Err(Failure::Unprepared(_) | Failure::NeverSent { again: false, .. }) => {
+                    return outcome.map_err(Error::from);
+                }
             };
             attempt += 1;
             if attempt == ATTEMPTS || Instant::now() + wait >= self.deadline() {
@@ -194,6 +196,7 @@ fn excerpt(body: &[u8]) -> String {
 impl From<Failure> for Error {
     fn from(failure: Failure) -> Self {
         match failure {
+            Failure::Unprepared(invalid) => invalid.into(),
             Failure::NeverSent { why, .. } | Failure::Lost { why } => Self::Unreachable(why),
         }
     }

@@ -1,5 +1,6 @@
 //! The one place that sends. It says of every failure whether the request may have arrived.
 
+use std::cell::OnceCell;
 use std::error::Error as StdError;
 use std::io;
 use std::rc::Rc;
@@ -35,9 +36,10 @@ pub type Trace = Rc<dyn Fn(&str)>;
 /// A way to the API.
 pub struct Http {
     base: ApiBase,
-    tls: rustls::ClientConfig,
-    reads: Client,
     trace: Option<Trace>,
+    /// Made when first needed: reading certificates is most of what a start costs.
+    tls: OnceCell<rustls::ClientConfig>,
+    reads: OnceCell<Client>,
 }
 
 /// One request. The body is JSON.
@@ -78,6 +80,8 @@ pub struct Answer {
 /// No answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Failure {
+    /// Nothing could be sent: the trusted certificates cannot be read, or a proxy variable is no address.
+    Unprepared(Invalid),
     /// The request was certainly not sent: no connection was made.
     NeverSent {
         /// What happened, as a sentence.
@@ -93,14 +97,9 @@ pub enum Failure {
 }
 
 impl Http {
-    /// A way to `base`. Certificates are read only for an HTTPS base.
-    ///
-    /// # Errors
-    /// When the trusted certificates cannot be read, or a proxy variable is no address.
-    pub fn new(base: ApiBase, trace: Option<Trace>) -> Result<Self, Invalid> {
-        let tls = if base.is_tls() { tls::client_config()? } else { tls::unused()? };
-        let reads = build(&base, &tls, CONNECT_TIMEOUT, true)?;
-        Ok(Self { base, tls, reads, trace })
+    /// A way to `base`. Nothing is read or opened before the first request.
+    pub fn new(base: ApiBase, trace: Option<Trace>) -> Self {
+        Self { base, trace, tls: OnceCell::new(), reads: OnceCell::new() }
     }
 
     /// The base all routes are under.
@@ -113,7 +112,14 @@ impl Http {
     /// # Errors
     /// When there is no answer.
     pub async fn send(&self, request: Request<'_>, deadline: Instant) -> Result<Answer, Failure> {
-        self.exchange(&self.reads, request, deadline).await
+        let reads = match self.reads.get() {
+            Some(reads) => reads,
+            None => {
+                let reads = self.client(CONNECT_TIMEOUT, true)?;
+                self.reads.get_or_init(|| reads)
+            }
+        };
+        self.exchange(reads, request, deadline).await
     }
 
     /// Sends on a connection made for this request alone, at most once: what happened to a kept connection can never
@@ -129,9 +135,21 @@ impl Http {
     ) -> Result<Answer, Failure> {
         // Shorter than the time left, so that a slow connect is known as one and not as a lost answer.
         let patience = connect_by.min(deadline).saturating_duration_since(Instant::now()).mul_f64(0.9);
-        let client = build(&self.base, &self.tls, patience.max(Duration::from_millis(1)), false)
-            .map_err(|invalid| Failure::NeverSent { why: invalid.to_string(), again: false })?;
+        let client = self.client(patience.max(Duration::from_millis(1)), false)?;
         self.exchange(&client, request, deadline).await
+    }
+
+    /// An HTTP client; certificates are read only for an HTTPS base.
+    fn client(&self, connect: Duration, keep: bool) -> Result<Client, Failure> {
+        let tls = match self.tls.get() {
+            Some(tls) => tls,
+            None => {
+                let tls = if self.base.is_tls() { tls::client_config() } else { tls::unused() };
+                let tls = tls.map_err(Failure::Unprepared)?;
+                self.tls.get_or_init(|| tls)
+            }
+        };
+        build(&self.base, tls, connect, keep).map_err(Failure::Unprepared)
     }
 
     async fn exchange(
@@ -218,6 +236,7 @@ impl Http {
         let (headers, answer) = match answered {
             Ok(answered) => answered,
             Err(Failure::NeverSent { why, .. } | Failure::Lost { why }) => return trace(&format!("< {why}")),
+            Err(Failure::Unprepared(invalid)) => return trace(&format!("< {invalid}")),
         };
         trace(&format!("< {}", answer.status));
         for (name, value) in headers {

@@ -95,6 +95,7 @@ async fn ask(http: &Http, refresh_token: &Secret, deadline: Instant) -> Result<A
             {
                 tokio::time::sleep(wait).await;
             }
+            Err(Failure::Unprepared(invalid)) => return Err(invalid.into()),
             Err(Failure::NeverSent { why, .. } | Failure::Lost { why }) => {
                 return Err(Error::Unreachable(format!("the login could not be renewed: {why}")));
             }

@@ -210,12 +210,15 @@ impl<'a> Errand<'a> {
         let answer = match sent {
             Ok(answer) => answer,
             Err(failure) => {
-                let (sent, why) = match failure {
-                    Failure::NeverSent { why, again } => (Sent::NoConnection { again }, why),
-                    Failure::Lost { why } => (Sent::Cut, why),
+                let sent = match &failure {
+                    Failure::Unprepared(_) => Sent::NoConnection { again: false },
+                    Failure::NeverSent { again, .. } => Sent::NoConnection { again: *again },
+                    Failure::Lost { why } => {
+                        self.say_lost(why);
+                        Sent::Cut
+                    }
                 };
-                self.say_if_lost(&sent, &why);
-                self.error = Some(Error::Unreachable(why));
+                self.error = Some(failure.into());
                 return sent;
             }
         };
@@ -233,11 +236,10 @@ impl<'a> Errand<'a> {
         sent
     }
 
-    fn say_if_lost(&self, sent: &Sent, why: &str) {
-        if *sent == Sent::Cut && !self.context.out.is_json() {
-            self.suspended(|| {
-                self.context.tell(&format!("The answer was lost ({why}). Looking up what came of the call."))
-            });
+    fn say_lost(&self, why: &str) {
+        if !self.context.out.is_json() {
+            let text = format!("The answer was lost ({why}). Looking up what came of the call.");
+            self.suspended(|| self.context.tell(&text));
         }
     }
 

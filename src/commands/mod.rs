@@ -164,7 +164,7 @@ impl Connection {
             Some(emulator) => emulator.url().parse()?,
             None => context.settings.api()?,
         };
-        Ok(Self { emulator, http: Http::new(base, trace)?, store })
+        Ok(Self { emulator, http: Http::new(base, trace), store })
     }
 
     fn session<'a>(&'a self, context: &Context, warn: &'a dyn Fn(&str)) -> Result<Session<'a>> {
