@@ -261,6 +261,27 @@ impl Answer {
     }
 }
 
+impl Answer {
+    /// The page of the history that this answer is.
+    ///
+    /// # Errors
+    /// When it is none.
+    pub fn page(self) -> Result<Document<Page>> {
+        match Page::parse(&self.body) {
+            Some(value) => Ok(Document { raw: self.body, value }),
+            None => Err(self.unexpected()),
+        }
+    }
+
+    /// The iCalendar file that this answer is, byte for byte.
+    ///
+    /// # Errors
+    /// When it is none.
+    pub fn calendar(self) -> Result<Vec<u8>> {
+        if self.body.starts_with(b"BEGIN:VCALENDAR") { Ok(self.body) } else { Err(self.unexpected()) }
+    }
+}
+
 impl<T: Tokens> Client<'_, T> {
     /// One call.
     ///
@@ -280,11 +301,7 @@ impl<T: Tokens> Client<'_, T> {
             ("offset", offset.map(|offset| offset.to_string()).unwrap_or_default()),
         ];
         let members = if offset.is_some() { query } else { &query[..1] };
-        let answer = self.get(&["v1", "calls"], members).await?;
-        match Page::parse(&answer.body) {
-            Some(value) => Ok(Document { raw: answer.body, value }),
-            None => Err(answer.unexpected()),
-        }
+        self.get(&["v1", "calls"], members).await?.page()
     }
 
     /// A call's conversation, as it came.
@@ -300,8 +317,7 @@ impl<T: Tokens> Client<'_, T> {
     /// # Errors
     /// As every read, and when the answer is no calendar.
     pub async fn calendar(&self, id: &CallId) -> Result<Vec<u8>> {
-        let answer = self.get(&["v1", "calls", id.as_str(), "calendar.ics"], &[]).await?;
-        if answer.body.starts_with(b"BEGIN:VCALENDAR") { Ok(answer.body) } else { Err(answer.unexpected()) }
+        self.get(&["v1", "calls", id.as_str(), "calendar.ics"], &[]).await?.calendar()
     }
 }
 

@@ -64,11 +64,7 @@ impl<'a, T: Tokens> Client<'a, T> {
     /// # Errors
     /// When there is no answer, a refusal, or an answer of another shape.
     pub async fn read<V: DeserializeOwned>(&self, route: &[&str], query: Query<'_>) -> Result<Document<V>> {
-        let answer = self.get(route, query).await?;
-        match object(&answer.body) {
-            Some(value) => Ok(Document { raw: answer.body, value }),
-            None => Err(answer.unexpected()),
-        }
+        self.get(route, query).await?.document()
     }
 
     /// Reads a route; the answer is a 2xx.
@@ -149,6 +145,17 @@ pub fn object<V: DeserializeOwned>(body: &[u8]) -> Option<V> {
 }
 
 impl Answer {
+    /// The JSON object that this answer is.
+    ///
+    /// # Errors
+    /// When it is none, or of another shape.
+    pub fn document<V: DeserializeOwned>(self) -> Result<Document<V>> {
+        match object(&self.body) {
+            Some(value) => Ok(Document { raw: self.body, value }),
+            None => Err(self.unexpected()),
+        }
+    }
+
     /// This answer if it is a 2xx, else what it means.
     ///
     /// # Errors

@@ -12,7 +12,7 @@ mod retry;
 mod tls;
 mod transcript;
 
-pub use account::{Subscription, Usage};
+pub use account::{BillingPortal, Subscription, Usage};
 pub use base::ApiBase;
 pub use calls::{Call, NewCall, Page, Status, Submission};
 pub use client::{Client, Document, Tokens, object};

@@ -1,7 +1,7 @@
 //! `--usage`, `--subscription`, `--billing`.
 
 use super::{Context, DONE, READ_TIMEOUT, signed_in};
-use crate::api::{Subscription, Usage};
+use crate::api::{BillingPortal, Document, Subscription, Usage};
 use crate::error::Result;
 use crate::output::{Line, Tone};
 
@@ -10,6 +10,10 @@ const PRICING: &str = "https://kallyai.com/pricing";
 /// Minutes and calls of the current period.
 pub async fn usage(context: &Context) -> Result<u8> {
     let usage = signed_in(context, READ_TIMEOUT, async |client| client.usage().await).await?;
+    present_usage(context, &usage)
+}
+
+pub(super) fn present_usage(context: &Context, usage: &Document<Usage>) -> Result<u8> {
     if context.out.is_json() {
         context.out.document(&usage.raw)?;
     } else {
@@ -81,6 +85,10 @@ fn amount(n: f64) -> String {
 /// The plan and its renewal.
 pub async fn subscription(context: &Context) -> Result<u8> {
     let subscription = signed_in(context, READ_TIMEOUT, async |client| client.subscription().await).await?;
+    present_subscription(context, &subscription)
+}
+
+pub(super) fn present_subscription(context: &Context, subscription: &Document<Subscription>) -> Result<u8> {
     if context.out.is_json() {
         context.out.document(&subscription.raw)?;
     } else {
@@ -125,6 +133,10 @@ fn show_subscription(context: &Context, subscription: &Subscription) -> Result<(
 /// Opens the billing portal.
 pub async fn billing(context: &Context) -> Result<u8> {
     let portal = signed_in(context, READ_TIMEOUT, async |client| client.billing_portal().await).await?;
+    present_billing(context, &portal)
+}
+
+pub(super) fn present_billing(context: &Context, portal: &Document<BillingPortal>) -> Result<u8> {
     let url = &portal.value.url;
     if context.out.is_json() {
         context.out.document(&portal.raw)?;

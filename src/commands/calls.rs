@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::{Context, DONE, READ_TIMEOUT, show, signed_in};
-use crate::api::{Client, Speaker, Status, Tokens, Transcript};
+use crate::api::{Answer, Call, Client, Document, Speaker, Status, Tokens, Transcript};
 use crate::error::{Error, Result};
 use crate::output::{Line, Tone};
 use crate::types::{CallId, CallRef};
@@ -12,6 +12,10 @@ use crate::types::{CallId, CallRef};
 pub async fn info(context: &Context, call: &CallRef) -> Result<u8> {
     let call = signed_in(context, READ_TIMEOUT, async |client| client.call(&find(client, call).await?).await)
         .await?;
+    present_info(context, &call)
+}
+
+pub(super) fn present_info(context: &Context, call: &Document<Call>) -> Result<u8> {
     if context.out.is_json() {
         context.out.document(&call.raw)?;
     } else {
@@ -25,6 +29,10 @@ pub async fn transcript(context: &Context, call: &CallRef) -> Result<u8> {
     let answer =
         signed_in(context, READ_TIMEOUT, async |client| client.transcript(&find(client, call).await?).await)
             .await?;
+    present_transcript(context, &answer)
+}
+
+pub(super) fn present_transcript(context: &Context, answer: &Answer) -> Result<u8> {
     let Some(transcript) = Transcript::parse(&answer.body) else { return Err(answer.unexpected()) };
     if context.out.is_json() {
         context.out.document(&answer.body)?;
@@ -51,13 +59,17 @@ pub async fn calendar(context: &Context, call: &CallRef, output: Option<&Path>) 
     let bytes =
         signed_in(context, READ_TIMEOUT, async |client| client.calendar(&find(client, call).await?).await)
             .await?;
+    present_calendar(context, &bytes, output)
+}
+
+pub(super) fn present_calendar(context: &Context, bytes: &[u8], output: Option<&Path>) -> Result<u8> {
     match output.filter(|path| *path != Path::new("-")) {
         None if context.out.is_json() => {
-            context.out.object(&serde_json::json!({ "calendar": String::from_utf8_lossy(&bytes) }))?;
+            context.out.object(&serde_json::json!({ "calendar": String::from_utf8_lossy(bytes) }))?;
         }
-        None => context.out.bytes(&bytes)?,
+        None => context.out.bytes(bytes)?,
         Some(path) => {
-            std::fs::write(path, &bytes)
+            std::fs::write(path, bytes)
                 .map_err(|e| Error::io(format!("{} could not be written", path.display()), e))?;
             let written = path.display().to_string();
             if context.out.is_json() {

@@ -20,15 +20,15 @@ pub async fn list(context: &Context, options: &HistoryOptions) -> Result<u8> {
             Walk::new(context, options).run(client).await
         } else {
             let page = client.history(options.limit.unwrap_or(USUAL), options.offset).await?;
-            if context.out.is_json() {
-                context.out.document(&page.raw)
-            } else {
-                show_page(context, options, &page)
-            }
+            present_page(context, options, &page)
         }
     })
     .await?;
     Ok(DONE)
+}
+
+pub(super) fn present_page(context: &Context, options: &HistoryOptions, page: &Document<Page>) -> Result<()> {
+    if context.out.is_json() { context.out.document(&page.raw) } else { show_page(context, options, page) }
 }
 
 fn show_page(context: &Context, options: &HistoryOptions, page: &Document<Page>) -> Result<()> {

@@ -6,6 +6,8 @@ mod call;
 mod calls;
 mod emulator;
 mod history;
+#[cfg(test)]
+mod nonsense;
 mod request;
 mod show;
 mod texts;

@@ -8,13 +8,15 @@ mod progress;
 mod table;
 mod when;
 
+#[cfg(test)]
+pub use clean::is_hostile;
 pub use line::{Line, Tone};
 pub use progress::Progress;
 pub use table::{Cell, Column, Table};
 pub use when::{Clock, duration};
 
 use std::cell::RefCell;
-use std::io::{self, BufWriter, IsTerminal as _, Stdout, Write};
+use std::io::{self, BufWriter, IsTerminal as _, Write};
 
 use serde::Serialize;
 
@@ -42,7 +44,8 @@ struct Screen {
 
 /// The program's stdout and stderr.
 pub struct Output {
-    stdout: RefCell<BufWriter<Stdout>>,
+    stdout: RefCell<BufWriter<Box<dyn Write>>>,
+    stderr: RefCell<Box<dyn Write>>,
     result: Screen,
     notes: Screen,
     json: bool,
@@ -59,13 +62,14 @@ const WIDEST_PROSE: usize = 100;
 impl Output {
     /// The output of one run.
     pub fn new(color: Color, json: bool) -> Self {
-        Self {
-            stdout: RefCell::new(BufWriter::with_capacity(64 * 1024, io::stdout())),
-            result: Screen::new(color, io::stdout().is_terminal(), terminal_width(&io::stdout())),
-            notes: Screen::new(color, io::stderr().is_terminal(), terminal_width(&io::stderr())),
-            json,
-            held: RefCell::default(),
-        }
+        let result = Screen::new(color, io::stdout().is_terminal(), terminal_width(&io::stdout()));
+        let notes = Screen::new(color, io::stderr().is_terminal(), terminal_width(&io::stderr()));
+        Self::to(Box::new(io::stdout()), Box::new(io::stderr()), result, notes, json)
+    }
+
+    fn to(stdout: Box<dyn Write>, stderr: Box<dyn Write>, result: Screen, notes: Screen, json: bool) -> Self {
+        let stdout = RefCell::new(BufWriter::with_capacity(64 * 1024, stdout));
+        Self { stdout, stderr: RefCell::new(stderr), result, notes, json, held: RefCell::default() }
     }
 
     /// Whether results are JSON documents.
@@ -213,7 +217,7 @@ impl Output {
             &mut printed,
         );
         // Nobody is left to tell that stderr is gone.
-        let _ = io::stderr().write_all(printed.as_bytes());
+        let _ = self.stderr.borrow_mut().write_all(printed.as_bytes());
     }
 
     /// Warns the person on stderr.
@@ -250,7 +254,7 @@ impl Output {
                 serde_json::to_vec(&Report { error: Failure::new(error, program) }).unwrap_or_default();
             let _ = json::copy(&report, json::Layout::Compact, &mut document);
             document.push(b'\n');
-            let _ = io::stderr().write_all(&document);
+            let _ = self.stderr.borrow_mut().write_all(&document);
             return;
         }
         // One line each, whatever the server put into them.
@@ -303,6 +307,42 @@ impl Output {
 
     fn write(&self, bytes: &[u8]) -> Result<()> {
         self.stdout.borrow_mut().write_all(bytes).map_err(stdout_failed)
+    }
+}
+
+#[cfg(test)]
+impl Output {
+    /// An output whose streams can be read back, on a terminal this wide or on none.
+    pub fn captured(json: bool, width: Option<usize>) -> (Self, Captured, Captured) {
+        let (stdout, stderr) = (Captured::default(), Captured::default());
+        let screen = Screen { width, color: false };
+        let out = Self::to(Box::new(stdout.clone()), Box::new(stderr.clone()), screen, screen, json);
+        (out, stdout, stderr)
+    }
+}
+
+/// A stream that keeps what is written.
+#[cfg(test)]
+#[derive(Clone, Default)]
+pub struct Captured(std::rc::Rc<RefCell<Vec<u8>>>);
+
+#[cfg(test)]
+impl Captured {
+    /// What was written so far.
+    pub fn text(&self) -> String {
+        String::from_utf8(self.0.borrow().clone()).expect("UTF-8")
+    }
+}
+
+#[cfg(test)]
+impl Write for Captured {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.borrow_mut().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 
