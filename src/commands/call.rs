@@ -285,11 +285,16 @@ impl<'a> Errand<'a> {
             let fits = match self.fits(listed) {
                 None if fetched < FETCHED => {
                     fetched += 1;
-                    self.fits(&self.client.call(&id).await?.value)
+                    match self.client.call(&id).await {
+                        // What is not there (yet) must not hide the others.
+                        Err(error) if error.http_status() == Some(404) => None,
+                        call => self.fits(&call?.value),
+                    }
                 }
                 fits => fits,
             };
-            if fits == Some(true) {
+            // A page that grew while it was made lists a call twice.
+            if fits == Some(true) && !found.iter().any(|other| other == id.as_str()) {
                 found.push(id.to_string());
             }
         }
