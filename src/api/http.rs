@@ -188,9 +188,7 @@ impl Http {
         let host = self.base.host();
         let causes = || causes(error);
         let io_cause = causes().find_map(|e| e.downcast_ref::<io::Error>());
-        let tls_cause = causes()
-            .find_map(|e| e.downcast_ref::<rustls::Error>())
-            .or_else(|| io_cause.and_then(|e| e.get_ref()).and_then(|e| e.downcast_ref()));
+        let tls_cause = causes().find_map(|e| e.downcast_ref::<rustls::Error>());
         let root = causes().last().map(ToString::to_string).unwrap_or_default();
         if error.is_builder() {
             return Failure::NeverSent {
@@ -262,7 +260,14 @@ impl Http {
 
 /// An error and everything that caused it, the root last.
 fn causes<'e>(error: &'e (dyn StdError + 'static)) -> impl Iterator<Item = &'e (dyn StdError + 'static)> {
-    std::iter::successors(Some(error), |e| StdError::source(*e))
+    std::iter::successors(Some(error), |e| {
+        let e: &'e (dyn StdError + 'static) = *e;
+        // The `source` of an I/O error is what caused the error in it, not that error.
+        match e.downcast_ref().and_then(io::Error::get_ref) {
+            Some(inner) => Some(inner),
+            None => e.source(),
+        }
+    })
 }
 
 /// How much of a body is traced, in bytes.
