@@ -242,7 +242,7 @@ impl Placement {
             Event::Renewed(false) => return self.note(Action::Discard, Ending::NotRenewed),
             _ => {
                 state.out = true;
-                let connect_by = (*state.since.get_or_insert(now) + CONNECT_WITHIN).min(self.deadline);
+                let connect_by = (*state.since.get_or_insert(now) + CONNECT_WITHIN).min(self.answer_by());
                 self.phase = Phase::Sending(state);
                 return Action::Send { connect_by };
             }
@@ -252,7 +252,7 @@ impl Placement {
             Sent::NoConnection { again } => {
                 state.connects += 1;
                 let wait = Duration::from_millis(250) * state.connects;
-                let until = (state.since.unwrap_or(now) + CONNECT_WITHIN).min(self.deadline);
+                let until = (state.since.unwrap_or(now) + CONNECT_WITHIN).min(self.answer_by());
                 if again && state.connects < CONNECTS && now + wait < until {
                     return self.pause(state, wait);
                 }
@@ -268,7 +268,7 @@ impl Placement {
             {
                 let wait = retry_after.unwrap_or(FIRST_WAIT * (1 << state.resends.min(4)));
                 state.resends += 1;
-                if state.resends > RESENDS || now + wait >= self.deadline {
+                if state.resends > RESENDS || now + wait >= self.answer_by() {
                     return self.note(Action::Discard, Ending::NotTaken);
                 }
                 self.pause(Sending { since: None, connects: 0, ..state }, wait)

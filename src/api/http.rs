@@ -135,7 +135,11 @@ impl Http {
     ) -> Result<Answer, Failure> {
         // Shorter than the time left, so that a slow connect is known as one and not as a lost answer.
         let patience = connect_by.min(deadline).saturating_duration_since(Instant::now()).mul_f64(0.9);
-        let client = self.client(patience.max(Duration::from_millis(1)), false)?;
+        if patience.is_zero() {
+            let why = format!("no time was left to ask {}", self.base.host());
+            return Err(Failure::NeverSent { why, again: false });
+        }
+        let client = self.client(patience, false)?;
         self.exchange(&client, request, deadline).await
     }
 
