@@ -351,7 +351,13 @@ impl<'a> Errand<'a> {
             Some(call) => print(self.context, call),
             None => Ok(()),
         };
-        printed.map_err(|error| self.error = Some(error)).is_ok()
+        let Err(error) = printed else { return true };
+        self.error = Some(error);
+        // Known by its ID, it need not be found again.
+        if let Some(id) = self.result.as_ref().map(|call| call.value.call_id.clone()) {
+            self.claim(&id);
+        }
+        false
     }
 
     fn noted(&self, noted: std::io::Result<()>) -> Event {
