@@ -2,10 +2,12 @@
 
 mod run;
 mod server;
+mod service;
 mod tls;
 
 pub use run::{Run, Running};
-pub use server::{Reply, Request, Server};
+pub use server::{Gate, Reply, Request, Server};
+pub use service::{Post, Service, Shown};
 pub use tls::Proxy;
 
 use std::ffi::OsStr;
@@ -37,6 +39,29 @@ impl Home {
     /// Where the login is kept when a server stands in for the service.
     pub fn token_file(&self) -> PathBuf {
         self.path("login.json")
+    }
+
+    /// The state folder of a run that speaks to a [`Service`].
+    pub fn state(&self) -> PathBuf {
+        self.path("state")
+    }
+
+    /// The journal there.
+    pub fn journal_file(&self) -> PathBuf {
+        self.state().join("calls.jsonl")
+    }
+
+    /// What the journal holds, oldest first.
+    pub fn journal(&self) -> Vec<Value> {
+        let text = std::fs::read_to_string(self.journal_file()).unwrap_or_default();
+        text.lines().map(|line| serde_json::from_str(line).expect("JSON in the journal")).collect()
+    }
+
+    /// Writes a journal of these lines.
+    pub fn write_journal(&self, lines: impl IntoIterator<Item = String>) {
+        std::fs::create_dir_all(self.state()).expect("a folder");
+        let text: String = lines.into_iter().map(|line| line + "\n").collect();
+        std::fs::write(self.journal_file(), text).expect("a journal");
     }
 
     /// A command in an environment that holds this home and nothing of the machine's.

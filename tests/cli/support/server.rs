@@ -53,8 +53,26 @@ pub enum Reply {
     Reset,
     /// Nothing comes, until the client leaves or the server ends.
     Stall,
-    /// The answer that follows comes after this time.
+    /// The answer that follows comes after this time,
     Late(Duration, Box<Reply>),
+    /// or when a test opens the gate.
+    Held(Gate, Box<Reply>),
+}
+
+/// Holds an answer back. A test that ends without opening it ends all the same.
+#[derive(Debug, Clone, Default)]
+pub struct Gate(Arc<(Mutex<bool>, Condvar)>);
+
+impl Gate {
+    pub fn open(&self) {
+        *self.0.0.lock().unwrap() = true;
+        self.0.1.notify_all();
+    }
+
+    fn pass(&self) {
+        let open = self.0.0.lock().unwrap();
+        drop(self.0.1.wait_timeout_while(open, Duration::from_secs(60), |open| !*open).unwrap());
+    }
 }
 
 impl Reply {
@@ -159,11 +177,20 @@ fn converse(stream: TcpStream, shared: &Shared) {
         let mut reply = (shared.handler)(&request);
         shared.requests.lock().unwrap().push(request);
         shared.arrived.notify_all();
-        while let Reply::Late(time, then) = reply {
-            let over = shared.over.lock().unwrap();
-            let _ = shared.ended.wait_timeout_while(over, time, |over| !*over).unwrap();
-            reply = *then;
-        }
+        reply = loop {
+            reply = match reply {
+                Reply::Late(time, then) => {
+                    let over = shared.over.lock().unwrap();
+                    drop(shared.ended.wait_timeout_while(over, time, |over| !*over).unwrap());
+                    *then
+                }
+                Reply::Held(gate, then) => {
+                    gate.pass();
+                    *then
+                }
+                reply => break reply,
+            };
+        };
         if write(&stream, &reply, shared).is_err() || !matches!(reply, Reply::Answer { .. }) {
             // A reset is what closing does without a farewell.
             if !matches!(reply, Reply::Reset) {
@@ -207,7 +234,7 @@ pub(super) fn answer(status: u16, headers: &[(String, String)], body: &[u8]) -> 
 fn write(mut stream: &TcpStream, reply: &Reply, shared: &Shared) -> io::Result<()> {
     match reply {
         Reply::Answer { status, headers, body } => stream.write_all(&answer(*status, headers, body)),
-        Reply::CutBeforeStatus | Reply::Late(..) => Ok(()),
+        Reply::CutBeforeStatus | Reply::Late(..) | Reply::Held(..) => Ok(()),
         Reply::CutInHead => stream.write_all(b"HTTP/1.1 201 Created\r\nContent-Le"),
         Reply::CutInBody => {
             stream.write_all(b"HTTP/1.1 201 Created\r\nContent-Length: 500\r\n\r\n{\"call_id\":\"3f")
