@@ -92,7 +92,7 @@ impl Journal {
     }
 
     /// Writes a call down before it is sent, unless the same call is open or the key was used before. Returns the entry
-    /// and the watch over it, and how many damaged lines were found.
+    /// and the watch over it.
     ///
     /// # Errors
     /// When the call may not be placed.
@@ -102,7 +102,7 @@ impl Journal {
         phone: &Phone,
         task: &str,
         again: bool,
-    ) -> Result<(Entry, Watch, usize), Refusal> {
+    ) -> Result<(Entry, Watch), Refusal> {
         let now = Timestamp::now().as_second();
         let entry = Entry {
             key,
@@ -114,32 +114,30 @@ impl Journal {
         };
         let mut refusal = None;
         let mut watch = None;
-        let damaged = self
-            .change(|entries| {
-                if let Some(known) = entries.iter().find(|known| known.key == entry.key) {
-                    refusal = Some(Refusal::Known(known.clone()));
-                    return Ok(false);
-                }
-                let same = |other: &&Entry| {
-                    !other.settled && other.number == entry.number && other.task == entry.task
-                };
-                let open = entries
-                    .iter()
-                    .rev()
-                    .filter(same)
-                    .find(|other| other.is_young(now) || self.is_watched(&other.key));
-                if let Some(open) = open.filter(|_| !again) {
-                    refusal = Some(Refusal::Open(open.clone()));
-                    return Ok(false);
-                }
-                watch = Some(self.watch(&entry.key)?);
-                entries.push(entry.clone());
-                Ok(true)
-            })
-            .map_err(Refusal::Unavailable)?;
+        self.change(|entries| {
+            if let Some(known) = entries.iter().find(|known| known.key == entry.key) {
+                refusal = Some(Refusal::Known(known.clone()));
+                return Ok(false);
+            }
+            let same =
+                |other: &&Entry| !other.settled && other.number == entry.number && other.task == entry.task;
+            let open = entries
+                .iter()
+                .rev()
+                .filter(same)
+                .find(|other| other.is_young(now) || self.is_watched(&other.key));
+            if let Some(open) = open.filter(|_| !again) {
+                refusal = Some(Refusal::Open(open.clone()));
+                return Ok(false);
+            }
+            watch = Some(self.watch(&entry.key)?);
+            entries.push(entry.clone());
+            Ok(true)
+        })
+        .map_err(Refusal::Unavailable)?;
         match (refusal, watch) {
             (Some(refusal), _) => Err(refusal),
-            (None, Some(watch)) => Ok((entry, watch, damaged)),
+            (None, Some(watch)) => Ok((entry, watch)),
             (None, None) => Err(Refusal::Unavailable(io::ErrorKind::Other.into())),
         }
     }
@@ -176,7 +174,6 @@ impl Journal {
             entry.call_id = id.map(str::to_owned).or(entry.call_id.take());
             Ok(true)
         })
-        .map(|_| ())
     }
 
     /// Takes out a call that was certainly never made: its key may be used again.
@@ -189,7 +186,6 @@ impl Journal {
             entries.retain(|entry| entry.key != *key);
             Ok(entries.len() != before)
         })
-        .map(|_| ())
     }
 
     /// Forgets the calls that are settled; open ones stay resumable.
@@ -204,7 +200,6 @@ impl Journal {
             entries.retain(|entry| !entry.settled);
             Ok(true)
         })
-        .map(|_| ())
     }
 
     /// Shows that this process waits for a call.
@@ -234,19 +229,18 @@ impl Journal {
         self.folder.join("calls.jsonl")
     }
 
-    /// Changes the journal under its lock. The closure says whether there is anything to write. Returns how many lines
-    /// were damaged.
-    fn change(&self, change: impl FnOnce(&mut Vec<Entry>) -> io::Result<bool>) -> io::Result<usize> {
+    /// Changes the journal under its lock. The closure says whether there is anything to write.
+    fn change(&self, change: impl FnOnce(&mut Vec<Entry>) -> io::Result<bool>) -> io::Result<()> {
         files::private_folder(&self.folder)?;
         let lock = files::private(OpenOptions::new().create(true).truncate(false).write(true))
             .open(self.folder.join("calls.lock"))?;
         lock.lock()?;
-        let Contents { mut entries, damaged } = self.read()?;
+        let mut entries = self.read()?.entries;
         if change(&mut entries)? {
             bound(&mut entries, Timestamp::now().as_second());
             self.replace(&entries)?;
         }
-        Ok(damaged)
+        Ok(())
     }
 
     fn replace(&self, entries: &[Entry]) -> io::Result<()> {

@@ -9,7 +9,6 @@ use super::{Connection, Context, DONE, READ_TIMEOUT};
 use crate::api::Tokens as _;
 use crate::auth::{self, PATIENCE, State, Store};
 use crate::error::{Error, Result};
-use crate::journal::Journal;
 use crate::output::{Line, Tone};
 use crate::types::Secret;
 
@@ -99,8 +98,8 @@ pub async fn logout(context: &Context) -> Result<u8> {
         drop(lock);
         // Without a state folder there is nothing in it to forget.
         if let Ok(folder) = context.settings.state_folder() {
-            let forgotten =
-                auth::forget_pending(&folder).and_then(|()| Journal::new(folder.clone()).forget_settled());
+            let journal = super::call::journal(context)?;
+            let forgotten = auth::forget_pending(&folder).and_then(|()| journal.forget_settled());
             forgotten.map_err(|e| Error::io(format!("{} could not be cleared", folder.display()), e))?;
         }
         removed

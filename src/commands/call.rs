@@ -26,10 +26,7 @@ pub async fn place(context: &Context, request: &Request, signals: &mut Signals) 
     let journal = journal(context)?;
     let key = request.key.clone().unwrap_or_else(IdempotencyKey::generate);
     let (entry, watch) = match journal.open(key, &request.phone, &request.task, request.again) {
-        Ok((entry, watch, damaged)) => {
-            warn_of_damage(context, damaged);
-            (entry, watch)
-        }
+        Ok(opened) => opened,
         Err(Refusal::Open(entry)) => return Err(already_open(context, &entry)),
         Err(Refusal::Known(entry)) => return known(context, &client, journal, entry, signals).await,
         Err(Refusal::Unavailable(error)) => return Err(Error::JournalUnavailable(error.to_string())),
@@ -55,7 +52,6 @@ pub async fn place(context: &Context, request: &Request, signals: &mut Signals) 
 pub async fn resume(context: &Context, key: Option<&IdempotencyKey>, signals: &mut Signals) -> Result<u8> {
     let journal = journal(context)?;
     let contents = journal.read().map_err(|e| Error::io("the journal could not be read", e))?;
-    warn_of_damage(context, contents.damaged);
     let wanted = |entry: &&Entry| key.map_or(!entry.settled, |key| entry.key == *key);
     let Some(entry) = contents.entries.into_iter().rev().find(|entry| wanted(&entry)) else {
         return Err(Error::NothingToResume(match key {
@@ -416,16 +412,16 @@ fn print(context: &Context, call: &Document<Call>) -> Result<()> {
     context.out.flush()
 }
 
-fn journal(context: &Context) -> Result<Journal> {
-    Ok(Journal::new(context.settings.state_folder()?))
-}
-
-fn warn_of_damage(context: &Context, damaged: usize) {
+/// The journal. What of it is damaged is said, as the next change drops it.
+pub fn journal(context: &Context) -> Result<Journal> {
+    let journal = Journal::new(context.settings.state_folder()?);
+    let damaged = journal.read().map_or(0, |contents| contents.damaged);
     if damaged > 0 {
         context.out.warn(&format!(
             "{damaged} damaged line(s) of the journal were left out; those calls cannot be resumed"
         ));
     }
+    Ok(journal)
 }
 
 fn already_open(context: &Context, entry: &Entry) -> Error {
