@@ -9,6 +9,7 @@ mod errors;
 mod fixtures;
 mod history;
 mod input;
+mod journal;
 mod lost_answers;
 mod not_taken;
 mod placing;
