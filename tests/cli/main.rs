@@ -16,6 +16,8 @@ mod placing;
 mod production;
 mod resuming;
 mod sandbox;
+#[cfg(unix)]
+mod sequences;
 mod texts;
 mod tokens;
 mod wire;

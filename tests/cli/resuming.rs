@@ -242,15 +242,10 @@ mod signals {
 
     use super::*;
 
-    fn send(running: &Running, signal: Signal) {
-        let id = Pid::from_raw(running.id() as i32).expect("a process");
-        kill_process(id, signal).expect("a signal");
-    }
-
     /// Signals it and says how it ended, which takes less than a second.
     fn ended_by(running: Running, signal: Signal, exit: i32) -> Run {
         let started = Instant::now();
-        send(&running, signal);
+        running.signal(signal);
         let run = running.end().exits(exit);
         assert!(started.elapsed() < Duration::from_secs(1), "{:?}", started.elapsed());
         run
@@ -345,7 +340,7 @@ mod signals {
         command.env_clear().envs(direct.get_envs().filter_map(|(name, value)| Some((name, value?))));
         let running = Running::start(&mut command);
         service.server.wait_for("POST", "/v1/calls", 1);
-        send(&running, Signal::HUP);
+        running.signal(Signal::HUP);
         gate.open();
         running.end().exits(0);
     }

@@ -85,10 +85,11 @@ impl Running {
         Self { child, stdout, stderr }
     }
 
-    /// The process's ID.
+    /// Sends it a signal.
     #[cfg(unix)]
-    pub fn id(&self) -> u32 {
-        self.child.id()
+    pub fn signal(&self, signal: rustix::process::Signal) {
+        rustix::process::kill_process(rustix::process::Pid::from_child(&self.child), signal)
+            .expect("a signal");
     }
 
     /// Kills it at once.
