@@ -5,6 +5,7 @@ mod auth;
 mod call;
 mod calls;
 mod emulator;
+mod errand;
 mod history;
 #[cfg(test)]
 mod nonsense;
@@ -57,21 +58,21 @@ pub fn run(context: &Context, command: Command) -> Result<u8> {
         Command::Skill => texts::skill(context),
         Command::Call(call) if call.dry_run => request::dry_run(context, &call),
         // The task may come from stdin, which a signal must still be able to interrupt.
-        Command::Call(call) => attend(context, Errand::Call(request::Request::new(context, &call)?)),
-        Command::Resume(key) => attend(context, Errand::Resume(key)),
-        command => attend(context, Errand::Other(command)),
+        Command::Call(call) => attend(context, Work::Call(request::Request::new(context, &call)?)),
+        Command::Resume(key) => attend(context, Work::Resume(key)),
+        command => attend(context, Work::Other(command)),
     }
 }
 
 /// What is waited for.
-enum Errand {
+enum Work {
     Call(request::Request),
     Resume(Option<IdempotencyKey>),
     Other(Command),
 }
 
 /// Runs what waits, until it is done or a signal ends it.
-fn attend(context: &Context, errand: Errand) -> Result<u8> {
+fn attend(context: &Context, work: Work) -> Result<u8> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -85,11 +86,11 @@ fn attend(context: &Context, errand: Errand) -> Result<u8> {
                 .text(" no phone rings, nothing leaves this computer");
             context.out.note(&line);
         }
-        match errand {
+        match work {
             // These two have more to do about a signal than to end.
-            Errand::Call(request) => call::place(context, &request, &mut signals).await,
-            Errand::Resume(key) => call::resume(context, key.as_ref(), &mut signals).await,
-            Errand::Other(command) => tokio::select! {
+            Work::Call(request) => call::place(context, &request, &mut signals).await,
+            Work::Resume(key) => call::resume(context, key.as_ref(), &mut signals).await,
+            Work::Other(command) => tokio::select! {
                 ended = wait(context, command) => ended,
                 signal = signals.next() => Err(Error::Interrupted { signal, key: None }),
             },
