@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::support::{CALL, Home, Post, Reply, Run, Running, Service, Shown, call, moment, now};
+use crate::support::{CALL, Gate, Home, Post, Reply, Run, Running, Service, Shown, call, moment, now};
 
 /// A call of somebody else's.
 const OTHER: &str = "00000000-1111-4222-8333-444444444444";
@@ -139,6 +139,26 @@ fn two_calls_that_it_may_be_are_both_listed() {
 }
 
 #[test]
+fn a_history_that_fails_is_read_again_and_one_that_stalls_ends_in_time() {
+    let unauthorized = Reply::json(401, &json!({ "error": { "code": "missing_token" } }));
+    let odd = [Reply::new(200, "<html>"), Reply::new(404, ""), Reply::new(500, ""), unauthorized];
+    let trials = odd.map(|look| {
+        let service = Service::with([Post::lost(Reply::Reset)]);
+        service.then_look(look.clone());
+        Trial::begin(Home::new(), service, format!("{look:?}"), &[])
+    });
+    let service = Service::with([Post::lost(Reply::Reset)]);
+    (0..9).for_each(|_| service.then_look(Reply::Stall));
+    let started = Instant::now();
+    Trial::begin(Home::new(), service, "stalled".into(), &["--timeout", "2"]).exits(6);
+    assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
+    for trial in trials {
+        let (_, _, service) = trial.exits(0);
+        assert_eq!(service.server.count("GET", "/v1/calls"), 2);
+    }
+}
+
+#[test]
 fn the_same_call_listed_twice_is_one() {
     let service = Service::with([Post::lost(Reply::CutBeforeStatus)]);
     let listed = call("3f2a0c1e-55aa-4bbb-8ccc-000000000000", "success");
@@ -228,6 +248,28 @@ fn a_call_that_another_entry_has_is_not_taken() {
         let (run, ..) = Trial::begin(home, service, format!("settled {settled}"), &["--json"]).exits(0);
         assert_eq!(run.json()["call_id"], "3f2a0c1e-55aa-4bbb-8ccc-000000000001");
     }
+}
+
+#[test]
+fn two_runs_that_find_the_same_call_do_not_both_take_it() {
+    let home = Home::new();
+    let service = Service::with(vec![Post::lost(Reply::CutBeforeStatus); 2]);
+    let gate = Gate::default();
+    let first = call("3f2a0c1e-55aa-4bbb-8ccc-000000000000", "success");
+    for _ in 0..2 {
+        let page = Reply::json(200, &json!({ "calls": [first] }));
+        service.then_look(Reply::Held(gate.clone(), Box::new(page)));
+    }
+    let start = |looks| {
+        let running = Running::start(service.at(&home, CALL).args(["--again", "--json"]));
+        service.server.wait_for("GET", "/v1/calls", looks);
+        running
+    };
+    let both = [start(1), start(2)];
+    gate.open();
+    let printed = both.map(|running| running.end().exits(0).json()["call_id"].to_string());
+    assert_ne!(printed[0], printed[1]);
+    assert_eq!(service.posts(), 2);
 }
 
 #[test]

@@ -226,6 +226,21 @@ fn a_certificate_that_is_not_trusted_is_not_tried_again() {
 }
 
 #[test]
+fn a_proxy_that_refuses_is_asked_once() {
+    for status in [407, 403] {
+        let proxy = Server::always(Reply::new(status, "").with("Proxy-Authenticate", "Basic"));
+        let home = Home::new();
+        let mut command = Service::with([]).at(&home, CALL);
+        command.env("KALLYAI_API_URL", "https://no-such-host.invalid").env("HTTPS_PROXY", proxy.url());
+        let error = Run::of(command.arg("--json")).exits(3).error();
+        assert_eq!((&error["code"], &error["retry_safe"]), (&json!("unreachable"), &json!(true)));
+        let asked: Vec<String> = proxy.requests().iter().map(|request| request.line()).collect();
+        assert_eq!(asked, ["CONNECT no-such-host.invalid:443"]);
+        assert_eq!(home.journal(), Vec::<Value>::new());
+    }
+}
+
+#[test]
 fn a_renewal_that_takes_all_the_time_leaves_nothing_lost() {
     let home = Home::new();
     home.sign_in(-10);

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::support::{CALL, Gate, Home, Post, Reply, Run, Running, Service, Shown, now};
+use crate::support::{CALL, Gate, Home, Post, Reply, Run, Running, Server, Service, Shown, now};
 
 /// A call whose answer is lost and which the history does not show.
 fn lost() -> (Home, Service, String) {
@@ -293,6 +293,20 @@ mod signals {
         let error = ended_by(running, Signal::TERM, 143).error();
         assert_eq!(error["next_command"], format!("kallyai --resume {}", service.rings()[0]));
         Run::of(&mut service.at(&home, ["--resume"])).exits(0);
+    }
+
+    #[test]
+    fn a_signal_before_the_call_is_sent_leaves_nothing_open() {
+        let home = Home::new();
+        home.sign_in(-10);
+        let server = Server::always(Reply::Stall);
+        let mut command = home.at(&server, CALL);
+        let running = Running::start(command.arg("--json").env("KALLYAI_STATE_DIR", home.state()));
+        server.wait_for("POST", "/v1/auth/refresh", 1);
+        let error = ended_by(running, Signal::INT, 130).error();
+        assert_eq!((&error["retry_safe"], error.get("next_command")), (&json!(true), None));
+        assert_eq!(home.journal(), Vec::<Value>::new());
+        assert_eq!(server.requests().len(), 1);
     }
 
     #[test]

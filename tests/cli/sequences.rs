@@ -81,7 +81,7 @@ impl Sequence {
         let keys: HashSet<&String> = rings.iter().collect();
         assert_eq!(keys.len(), rings.len(), "a key rang twice: {:#?}", self.log);
         let (open, lost) = (self.open(), self.lost());
-        assert!(lost.len() <= open.len(), "{lost:?} lost, {open:?} open: {:#?}", self.log);
+        assert_eq!(lost.len(), open.len(), "{lost:?} not printed, {open:?} open: {:#?}", self.log);
     }
 
     fn saw(&mut self, run: &Run, what: &str, exits: &[i32]) {
