@@ -149,19 +149,11 @@ async fn converse(mut stream: TcpStream, shared: Arc<Shared>) {
         Verdict::Page(page) => page.response(),
         Verdict::Reply(reply) => {
             let Some(arrivals) = lock(&shared.arrivals).take() else { return };
-            let (show, shown) = oneshot::channel();
-            if arrivals.send(Arrival { reply, show }).await.is_err() {
-                return;
-            }
-            let page = shown.await.unwrap_or(Page::NotSaved);
-            if let Some((slot, _)) = lock(&shared.page).as_mut() {
-                *slot = page;
-            }
-            page.redirect()
+            // No longer one of the crowd: saving takes its time, and newcomers must not push this one out.
+            tokio::spawn(admit(stream, reply, arrivals, shared));
+            return;
         }
     };
-    // Saving may have taken its time; telling the browser gets its own.
-    let deadline = deadline.max(Instant::now() + Duration::from_secs(1));
     let _ = timeout_at(deadline, say(&mut stream, &response)).await;
     if response.ends_sign_in {
         let waiting = lock(&shared.page).as_mut().and_then(|(_, waiting)| waiting.take());
@@ -169,6 +161,19 @@ async fn converse(mut stream: TcpStream, shared: Arc<Shared>) {
             let _ = fetched.send(());
         }
     }
+}
+
+/// Hands the one right answer over, and tells its browser what became of it.
+async fn admit(mut stream: TcpStream, reply: Reply, arrivals: mpsc::Sender<Arrival>, shared: Arc<Shared>) {
+    let (show, shown) = oneshot::channel();
+    if arrivals.send(Arrival { reply, show }).await.is_err() {
+        return;
+    }
+    let page = shown.await.unwrap_or(Page::NotSaved);
+    if let Some((slot, _)) = lock(&shared.page).as_mut() {
+        *slot = page;
+    }
+    let _ = timeout_at(Instant::now() + CONNECTION, say(&mut stream, &page.redirect())).await;
 }
 
 /// Reads up to the empty line behind the head; `None` when the connection ends before. Anything longer than a head may

@@ -18,6 +18,7 @@ mod resuming;
 mod sandbox;
 #[cfg(unix)]
 mod sequences;
+mod sign_in;
 mod texts;
 mod tokens;
 mod wire;

@@ -3,11 +3,13 @@
 mod run;
 mod server;
 mod service;
+mod sign_in;
 mod tls;
 
 pub use run::{Run, Running};
 pub use server::{Gate, Reply, Request, Server};
 pub use service::{Post, Service, Shown};
+pub use sign_in::{SignIn, answer, connect, exchange, free_port};
 pub use tls::Proxy;
 
 use std::ffi::OsStr;

@@ -1,8 +1,8 @@
 //! Runs of the program, each with an end.
 
 use std::io::{Read, Write as _};
-use std::process::{Child, Command, Stdio};
-use std::sync::mpsc;
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 use std::time::Duration;
 
@@ -21,8 +21,21 @@ pub struct Run {
 /// A run that goes on.
 pub struct Running {
     child: Child,
-    stdout: mpsc::Receiver<Vec<u8>>,
-    stderr: mpsc::Receiver<Vec<u8>>,
+    stdout: Arc<Stream>,
+    stderr: Arc<Stream>,
+}
+
+/// What came out of a pipe so far.
+#[derive(Default)]
+pub struct Stream {
+    state: Mutex<Gathered>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct Gathered {
+    bytes: Vec<u8>,
+    ended: bool,
 }
 
 impl Run {
@@ -34,7 +47,7 @@ impl Run {
     /// Runs a command with this on stdin.
     pub fn with_input(command: &mut Command, input: &[u8]) -> Self {
         let mut running = Running::start(command.stdin(Stdio::piped()));
-        let mut stdin = running.child.stdin.take().expect("a pipe");
+        let mut stdin = running.stdin();
         // A program that ended without reading has closed its side.
         let _ = stdin.write_all(input);
         drop(stdin);
@@ -80,8 +93,8 @@ impl Running {
     pub fn start(command: &mut Command) -> Self {
         let mut child =
             command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the program starts");
-        let stdout = gather(child.stdout.take().expect("a pipe"));
-        let stderr = gather(child.stderr.take().expect("a pipe"));
+        let stdout = Stream::gather(child.stdout.take().expect("a pipe"));
+        let stderr = Stream::gather(child.stderr.take().expect("a pipe"));
         Self { child, stdout, stderr }
     }
 
@@ -92,35 +105,75 @@ impl Running {
             .expect("a signal");
     }
 
-    /// Kills it at once.
+    /// Kills it.
     pub fn kill(&mut self) {
         let _ = self.child.kill();
+    }
+
+    /// Its stdin, if that is a pipe.
+    pub fn stdin(&mut self) -> ChildStdin {
+        self.child.stdin.take().expect("a pipe")
+    }
+
+    /// Waits until stderr holds this text, and returns all that it holds by then.
+    #[track_caller]
+    pub fn says(&self, text: &str) -> String {
+        self.stderr.holds(text)
     }
 
     /// Waits for its end.
     #[track_caller]
     pub fn end(mut self) -> Run {
         // The pipes close when the program ends, however it does.
-        let stdout = self.stdout.recv_timeout(PATIENCE);
-        if stdout.is_err() {
+        let stdout = self.stdout.whole();
+        if stdout.is_none() {
             self.kill();
         }
         let exit = self.child.wait().expect("the program ends").code();
-        let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("UTF-8");
-        Run {
-            exit,
-            stdout: text(stdout.expect("the program ends in time")),
-            stderr: text(self.stderr.recv().expect("stderr is read")),
-        }
+        let text = |bytes: Option<Vec<u8>>| {
+            String::from_utf8(bytes.expect("the program ends in time")).expect("UTF-8")
+        };
+        Run { exit, stdout: text(stdout), stderr: text(self.stderr.whole()) }
     }
 }
 
-fn gather(mut pipe: impl Read + Send + 'static) -> mpsc::Receiver<Vec<u8>> {
-    let (sender, receiver) = mpsc::channel();
-    thread::spawn(move || {
-        let mut bytes = Vec::new();
-        let _ = pipe.read_to_end(&mut bytes);
-        let _ = sender.send(bytes);
-    });
-    receiver
+impl Stream {
+    /// Gathers what comes, in the background.
+    pub fn gather(mut pipe: impl Read + Send + 'static) -> Arc<Self> {
+        let stream = Arc::new(Self::default());
+        let gathering = Arc::clone(&stream);
+        thread::spawn(move || {
+            let mut some = [0u8; 4096];
+            loop {
+                let count = pipe.read(&mut some).unwrap_or(0);
+                let mut state = gathering.state.lock().unwrap();
+                state.bytes.extend_from_slice(&some[..count]);
+                state.ended = count == 0;
+                gathering.changed.notify_all();
+                if count == 0 {
+                    return;
+                }
+            }
+        });
+        stream
+    }
+
+    /// Waits until this text has come, and returns all that came by then.
+    #[track_caller]
+    pub fn holds(&self, text: &str) -> String {
+        let so_far = |state: &Gathered| String::from_utf8_lossy(&state.bytes).into_owned();
+        let state = self.state.lock().unwrap();
+        let missing = |state: &mut Gathered| !state.ended && !so_far(state).contains(text);
+        let (state, _) = self.changed.wait_timeout_while(state, PATIENCE, missing).unwrap();
+        let all = so_far(&state);
+        assert!(all.contains(text), "never came: {text}\ncame: {all}");
+        all
+    }
+
+    /// Waits for the end, and returns all that came; `None` if the end does not come in time.
+    pub fn whole(&self) -> Option<Vec<u8>> {
+        let state = self.state.lock().unwrap();
+        let (state, _) = self.changed.wait_timeout_while(state, PATIENCE, |state| !state.ended).unwrap();
+        state.ended.then(|| state.bytes.clone())
+    }
 }
