@@ -38,11 +38,6 @@ impl Opener {
         Self { choice }
     }
 
-    /// Whether it would start a browser.
-    pub fn would_open(&self) -> bool {
-        self.choice != Choice::Nobody
-    }
-
     /// Starts the browser, if any, and does not wait for it. Returns whether one was started.
     pub fn open(&self, url: &str) -> bool {
         let commands = match &self.choice {

@@ -19,6 +19,9 @@ use crate::error::{Error, Result};
 /// How long a person may take to sign in.
 pub const PATIENCE: Duration = Duration::from_secs(300);
 
+/// So many wrong lines are complained about; whoever sends more is no person.
+const MOST_PASTED: u32 = 100;
+
 /// A renewal by another process may hold the login this long.
 const LOCKED_FOR: Duration = Duration::from_secs(30);
 
@@ -48,8 +51,10 @@ impl SignIn<'_> {
         let nonce = Nonce::generate().ok_or_else(no_random)?;
         let (serving, mut arrivals) = receiver.serve(nonce.clone());
         let url = sign_in_url(self.base, self.port, &nonce);
-        self.invite(&url);
+        // Before anybody has an address to sign in at: a paste must not find the echo still on.
         let mut paste = Paste::start();
+        let mut wrong = 0;
+        self.invite(&url);
         loop {
             tokio::select! {
                 Some(arrival) = arrivals.recv() => {
@@ -57,9 +62,12 @@ impl SignIn<'_> {
                     serving.linger().await;
                     return outcome;
                 }
-                line = paste.line() => match read_url(&line, &nonce) {
+                line = paste.line(), if wrong < MOST_PASTED => match read_url(&line, &nonce) {
                     Ok(reply) => return conclude(reply, self.store, self.tell).await,
-                    Err(Foreign) => (self.tell)("That is not the address this sign-in leads to. Still waiting."),
+                    Err(Foreign) => {
+                        wrong += 1;
+                        (self.tell)("That is not the address this sign-in leads to. Still waiting.");
+                    }
                 },
                 () = tokio::time::sleep_until(self.deadline) => {
                     return Err(Error::SignInFailed("nobody signed in in time".into()));
@@ -74,9 +82,8 @@ impl SignIn<'_> {
         tell("");
         tell(&format!("  {url}"));
         tell("");
-        if self.opener.would_open() {
+        if self.opener.open(url.as_str()) {
             tell("A browser is being opened. Waiting for the sign-in; Ctrl-C ends it.");
-            self.opener.open(url.as_str());
         } else {
             let port = self.port;
             tell(

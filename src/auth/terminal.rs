@@ -23,6 +23,9 @@ impl Hidden {
 
     #[cfg(unix)]
     fn of_terminal() -> Option<Self> {
+        /// No key: `_POSIX_VDISABLE`.
+        const DISABLED: u8 = if cfg!(target_os = "linux") { 0 } else { 0xff };
+
         use rustix::termios::{
             LocalModes, OptionalActions, SpecialCodeIndex, tcgetattr, tcgetpgrp, tcsetattr,
         };
@@ -37,6 +40,8 @@ impl Hidden {
         hidden.local_modes.remove(LocalModes::ECHO | LocalModes::ECHONL | LocalModes::ICANON);
         hidden.special_codes[SpecialCodeIndex::VMIN] = 1;
         hidden.special_codes[SpecialCodeIndex::VTIME] = 0;
+        // Ctrl-\ would end the program before it can turn the echo on again.
+        hidden.special_codes[SpecialCodeIndex::VQUIT] = DISABLED;
         tcsetattr(&stdin, OptionalActions::Now, &hidden).ok()?;
         Some(Self { before: Some(before) })
     }

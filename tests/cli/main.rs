@@ -19,6 +19,8 @@ mod sandbox;
 #[cfg(unix)]
 mod sequences;
 mod sign_in;
+#[cfg(unix)]
+mod sign_in_terminal;
 mod texts;
 mod tokens;
 mod wire;

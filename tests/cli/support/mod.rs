@@ -1,12 +1,16 @@
 //! What every test stands on: a home folder of its own, a cleared environment, runs that cannot hang.
 
+#[cfg(unix)]
+mod pty;
 mod run;
 mod server;
 mod service;
 mod sign_in;
 mod tls;
 
-pub use run::{Run, Running};
+#[cfg(unix)]
+pub use pty::Terminal;
+pub use run::{Run, Running, Stream};
 pub use server::{Gate, Reply, Request, Server};
 pub use service::{Post, Service, Shown};
 pub use sign_in::{SignIn, answer, connect, exchange, free_port};

@@ -1,0 +1,90 @@
+//! A terminal with the program in its foreground.
+
+use std::fs::File;
+use std::io::Write as _;
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::unix::process::CommandExt as _;
+use std::process::{Child, Command};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rustix::termios::Termios;
+
+use super::Stream;
+
+/// A terminal. The test keeps its program's end open too, and so sees the modes that the program leaves behind.
+pub struct Terminal {
+    keyboard: File,
+    user: OwnedFd,
+    screen: Arc<Stream>,
+    child: Child,
+}
+
+impl Terminal {
+    /// Starts a command with a new terminal as its stdin, stdout and stderr.
+    pub fn start(mut command: Command) -> Self {
+        let pty = rustix_openpty::openpty(None, None).expect("a terminal");
+        let end = || pty.user.try_clone().expect("a second handle");
+        command.stdin(end()).stdout(end()).stderr(end()).env("TERM", "dumb");
+        let become_controlling = || {
+            rustix::process::setsid()?;
+            // What the child will read from is the terminal that controls it.
+            Ok(rustix::process::ioctl_tiocsctty(std::io::stdin())?)
+        };
+        // SAFETY: between fork and exec nothing but two system calls is made.
+        #[expect(unsafe_code, reason = "the only way to a controlling terminal in a child")]
+        let command = unsafe { command.pre_exec(become_controlling) };
+        let child = command.spawn().expect("the program starts");
+        let keyboard = File::from(pty.controller);
+        let screen = Stream::gather(keyboard.try_clone().expect("a second handle"));
+        Self { keyboard, user: pty.user, screen, child }
+    }
+
+    /// Waits until this text is on the screen, and returns all that is.
+    #[track_caller]
+    pub fn shows(&self, text: &str) -> String {
+        self.screen.holds(text)
+    }
+
+    /// All that is on the screen now.
+    pub fn screen(&self) -> String {
+        self.screen.holds("")
+    }
+
+    pub fn types(&mut self, bytes: &[u8]) {
+        self.keyboard.write_all(bytes).expect("the keys are taken");
+    }
+
+    pub fn modes(&self) -> Termios {
+        rustix::termios::tcgetattr(&self.user).expect("modes")
+    }
+
+    /// How many bytes were typed and read by nobody.
+    pub fn unread(&self) -> u64 {
+        rustix::io::ioctl_fionread(self.user.as_fd()).expect("a count")
+    }
+
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Waits for the program's end, and returns its exit status.
+    #[track_caller]
+    pub fn end(&mut self) -> Option<i32> {
+        let late = Instant::now() + Duration::from_secs(30);
+        loop {
+            if let Some(status) = self.child.try_wait().expect("a status") {
+                return status.code();
+            }
+            assert!(Instant::now() < late, "the program does not end: {}", self.screen());
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
