@@ -133,8 +133,11 @@ pub async fn finish(pasted: &str, store: &Store, folder: &Path, tell: &dyn Fn(&s
     };
     let reply = read_url(pasted, &nonce)
         .map_err(|Foreign| Error::SignInFailed("that is not the address the last sign-in leads to".into()))?;
-    pending::forget(folder)
+    let mine = pending::forget(folder)
         .map_err(|e| Error::SignInFailed(format!("the sign-in cannot be used only once: {e}")))?;
+    if !mine {
+        return Err(Error::SignInFailed("another process has just finished this sign-in".into()));
+    }
     conclude(reply, store, tell).await
 }
 

@@ -35,14 +35,15 @@ pub fn find(folder: &Path) -> Option<Nonce> {
     (0..LIFETIME).contains(&age).then(|| Nonce::parse(&pending.state)).flatten()
 }
 
-/// Forgets the sign-in that was begun.
+/// Forgets the sign-in that was begun. Returns whether there was one: of several processes, one is told so.
 ///
 /// # Errors
 /// When there is one and it cannot be removed: it could be used twice.
-pub fn forget(folder: &Path) -> io::Result<()> {
+pub fn forget(folder: &Path) -> io::Result<bool> {
     match std::fs::remove_file(file(folder)) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
     }
 }
 

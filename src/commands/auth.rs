@@ -99,7 +99,7 @@ pub async fn logout(context: &Context) -> Result<u8> {
         // Without a state folder there is nothing in it to forget.
         if let Ok(folder) = context.settings.state_folder() {
             let journal = super::call::journal(context)?;
-            let forgotten = auth::forget_pending(&folder).and_then(|()| journal.forget_settled());
+            let forgotten = auth::forget_pending(&folder).and_then(|_| journal.forget_settled());
             forgotten.map_err(|e| Error::io(format!("{} could not be cleared", folder.display()), e))?;
         }
         removed

@@ -19,6 +19,7 @@ mod sandbox;
 #[cfg(unix)]
 mod sequences;
 mod sign_in;
+mod sign_in_steps;
 #[cfg(unix)]
 mod sign_in_terminal;
 mod texts;
