@@ -2,7 +2,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use tempfile::NamedTempFile;
 
@@ -56,6 +56,13 @@ pub fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
 /// When the folder cannot be written.
 pub fn aside(folder: &Path) -> io::Result<NamedTempFile> {
     tempfile::Builder::new().prefix(".kallyai-").tempfile_in(folder)
+}
+
+/// The path with this behind its name.
+pub fn with_ending(path: &Path, ending: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(ending);
+    name.into()
 }
 
 /// The folder a path is in.

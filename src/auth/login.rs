@@ -63,7 +63,7 @@ impl SignIn<'_> {
                     return outcome;
                 }
                 line = paste.line(), if wrong < MOST_PASTED => match read_url(&line, &nonce) {
-                    Ok(reply) => return conclude(reply, self.store, self.tell).await,
+                    Ok(reply) => return conclude(reply, self.store, self.lock_by(), self.tell).await,
                     Err(Foreign) => {
                         wrong += 1;
                         (self.tell)("That is not the address this sign-in leads to. Still waiting.");
@@ -74,6 +74,10 @@ impl SignIn<'_> {
                 }
             }
         }
+    }
+
+    fn lock_by(&self) -> Instant {
+        self.deadline.min(Instant::now() + LOCKED_FOR)
     }
 
     fn invite(&self, url: &Url) {
@@ -97,7 +101,7 @@ impl SignIn<'_> {
     }
 
     async fn receive(&self, arrival: Arrival) -> Result<Login> {
-        let outcome = conclude(arrival.reply, self.store, self.tell).await;
+        let outcome = conclude(arrival.reply, self.store, self.lock_by(), self.tell).await;
         let page = match &outcome {
             Ok(_) => Page::SignedIn,
             Err(Error::SignInFailed(_)) => Page::Declined,
@@ -121,11 +125,17 @@ pub fn start(base: &ApiBase, port: u16, folder: &Path) -> Result<Url> {
     Ok(sign_in_url(base, port, &nonce))
 }
 
-/// The second: the address the browser ended at.
+/// The second: the address the browser ended at. Another process may hold the login until `deadline`.
 ///
 /// # Errors
 /// When no sign-in was begun, this is not where it leads, or the login cannot be saved.
-pub async fn finish(pasted: &str, store: &Store, folder: &Path, tell: &dyn Fn(&str)) -> Result<Login> {
+pub async fn finish(
+    pasted: &str,
+    store: &Store,
+    folder: &Path,
+    deadline: Instant,
+    tell: &dyn Fn(&str),
+) -> Result<Login> {
     let Some(nonce) = pending::find(folder) else {
         return Err(Error::SignInFailed(
             "no sign-in is waiting to be finished: none was begun in the last ten minutes, or it was finished".into(),
@@ -138,10 +148,10 @@ pub async fn finish(pasted: &str, store: &Store, folder: &Path, tell: &dyn Fn(&s
     if !mine {
         return Err(Error::SignInFailed("another process has just finished this sign-in".into()));
     }
-    conclude(reply, store, tell).await
+    conclude(reply, store, deadline, tell).await
 }
 
-async fn conclude(reply: Reply, store: &Store, tell: &dyn Fn(&str)) -> Result<Login> {
+async fn conclude(reply: Reply, store: &Store, lock_by: Instant, tell: &dyn Fn(&str)) -> Result<Login> {
     match reply {
         Reply::Declined(why) => {
             let why: String = why
@@ -151,12 +161,17 @@ async fn conclude(reply: Reply, store: &Store, tell: &dyn Fn(&str)) -> Result<Lo
                 .collect();
             Err(Error::SignInFailed(format!("the sign-in was declined ({why})")))
         }
-        Reply::Granted(granted) => save(granted, store, tell).await,
+        Reply::Granted(granted) => save(granted, store, lock_by, tell).await,
     }
 }
 
-async fn save(granted: Granted, store: &Store, tell: &dyn Fn(&str)) -> Result<Login> {
-    let _lock = store.lock(Instant::now() + LOCKED_FOR).await?;
+async fn save(granted: Granted, store: &Store, lock_by: Instant, tell: &dyn Fn(&str)) -> Result<Login> {
+    store.make_folder()?;
+    let _lock = store.lock(lock_by).await.map_err(|error| match error {
+        // Trying the same again is no help here: what was granted is lost.
+        Error::Unreachable(why) => store.unsaved(&why),
+        other => other,
+    })?;
     // Another client's members are worth keeping; a file nobody can read is what a sign-in replaces.
     let mut login = Login::granted(granted, None);
     if let Ok(Some(before)) = store.load() {

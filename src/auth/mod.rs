@@ -3,6 +3,7 @@
 
 mod browser;
 mod callback;
+mod lock;
 mod login;
 mod page;
 mod paste;

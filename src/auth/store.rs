@@ -2,16 +2,16 @@
 //! "expires_at"}`, 0600. Members this program does not know are kept.
 
 use std::collections::BTreeMap;
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use jiff::Timestamp;
 use serde_json::value::RawValue;
-use tempfile::NamedTempFile;
+use tempfile::{NamedTempFile, TempPath};
 use tokio::time::Instant;
 
+use super::lock::{self, Lock, Unlocked};
 use super::redirect::Granted;
 use crate::error::{Error, Result};
 use crate::files;
@@ -35,9 +35,6 @@ pub struct Login {
     /// Members of other clients.
     others: BTreeMap<String, Box<RawValue>>,
 }
-
-/// The right to change the login, held by one process at a time.
-pub struct Lock(#[expect(dead_code, reason = "held, and freed by the system however the process ends")] File);
 
 /// Room for a login that is yet to come.
 pub struct Slot {
@@ -120,6 +117,11 @@ impl Store {
         Self { path }
     }
 
+    /// The error that a login could not be saved, and why.
+    pub fn unsaved(&self, why: &str) -> Error {
+        Error::token_file(&self.path, &format!("cannot be written ({why})"))
+    }
+
     /// Reads the login. A file of ours that others may read is made ours alone.
     ///
     /// # Errors
@@ -141,9 +143,16 @@ impl Store {
     /// # Errors
     /// When it could not be saved; the old login is still there.
     pub fn save(&self, login: &Login) -> Result<Option<String>> {
-        self.prepare()?
-            .fill(login)
-            .map_err(|e| Error::token_file(&self.path, &format!("cannot be written ({e})")))
+        self.prepare()?.fill(login).map_err(|e| self.unsaved(&e.to_string()))
+    }
+
+    /// Makes the folder of the file, where there is none.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub fn make_folder(&self) -> Result<()> {
+        let target = self.target()?;
+        files::private_folder(files::folder_of(&target)).map_err(|e| self.unsaved(&e.to_string()))
     }
 
     /// Makes sure that a login can be saved, before anything is spent on obtaining it.
@@ -151,17 +160,13 @@ impl Store {
     /// # Errors
     /// When it could not be.
     pub fn prepare(&self) -> Result<Slot> {
-        let refused = |e: io::Error| Error::token_file(&self.path, &format!("cannot be written ({e})"));
+        let refused = |e: io::Error| self.unsaved(&e.to_string());
         let target = self.target()?;
         #[cfg(unix)]
         let owner = self.open(&target)?.map(|file| owner_of(&file)).transpose().map_err(refused)?.flatten();
         #[cfg(not(unix))]
         self.open(&target)?;
-        let folder = files::folder_of(&target);
-        if !folder.exists() {
-            files::private_folder(folder).map_err(refused)?;
-        }
-        let aside = match files::aside(folder) {
+        let aside = match aside(&target) {
             Ok(mut aside) => {
                 aside
                     .write_all(&[b' '; RESERVED])
@@ -192,12 +197,14 @@ impl Store {
         }
     }
 
-    /// Removes the file. Returns whether there was one.
+    /// Removes the file, and what a killed process wrote of it. Returns whether there was one.
     ///
     /// # Errors
     /// When it cannot be removed.
     pub fn remove(&self) -> Result<bool> {
-        match std::fs::remove_file(self.target()?) {
+        let target = self.target()?;
+        let _ = std::fs::remove_file(aside_file(&target));
+        match std::fs::remove_file(target) {
             Ok(()) => Ok(true),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
             Err(error) => Err(Error::token_file(&self.path, &format!("cannot be removed ({error})"))),
@@ -207,7 +214,7 @@ impl Store {
     /// Removes the lock's file. Whoever waits for it still holds what it opened.
     pub fn remove_lock(&self) {
         if let Ok(target) = self.target() {
-            let _ = std::fs::remove_file(lock_file(&target));
+            let _ = std::fs::remove_file(lock::lock_file(&target));
         }
     }
 
@@ -216,30 +223,14 @@ impl Store {
     /// # Errors
     /// When the lock cannot be made, or is held beyond `deadline`.
     pub async fn lock(&self, deadline: Instant) -> Result<Lock> {
-        let path = lock_file(&self.target()?);
-        let refused =
-            |e: &dyn std::fmt::Display| Error::token_file(&self.path, &format!("cannot be locked ({e})"));
-        let mut pause = Duration::from_millis(10);
-        loop {
-            let mut options = OpenOptions::new();
-            let options = files::private(options.create(true).truncate(false).write(true));
-            let file = no_surprises(options).open(&path).map_err(|e| refused(&e))?;
-            match file.try_lock() {
-                // A sign-out may have removed the file between opening and locking; its lock would be nobody else's.
-                Ok(()) if is_at(&file, &path) => return Ok(Lock(file)),
-                Ok(()) => {}
-                Err(TryLockError::Error(error)) => return Err(refused(&error)),
-                Err(TryLockError::WouldBlock) if Instant::now() + pause >= deadline => {
-                    return Err(Error::Unreachable(
-                        "another process is renewing the login and has not finished".into(),
-                    ));
-                }
-                Err(TryLockError::WouldBlock) => {
-                    tokio::time::sleep(pause).await;
-                    pause = (pause * 2).min(Duration::from_millis(100));
-                }
+        lock::acquire(&self.target()?, deadline).await.map_err(|why| match why {
+            Unlocked::Busy => {
+                Error::Unreachable("another process is renewing the login and has not finished".into())
             }
-        }
+            Unlocked::Impossible(error) => {
+                Error::token_file(&self.path, &format!("cannot be locked ({error})"))
+            }
+        })
     }
 
     /// The file itself: a symbolic link of the user's own is followed, and stays.
@@ -317,6 +308,20 @@ impl Slot {
     }
 }
 
+/// Where a login is written before it takes its place. The name is always the same, so that what a killed process left
+/// there is found: whoever writes has the lock.
+fn aside_file(target: &Path) -> PathBuf {
+    files::with_ending(target, ".kallyai-new")
+}
+
+/// A file beside the target, 0600 on Unix, gone when dropped.
+fn aside(target: &Path) -> io::Result<NamedTempFile> {
+    let path = aside_file(target);
+    let _ = std::fs::remove_file(&path);
+    let file = files::private(OpenOptions::new().write(true).create_new(true)).open(&path)?;
+    Ok(NamedTempFile::from_parts(file, TempPath::try_from_path(path)?))
+}
+
 /// Writes over the file; if that fails the old content is put back.
 fn in_place(target: &Path, content: &[u8]) -> io::Result<String> {
     let mut file = no_surprises(OpenOptions::new().read(true).write(true)).open(target)?;
@@ -336,14 +341,8 @@ fn overwrite(file: &mut File, content: &[u8]) -> io::Result<()> {
     file.sync_all()
 }
 
-fn lock_file(target: &Path) -> PathBuf {
-    let mut name = target.as_os_str().to_owned();
-    name.push(".lock");
-    name.into()
-}
-
 /// Opens no link put there meanwhile, and does not wait for a FIFO's other end.
-fn no_surprises(options: &mut OpenOptions) -> &mut OpenOptions {
+pub fn no_surprises(options: &mut OpenOptions) -> &mut OpenOptions {
     #[cfg(unix)]
     {
         use std::os::unix::fs::OpenOptionsExt as _;
@@ -352,24 +351,6 @@ fn no_surprises(options: &mut OpenOptions) -> &mut OpenOptions {
     }
     #[cfg(not(unix))]
     options
-}
-
-/// Whether an open file is still the one at this path.
-fn is_at(file: &File, path: &Path) -> bool {
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::MetadataExt as _;
-        match (file.metadata(), std::fs::metadata(path)) {
-            (Ok(held), Ok(there)) => held.dev() == there.dev() && held.ino() == there.ino(),
-            _ => false,
-        }
-    }
-    // Windows keeps an open file from being removed.
-    #[cfg(not(unix))]
-    {
-        let _ = file;
-        path.exists()
-    }
 }
 
 #[cfg(unix)]

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use tokio::time::Instant;
 
 use super::{Connection, Context, DONE, READ_TIMEOUT};
 use crate::api::Tokens as _;
@@ -55,7 +54,9 @@ pub async fn finish(context: &Context, url: &Secret) -> Result<u8> {
     let store = Store::new(context.settings.token_file()?);
     // A login of another service needs a file of its own, here as everywhere.
     context.settings.api()?;
-    auth::finish(&pasted, &store, &context.settings.state_folder()?, &|text| context.tell(text)).await?;
+    let folder = context.settings.state_folder()?;
+    auth::finish(&pasted, &store, &folder, context.deadline(READ_TIMEOUT), &|text| context.tell(text))
+        .await?;
     signed_in(context)
 }
 
@@ -92,7 +93,11 @@ pub async fn logout(context: &Context) -> Result<u8> {
         super::emulator::forget(context)?
     } else {
         let store = Store::new(context.settings.token_file()?);
-        let lock = store.lock(Instant::now() + LOCKED_FOR).await;
+        let lock = match store.lock(context.deadline(LOCKED_FOR)).await {
+            // Whoever is renewing it would bring it back.
+            Err(error @ Error::Unreachable(_)) => return Err(error),
+            lock => lock,
+        };
         let removed = store.remove()?;
         store.remove_lock();
         drop(lock);

@@ -2,6 +2,9 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use super::{Context, DONE};
 use crate::auth::{Granted, Login, Store};
@@ -13,6 +16,9 @@ use crate::types::Secret;
 
 /// Where the emulator is served unless the person says otherwise.
 const USUAL: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 8977);
+
+/// How long another process may hold the sandbox's login.
+const LOCKED_FOR: Duration = Duration::from_secs(10);
 
 /// Starts an emulator for this run alone, on a port of its own.
 pub fn start(context: &Context) -> Result<Sandbox> {
@@ -36,7 +42,7 @@ fn folder(_: &Context) -> Result<PathBuf> {
 }
 
 /// Saves a login of the emulator's.
-pub fn sign_in(emulator: &Sandbox, store: &Store) -> Result<()> {
+pub async fn sign_in(emulator: &Sandbox, store: &Store) -> Result<()> {
     let unusable = || Error::SignInFailed("the sandbox handed out an unusable login".into());
     let login = emulator.new_login().map_err(|e| Error::io("the sandbox's login could not be kept", e))?;
     let granted = Granted {
@@ -44,6 +50,7 @@ pub fn sign_in(emulator: &Sandbox, store: &Store) -> Result<()> {
         refresh_token: Secret::parse(&login.refresh_token),
         expires_in: Some(login.expires_in as f64),
     };
+    let _lock = store.lock(Instant::now() + LOCKED_FOR).await?;
     store.save(&Login::granted(granted, None)).map(|_| ())
 }
 
@@ -63,7 +70,7 @@ pub fn forget(context: &Context) -> Result<bool> {
 pub async fn serve(context: &Context, address: Option<SocketAddr>) -> Result<u8> {
     let emulator = emulate(address.unwrap_or(USUAL), folder(context)?)?;
     let store = Store::new(Settings { sandbox: true }.token_file()?);
-    sign_in(&emulator, &store)?;
+    sign_in(&emulator, &store).await?;
     let url = emulator.url();
     let file = Settings { sandbox: true }.token_file()?;
     if context.out.is_json() {
@@ -79,7 +86,7 @@ pub async fn serve(context: &Context, address: Option<SocketAddr>) -> Result<u8>
     context
         .tell("The sandbox answers until Ctrl-C. No phone rings. In another shell, run the two lines above.");
     if let Some(seconds) = context.options.timeout {
-        tokio::time::sleep(std::time::Duration::from_secs(seconds)).await;
+        tokio::time::sleep(Duration::from_secs(seconds)).await;
         return Ok(DONE);
     }
     std::future::pending().await

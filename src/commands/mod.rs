@@ -182,7 +182,7 @@ impl Connection {
             State::Absent => "you are not signed in",
         };
         if let Some(emulator) = &self.emulator {
-            return emulator::sign_in(emulator, &self.store);
+            return emulator::sign_in(emulator, &self.store).await;
         }
         if !Session::may_ask(context.options.no_input) {
             return Err(Error::NotSignedIn(why.into()));

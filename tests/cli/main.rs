@@ -10,6 +10,10 @@ mod fixtures;
 mod history;
 mod input;
 mod journal;
+#[cfg(unix)]
+mod login_file;
+#[cfg(unix)]
+mod login_races;
 mod lost_answers;
 mod not_taken;
 mod placing;

@@ -1,0 +1,104 @@
+//! The right to change the login, for one process at a time: a lock on a file beside it, so that whoever shares the
+//! login shares the lock.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::store::no_surprises;
+use crate::files;
+
+/// The right, until it is dropped.
+pub struct Lock(#[expect(dead_code, reason = "held, and freed by the system however the process ends")] File);
+
+/// Why there is no lock.
+pub enum Unlocked {
+    /// Somebody else had it all the time.
+    Busy,
+    /// There can be none.
+    Impossible(io::Error),
+}
+
+/// The lock's file for a login's.
+pub fn lock_file(target: &Path) -> PathBuf {
+    files::with_ending(target, ".lock")
+}
+
+/// Waits for the right to change the login in `target`.
+///
+/// # Errors
+/// When there can be no lock, or it is held beyond `deadline`.
+pub async fn acquire(target: &Path, deadline: Instant) -> Result<Lock, Unlocked> {
+    let path = lock_file(target);
+    let mut pause = Duration::from_millis(10);
+    loop {
+        let file = open(&path, target).map_err(Unlocked::Impossible)?;
+        match file.try_lock() {
+            // A sign-out may have removed the file between opening and locking; its lock would be nobody else's.
+            Ok(()) if is_at(&file, &path) => return Ok(Lock(file)),
+            Ok(()) => {}
+            Err(TryLockError::Error(error)) => return Err(Unlocked::Impossible(error)),
+            Err(TryLockError::WouldBlock) if Instant::now() + pause >= deadline => {
+                return Err(Unlocked::Busy);
+            }
+            Err(TryLockError::WouldBlock) => {
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(Duration::from_millis(100));
+            }
+        }
+    }
+}
+
+fn open(path: &Path, target: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    let options = no_surprises(files::private(options.write(true)));
+    loop {
+        match options.create_new(true).open(path) {
+            Ok(file) => {
+                share(&file, target);
+                return Ok(file);
+            }
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(error),
+        }
+        match options.create_new(false).open(path) {
+            // A sign-out has just removed it.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            opened => return opened,
+        }
+    }
+}
+
+/// Gives a new lock of root's to the login's owner, who would be locked out by it for good.
+fn share(lock: &File, target: &Path) {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt as _;
+        if let (true, Ok(login)) = (rustix::process::geteuid().is_root(), std::fs::metadata(target)) {
+            let _ = std::os::unix::fs::fchown(lock, Some(login.uid()), Some(login.gid()));
+        }
+    }
+    #[cfg(not(unix))]
+    let _ = (lock, target);
+}
+
+/// Whether an open file is still the one at this path.
+fn is_at(file: &File, path: &Path) -> bool {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt as _;
+        match (file.metadata(), std::fs::metadata(path)) {
+            (Ok(held), Ok(there)) => held.dev() == there.dev() && held.ino() == there.ino(),
+            _ => false,
+        }
+    }
+    // Windows keeps an open file from being removed.
+    #[cfg(not(unix))]
+    {
+        let _ = file;
+        path.exists()
+    }
+}
