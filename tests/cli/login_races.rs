@@ -208,3 +208,20 @@ fn a_renewal_that_nobody_answers_or_that_is_cut_in_its_head_leaves_the_file_as_i
         assert_eq!(refreshes(&server), 1);
     }
 }
+
+#[test]
+fn a_sign_out_does_not_pretend_while_a_renewal_would_bring_the_login_back() {
+    let home = Home::new();
+    home.sign_in(3600);
+    let lock = File::create(lock_file(&home)).expect("a lock");
+    lock.lock().expect("the lock");
+    let logout = || {
+        let mut command = home.kallyai(["--logout", "--timeout", "1"]);
+        Run::of(command.env("KALLYAI_TOKEN_FILE", home.token_file()))
+    };
+    logout().exits(3);
+    assert_eq!(home.login()["access_token"], TOKEN);
+    drop(lock);
+    logout().exits(0);
+    assert_eq!(names(&home.path("")), [""; 0]);
+}
