@@ -68,6 +68,8 @@ pub struct Contents {
 
 /// An open call older than this no longer stops the same call.
 const OPEN_FOR: Duration = Duration::from_secs(6 * 60 * 60);
+/// A request reaches the service within this time of its entry, or hardly ever.
+const OVERLAP: Duration = Duration::from_secs(10 * 60);
 /// Settled calls are forgotten after this,
 const SETTLED_FOR: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 /// and when there are more.
@@ -258,11 +260,14 @@ impl Entry {
         now.saturating_sub(self.at) < OPEN_FOR.as_secs() as i64
     }
 
-    /// Whether a call that nobody has claimed could be this entry's as well as `other`'s.
-    pub fn is_rival_of(&self, other: &Self) -> bool {
-        let same_call = self.number == other.number && self.task == other.task;
-        let unclaimed = !self.settled && self.call_id.is_none();
-        self.key != other.key && same_call && unclaimed && self.is_young(Timestamp::now().as_second())
+    /// Whether this entry may own a call that `entry` looks for: itself, or an unclaimed one of the same number and task
+    /// that is not so much older that its call would be too.
+    pub fn may_claim_with(&self, entry: &Self) -> bool {
+        let same_call = self.number == entry.number && self.task == entry.task;
+        let unclaimed =
+            !self.settled && self.call_id.is_none() && self.is_young(Timestamp::now().as_second());
+        let recent = self.at.saturating_add(OVERLAP.as_secs() as i64) >= entry.at;
+        self.key == entry.key || (same_call && unclaimed && recent)
     }
 
     /// When it was written.

@@ -62,10 +62,13 @@ pub enum Sent {
 pub enum Look {
     /// What it shows.
     Candidates {
-        /// The calls it may be: same number, same task, not older, not another entry's.
+        /// The calls it may be, oldest first: same number, same task, not older, not another entry's.
         ids: Vec<String>,
-        /// Whether another open entry of the journal may own them: the same call, placed again on purpose.
-        rivals: bool,
+        /// How many open entries of the journal may own these: more than one when the same call was placed again on
+        /// purpose.
+        claimants: usize,
+        /// How many of them are older than this one.
+        rank: usize,
     },
     /// The history could not be read.
     Failed,
@@ -285,21 +288,22 @@ impl Placement {
 
     fn searching(&mut self, mut state: Search, now: Duration, event: Event) -> Action {
         match event {
-            Event::Looked(Look::Candidates { ids, .. }) if ids.len() > 1 => {
+            Event::Looked(Look::Candidates { ids, claimants, .. }) if ids.len() > claimants => {
                 return self.end(Ending::Unknown(Lost::Unclear(ids)));
             }
-            // The other entry's call may be the only one that shows yet.
-            Event::Looked(Look::Candidates { ids, rivals: true }) => {
+            // Each claimant has a call there: they are told apart by their order.
+            Event::Looked(Look::Candidates { ids, claimants, rank }) if ids.len() == claimants => {
                 state.failed = false;
-                state.unclear = ids;
-            }
-            Event::Looked(Look::Candidates { ids, rivals: false }) => {
-                state.failed = false;
-                if let Some(id) = ids.into_iter().next() {
+                if let Some(id) = ids.into_iter().nth(rank) {
                     state.id = Some(id.clone());
                     self.phase = Phase::Searching(state);
                     return Action::Claim(id);
                 }
+            }
+            // What shows may be another claimant's.
+            Event::Looked(Look::Candidates { ids, .. }) => {
+                state.failed = false;
+                state.unclear = ids;
             }
             Event::Claimed(false) => state.id = None,
             Event::Claimed(true) => {

@@ -39,6 +39,13 @@ struct Outgoing<'a> {
     _watch: Watch,
 }
 
+/// Whose a call of the history is, as far as number, task and time tell.
+enum Fit {
+    /// Perhaps ours, created then.
+    Ours(jiff::Timestamp),
+    Anothers,
+}
+
 /// How far back the history is read for a lost call.
 const SEARCHED: u16 = 100;
 /// A call created earlier than this before ours is another.
@@ -199,9 +206,9 @@ impl<'a> Errand<'a> {
     async fn candidates(&self) -> Result<Look> {
         let page = self.client.history(SEARCHED, None).await?.value;
         // What cannot be read claims nothing; claiming is checked again under the journal's lock.
-        let others = self.journal.read().map(|contents| contents.entries).unwrap_or_default();
+        let entries = self.journal.read().map(|contents| contents.entries).unwrap_or_default();
         let is_taken =
-            |id: &str| others.iter().any(|e| e.key != self.entry.key && e.call_id.as_deref() == Some(id));
+            |id: &str| entries.iter().any(|e| e.key != self.entry.key && e.call_id.as_deref() == Some(id));
         let mut found = Vec::new();
         let mut fetched = 0;
         for (_, listed) in page.calls.iter().filter(|(_, call)| !is_taken(&call.call_id)) {
@@ -217,22 +224,29 @@ impl<'a> Errand<'a> {
                 }
                 fits => fits,
             };
-            // A page that grew while it was made lists a call twice.
-            if fits == Some(true) && !found.iter().any(|other| other == id.as_str()) {
-                found.push(id.to_string());
+            if let Some(Fit::Ours(created)) = fits {
+                found.push((created, id.to_string()));
             }
         }
-        let rivals = others.iter().any(|other| other.is_rival_of(&self.entry));
-        Ok(Look::Candidates { ids: found, rivals })
+        found.sort();
+        // A page that grew while it was made lists a call twice.
+        found.dedup();
+        let claimants: Vec<&Entry> =
+            entries.iter().filter(|other| other.may_claim_with(&self.entry)).collect();
+        Ok(Look::Candidates {
+            ids: found.into_iter().map(|(_, id)| id).collect(),
+            claimants: claimants.len().max(1),
+            rank: claimants.iter().position(|other| other.key == self.entry.key).unwrap_or_default(),
+        })
     }
 
     /// Whether a call may be ours; `None` where it does not tell.
-    fn fits(&self, call: &Call) -> Option<bool> {
+    fn fits(&self, call: &Call) -> Option<Fit> {
         let earliest = self.entry.moment().checked_sub(CLOCK_SKEW).unwrap_or(jiff::Timestamp::MIN);
         match (call.created_at(), call.is_for(&self.entry.number, &self.entry.task)) {
-            (Some(created), _) if created < earliest => Some(false),
-            (_, Some(false)) => Some(false),
-            (Some(_), Some(true)) => Some(true),
+            (Some(created), _) if created < earliest => Some(Fit::Anothers),
+            (_, Some(false)) => Some(Fit::Anothers),
+            (Some(created), Some(true)) => Some(Fit::Ours(created)),
             _ => None,
         }
     }

@@ -38,9 +38,12 @@ fn options(json: bool) -> Options {
     }
 }
 
-fn check(status: u16, body: &[u8]) -> std::result::Result<(), TestCaseError> {
+/// As text and as JSON, off a terminal and on one.
+const WAYS: [(bool, Option<usize>); 4] = [(false, None), (false, Some(80)), (true, None), (true, Some(80))];
+
+fn check(status: u16, body: &[u8], ways: &[(bool, Option<usize>)]) -> std::result::Result<(), TestCaseError> {
     for reader in READERS {
-        for (json, width) in [(false, None), (false, Some(80)), (true, None), (true, Some(80))] {
+        for &(json, width) in ways {
             let (out, stdout, stderr) = Output::captured(json, width);
             let context = Context { out, settings: Settings { sandbox: false }, options: options(json) };
             let answer = Answer { status, retry_after: None, redirect: None, body: body.to_vec() };
@@ -161,22 +164,22 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(10_000))]
 
     #[test]
-    fn no_answer_breaks_a_command(status in prop::sample::select(vec![200, 200, 200, 201, 302, 402, 404, 422, 429, 503]), body in body()) {
-        check(status, &body)?;
+    fn no_answer_breaks_a_command(status in prop::sample::select(vec![200, 200, 200, 201, 302, 402, 404, 422, 429, 503]), body in body(), way in prop::sample::select(WAYS.to_vec())) {
+        check(status, &body, &[way])?;
     }
 }
 
 #[test]
 fn extremes_do_not_break_a_command() {
     for open in ["[", "{\"a\":", "{\"entries\":[", "{\"calls\":[", "{\"highlights\":[", "{\"error\":["] {
-        check(200, open.repeat(5000).as_bytes()).expect(open);
-        check(404, open.repeat(5000).as_bytes()).expect(open);
+        check(200, open.repeat(5000).as_bytes(), &WAYS).expect(open);
+        check(404, open.repeat(5000).as_bytes(), &WAYS).expect(open);
     }
     let closed = format!("{{\"call_id\":\"x\",\"deep\":{}{}}}", "[".repeat(5000), "]".repeat(5000));
-    check(200, closed.as_bytes()).expect("deep");
+    check(200, closed.as_bytes(), &WAYS).expect("deep");
     for body in
         [&b""[..], b"\xff\xfe{}", &[b' '; 100_000], b"{\"call_id\":\"x\",\"y\":\"\xff\"}", b"\xef\xbb\xbf{}"]
     {
-        check(200, body).expect("an extreme");
+        check(200, body, &WAYS).expect("an extreme");
     }
 }

@@ -102,7 +102,7 @@ fn looks_back_off_from_two_to_fifteen_seconds_and_end_after_two_minutes() {
     loop {
         action = match action {
             Action::LookUp => {
-                placement.step(now, Event::Looked(Look::Candidates { ids: vec![], rivals: false }))
+                placement.step(now, Event::Looked(Look::Candidates { ids: vec![], claimants: 1, rank: 0 }))
             }
             Action::Wait(wait) => {
                 waits.push(wait);
@@ -122,9 +122,25 @@ fn looks_back_off_from_two_to_fifteen_seconds_and_end_after_two_minutes() {
 }
 
 #[test]
+fn several_claimants_take_their_calls_in_order_once_all_of_them_show() {
+    let look = |ids: &[&str], rank| {
+        let ids = ids.iter().map(|id| (*id).to_owned()).collect();
+        after(Sent::Cut)
+            .0
+            .step(Duration::from_secs(2), Event::Looked(Look::Candidates { ids, claimants: 2, rank }))
+    };
+    assert!(matches!(look(&[], 0), Action::Wait(_)) && matches!(look(&["a"], 0), Action::Wait(_)));
+    assert_eq!(
+        (look(&["a", "b"], 0), look(&["a", "b"], 1)),
+        (Action::Claim("a".into()), Action::Claim("b".into()))
+    );
+    assert!(matches!(look(&["a", "b", "c"], 0), Action::End(Ending::Unknown(Lost::Unclear(_)))));
+}
+
+#[test]
 fn a_call_that_was_found_is_waited_for_until_the_deadline() {
     let (mut placement, _) = after(Sent::Cut);
-    let found = Event::Looked(Look::Candidates { ids: vec!["a".into()], rivals: false });
+    let found = Event::Looked(Look::Candidates { ids: vec!["a".into()], claimants: 1, rank: 0 });
     assert_eq!(placement.step(Duration::from_secs(2), found), Action::Claim("a".into()));
     assert_eq!(placement.step(Duration::from_secs(2), Event::Claimed(true)), Action::Fetch("a".into()));
     let running = placement.step(Duration::from_secs(300), Event::Seen(Sight::Running));
@@ -205,11 +221,16 @@ impl World {
     fn look(&self, key: u32) -> Look {
         let taken = |id: &String| self.journal.iter().any(|(k, e)| *k != key && e.call.as_ref() == Some(id));
         let shown = |(_, visible): &(Duration, Duration)| *visible <= self.now;
+        // Keys and IDs count up, so their order is that of time.
         let ids =
             self.calls.iter().filter(|(id, times)| shown(times) && !taken(id)).map(|(id, _)| id.clone());
-        let rivals =
-            self.journal.iter().any(|(k, entry)| *k != key && !entry.settled && entry.call.is_none());
-        Look::Candidates { ids: ids.collect(), rivals }
+        let claims = |other: &u32| {
+            let entry = &self.journal[other];
+            *other == key || (!entry.settled && entry.call.is_none())
+        };
+        let claimants: Vec<&u32> = self.journal.keys().filter(|other| claims(other)).collect();
+        let rank = claimants.iter().position(|other| **other == key).unwrap_or_default();
+        Look::Candidates { ids: ids.collect(), claimants: claimants.len(), rank }
     }
 
     /// One process, from its start to its end.

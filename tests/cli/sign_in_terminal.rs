@@ -92,7 +92,7 @@ fn a_signal_ends_the_wait_off_a_terminal_too() {
     for (signal, exit) in [(Signal::INT, 130), (Signal::TERM, 143), (Signal::HUP, 129)] {
         let home = Home::new();
         let sign_in = SignIn::start(&home);
-        send(sign_in.running.id(), signal);
+        sign_in.running.signal(signal);
         let begun = Instant::now();
         let run = sign_in.running.end().exits(exit);
         assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());

@@ -98,6 +98,12 @@ impl Running {
         Self { child, stdout, stderr }
     }
 
+    /// The process's ID.
+    #[cfg(target_os = "linux")]
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Sends it a signal.
     #[cfg(unix)]
     pub fn signal(&self, signal: rustix::process::Signal) {
