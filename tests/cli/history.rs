@@ -55,9 +55,10 @@ fn an_empty_history_says_so() {
 #[test]
 fn all_walks_every_page_and_prints_one_document() {
     let home = Home::new();
-    let server = serving(calls(450));
+    let calls = calls(450);
+    let server = serving(calls.clone());
     let run = Run::of(&mut home.at(&server, ["--history", "--all", "--json"])).exits(0);
-    assert_eq!(run.json(), json!({ "calls": calls(450), "total": 450 }));
+    assert_eq!(run.json(), json!({ "calls": calls, "total": 450 }));
     let asked: Vec<String> = server.requests().iter().map(Request::line).collect();
     assert_eq!(
         asked,
@@ -89,10 +90,10 @@ fn a_status_is_searched_for_until_there_are_enough() {
 #[test]
 fn a_server_that_knows_no_offset_is_not_asked_for_ever() {
     let home = Home::new();
-    let page = json!({ "items": calls(3) });
-    let server = Server::always(Reply::json(200, &page));
+    let calls = calls(3);
+    let server = Server::always(Reply::json(200, &json!({ "items": calls })));
     let run = Run::of(&mut home.at(&server, ["--history", "--all", "--json"])).exits(0);
-    assert_eq!(run.json(), json!({ "calls": calls(3), "total": 3 }));
+    assert_eq!(run.json(), json!({ "calls": calls, "total": 3 }));
     assert_eq!(server.requests().len(), 2);
 }
 
