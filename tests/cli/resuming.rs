@@ -11,7 +11,7 @@ use crate::support::{CALL, Gate, Home, Post, Reply, Run, Running, Server, Servic
 fn lost() -> (Home, Service, String) {
     let service = Service::with([Post::lost(Reply::CutBeforeStatus).shown(Shown::Never)]);
     let home = Home::new();
-    Run::of(service.at(&home, CALL).args(["--timeout", "1"])).exits(6);
+    Run::of(service.at(&home, CALL).args(["--timeout", "2"])).exits(6);
     let key = service.rings()[0].clone();
     (home, service, key)
 }
@@ -88,7 +88,7 @@ fn the_newest_open_call_is_resumed_and_a_key_names_another() {
     let home = Home::new();
     let service = Service::with(vec![Post::lost(Reply::Reset).shown(Shown::Never); 2]);
     for task in ["First", "Second"] {
-        Run::of(&mut service.at(&home, [CALL[0], CALL[1], "-t", task, "--timeout", "1"])).exits(6);
+        Run::of(&mut service.at(&home, [CALL[0], CALL[1], "-t", task, "--timeout", "2"])).exits(6);
     }
     service.show_all();
     let key = service.rings()[0].clone();
@@ -153,7 +153,7 @@ fn a_key_that_is_known_is_never_sent_again() {
         command.args(["--idempotency-key", "it's-mine", "--json"]).args(flags);
         command
     };
-    let error = Run::of(&mut command(&["--timeout", "1"])).exits(6).error();
+    let error = Run::of(&mut command(&["--timeout", "2"])).exits(6).error();
     assert_eq!(error["next_command"], r"kallyai --resume 'it'\''s-mine'");
     assert_eq!(service.rings(), ["it's-mine"]);
     // Open, it is resumed, even where a second call is wanted;

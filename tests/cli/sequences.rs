@@ -146,7 +146,7 @@ impl Sequence {
         let what = format!("{flags:?} {posts:?}");
         posts.into_iter().for_each(|post| self.service.then(post));
         // One look must do where no other would see more.
-        let timeout = if exits[0] == 6 { "1" } else { "10" };
+        let timeout = if exits[0] == 6 { "2" } else { "10" };
         let run = Run::of(self.service.at(&self.home, flags).args(["--timeout", timeout]));
         // Another that is open may be taken for it, or doubted; without one there is a result.
         let exits = if self.doubled { exits } else { &exits[..1] };
