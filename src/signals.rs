@@ -1,17 +1,52 @@
 //! The signals that end a wait, as values.
 
 use std::io;
+use std::time::Duration;
+
+use tokio::sync::Semaphore;
 
 use crate::error::Signal;
 
+/// Held by what must not be cut off.
+static UNDER_WAY: Semaphore = Semaphore::const_new(1);
+
+/// How long a signal waits for that.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// Does something that a signal must not cut off, if it ends soon: what a spent refresh token brings is not had twice.
+pub async fn shielded<R>(work: impl Future<Output = R>) -> R {
+    let _held = UNDER_WAY.acquire().await;
+    work.await
+}
+
 /// Listens for the signals that end a wait.
 pub struct Signals {
+    /// One that has come, and that nobody was told of yet.
+    come: Option<Signal>,
     #[cfg(unix)]
     hang_up: Option<tokio::signal::unix::Signal>,
     #[cfg(unix)]
     interrupt: tokio::signal::unix::Signal,
     #[cfg(unix)]
     terminate: tokio::signal::unix::Signal,
+}
+
+impl Signals {
+    /// The next signal, once nothing is under way that it must not cut off; a second signal waits for nothing.
+    pub async fn next(&mut self) -> Signal {
+        let signal = match self.come {
+            Some(signal) => signal,
+            None => self.arrival().await,
+        };
+        // Whoever gives up waiting here is told the next time.
+        self.come = Some(signal);
+        tokio::select! {
+            _ = tokio::time::timeout(GRACE, UNDER_WAY.acquire()) => {}
+            _ = self.arrival() => {}
+        }
+        self.come = None;
+        signal
+    }
 }
 
 #[cfg(unix)]
@@ -24,14 +59,14 @@ impl Signals {
         use tokio::signal::unix::{SignalKind, signal};
 
         Ok(Self {
+            come: None,
             hang_up: if hang_up_is_ignored() { None } else { Some(signal(SignalKind::hangup())?) },
             interrupt: signal(SignalKind::interrupt())?,
             terminate: signal(SignalKind::terminate())?,
         })
     }
 
-    /// The next signal.
-    pub async fn next(&mut self) -> Signal {
+    async fn arrival(&mut self) -> Signal {
         let hang_up = async {
             match &mut self.hang_up {
                 Some(hang_up) => hang_up.recv().await,
@@ -53,11 +88,10 @@ impl Signals {
     /// # Errors
     /// Never: there is only Ctrl-C, and it is listened for anew each time.
     pub fn listen() -> io::Result<Self> {
-        Ok(Self {})
+        Ok(Self { come: None })
     }
 
-    /// The next signal.
-    pub async fn next(&mut self) -> Signal {
+    async fn arrival(&mut self) -> Signal {
         match tokio::signal::ctrl_c().await {
             Ok(()) => Signal::Interrupt,
             Err(_) => std::future::pending().await,

@@ -8,6 +8,7 @@ use super::redirect::Granted;
 use super::store::{Login, Store};
 use crate::api::{Answer, ApiError, Failure, Http, Request, backoff};
 use crate::error::{Error, Result};
+use crate::signals::shielded;
 use crate::types::Secret;
 
 #[derive(Deserialize)]
@@ -46,12 +47,24 @@ pub async fn renewed(
             "the login has expired, and came without the means to renew it".into(),
         ));
     };
+    shielded(spend(store, http, &login, refresh_token, deadline, warn)).await
+}
+
+/// Trades the refresh token for a new login, and saves that.
+async fn spend(
+    store: &Store,
+    http: &Http,
+    login: &Login,
+    refresh_token: &Secret,
+    deadline: Instant,
+    warn: &dyn Fn(&str),
+) -> Result<Secret> {
     let slot = store.prepare()?;
     let answer = ask(http, refresh_token, deadline).await?;
     let granted = match answer.status {
         200..=299 => read(&answer),
         400 | 401 | 403 if ApiError::parse(answer.status, &answer.body).is_some() => {
-            store.remove_if(&login)?;
+            store.remove_if(login)?;
             return Err(Error::NotSignedIn("the service has ended the login".into()));
         }
         429 | 500..=599 => return Err(answer.into_error()),
@@ -63,7 +76,7 @@ pub async fn renewed(
             answer.status
         ))
     })?;
-    let login = Login::granted(granted, Some(&login));
+    let login = Login::granted(granted, Some(login));
     match slot.fill(&login) {
         Ok(warning) => warning.as_deref().into_iter().for_each(warn),
         // The old refresh token is spent: what came for it serves this run at least.
