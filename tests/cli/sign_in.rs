@@ -6,7 +6,6 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
-use socket2::{Domain, SockAddr, Socket, Type};
 
 use crate::support::{Home, Run, SignIn, answer, connect, exchange, free_port, now};
 
@@ -292,6 +291,8 @@ fn a_port_that_somebody_holds_ends_it_at_once_and_opens_nothing() {
 #[cfg(unix)]
 #[test]
 fn nobody_else_can_have_the_port_while_it_waits() {
+    use socket2::{Domain, SockAddr, Socket, Type};
+
     let home = Home::new();
     let sign_in = SignIn::start(&home);
     let mut addresses = vec![sign_in.four(), (Ipv4Addr::UNSPECIFIED, sign_in.port).into()];

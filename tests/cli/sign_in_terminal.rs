@@ -58,13 +58,17 @@ fn whatever_ends_the_wait_leaves_the_terminal_as_it_was() {
         (&b"\x03"[..], None, 130),
         (b"http://localhost/callback?access_token=half-a-paste\x03", None, 130),
         (b"", Some(Signal::INT), 130),
-        (b"half-a-paste", Some(Signal::TERM), 143),
+        (b"half-a-paste\nhalf-a-paste", Some(Signal::TERM), 143),
         (b"", Some(Signal::HUP), 129),
     ] {
         let home = Home::new();
         let (mut terminal, ..) = waiting(&home);
         terminal.types(keys);
         if let Some(signal) = signal {
+            if !keys.is_empty() {
+                // What is still on its way when the program ends is not the program's.
+                terminal.shows("Still waiting.");
+            }
             send(terminal.id(), signal);
         }
         assert_eq!(terminal.end(), Some(exit), "{keys:?} {signal:?}");

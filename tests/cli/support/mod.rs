@@ -10,7 +10,7 @@ mod tls;
 
 #[cfg(unix)]
 pub use pty::Terminal;
-pub use run::{Run, Running, Stream};
+pub use run::{Run, Running};
 pub use server::{Gate, Reply, Request, Server};
 pub use service::{Post, Service, Shown};
 pub use sign_in::{SignIn, answer, connect, exchange, free_port};

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use rustix::termios::Termios;
 
-use super::Stream;
+use super::run::Stream;
 
 /// A terminal. The test keeps its program's end open too, and so sees the modes that the program leaves behind.
 pub struct Terminal {
