@@ -390,4 +390,6 @@ fn is_refused(status: u16) -> bool {
 }
 
 #[cfg(test)]
+mod model;
+#[cfg(test)]
 mod tests;

@@ -5,6 +5,7 @@ mod clean;
 mod json;
 mod line;
 mod progress;
+mod report;
 mod table;
 mod when;
 
@@ -21,6 +22,7 @@ use std::io::{self, BufWriter, IsTerminal as _, Write};
 use serde::Serialize;
 
 use crate::error::{Error, Result};
+use report::Report;
 
 /// When colour is used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
@@ -250,8 +252,7 @@ impl Output {
         }
         if self.json {
             let mut document = Vec::new();
-            let report =
-                serde_json::to_vec(&Report { error: Failure::new(error, program) }).unwrap_or_default();
+            let report = serde_json::to_vec(&Report::new(error, program)).unwrap_or_default();
             let _ = json::copy(&report, json::Layout::Compact, &mut document);
             document.push(b'\n');
             let _ = self.stderr.borrow_mut().write_all(&document);
@@ -373,42 +374,5 @@ impl Screen {
             Color::Auto => able || set("CLICOLOR_FORCE").is_some_and(|value| value != "0"),
         };
         Self { width: terminal.then(|| width.unwrap_or(OFF_TERMINAL_WIDTH)), color }
-    }
-}
-
-#[derive(Serialize)]
-struct Report<'a> {
-    error: Failure<'a>,
-}
-
-#[derive(Serialize)]
-struct Failure<'a> {
-    code: &'a str,
-    message: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    hint: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    http_status: Option<u16>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    correlation_id: Option<&'a str>,
-    retry_safe: bool,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    idempotency_key: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    next_command: Option<String>,
-}
-
-impl<'a> Failure<'a> {
-    fn new(error: &'a Error, program: &str) -> Self {
-        Self {
-            code: error.code(),
-            message: error.to_string(),
-            hint: error.hint(program),
-            http_status: error.http_status(),
-            correlation_id: error.correlation_id(),
-            retry_safe: error.retry_safe(),
-            idempotency_key: error.idempotency_key().map(|key| key.as_str()),
-            next_command: error.next_command(program),
-        }
     }
 }
