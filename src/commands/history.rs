@@ -160,7 +160,7 @@ impl Listing {
         let columns = vec![
             column("WHEN", Some(16)),
             column("STATUS", Some(11)),
-            column("WHOM", Some(20)),
+            column("WHOM", Some((context.out.table_width() / 5).clamp(12, 30))),
             column("WHAT", None),
             column("ID", Some(36)),
         ];

@@ -70,7 +70,7 @@ impl<'a> Line<'a> {
 
     /// Its columns on a terminal.
     pub fn width(&self) -> usize {
-        self.pieces.iter().map(|(_, text)| text.width()).sum()
+        self.pieces.iter().map(|(_, text)| columns(text)).sum()
     }
 
     /// Appends the line, without its end.
@@ -104,17 +104,29 @@ pub(super) fn hang(text: &str, indent: usize, width: Option<usize>, to: &mut Str
     }
 }
 
-/// The beginning of a clean text that fits `columns`, cut behind a word where that costs less than half, with an
+/// The columns of a clean text on a terminal. Lam and alef are one in a font that joins them, but have a cell each.
+pub(super) fn columns(text: &str) -> usize {
+    let mut after_lam = false;
+    let joined = text.chars().filter(|c| {
+        let joins = after_lam && matches!(c, '\u{622}' | '\u{623}' | '\u{625}' | '\u{627}');
+        // Vowel signs may stand between the two.
+        after_lam = *c == '\u{644}' || (after_lam && matches!(c, '\u{64b}'..='\u{65f}'));
+        joins
+    });
+    joined.count() + text.width()
+}
+
+/// The beginning of a clean text that fits so many columns, cut behind a word where that costs less than half, with an
 /// ellipsis where something was cut.
-pub(super) fn shorten(text: &str, columns: usize) -> Cow<'_, str> {
-    if text.width() <= columns {
+pub(super) fn shorten(text: &str, most: usize) -> Cow<'_, str> {
+    if columns(text) <= most {
         return Cow::Borrowed(text);
     }
-    let room = columns.saturating_sub(1);
+    let room = most.saturating_sub(1);
     let mut end = 0;
     for (start, c) in text.char_indices() {
         let next = start + c.len_utf8();
-        if text.get(..next).is_none_or(|part| part.width() > room) {
+        if text.get(..next).is_none_or(|part| columns(part) > room) {
             break;
         }
         end = next;
@@ -165,6 +177,15 @@ mod tests {
         assert_eq!(shorten("Donaudampfschifffahrtsgesellschaft", 10), "Donaudamp…");
         assert_eq!(shorten("日本語の長い文章", 7), "日本語…");
         assert_eq!(shorten("abc", 0), "…");
+    }
+
+    #[test]
+    fn columns_are_cells_of_a_terminal() {
+        for (text, cells) in
+            [("abc", 3), ("寿司", 4), ("e\u{301}", 1), ("👩‍👩‍👧", 2), ("مطعم", 4), ("مشغولاً", 6), ("الا", 3)]
+        {
+            assert_eq!(columns(text), cells, "{text}");
+        }
     }
 
     #[test]

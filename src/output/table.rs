@@ -2,10 +2,8 @@
 
 use std::borrow::Cow;
 
-use unicode_width::UnicodeWidthStr as _;
-
 use super::clean::clean;
-use super::line::{Tone, shorten};
+use super::line::{Tone, columns, shorten};
 
 /// A column.
 #[derive(Debug, Clone, Copy)]
@@ -76,8 +74,8 @@ impl Table {
 
     fn fit(&self, width: usize) -> Vec<usize> {
         let natural = |index: usize| {
-            let cells = self.rows.iter().filter_map(|row| row.get(index)).map(|cell| cell.text.width());
-            cells.max().unwrap_or(0).max(self.columns.get(index).map_or(0, |column| column.heading.width()))
+            let cells = self.rows.iter().filter_map(|row| row.get(index)).map(|cell| columns(&cell.text));
+            cells.max().unwrap_or(0).max(self.columns.get(index).map_or(0, |column| columns(column.heading)))
         };
         let mut widths: Vec<usize> = self
             .columns
@@ -113,13 +111,15 @@ fn render_row<'a>(
             tone.paint(&text, color, to);
             owed = 0;
         }
-        owed += width - text.width().min(*width) + GAP;
+        owed += width - columns(&text).min(*width) + GAP;
     }
     to.push('\n');
 }
 
 #[cfg(test)]
 mod tests {
+    use unicode_width::UnicodeWidthStr as _;
+
     use super::*;
 
     fn table() -> Table {

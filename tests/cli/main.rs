@@ -26,6 +26,8 @@ mod sign_in;
 mod sign_in_steps;
 #[cfg(unix)]
 mod sign_in_terminal;
+#[cfg(unix)]
+mod snapshots;
 mod texts;
 mod tokens;
 mod wire;

@@ -8,7 +8,7 @@ use std::process::{Child, Command};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rustix::termios::Termios;
+use rustix::termios::{Termios, Winsize};
 
 use super::run::Stream;
 
@@ -21,11 +21,18 @@ pub struct Terminal {
 }
 
 impl Terminal {
-    /// Starts a command with a new terminal as its stdin, stdout and stderr.
+    /// Starts a command with a new terminal of 80 columns as its stdin, stdout and stderr.
     pub fn start(mut command: Command) -> Self {
-        let pty = rustix_openpty::openpty(None, None).expect("a terminal");
+        command.env("TERM", "dumb");
+        Self::sized(command, 80)
+    }
+
+    /// Starts a command with a new terminal of so many columns.
+    pub fn sized(mut command: Command, columns: u16) -> Self {
+        let size = Winsize { ws_row: 50, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
+        let pty = rustix_openpty::openpty(None, Some(&size)).expect("a terminal");
         let end = || pty.user.try_clone().expect("a second handle");
-        command.stdin(end()).stdout(end()).stderr(end()).env("TERM", "dumb");
+        command.stdin(end()).stdout(end()).stderr(end());
         let become_controlling = || {
             rustix::process::setsid()?;
             // What the child will read from is the terminal that controls it.
