@@ -1,22 +1,22 @@
 //! `kallyai` has real phone calls made by the KallyAI service and reads what came of them.
 //!
-//! The way through is one direction: the command line becomes a [`cli::Command`] of values that are already checked;
-//! [`commands`] carries it out with the [`api`] client, which asks [`auth`] for a token; what comes of it goes through
-//! [`output`], the only place that prints; the run ends in a documented exit status.
+//! The way through is one direction: the command line becomes a `cli::Command` of values that are already checked;
+//! `commands` carries it out with the `api` client, which asks `auth` for a token; what comes of it goes through
+//! `output`, the only place that prints; the run ends in a documented exit status.
 //!
 //! | module | what it is |
 //! |---|---|
-//! | [`cli`] | the flags, declared once; a mistaken command line explained |
-//! | [`types`] | values that cannot be wrong: numbers, IDs, dates, zones, secrets |
-//! | [`settings`] | what the environment says |
-//! | [`commands`] | one function a command, and how its result reads |
-//! | [`placement`] | every rule about a stranger's phone, as a state machine without input or output |
-//! | [`journal`] | calls requested and not yet answered |
-//! | [`api`] | the HTTP API: one place that sends, what its answers mean |
-//! | [`auth`] | the login: the file shared with other clients, its renewal, the sign-in |
-//! | [`output`] | the only place that prints; all text is cleaned there |
-//! | [`error`] | everything that can go wrong: sentence, code, hint, exit status |
-//! | [`files`], [`signals`] | files replaced whole; the signals that end a wait |
+//! | `cli` | the flags, declared once; a mistaken command line explained |
+//! | `types` | values that cannot be wrong: numbers, IDs, dates, zones, secrets |
+//! | `settings` | what the environment says |
+//! | `commands` | one function a command, and how its result reads |
+//! | `placement` | every rule about a stranger's phone, as a state machine without input or output |
+//! | `journal` | calls requested and not yet answered |
+//! | `api` | the HTTP API: one place that sends, what its answers mean |
+//! | `auth` | the login: the file shared with other clients, its renewal, the sign-in |
+//! | `output` | the only place that prints; all text is cleaned there |
+//! | `error` | everything that can go wrong: sentence, code, hint, exit status |
+//! | `files`, `signals` | files replaced whole; the signals that end a wait |
 //! | [`sandbox`] | an emulator of the service, which knows nothing of the rest |
 
 mod api;
