@@ -112,6 +112,7 @@ pub enum Error {
 
 /// The signals that end a wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(not(unix), expect(dead_code, reason = "there is only Ctrl-C"))]
 pub enum Signal {
     /// The terminal has gone.
     HangUp,
