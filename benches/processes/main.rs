@@ -1,0 +1,152 @@
+//! `cargo bench --bench processes`: whole runs of the release binary beside those of other programs, as ratios.
+//!
+//! Each figure is a ratio of medians over runs in turn, against a TLS service on loopback whose authority is in a
+//! bundle of 145 certificates for both sides. Nothing here passes or fails: a ratio belongs to the machine it was
+//! measured on.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, missing_docs)]
+
+mod measure;
+mod service;
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use measure::{Run, Series, find, pairs};
+use service::{CALL, SERVE, Service};
+
+/// How often a run that takes milliseconds is repeated, and one that takes tenths of a second.
+const SMALL: usize = 41;
+const LARGE: usize = 11;
+
+const MB: f64 = 1_000_000.0;
+
+fn main() -> io::Result<()> {
+    let mut arguments = std::env::args_os().skip(1);
+    if arguments.next().is_some_and(|argument| argument == SERVE) {
+        service::serve(Path::new(&arguments.next().expect("where the bundle goes")));
+        return Ok(());
+    }
+    let folder = tempfile::tempdir()?;
+    let bundle = folder.path().join("bundle.pem");
+    let service = Service::start(&bundle)?;
+    println!("\n{:<46} {:>8}  {:<17} {:>8}", "figure", "median", "least to most", "target");
+    let table =
+        Table { kallyai: PathBuf::from(env!("CARGO_BIN_EXE_kallyai")), url: &service.url, bundle: &bundle };
+    table.start()?;
+    table.network()?;
+    table.instructions()?;
+    line("release binary, MB", std::fs::metadata(&table.kallyai)?.len() as f64 / MB, None, 5.0);
+    Ok(())
+}
+
+/// One line of the table.
+fn line(figure: &str, median: f64, spread: Option<(f64, f64)>, target: f64) {
+    let spread = spread.map(|(least, most)| format!("{least:.3} to {most:.3}")).unwrap_or_default();
+    let verdict = if median <= target { "within" } else { "NOT within" };
+    println!("{figure:<46} {median:>8.3}  {spread:<17} {target:>8.2}  {verdict}");
+}
+
+fn ratio(figure: &str, sides: &[Series; 2], target: f64) {
+    let median = sides[0].median() / sides[1].median();
+    line(figure, median, Some(Series::ratios(sides).spread()), target);
+}
+
+fn megabytes(figure: &str, peak: &Series, target: f64) {
+    let (least, most) = peak.spread();
+    line(figure, peak.median() / MB, Some((least / MB, most / MB)), target);
+}
+
+/// A program that is there, or a line that says it is not.
+fn installed(program: &str) -> Option<PathBuf> {
+    let found = find(program);
+    if found.is_none() {
+        println!("{program} is not installed: what is compared with it is left out");
+    }
+    found
+}
+
+struct Table<'a> {
+    kallyai: PathBuf,
+    url: &'a str,
+    bundle: &'a Path,
+}
+
+impl Table<'_> {
+    fn kallyai(&self, arguments: &[&str]) -> Run {
+        Run::new(&self.kallyai, arguments).with(&[
+            ("KALLYAI_API_URL", self.url.to_owned()),
+            ("KALLYAI_ACCESS_TOKEN", "a-token".to_owned()),
+            ("KALLYAI_TIMEZONE", "Europe/Madrid".to_owned()),
+            ("SSL_CERT_FILE", self.bundle.display().to_string()),
+        ])
+    }
+
+    fn curl(&self, curl: &Path, route: &str) -> Run {
+        let bundle = self.bundle.display().to_string();
+        let url = format!("{}{route}", self.url);
+        Run::new(curl, &["-sSf", "--cacert", &bundle, "-H", "Authorization: Bearer a-token", &url])
+    }
+
+    /// What a start costs.
+    fn start(&self) -> io::Result<()> {
+        let Some(nothing) = installed("true") else { return Ok(()) };
+        let nothing = Run::new(&nothing, &[]);
+        for (flag, target) in [("--version", 2.0), ("--help", 2.5)] {
+            let measured = pairs([&self.kallyai(&[flag]), &nothing], 3 * SMALL)?;
+            ratio(&format!("{flag} ÷ true"), &measured.wall, target);
+        }
+        Ok(())
+    }
+
+    /// What a read costs.
+    fn network(&self) -> io::Result<()> {
+        let (curl, jq) = (installed("curl"), installed("jq"));
+        let transcript = format!("/v1/calls/{CALL}/transcript");
+        if let Some(curl) = &curl {
+            let usage =
+                pairs([&self.kallyai(&["--usage"]), &self.curl(curl, "/v1/users/me/statistics")], SMALL)?;
+            ratio("--usage ÷ curl", &usage.wall, 0.15);
+            ratio("--usage ÷ curl, peak memory", &usage.peak, 0.45);
+        }
+        if let (Some(curl), Some(jq)) = (&curl, &jq) {
+            let history = self.kallyai(&["--history", "--limit", "200"]);
+            let piped = self.curl(curl, "/v1/calls?limit=200").pipe(jq, &["-r", HISTORY]);
+            ratio("--history --limit 200 ÷ curl | jq", &pairs([&history, &piped], SMALL)?.wall, 0.25);
+        }
+        let text = self.kallyai(&["--transcript", CALL]);
+        if let (Some(curl), Some(jq)) = (&curl, &jq) {
+            let piped = self.curl(curl, &transcript).pipe(jq, &["-r", TRANSCRIPT]);
+            ratio("10 MB transcript ÷ curl | jq", &pairs([&text, &piped], LARGE)?.wall, 0.25);
+        }
+        if let Some(curl) = &curl {
+            let alone = self.curl(curl, &transcript);
+            ratio("10 MB transcript ÷ curl alone", &pairs([&text, &alone], LARGE)?.wall, 2.5);
+        }
+        let json = self.kallyai(&["--transcript", CALL, "--json"]);
+        let [as_text, as_json] = pairs([&text, &json], LARGE)?.peak;
+        megabytes("10 MB transcript, peak memory in MB", &as_text, 24.0);
+        megabytes("10 MB transcript --json, peak memory in MB", &as_json, 24.0);
+        Ok(())
+    }
+
+    /// What is counted rather than timed.
+    fn instructions(&self) -> io::Result<()> {
+        let Some(valgrind) = installed("valgrind") else { return Ok(()) };
+        let version = self.kallyai(&["--version"]).instructions(&valgrind)?;
+        line("--version, million instructions", version / MB, None, 0.70);
+        if let Some(curl) = find("curl") {
+            let ours = self.kallyai(&["--usage"]).instructions(&valgrind)?;
+            let theirs = self.curl(&curl, "/v1/users/me/statistics").instructions(&valgrind)?;
+            line("--usage ÷ curl, instructions", ours / theirs, None, 0.05);
+        }
+        Ok(())
+    }
+}
+
+/// The same columns as ours.
+const HISTORY: &str =
+    r#".calls[] | [.metadata.created_at, .status, .submission.business_name, .highlights, .call_id] | @tsv"#;
+
+/// The same lines as ours.
+const TRANSCRIPT: &str = r#".entries[] | "\(.timestamp)  \(.speaker)  \(.content)""#;
