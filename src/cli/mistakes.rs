@@ -4,8 +4,8 @@
 use std::error::Error as _;
 use std::ffi::{OsStr, OsString};
 
+use clap::FromArgMatches as _;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use clap::{CommandFactory as _, FromArgMatches as _};
 
 use super::command::{Invocation, check};
 use super::{Args, afterword, declaration, in_full};
@@ -31,13 +31,12 @@ pub enum Stop {
 /// # Errors
 /// When it asks for help or the version, or is mistaken.
 pub fn parse(argv: Vec<OsString>) -> Result<Invocation, Stop> {
-    let mut command = Args::command();
+    let full = argv.iter().any(|arg| matches!(arg.to_str(), Some("--help" | "--hel" | "--he")));
+    let mut command = if full { in_full().after_help(afterword()) } else { declaration() };
     if argv.len() <= 1 {
         return Err(show(&command.render_help()));
     }
-    let full = argv.iter().any(|arg| matches!(arg.to_str(), Some("--help" | "--hel" | "--he")));
     let matches = command.try_get_matches_from_mut(argv).map_err(|error| match error.kind() {
-        ErrorKind::DisplayHelp if full => show(&in_full().after_help(afterword()).render_help()),
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => show(&error.render()),
         _ => Stop::Mistake(explain(&error)),
     })?;

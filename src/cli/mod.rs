@@ -25,7 +25,10 @@ pub fn declaration() -> clap::Command {
 /// The same with its rare flags, one line each, as `--help` and the man page show it: clap's own long form would take a
 /// screen for every ten.
 pub fn in_full() -> clap::Command {
-    declaration().mut_args(|arg| arg.hide_short_help(false)).after_help(None)
+    declaration()
+        .mut_args(|arg| arg.hide_short_help(false))
+        .mut_arg("help", |arg| arg.action(ArgAction::HelpShort))
+        .after_help(None)
 }
 
 /// What `--help` ends with.
