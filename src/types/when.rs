@@ -1,10 +1,11 @@
 //! Dates, times of day and time zones, as the API takes them.
 
 use std::fmt;
+use std::path::Path;
 use std::str::FromStr;
 
 use jiff::civil;
-use jiff::tz::TimeZone;
+use jiff::tz::{TimeZone, TimeZoneDatabase};
 
 use super::{Invalid, quoted};
 
@@ -116,17 +117,30 @@ impl FromStr for Zone {
     type Err = Invalid;
 
     fn from_str(text: &str) -> Result<Self, Invalid> {
-        TimeZone::get(text)
-            .ok()
-            .filter(|zone| zone.iana_name().is_some() && !zone.is_unknown())
-            .map(Self)
-            .ok_or_else(|| {
+        rules(text).filter(|zone| zone.iana_name().is_some() && !zone.is_unknown()).map(Self).ok_or_else(
+            || {
                 Invalid::new(
                     format!("{} is not a time zone of the IANA database", quoted(text)),
                     "write a region and a city, for example America/New_York or Europe/Madrid",
                 )
-            })
+            },
+        )
     }
+}
+
+/// A zone's rules as the system has them, else as they were when this program was built. jiff alone would read the names
+/// of all files of the database first.
+fn rules(name: &str) -> Option<TimeZone> {
+    let Ok(known) = TimeZoneDatabase::bundled().get(name) else { return TimeZone::get(name).ok() };
+    let Some(spelled) = known.iana_name().filter(|_| known.to_fixed_offset().is_err()) else {
+        return Some(known);
+    };
+    let folders = [std::env::var_os("TZDIR"), Some("/usr/share/zoneinfo".into())];
+    let installed = folders.into_iter().flatten().find_map(|folder| {
+        let rules = std::fs::read(Path::new(&folder).join(spelled)).ok()?;
+        TimeZone::tzif(spelled, &rules).ok()
+    });
+    Some(installed.unwrap_or(known))
 }
 
 #[cfg(test)]
