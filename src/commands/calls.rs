@@ -42,14 +42,17 @@ pub(super) fn present_transcript(context: &Context, answer: &Answer) -> Result<u
         context.out.line(&Line::new().text("Nothing was said."))?;
     }
     transcript.try_for_each(|turn| {
-        let time = turn.timestamp.as_deref().map(|time| format!("{time}  ")).unwrap_or_default();
         let (tone, speaker) = match &turn.speaker {
             Speaker::Ai => (Tone::Strong, "AI     "),
             Speaker::Human => (Tone::Plain, "Human  "),
             Speaker::Other(name) => (Tone::Plain, &*format!("{name}  ")),
             Speaker::Unknown => (Tone::Plain, ""),
         };
-        context.out.prose(&Line::new().tone(Tone::Faint, &time).tone(tone, speaker), &turn.content)
+        let label = match &turn.timestamp {
+            Some(time) => Line::new().tone(Tone::Faint, time).text("  "),
+            None => Line::new(),
+        };
+        context.out.prose(&label.tone(tone, speaker), &turn.content)
     })?;
     Ok(DONE)
 }

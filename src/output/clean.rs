@@ -5,6 +5,7 @@ use std::borrow::Cow;
 
 /// Whether a character does something other than be read: controls (C0 but for tab and line feed, DEL, C1), bidi
 /// overrides, isolates and marks, line separators, interlinear annotation, tags, the byte order mark.
+#[inline]
 pub fn is_hostile(c: char) -> bool {
     match c {
         '\t' | '\n' => false,
@@ -15,20 +16,28 @@ pub fn is_hostile(c: char) -> bool {
     }
 }
 
+/// Whether a text is one line of printable ASCII, as most are: known at a glance.
+pub fn is_plain(text: &str) -> bool {
+    text.bytes().all(|b| matches!(b, b' '..=b'~'))
+}
+
 /// The lines of a foreign text, each cleaned. A line ends where any reader might end one.
 pub fn lines(text: &str) -> impl Iterator<Item = Cow<'_, str>> {
     let text = text.strip_suffix('\n').unwrap_or(text);
-    text.split(['\n', '\u{2028}', '\u{2029}', '\u{85}', '\u{b}', '\u{c}']).map(|line| {
+    text.split(ends_line).map(|line| {
         let line = line.strip_suffix('\r').unwrap_or(line);
         clean(line)
     })
 }
 
+/// Whether any reader might end a line here; the return that may precede a line feed stays with its line.
+fn ends_line(c: char) -> bool {
+    matches!(c, '\n' | '\u{2028}' | '\u{2029}' | '\u{85}' | '\u{b}' | '\u{c}')
+}
+
 /// A foreign text as one line: line breaks become spaces.
 pub fn clean(text: &str) -> Cow<'_, str> {
-    if text.bytes().all(|b| matches!(b, b' '..=b'~'))
-        || !text.chars().any(|c| is_hostile(c) || matches!(c, '\t' | '\n'))
-    {
+    if is_plain(text) || !text.chars().any(|c| is_hostile(c) || matches!(c, '\t' | '\n')) {
         return Cow::Borrowed(text);
     }
     let mut cleaned = String::with_capacity(text.len());

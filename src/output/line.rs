@@ -84,6 +84,10 @@ impl<'a> Line<'a> {
 /// Appends a foreign text behind something `indent` columns wide, wrapped to `width` columns where one is given.
 pub(super) fn hang(text: &str, indent: usize, width: Option<usize>, to: &mut String) {
     let room = width.map(|columns| columns.saturating_sub(indent).max(20));
+    if room.is_none() && clean::is_plain(text) {
+        to.push_str(text);
+        return to.push('\n');
+    }
     let mut first = true;
     let mut push = |line: &str, to: &mut String| {
         if !std::mem::take(&mut first) && !line.is_empty() {
