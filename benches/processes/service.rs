@@ -16,6 +16,8 @@ use rustls::{ServerConfig, ServerConnection, StreamOwned};
 /// The certificates that a system's bundle has.
 const BUNDLED: usize = 145;
 
+const END: &str = "-----END CERTIFICATE-----\n";
+
 /// The call whose transcript is asked for.
 pub const CALL: &str = "3f2a0c1e-55aa-4bbb-8ccc-0123456789ab";
 
@@ -72,23 +74,30 @@ pub fn serve(bundle: &Path) {
 }
 
 fn certify(bundle: &Path) -> Arc<ServerConfig> {
-    let mut pem = String::new();
+    // Those of this system have the sizes and the keys of real ones; where there are too few, others fill up.
+    let system = openssl_probe::probe().cert_file.and_then(|file| std::fs::read_to_string(file).ok());
+    let system = system.unwrap_or_default();
+    let mut certificates: Vec<String> = system
+        .split_inclusive(END)
+        .filter(|pem| pem.ends_with(END))
+        .take(BUNDLED - 1)
+        .map(Into::into)
+        .collect();
     let mut ours = None;
-    for number in 0..BUNDLED {
+    for number in certificates.len()..BUNDLED {
         let key = KeyPair::generate().expect("a key");
         let mut authority = CertificateParams::new(Vec::<String>::new()).expect("parameters");
         authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         authority.distinguished_name.push(DnType::CommonName, format!("Authority {number} of a benchmark"));
-        pem.push_str(&authority.self_signed(&key).expect("a certificate").pem());
-        if number == BUNDLED / 2 {
-            ours = Some(Issuer::new(authority, key));
-        }
+        let pem = authority.self_signed(&key).expect("a certificate").pem();
+        certificates.insert(certificates.len().min(BUNDLED / 2), pem);
+        ours = Some(Issuer::new(authority, key));
     }
-    std::fs::write(bundle, pem).expect("the bundle is written");
+    std::fs::write(bundle, certificates.concat()).expect("the bundle is written");
     let key = KeyPair::generate().expect("a key");
     let leaf = CertificateParams::new(["localhost".to_owned()])
         .expect("parameters")
-        .signed_by(&key, &ours.expect("one authority is ours"))
+        .signed_by(&key, &ours.expect("at least one is generated"))
         .expect("a certificate");
     let config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
         .with_safe_default_protocol_versions()
