@@ -1,8 +1,8 @@
 //! `cargo bench --bench processes`: whole runs of the release binary beside those of other programs, as ratios.
 //!
 //! Each figure is a ratio of medians over runs in turn, against a TLS service on loopback whose authority is in a
-//! bundle of 145 certificates for both sides, as many of them the system's own as there are. Nothing here passes or fails: a ratio belongs to the machine it was
-//! measured on.
+//! bundle of 145 certificates for both sides, as many of them the system's own as there are. Nothing here passes or
+//! fails: a ratio belongs to the machine it was measured on.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, missing_docs)]
 
