@@ -1,6 +1,6 @@
 //! A call that was certainly not made: the same key again where that may help, and the same command is free afterwards.
 
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -9,6 +9,7 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ServerConfig, ServerConnection};
 use serde_json::{Value, json};
+use socket2::{Domain, Socket, Type};
 
 use crate::support::{CALL, Home, Post, Reply, Run, Running, Server, Service, TOKEN};
 
@@ -137,7 +138,10 @@ fn a_refused_call_is_not_sent_again_and_the_command_is_free() {
 fn a_service_that_cannot_be_reached_ends_with_3_and_the_command_works_afterwards() {
     let home = Home::new();
     let service = Service::with([]);
-    let closed = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address");
+    // Held but not listened to: refused, and no other test's server can come to stand there.
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+    socket.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).expect("a port");
+    let closed = socket.local_addr().ok().and_then(|address| address.as_socket()).expect("an address");
     let started = Instant::now();
     for _ in 0..2 {
         let mut command = service.at(&home, CALL);
