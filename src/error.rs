@@ -219,7 +219,10 @@ impl Error {
             Self::Interrupted { key: Some(key), .. } => {
                 format!("learn how it ended: {}", resume(program, key))
             }
-            Self::Interrupted { key: None, .. } | Self::ClosedPipe => return None,
+            Self::Interrupted { key: None, .. } => {
+                "no call is under way; run the command again when you like".into()
+            }
+            Self::ClosedPipe => return None,
             Self::Io(_) => "check the path, its permissions and the free space".into(),
         };
         Some(hint)

@@ -64,7 +64,12 @@ fn a_token_refused_after_its_renewal_ends_the_run() {
     let home = Home::new();
     home.sign_in(3600);
     let server = renewing(json!({ "access_token": "stale", "refresh_token": "next" }));
-    Run::of(&mut home.at(&server, ["--usage"])).exits(4);
+    let error = Run::of(&mut home.at(&server, ["--usage", "--json"])).exits(4).error();
+    assert_eq!((&error["code"], &error["http_status"]), (&json!("missing_token"), &json!(401)));
+    assert_eq!(
+        (&error["hint"], &error["next_command"]),
+        (&json!("sign in: kallyai --login"), &json!("kallyai --login"))
+    );
     assert_eq!(server.count("POST", "/v1/auth/refresh"), 1);
 }
 
