@@ -117,7 +117,7 @@ impl Drop for Serving {
     }
 }
 
-/// The connections that have not yet sent a whole head, oldest first.
+/// The connections that have brought no right answer, oldest first.
 type Crowd = Arc<Mutex<VecDeque<AbortHandle>>>;
 
 async fn accept(listener: TcpListener, shared: Arc<Shared>, crowd: Crowd) {
