@@ -7,10 +7,10 @@ use clap::ArgMatches;
 use clap::parser::ValueSource;
 use clap_complete::Shell;
 
-use super::{Args, TaskSource};
+use super::TaskSource;
+use super::flags::{Args, CallFields, HistoryOptions, Options};
 use crate::error::{Error, Result};
-use crate::output::Color;
-use crate::types::{CallRef, Category, Date, IdempotencyKey, Language, Phone, Secret, Time, Zone};
+use crate::types::{CallRef, IdempotencyKey, Phone, Secret};
 
 /// What a run is to do, and how.
 #[derive(Debug)]
@@ -20,33 +20,6 @@ pub struct Invocation {
     /// How.
     pub options: Options,
 }
-
-/// What every command accepts.
-#[derive(Debug, Clone)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
-pub struct Options {
-    /// Print JSON.
-    pub json: bool,
-    /// When to use colour.
-    pub color: Color,
-    /// Emulate the service.
-    pub sandbox: bool,
-    /// How long the command may take, in seconds, where the person said so.
-    pub timeout: Option<u64>,
-    /// Never ask anything, never open a browser.
-    pub no_input: bool,
-    /// Open no browser.
-    pub no_browser: bool,
-    /// The port of the sign-in callback.
-    pub callback_port: u16,
-    /// Show requests and answers.
-    pub debug: bool,
-    /// Exit 7 unless the call ended in success.
-    pub exit_status: bool,
-}
-
-/// The port kallyai-cli's users know.
-const CALLBACK_PORT: u16 = 8976;
 
 /// One of the things the program can do.
 #[derive(Debug)]
@@ -74,36 +47,7 @@ pub enum Command {
 pub struct CallOptions {
     pub phone: Phone,
     pub task: TaskSource,
-    pub category: Category,
-    pub language: Option<Language>,
-    pub call_language: Option<Language>,
-    pub name: Option<String>,
-    pub business: Option<String>,
-    pub party_size: Option<u8>,
-    pub date: Option<Date>,
-    pub time: Option<Time>,
-    pub time_preference: Option<String>,
-    pub user_phone: Option<Phone>,
-    pub instructions: Vec<String>,
-    pub urgent: bool,
-    pub timezone: Option<Zone>,
-    pub session_id: Option<String>,
-    pub idempotency_key: Option<IdempotencyKey>,
-    pub again: bool,
-    pub dry_run: bool,
-}
-
-/// Which calls of the history.
-#[derive(Debug, Clone)]
-pub struct HistoryOptions {
-    /// How many; the size of a page where all are wanted.
-    pub limit: Option<u16>,
-    /// How many of the newest to leave out.
-    pub offset: Option<u64>,
-    /// Every call there is.
-    pub all: bool,
-    /// Only those of this status.
-    pub status: Option<String>,
+    pub fields: CallFields,
 }
 
 /// The ways to sign in.
@@ -223,82 +167,46 @@ fn usage(message: impl Into<String>, hint: impl Into<String>) -> Error {
 impl From<Args> for Invocation {
     /// The command of flags that [`check`] let pass.
     fn from(args: Args) -> Self {
-        let options = Options {
-            json: args.json,
-            color: args.color.unwrap_or_default(),
-            sandbox: args.sandbox,
-            timeout: args.timeout,
-            no_input: args.no_input,
-            no_browser: args.no_browser,
-            callback_port: args.callback_port.unwrap_or(CALLBACK_PORT),
-            debug: args.debug,
-            exit_status: args.exit_status,
-        };
-        Self { command: Command::from(args), options }
+        Self { options: args.options.clone(), command: Command::from(args) }
     }
 }
 
 impl From<Args> for Command {
-    fn from(args: Args) -> Self {
-        if let (Some(phone), Some(task)) = (args.phone, args.task) {
-            return Self::Call(Box::new(CallOptions {
-                phone,
-                task,
-                category: args.category.unwrap_or(Category::General),
-                language: args.language,
-                call_language: args.call_language,
-                name: args.name,
-                business: args.business,
-                party_size: args.party_size,
-                date: args.date,
-                time: args.time,
-                time_preference: args.time_preference,
-                user_phone: args.user_phone,
-                instructions: args.instruction,
-                urgent: args.urgent,
-                timezone: args.timezone,
-                session_id: args.session_id,
-                idempotency_key: args.idempotency_key,
-                again: args.again,
-                dry_run: args.dry_run,
-            }));
+    fn from(Args { phone, task, fields, read, page, account, more, .. }: Args) -> Self {
+        if let (Some(phone), Some(task)) = (phone, task) {
+            return Self::Call(Box::new(CallOptions { phone, task, fields }));
         }
-        if let Some(key) = args.resume {
+        if let Some(key) = read.resume {
             return Self::Resume(key);
         }
-        if let Some(call) = args.call_info {
+        if let Some(call) = read.call_info {
             return Self::CallInfo(call);
         }
-        if let Some(call) = args.transcript {
+        if let Some(call) = read.transcript {
             return Self::Transcript(call);
         }
-        if let Some(call) = args.calendar {
-            return Self::Calendar { call, output: args.output };
+        if let Some(call) = read.calendar {
+            return Self::Calendar { call, output: read.output };
         }
-        if let Some(address) = args.serve_sandbox {
+        if let Some(address) = more.serve_sandbox {
             return Self::ServeSandbox(address);
         }
-        if let Some(shell) = args.completions {
+        if let Some(shell) = more.completions {
             return Self::Completions(shell);
         }
         match () {
-            () if args.history => Self::History(HistoryOptions {
-                limit: args.limit,
-                offset: args.offset,
-                all: args.all,
-                status: args.status,
-            }),
-            () if args.usage => Self::Usage,
-            () if args.subscription => Self::Subscription,
-            () if args.billing => Self::Billing,
-            () if args.login => Self::Login(match args.callback_url {
+            () if read.history => Self::History(page),
+            () if account.usage => Self::Usage,
+            () if account.subscription => Self::Subscription,
+            () if account.billing => Self::Billing,
+            () if account.login => Self::Login(match account.callback_url {
                 Some(url) => LoginMode::Finish(url),
-                None if args.no_wait => LoginMode::Start,
+                None if account.no_wait => LoginMode::Start,
                 None => LoginMode::Wait,
             }),
-            () if args.logout => Self::Logout,
-            () if args.auth_status => Self::AuthStatus,
-            () if args.man => Self::Man,
+            () if account.logout => Self::Logout,
+            () if account.auth_status => Self::AuthStatus,
+            () if more.man => Self::Man,
             () => Self::Skill,
         }
     }

@@ -8,7 +8,8 @@ use clap::FromArgMatches as _;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 use super::command::{Invocation, check};
-use super::{Args, afterword, declaration, in_full};
+use super::flags::Args;
+use super::{afterword, declaration, in_full};
 use crate::error::Error;
 use crate::types::Invalid;
 
@@ -282,7 +283,7 @@ mod tests {
             (call.phone.to_string().as_str(), &call.task),
             ("+15557654321", &TaskSource::Text("- b".into()))
         );
-        assert_eq!(call.instructions, ["x", "- y"]);
+        assert_eq!(call.fields.instruction, ["x", "- y"]);
     }
 
     #[test]

@@ -56,9 +56,9 @@ pub fn run(context: &Context, command: Command) -> Result<u8> {
         Command::Completions(shell) => texts::completions(context, shell),
         Command::Man => texts::man(context),
         Command::Skill => texts::skill(context),
-        Command::Call(call) if call.dry_run => request::dry_run(context, &call),
+        Command::Call(call) if call.fields.dry_run => request::dry_run(context, *call),
         // The task may come from stdin, which a signal must still be able to interrupt.
-        Command::Call(call) => attend(context, Work::Call(request::Request::new(context, &call)?)),
+        Command::Call(call) => attend(context, Work::Call(request::Request::new(context, *call)?)),
         Command::Resume(key) => attend(context, Work::Resume(key)),
         command => attend(context, Work::Other(command)),
     }

@@ -7,7 +7,7 @@ use crate::api::{ApiBase, NewCall, Submission};
 use crate::cli::{CallOptions, TaskSource};
 use crate::error::{Error, Result};
 use crate::output::{Line, Tone};
-use crate::types::{IdempotencyKey, Invalid, Phone, Zone};
+use crate::types::{Category, IdempotencyKey, Invalid, Phone, Time, Zone};
 
 /// A request, ready to be sent.
 pub struct Request {
@@ -31,46 +31,40 @@ impl Request {
     ///
     /// # Errors
     /// When the task cannot be read or is empty, or the environment names no language or zone.
-    pub fn new(context: &Context, options: &CallOptions) -> Result<Self> {
-        let task = read_task(&options.task)?;
-        let app = options.language.map_or_else(|| context.settings.language(), Ok)?;
+    pub fn new(context: &Context, CallOptions { phone, task, fields }: CallOptions) -> Result<Self> {
+        let task = read_task(task)?;
+        let app = fields.language.map_or_else(|| context.settings.language(), Ok)?;
+        let zone = zone(context, fields.timezone, fields.time)?;
         let submission = Submission {
-            task_category: options.category,
+            task_category: fields.category.unwrap_or(Category::General),
             task_description: task.clone(),
-            respondent_phone: options.phone.to_string(),
-            business_name: options.business.clone(),
-            user_name: options.name.clone(),
-            user_phone: options.user_phone.as_ref().map(ToString::to_string),
-            party_size: options.party_size,
-            appointment_date: options.date.map(|date| date.to_string()),
-            appointment_time: options.time.map(|time| time.to_string()),
-            time_preference_text: options.time_preference.clone(),
+            respondent_phone: phone.to_string(),
+            business_name: fields.business,
+            user_name: fields.name,
+            user_phone: fields.user_phone.map(|phone| phone.to_string()),
+            party_size: fields.party_size,
+            appointment_date: fields.date.map(|date| date.to_string()),
+            appointment_time: fields.time.map(|time| time.to_string()),
+            time_preference_text: fields.time_preference,
             language: app,
-            call_language: options.call_language.unwrap_or(app),
-            is_urgent: options.urgent,
-            additional_instructions: options.instructions.clone(),
+            call_language: fields.call_language.unwrap_or(app),
+            is_urgent: fields.urgent,
+            additional_instructions: fields.instruction,
         };
-        let timezone = zone(context, options)?.name().to_owned();
-        let call = NewCall { submission, timezone, session_id: options.session_id.clone() };
+        let call = NewCall { submission, timezone: zone.name().to_owned(), session_id: fields.session_id };
         let json =
             serde_json::to_vec(&call).map_err(|e| Error::io("the request could not be written", e.into()))?;
-        Ok(Self {
-            phone: options.phone.clone(),
-            task,
-            json,
-            key: options.idempotency_key.clone(),
-            again: options.again,
-        })
+        Ok(Self { phone, task, json, key: fields.idempotency_key, again: fields.again })
     }
 }
 
-fn read_task(source: &TaskSource) -> Result<String> {
+fn read_task(source: TaskSource) -> Result<String> {
     let text = match source {
-        TaskSource::Text(text) => return Ok(text.clone()),
+        TaskSource::Text(text) => return Ok(text),
         TaskSource::Stdin => read_to_end(std::io::stdin().lock(), "standard input")?,
         TaskSource::File(path) => {
             let name = path.display().to_string();
-            let file = std::fs::File::open(path).map_err(|e| {
+            let file = std::fs::File::open(&path).map_err(|e| {
                 Invalid::new(
                     format!("the task cannot be read from {name}: {e}"),
                     "write --task @FILE with a file that can be read",
@@ -95,9 +89,9 @@ fn read_to_end(source: impl Read, name: &str) -> Result<String, Invalid> {
 }
 
 /// The zone in which date and time are meant. Containers are in UTC or nowhere, and would book at the wrong hour.
-fn zone(context: &Context, options: &CallOptions) -> Result<Zone> {
-    if let Some(zone) = &options.timezone {
-        return Ok(zone.clone());
+fn zone(context: &Context, chosen: Option<Zone>, time: Option<Time>) -> Result<Zone> {
+    if let Some(zone) = chosen {
+        return Ok(zone);
     }
     let how = "say which with --timezone or KALLYAI_TIMEZONE, for example America/New_York";
     match context.settings.zone()? {
@@ -106,7 +100,7 @@ fn zone(context: &Context, options: &CallOptions) -> Result<Zone> {
             Ok(Zone::UTC)
         }
         Some(zone) => {
-            if let Some(time) = options.time.filter(|_| zone.is_utc()) {
+            if let Some(time) = time.filter(|_| zone.is_utc()) {
                 context
                     .out
                     .warn(&format!("this computer's time zone is UTC, so {time} means {time} UTC; {how}"));
@@ -117,8 +111,8 @@ fn zone(context: &Context, options: &CallOptions) -> Result<Zone> {
 }
 
 /// Prints the request that would be sent.
-pub fn dry_run(context: &Context, options: &CallOptions) -> Result<u8> {
-    let request = Request::new(context, options)?;
+pub fn dry_run(context: &Context, call: CallOptions) -> Result<u8> {
+    let request = Request::new(context, call)?;
     let base = if context.settings.sandbox { "http://127.0.0.1".parse()? } else { context.settings.api()? };
     let url = ApiBase::route(&base, &["v1", "calls"]);
     if context.out.is_json() {
