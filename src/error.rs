@@ -26,6 +26,9 @@ pub enum Error {
     /// There is no usable login.
     #[error("{0}")]
     NotSignedIn(String),
+    /// `KALLYAI_ACCESS_TOKEN` stands in the way; no sign-in changes that.
+    #[error("{0}")]
+    GivenToken(String),
     /// A sign-in was begun and did not end in a login.
     #[error("{0}")]
     SignInFailed(String),
@@ -77,6 +80,14 @@ pub enum Error {
         /// The key that names the call.
         key: IdempotencyKey,
     },
+    /// A call was made, and its result could not be written to stdout.
+    #[error("the call was made, but its result could not be written ({why})")]
+    ResultUnwritten {
+        /// What the system said.
+        why: String,
+        /// The key that names the call.
+        key: IdempotencyKey,
+    },
     /// The same call was requested before and is not known to have ended.
     #[error("{message}")]
     CallOpen {
@@ -88,12 +99,12 @@ pub enum Error {
     /// `--resume`, and the journal holds nothing of the kind.
     #[error("{0}")]
     NothingToResume(String),
-    /// The journal cannot be written, so a call would be unprotected.
-    #[error("the call was not placed: it could not be written to the journal first ({0})")]
+    /// There is no journal, or it cannot be written: a call would be unprotected.
+    #[error("{0}")]
     JournalUnavailable(String),
     /// A signal ended the waiting.
     #[error("{}", match key {
-        Some(_) => "the waiting was interrupted; the call itself goes on",
+        Some(_) => "stopped waiting; the call itself goes on",
         None => "interrupted",
     })]
     Interrupted {
@@ -132,7 +143,7 @@ impl Error {
     pub fn token_file(path: &std::path::Path, what: &str) -> Self {
         Self::TokenFile {
             message: format!("the login file {} {what}", path.display()),
-            hint: "mend or move that file, or name another with KALLYAI_TOKEN_FILE, then: kallyai --login"
+            hint: "repair or move that file, or name another with KALLYAI_TOKEN_FILE, then: kallyai --login"
                 .into(),
         }
     }
@@ -143,7 +154,7 @@ impl Error {
             Self::Usage { .. } => "usage",
             Self::Invalid(Invalid::Value { .. }) => "invalid_input",
             Self::Invalid(Invalid::Emergency(_)) => "emergency_number",
-            Self::NotSignedIn(_) => "not_signed_in",
+            Self::NotSignedIn(_) | Self::GivenToken(_) => "not_signed_in",
             Self::SignInFailed(_) => "sign_in_failed",
             Self::PortInUse(_) => "port_in_use",
             Self::TokenFile { .. } => "token_file",
@@ -157,7 +168,7 @@ impl Error {
             Self::NothingToResume(_) => "nothing_to_resume",
             Self::JournalUnavailable(_) => "journal_unavailable",
             Self::Interrupted { .. } => "interrupted",
-            Self::Io(_) | Self::ClosedPipe => "io",
+            Self::ResultUnwritten { .. } | Self::Io(_) | Self::ClosedPipe => "io",
         }
     }
 
@@ -170,10 +181,15 @@ impl Error {
             | Self::UnexpectedResponse { .. }
             | Self::NothingToResume(_)
             | Self::JournalUnavailable(_)
+            | Self::ResultUnwritten { .. }
             | Self::Io(_) => 1,
             Self::Usage { .. } | Self::Invalid(_) => 2,
             Self::Unreachable(_) | Self::ServiceFailing { .. } => 3,
-            Self::NotSignedIn(_) | Self::SignInFailed(_) | Self::PortInUse(_) | Self::TokenFile { .. } => 4,
+            Self::NotSignedIn(_)
+            | Self::GivenToken(_)
+            | Self::SignInFailed(_)
+            | Self::PortInUse(_)
+            | Self::TokenFile { .. } => 4,
             Self::OutcomeUnknown { .. } | Self::CallOpen { .. } => 6,
             Self::Interrupted { signal, .. } => signal.exit(),
         }
@@ -187,6 +203,7 @@ impl Error {
             Self::NotSignedIn(_) => {
                 format!("sign in: {program} --login (where no browser can open: {program} --login --no-wait)")
             }
+            Self::GivenToken(_) => "replace KALLYAI_ACCESS_TOKEN, or unset it to use the saved login".into(),
             Self::SignInFailed(_) => format!("try again: {program} --login"),
             Self::PortInUse(port) => {
                 let other = if *port == u16::MAX { port - 1 } else { port + 1 };
@@ -206,6 +223,9 @@ impl Error {
             }
             Self::OutcomeUnknown { key, .. } => {
                 format!("do not place it again; learn how it ended: {}", resume(program, key))
+            }
+            Self::ResultUnwritten { key, .. } => {
+                format!("do not place it again; print its result: {}", resume(program, key))
             }
             Self::CallOpen { key, .. } => format!(
                 "learn how it ended: {} (to place a second call on purpose: the same command with --again)",
@@ -232,7 +252,10 @@ impl Error {
     pub fn retry_safe(&self) -> bool {
         !matches!(
             self,
-            Self::OutcomeUnknown { .. } | Self::CallOpen { .. } | Self::Interrupted { key: Some(_), .. }
+            Self::OutcomeUnknown { .. }
+                | Self::ResultUnwritten { .. }
+                | Self::CallOpen { .. }
+                | Self::Interrupted { key: Some(_), .. }
         )
     }
 
@@ -257,7 +280,9 @@ impl Error {
     /// The key of the call this is about.
     pub fn idempotency_key(&self) -> Option<&IdempotencyKey> {
         match self {
-            Self::OutcomeUnknown { key, .. } | Self::CallOpen { key, .. } => Some(key),
+            Self::OutcomeUnknown { key, .. }
+            | Self::ResultUnwritten { key, .. }
+            | Self::CallOpen { key, .. } => Some(key),
             Self::Interrupted { key, .. } => key.as_ref(),
             _ => None,
         }

@@ -4,10 +4,11 @@
 //! One line of JSON a call. Every change replaces the file whole (written aside, synced, renamed) under a lock that
 //! all processes share, so it is never half written. It holds no token.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{File, OpenOptions, TryLockError};
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::io;
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -44,8 +45,10 @@ pub struct Entry {
 pub enum Refusal {
     /// The same number and task are open in this entry.
     Open(Entry),
-    /// The key was used before, for this entry.
+    /// The key was used before, for this entry of the same call.
     Known(Entry),
+    /// The key was used before, for this entry of another call.
+    KeyTaken(Entry),
     /// The journal cannot be read or written.
     Unavailable(io::Error),
 }
@@ -66,14 +69,18 @@ pub struct Contents {
     pub damaged: usize,
 }
 
+/// The folder of the files whose locks show who waits for a call.
+const WATCHES: &str = "waiting";
 /// An open call older than this no longer stops the same call.
 const OPEN_FOR: Duration = Duration::from_secs(6 * 60 * 60);
 /// A request reaches the service within this time of its entry, or hardly ever.
 const OVERLAP: Duration = Duration::from_secs(10 * 60);
-/// Settled calls are forgotten after this,
+/// Settled calls are forgotten after this time.
 const SETTLED_FOR: Duration = Duration::from_secs(30 * 24 * 60 * 60);
-/// and when there are more.
+/// The oldest settled calls are forgotten when there are more.
 const SETTLED_MOST: usize = 200;
+/// How long another process may hold the journal, which takes it milliseconds.
+const LOCKED_FOR: Duration = Duration::from_secs(5);
 
 impl Journal {
     /// The journal in a folder, which need not exist yet.
@@ -93,55 +100,48 @@ impl Journal {
         }
     }
 
-    /// Writes a call down before it is sent, unless the same call is open or the key was used before. Returns the entry
-    /// and the watch over it.
+    /// Says early whether [`Self::open`] would refuse a call.
     ///
     /// # Errors
     /// When the call may not be placed.
-    pub fn open(
-        &self,
-        key: IdempotencyKey,
-        phone: &Phone,
-        task: &str,
-        again: bool,
-    ) -> Result<(Entry, Watch), Refusal> {
-        let now = Timestamp::now().as_second();
-        let entry = Entry {
-            key,
-            at: now,
-            number: phone.to_string(),
-            task: collapse_whitespace(task),
-            call_id: None,
-            settled: false,
-        };
-        let mut refusal = None;
-        let mut watch = None;
+    pub fn check(&self, entry: &Entry, again: bool) -> Result<(), Refusal> {
+        let entries = self.read().map_err(Refusal::Unavailable)?.entries;
+        self.refusal(&entries, entry, again).map_or(Ok(()), Err)
+    }
+
+    /// Writes a call down before it is sent, unless the same call is open or the key was used before. Returns the watch
+    /// over it.
+    ///
+    /// # Errors
+    /// When the call may not be placed.
+    pub fn open(&self, entry: &Entry, again: bool) -> Result<Watch, Refusal> {
+        let mut outcome = Err(Refusal::Unavailable(io::ErrorKind::Other.into()));
         self.change(|entries| {
-            if let Some(known) = entries.iter().find(|known| known.key == entry.key) {
-                refusal = Some(Refusal::Known(known.clone()));
-                return Ok(false);
+            outcome = match self.refusal(entries, entry, again) {
+                Some(refusal) => Err(refusal),
+                None => Ok(self.watch(&entry.key)?),
+            };
+            if outcome.is_ok() {
+                entries.push(entry.clone());
             }
-            let same =
-                |other: &&Entry| !other.settled && other.number == entry.number && other.task == entry.task;
-            let open = entries
-                .iter()
-                .rev()
-                .filter(same)
-                .find(|other| other.is_young(now) || self.is_watched(&other.key));
-            if let Some(open) = open.filter(|_| !again) {
-                refusal = Some(Refusal::Open(open.clone()));
-                return Ok(false);
-            }
-            watch = Some(self.watch(&entry.key)?);
-            entries.push(entry.clone());
-            Ok(true)
+            Ok(outcome.is_ok())
         })
         .map_err(Refusal::Unavailable)?;
-        match (refusal, watch) {
-            (Some(refusal), _) => Err(refusal),
-            (None, Some(watch)) => Ok((entry, watch)),
-            (None, None) => Err(Refusal::Unavailable(io::ErrorKind::Other.into())),
+        outcome
+    }
+
+    fn refusal(&self, entries: &[Entry], entry: &Entry, again: bool) -> Option<Refusal> {
+        if let Some(known) = entries.iter().find(|known| known.key == entry.key) {
+            let refusal = if known.is_same_call(entry) { Refusal::Known } else { Refusal::KeyTaken };
+            return Some(refusal(known.clone()));
         }
+        let is_open = |other: &&Entry| {
+            !other.settled
+                && other.is_same_call(entry)
+                && (other.is_young(entry.at) || self.is_watched(&other.key))
+        };
+        let open = entries.iter().rev().find(is_open).filter(|_| !again)?;
+        Some(Refusal::Open(open.clone()))
     }
 
     /// Notes which call an entry is, unless another entry has it. Returns whether it is this entry's now.
@@ -204,6 +204,20 @@ impl Journal {
         })
     }
 
+    /// Removes the journal with its open calls.
+    ///
+    /// # Errors
+    /// When it cannot be removed.
+    pub fn remove(&self) -> io::Result<()> {
+        for file in [self.file(), self.lock_file()] {
+            files::remove(&file)?;
+        }
+        match std::fs::remove_dir_all(self.folder.join(WATCHES)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
+    }
+
     /// Shows that this process waits for a call.
     ///
     /// # Errors
@@ -218,25 +232,34 @@ impl Journal {
 
     fn is_watched(&self, key: &IdempotencyKey) -> bool {
         let lock = File::open(self.watch_file(key)).map(|file| file.try_lock());
-        matches!(lock, Ok(Err(std::fs::TryLockError::WouldBlock)))
+        matches!(lock, Ok(Err(TryLockError::WouldBlock)))
     }
 
-    /// Keys may hold any visible character; file names may not.
+    /// Keys may hold any visible character and be long; file names may not.
     fn watch_file(&self, key: &IdempotencyKey) -> PathBuf {
-        let name: String = key.as_str().bytes().take(100).map(|b| format!("{b:02x}")).collect();
-        self.folder.join("waiting").join(name)
+        let mut name: String = key.as_str().bytes().take(100).map(|b| format!("{b:02x}")).collect();
+        if key.as_str().len() > 100 {
+            let mut whole = DefaultHasher::new();
+            key.as_str().hash(&mut whole);
+            name.push_str(&format!("-{:016x}", whole.finish()));
+        }
+        self.folder.join(WATCHES).join(name)
     }
 
     fn file(&self) -> PathBuf {
         self.folder.join("calls.jsonl")
     }
 
+    fn lock_file(&self) -> PathBuf {
+        self.folder.join("calls.lock")
+    }
+
     /// Changes the journal under its lock. The closure says whether there is anything to write.
     fn change(&self, change: impl FnOnce(&mut Vec<Entry>) -> io::Result<bool>) -> io::Result<()> {
         files::private_folder(&self.folder)?;
         let lock = files::private(OpenOptions::new().create(true).truncate(false).write(true))
-            .open(self.folder.join("calls.lock"))?;
-        lock.lock()?;
+            .open(self.lock_file())?;
+        lock_within(&lock, LOCKED_FOR)?;
         let mut entries = self.read()?.entries;
         if change(&mut entries)? {
             bound(&mut entries, Timestamp::now().as_second());
@@ -256,6 +279,22 @@ impl Journal {
 }
 
 impl Entry {
+    /// A call that is requested now.
+    pub fn new(key: IdempotencyKey, phone: &Phone, task: &str) -> Self {
+        Self {
+            key,
+            at: Timestamp::now().as_second(),
+            number: phone.to_string(),
+            task: collapse_whitespace(task),
+            call_id: None,
+            settled: false,
+        }
+    }
+
+    fn is_same_call(&self, other: &Self) -> bool {
+        self.number == other.number && self.task == other.task
+    }
+
     fn is_young(&self, now: i64) -> bool {
         now.saturating_sub(self.at) < OPEN_FOR.as_secs() as i64
     }
@@ -263,11 +302,10 @@ impl Entry {
     /// Whether this entry may own a call that `entry` looks for: itself, or an unclaimed one of the same number and task
     /// that is not so much older that its call would be too.
     pub fn may_claim_with(&self, entry: &Self) -> bool {
-        let same_call = self.number == entry.number && self.task == entry.task;
         let unclaimed =
             !self.settled && self.call_id.is_none() && self.is_young(Timestamp::now().as_second());
         let recent = self.at.saturating_add(OVERLAP.as_secs() as i64) >= entry.at;
-        self.key == entry.key || (same_call && unclaimed && recent)
+        self.key == entry.key || (self.is_same_call(entry) && unclaimed && recent)
     }
 
     /// When it was written.
@@ -281,6 +319,23 @@ impl Drop for Watch {
         // A file that stays is unlocked, and says nothing.
         let _ = std::fs::remove_file(&self.path);
         let _ = self.file.unlock();
+    }
+}
+
+/// Waits for a lock, but not for ever: whoever holds it may have been stopped.
+fn lock_within(file: &File, limit: Duration) -> io::Result<()> {
+    let begun = Instant::now();
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(()),
+            Err(TryLockError::WouldBlock) if begun.elapsed() < limit => {
+                std::thread::sleep(Duration::from_millis(2));
+            }
+            Err(TryLockError::WouldBlock) => {
+                return Err(io::Error::new(io::ErrorKind::TimedOut, "another process does not let go of it"));
+            }
+            Err(TryLockError::Error(error)) => return Err(error),
+        }
     }
 }
 

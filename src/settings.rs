@@ -57,7 +57,7 @@ impl Settings {
         }
         let Some(given) = text("KALLYAI_ACCESS_TOKEN") else { return Ok(None) };
         Secret::parse(&given).map(Some).ok_or_else(|| {
-            Error::NotSignedIn(
+            Error::GivenToken(
                 "KALLYAI_ACCESS_TOKEN cannot be a token: it has characters that no header may have".into(),
             )
         })
@@ -89,7 +89,7 @@ impl Settings {
         let folder = path("KALLYAI_STATE_DIR")
             .or_else(|| default_state_folder().filter(|folder| folder.is_absolute()))
             .ok_or_else(|| {
-                Error::JournalUnavailable("there is no home folder; name one with KALLYAI_STATE_DIR".into())
+                Error::JournalUnavailable("there is no home folder to keep the journal of calls in".into())
             })?;
         Ok(if self.sandbox { folder.join("sandbox") } else { folder })
     }
@@ -100,7 +100,7 @@ impl Settings {
     /// When `KALLYAI_LANGUAGE` is none.
     pub fn language(self) -> Result<Language, Invalid> {
         match text("KALLYAI_LANGUAGE") {
-            Some(language) => language.parse(),
+            Some(language) => language.parse().map_err(|e: Invalid| e.in_variable("KALLYAI_LANGUAGE")),
             None => {
                 let locale = ["LC_ALL", "LC_MESSAGES", "LANG"].into_iter().find_map(text);
                 Ok(locale.map_or(Language::En, |locale| Language::of_locale(&locale)))
@@ -114,7 +114,7 @@ impl Settings {
     /// When `KALLYAI_TIMEZONE` is none.
     pub fn zone(self) -> Result<Option<Zone>, Invalid> {
         if let Some(name) = text("KALLYAI_TIMEZONE") {
-            return name.parse().map(Some);
+            return name.parse().map(Some).map_err(|e: Invalid| e.in_variable("KALLYAI_TIMEZONE"));
         }
         // POSIX allows a colon in front; what is no IANA name (a file, a rule) cannot be told to the service.
         let named = text("TZ").and_then(|name| name.trim_start_matches(':').parse().ok());
@@ -132,9 +132,9 @@ fn default_state_folder() -> Option<PathBuf> {
     parent.map(|parent| parent.join("kallyai"))
 }
 
-/// A variable that is set to something.
+/// A variable that is set to something. What is not Unicode in it is replaced, and refused by whoever reads it.
 fn text(name: &str) -> Option<String> {
-    std::env::var(name).ok().filter(|value| !value.is_empty())
+    Some(std::env::var_os(name)?.to_string_lossy().into_owned()).filter(|value| !value.is_empty())
 }
 
 fn path(name: &str) -> Option<PathBuf> {

@@ -10,8 +10,9 @@ use crate::error::Signal;
 /// Held by what must not be cut off.
 static UNDER_WAY: Semaphore = Semaphore::const_new(1);
 
-/// How long a signal waits for that: who interrupts expects the program gone within a second.
-const GRACE: Duration = Duration::from_millis(750);
+/// How long a signal, or the end of the time limit, waits for that: who interrupts expects the program gone within a
+/// second.
+pub const GRACE: Duration = Duration::from_millis(750);
 
 /// Does something that a signal must not cut off, if it ends soon: what a spent refresh token brings is not had twice.
 pub async fn shielded<R>(work: impl Future<Output = R>) -> R {

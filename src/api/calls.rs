@@ -103,7 +103,7 @@ pub struct Call {
     /// The ID as the server gave it; it becomes a [`CallId`] when a route is made of it.
     pub call_id: String,
     /// How it stands.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_none")]
     pub status: Option<Status>,
     /// What came of it.
     #[serde(default, deserialize_with = "words")]

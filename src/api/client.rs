@@ -26,6 +26,8 @@ pub struct Client<'a, T> {
     http: &'a Http,
     tokens: &'a T,
     deadline: Cell<Instant>,
+    /// A fresh token was not accepted either: another would only spend the login.
+    renewed_in_vain: Cell<bool>,
 }
 
 /// An answer as it came, and what it says.
@@ -46,7 +48,7 @@ const ATTEMPTS: u32 = 4;
 impl<'a, T: Tokens> Client<'a, T> {
     /// A client that gives up at `deadline`.
     pub fn new(http: &'a Http, tokens: &'a T, deadline: Instant) -> Self {
-        Self { http, tokens, deadline: Cell::new(deadline) }
+        Self { http, tokens, deadline: Cell::new(deadline), renewed_in_vain: Cell::new(false) }
     }
 
     /// When this client gives up.
@@ -78,11 +80,13 @@ impl<'a, T: Tokens> Client<'a, T> {
         }
         let token = self.tokens.token(self.deadline()).await?;
         let answer = self.persist(&url, &token).await?;
-        if answer.status != 401 {
+        if answer.status != 401 || self.renewed_in_vain.get() {
             return answer.into_success();
         }
         let renewed = self.tokens.renew(&token, self.deadline()).await?;
-        self.persist(&url, &renewed).await?.into_success()
+        let answer = self.persist(&url, &renewed).await?;
+        self.renewed_in_vain.set(answer.status == 401);
+        answer.into_success()
     }
 
     /// Asks until there is an answer that asking again would not change.

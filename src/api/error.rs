@@ -47,11 +47,14 @@ struct Inner {
 }
 
 impl Inner {
-    /// An object, or a bare name as OAuth 2 has it.
+    /// An object, or the bare code of a login that has ended. Another word may be a proxy's.
     fn parse(raw: &RawValue) -> Option<Self> {
         match raw.get().as_bytes().first()? {
             b'{' => serde_json::from_str(raw.get()).ok(),
-            b'"' => Some(Self { code: serde_json::from_str(raw.get()).ok(), ..Self::default() }),
+            b'"' => serde_json::from_str(raw.get())
+                .ok()
+                .filter(|code| code == INVALID_GRANT)
+                .map(|code| Self { code: Some(code), ..Self::default() }),
             _ => None,
         }
     }
@@ -65,6 +68,9 @@ struct Details {
     #[serde(deserialize_with = "words")]
     reason: Option<String>,
 }
+
+/// How OAuth 2 refuses a refresh token (RFC 6749, section 5.2).
+const INVALID_GRANT: &str = "invalid_grant";
 
 const PRICING: &str = "https://kallyai.com/pricing";
 
@@ -133,7 +139,7 @@ impl ApiError {
             "quota_exceeded" => {
                 let page =
                     self.upgrade_url.as_deref().filter(|url| url.starts_with("https://")).unwrap_or(PRICING);
-                format!("upgrade the plan at {page}; what is left shows {program} --usage")
+                format!("upgrade the plan at {page}; {program} --usage shows what is left")
             }
             "missing_phone_number" => "give the number to call: -p \"+15551234567\"".into(),
             "emergency_number" => {
@@ -145,7 +151,7 @@ impl ApiError {
             "safety_violation" => {
                 "word the task differently: -t \"…\"; KallyAI refuses what could harm someone".into()
             }
-            "scheduling_violation" => "mend the date or the time: --date YYYY-MM-DD, --time HH:MM".into(),
+            "scheduling_violation" => "correct the date or the time: --date YYYY-MM-DD, --time HH:MM".into(),
             "consent_denied" => "consent to calls was declined; grant it in the KallyAI app".into(),
             "unsupported_language" => {
                 "choose a language KallyAI speaks: --language en or --language es".into()
@@ -166,7 +172,7 @@ impl ApiError {
             "missing_token" => format!("sign in: {program} --login"),
             "call_not_found" => format!("check the ID against {program} --history"),
             "transcript_not_found" => {
-                format!("there is no transcript (yet); how the call stands shows {program} --call-info ID")
+                format!("there is no transcript (yet); {program} --call-info ID shows how the call stands")
             }
             _ if self.status == 401 => format!("sign in again: {program} --login"),
             _ => match &self.correlation_id {
@@ -267,10 +273,17 @@ mod tests {
             b"{}",
             b"{\"error\":null}",
             b"{\"error\":5}",
+            b"{\"error\":\"upstream connect error\"}",
             b"[{\"code\":1}]",
         ] {
             assert_eq!(ApiError::parse(404, body), None, "{:?}", String::from_utf8_lossy(body));
         }
+    }
+
+    #[test]
+    fn a_login_may_be_ended_in_the_words_of_oauth() {
+        let error = ApiError::parse(400, br#"{"error":"invalid_grant"}"#).expect("a refusal");
+        assert_eq!(error.code(), "invalid_grant");
     }
 
     #[test]

@@ -29,6 +29,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// No answer of the API comes near this; what does is not an answer.
 const LARGEST_BODY: usize = 512 * 1024 * 1024;
+/// An announced length is believed this far, in bytes, before the body is there.
+const LARGEST_CLAIM: u64 = 16 * 1024 * 1024;
 
 /// Receives a line for each thing sent and received, secrets redacted.
 pub type Trace = Rc<dyn Fn(&str)>;
@@ -321,9 +323,7 @@ async fn read(mut response: reqwest::Response) -> reqwest::Result<(HeaderMap, An
             let target = header(LOCATION).and_then(|target| response.url().join(target).ok());
             target.and_then(|url| url.host_str().map(str::to_owned)).unwrap_or_else(|| "nowhere".into())
         }),
-        body: Vec::with_capacity(
-            response.content_length().map_or(0, |n| n.min(LARGEST_BODY as u64) as usize),
-        ),
+        body: Vec::with_capacity(response.content_length().map_or(0, |n| n.min(LARGEST_CLAIM) as usize)),
     };
     while let Some(chunk) = response.chunk().await? {
         // What is cut here is refused as no JSON.

@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer};
 
 /// A body that is known to be a transcript.
 pub struct Transcript<'a> {
-    body: &'a [u8],
+    body: &'a str,
     /// How many entries it has.
     pub len: usize,
 }
@@ -40,6 +40,8 @@ pub struct Entry<'a> {
 impl<'a> Transcript<'a> {
     /// The transcript in a body, if the whole body is one.
     pub fn parse(body: &'a [u8]) -> Option<Self> {
+        // Members nobody reads are passed on, so all of it must be UTF-8.
+        let body = std::str::from_utf8(body).ok()?;
         let mut len = 0;
         visit(body, &mut |_| {
             len += 1;
@@ -69,8 +71,8 @@ impl<'a> Transcript<'a> {
 
 type Each<'f> = &'f mut dyn FnMut(Entry<'_>) -> bool;
 
-fn visit(body: &[u8], each: Each<'_>) -> serde_json::Result<()> {
-    let mut deserializer = serde_json::Deserializer::from_slice(body);
+fn visit(body: &str, each: Each<'_>) -> serde_json::Result<()> {
+    let mut deserializer = serde_json::Deserializer::from_str(body);
     Conversation { each, top: true }.deserialize(&mut deserializer)?;
     deserializer.end()
 }

@@ -39,16 +39,14 @@ pub async fn acquire(target: &Path, deadline: Instant) -> Result<Lock, Unlocked>
         match file.try_lock() {
             // A sign-out may have removed the file between opening and locking; its lock would be nobody else's.
             Ok(()) if is_at(&file, &path) => return Ok(Lock(file)),
-            Ok(()) => {}
+            Ok(()) | Err(TryLockError::WouldBlock) => {}
             Err(TryLockError::Error(error)) => return Err(Unlocked::Impossible(error)),
-            Err(TryLockError::WouldBlock) if Instant::now() + pause >= deadline => {
-                return Err(Unlocked::Busy);
-            }
-            Err(TryLockError::WouldBlock) => {
-                tokio::time::sleep(pause).await;
-                pause = (pause * 2).min(Duration::from_millis(100));
-            }
         }
+        if Instant::now() + pause >= deadline {
+            return Err(Unlocked::Busy);
+        }
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(Duration::from_millis(100));
     }
 }
 

@@ -40,11 +40,7 @@ pub fn find(folder: &Path) -> Option<Nonce> {
 /// # Errors
 /// When there is one and it cannot be removed: it could be used twice.
 pub fn forget(folder: &Path) -> io::Result<bool> {
-    match std::fs::remove_file(file(folder)) {
-        Ok(()) => Ok(true),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-        Err(error) => Err(error),
-    }
+    files::remove(&file(folder))
 }
 
 fn file(folder: &Path) -> PathBuf {

@@ -8,7 +8,7 @@ use super::redirect::Granted;
 use super::store::{Login, Store};
 use crate::api::{Answer, ApiError, Failure, Http, Request, backoff};
 use crate::error::{Error, Result};
-use crate::signals::shielded;
+use crate::signals::{GRACE, shielded};
 use crate::types::Secret;
 
 #[derive(Deserialize)]
@@ -60,7 +60,7 @@ async fn spend(
     warn: &dyn Fn(&str),
 ) -> Result<Secret> {
     let slot = store.prepare()?;
-    let answer = ask(http, refresh_token, deadline).await?;
+    let answer = ask(http, refresh_token, deadline + GRACE).await?;
     let granted = match answer.status {
         200..=299 => read(&answer),
         400 | 401 | 403 if ApiError::parse(answer.status, &answer.body).is_some() => {

@@ -82,7 +82,7 @@ impl Tokens for Session<'_> {
 
     async fn renew(&self, rejected: &Secret, deadline: Instant) -> Result<Secret> {
         if self.given.is_some() {
-            return Err(Error::NotSignedIn("the service does not accept KALLYAI_ACCESS_TOKEN".into()));
+            return Err(Error::GivenToken("the service does not accept KALLYAI_ACCESS_TOKEN".into()));
         }
         renewed(&self.store, self.http, Some(rejected), deadline, self.warn).await
     }

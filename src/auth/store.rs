@@ -204,11 +204,8 @@ impl Store {
     pub fn remove(&self) -> Result<bool> {
         let target = self.target()?;
         let _ = std::fs::remove_file(aside_file(&target));
-        match std::fs::remove_file(target) {
-            Ok(()) => Ok(true),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-            Err(error) => Err(Error::token_file(&self.path, &format!("cannot be removed ({error})"))),
-        }
+        files::remove(&target)
+            .map_err(|error| Error::token_file(&self.path, &format!("cannot be removed ({error})")))
     }
 
     /// Removes the lock's file. Whoever waits for it still holds what it opened.

@@ -77,7 +77,7 @@ pub struct CallFields {
     /// Your own number, to be called back
     #[arg(long, value_name = "NUMBER", hide_short_help = true)]
     pub user_phone: Option<Phone>,
-    /// Something more to mind; may be repeated
+    /// Additional instruction; may be repeated
     #[arg(long, value_name = "TEXT", hide_short_help = true, allow_hyphen_values = true,
           value_parser = values::prose, action = ArgAction::Append)]
     pub instruction: Vec<String>,

@@ -74,7 +74,7 @@ fn explain(error: &clap::Error) -> Error {
         }
         ErrorKind::UnknownArgument => stray_word(argument),
         ErrorKind::InvalidValue if context(ContextKind::InvalidValue).is_none_or(str::is_empty) => {
-            usage(format!("{name} needs a value"), format!("write it behind the flag: {argument}"))
+            usage(format!("{name} needs a value"), format!("write it after the flag: {argument}"))
         }
         ErrorKind::InvalidValue => {
             let Some(ContextValue::Strings(values)) = error.get(ContextKind::ValidValue) else {
@@ -93,7 +93,7 @@ fn explain(error: &clap::Error) -> Error {
             usage(format!("{name} takes no value"), format!("write {name} alone"))
         }
         ErrorKind::TooFewValues | ErrorKind::NoEquals => {
-            usage(format!("{name} needs a value"), format!("write it behind the flag: {argument}"))
+            usage(format!("{name} needs a value"), format!("write it after the flag: {argument}"))
         }
         ErrorKind::InvalidUtf8 => usage("an argument is not UTF-8", "write it in UTF-8"),
         _ => usage("the command line cannot be read", "kallyai --help shows every flag"),

@@ -39,7 +39,7 @@ pub fn prose(text: &str) -> Result<String, Invalid> {
     if dashed && !text.contains(char::is_whitespace) {
         return Err(Invalid::new(
             "where a text should stand there is another flag",
-            "write the text in quotes behind its flag; to begin one with a dash, put a space behind the dash",
+            "write the text in quotes after its flag; to begin one with a dash, put a space after the dash",
         ));
     }
     self::text(text)

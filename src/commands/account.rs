@@ -143,10 +143,10 @@ pub(super) fn present_billing(context: &Context, portal: &Document<BillingPortal
     } else {
         context.out.line(&Line::new().text(url))?;
     }
-    // The address comes from outside: nothing but a web page is handed to the system. The sandbox's portal is gone
-    // with this command.
-    let web = url::Url::parse(url).is_ok_and(|url| url.scheme() == "https");
-    if web && context.opener().open(url) && !context.out.is_json() {
+    // The address comes from outside: nothing but a web page is handed to the system, and with its quotes and spaces
+    // encoded, which some systems' openers take for a command's. The sandbox's portal is gone with this command.
+    let page = url::Url::parse(url).ok().filter(|url| url.scheme() == "https");
+    if page.is_some_and(|page| context.opener().open(page.as_str())) && !context.out.is_json() {
         context.tell("A browser is being opened.");
     }
     Ok(DONE)

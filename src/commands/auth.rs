@@ -9,6 +9,7 @@ use crate::api::Tokens as _;
 use crate::auth::{self, PATIENCE, State, Store};
 use crate::error::{Error, Result};
 use crate::output::{Line, Tone};
+use crate::sandbox;
 use crate::types::Secret;
 
 /// Signs in through the browser.
@@ -69,8 +70,8 @@ async fn read_line() -> Result<String> {
 fn refuse_given_token(context: &Context) -> Result<()> {
     match context.settings.access_token() {
         Ok(None) => Ok(()),
-        _ => Err(Error::SignInFailed(
-            "KALLYAI_ACCESS_TOKEN is set, and would be used instead of the new login; unset it".into(),
+        _ => Err(Error::GivenToken(
+            "KALLYAI_ACCESS_TOKEN is set, and would be used instead of a new login".into(),
         )),
     }
 }
@@ -87,28 +88,31 @@ fn signed_in(context: &Context) -> Result<u8> {
 /// How long another process may hold the login.
 const LOCKED_FOR: Duration = Duration::from_secs(10);
 
-/// Forgets the login and what was left by finished calls; open calls stay resumable.
+/// Forgets the login and what was left by finished calls; open calls stay resumable. The sandbox forgets everything.
 pub async fn logout(context: &Context) -> Result<u8> {
-    let was_signed_in = if context.settings.sandbox {
-        super::emulator::forget(context)?
-    } else {
-        let store = Store::new(context.settings.token_file()?);
-        let lock = match store.lock(context.deadline(LOCKED_FOR)).await {
-            // Whoever is renewing it would bring it back.
-            Err(error @ Error::Unreachable(_)) => return Err(error),
-            lock => lock,
-        };
-        let removed = store.remove()?;
-        store.remove_lock();
-        drop(lock);
-        // Without a state folder there is nothing in it to forget.
-        if let Ok(folder) = context.settings.state_folder() {
-            let journal = super::call::journal(context)?;
-            let forgotten = auth::forget_pending(&folder).and_then(|_| journal.forget_settled());
-            forgotten.map_err(|e| Error::io(format!("{} could not be cleared", folder.display()), e))?;
-        }
-        removed
+    let store = Store::new(context.settings.token_file()?);
+    let lock = match store.lock(context.deadline(LOCKED_FOR)).await {
+        // Whoever is renewing it would bring it back.
+        Err(error @ Error::Unreachable(_)) => return Err(error),
+        lock => lock,
     };
+    let was_signed_in = store.remove()?;
+    if lock.is_ok() {
+        store.remove_lock();
+    }
+    drop(lock);
+    // Without a state folder there is nothing in it to forget.
+    if let Ok(folder) = context.settings.state_folder() {
+        let journal = super::call::journal(context)?;
+        let forgotten = auth::forget_pending(&folder).and_then(|_| {
+            if context.settings.sandbox {
+                journal.remove().and_then(|()| sandbox::forget(&folder))
+            } else {
+                journal.forget_settled()
+            }
+        });
+        forgotten.map_err(|e| Error::io(format!("{} could not be cleared", folder.display()), e))?;
+    }
     if context.out.is_json() {
         context.out.object(&serde_json::json!({ "signed_in": false, "was_signed_in": was_signed_in }))?;
     } else {

@@ -10,36 +10,55 @@ use crate::auth::Session;
 use crate::error::{Error, Result};
 use crate::journal::{Entry, Journal, Refusal};
 use crate::signals::Signals;
-use crate::types::{CallId, IdempotencyKey};
+use crate::types::{CallId, IdempotencyKey, Invalid};
 
 /// Places a call and waits for its end.
 pub async fn place(context: &Context, request: &Request, signals: &mut Signals) -> Result<u8> {
     let connection = Connection::open(context)?;
     let warn = |text: &str| context.out.warn(text);
     let session = connection.session(context, &warn)?;
-    unless_interrupted(signals, connection.sign_in_if_absent(context, &session)).await?;
+    unless_interrupted(signals, None, connection.sign_in_if_absent(context, &session)).await?;
     let started = Instant::now();
     let client = Client::new(&connection.http, &session, context.deadline(CALL_TIMEOUT));
     let journal = journal(context)?;
     let key = request.key.clone().unwrap_or_else(IdempotencyKey::generate);
-    let (entry, watch) = match journal.open(key, &request.phone, &request.task, request.again) {
-        Ok(opened) => opened,
-        Err(Refusal::Open(entry)) => return Err(already_open(context, &entry)),
-        Err(Refusal::Known(entry)) => return known(context, &client, journal, entry, signals).await,
-        Err(Refusal::Unavailable(error)) => return Err(Error::JournalUnavailable(error.to_string())),
-    };
-    let token = match unless_interrupted(signals, session.token(client.deadline())).await {
-        Ok(token) => token,
-        Err(error) => {
-            // Nothing was sent, so the same command is free to try again.
-            let _ = journal.discard(&entry.key);
-            return Err(error);
+    let entry = Entry::new(key, &request.phone, &request.task);
+    if let Err(refusal) = journal.check(&entry, request.again) {
+        return instead(context, &client, journal, refusal, signals).await;
+    }
+    // Before the journal: a run that ends in here has nothing open.
+    let token = unless_interrupted(signals, None, session.token(client.deadline())).await?;
+    match journal.open(&entry, request.again) {
+        Ok(watch) => {
+            Errand::new(context, &client, journal, entry, started)
+                .sending(&request.json, token, watch)
+                .run(signals)
+                .await
         }
-    };
-    Errand::new(context, &client, journal, entry, started)
-        .sending(&request.json, token, watch)
-        .run(signals)
-        .await
+        Err(refusal) => instead(context, &client, journal, refusal, signals).await,
+    }
+}
+
+/// What happens instead of a call that may not be placed.
+async fn instead(
+    context: &Context,
+    client: &Client<'_, Session<'_>>,
+    journal: Journal,
+    refusal: Refusal,
+    signals: &mut Signals,
+) -> Result<u8> {
+    match refusal {
+        Refusal::Known(entry) => known(context, client, journal, entry, signals).await,
+        Refusal::Open(entry) => Err(already_open(context, &entry)),
+        Refusal::KeyTaken(entry) => Err(Invalid::new(
+            format!("the key {} was used before, for another call to {}", entry.key, entry.number),
+            "give each call a key of its own, or leave --idempotency-key out",
+        )
+        .into()),
+        Refusal::Unavailable(error) => Err(Error::JournalUnavailable(format!(
+            "the call was not placed: it could not be written to the journal first ({error})"
+        ))),
+    }
 }
 
 /// Learns how an earlier call ended. It only ever reads.
@@ -56,7 +75,8 @@ pub async fn resume(context: &Context, key: Option<&IdempotencyKey>, signals: &m
     let connection = Connection::open(context)?;
     let warn = |text: &str| context.out.warn(text);
     let session = connection.session(context, &warn)?;
-    unless_interrupted(signals, connection.sign_in_if_absent(context, &session)).await?;
+    let open = (!entry.settled).then_some(&entry.key);
+    unless_interrupted(signals, open, connection.sign_in_if_absent(context, &session)).await?;
     let client = Client::new(&connection.http, &session, context.deadline(CALL_TIMEOUT));
     known(context, &client, journal, entry, signals).await
 }
@@ -77,7 +97,7 @@ async fn known(
             )));
         };
         let id: CallId = id.parse()?;
-        let call = unless_interrupted(signals, client.call(&id)).await?;
+        let call = unless_interrupted(signals, None, client.call(&id)).await?;
         print(context, &call)?;
         return Ok(context.verdict(call.value.is_success()));
     }
@@ -117,9 +137,15 @@ fn already_open(context: &Context, entry: &Entry) -> Error {
     }
 }
 
-async fn unless_interrupted<R>(signals: &mut Signals, work: impl Future<Output = Result<R>>) -> Result<R> {
+/// `open` is the call that goes on, if one does.
+async fn unless_interrupted<R>(
+    signals: &mut Signals,
+    open: Option<&IdempotencyKey>,
+    work: impl Future<Output = Result<R>>,
+) -> Result<R> {
     tokio::select! {
+        biased;
         done = work => done,
-        signal = signals.next() => Err(Error::Interrupted { signal, key: None }),
+        signal = signals.next() => Err(Error::Interrupted { signal, key: open.cloned() }),
     }
 }

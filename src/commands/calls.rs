@@ -101,7 +101,9 @@ pub async fn find<T: Tokens>(client: &Client<'_, T>, call: &CallRef) -> Result<C
     let page = client.history(limit, None).await?.value;
     let begins =
         |id: &&String| id.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix));
-    let ids: Vec<&String> = page.calls.iter().map(|(_, call)| &call.call_id).filter(begins).collect();
+    let mut ids: Vec<&String> = page.calls.iter().map(|(_, call)| &call.call_id).filter(begins).collect();
+    // A page that grew while it was made lists a call twice.
+    ids.dedup();
     match ids.as_slice() {
         [id, ..] if *call == CallRef::Last => Ok(id.parse()?),
         [id] => Ok(id.parse()?),

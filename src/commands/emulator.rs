@@ -21,8 +21,8 @@ const USUAL: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHO
 const LOCKED_FOR: Duration = Duration::from_secs(10);
 
 /// Starts an emulator for this run alone, on a port of its own.
-pub fn start(context: &Context) -> Result<Sandbox> {
-    emulate(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), folder(context)?)
+pub fn start() -> Result<Sandbox> {
+    emulate(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), folder()?)
 }
 
 fn emulate(address: SocketAddr, folder: PathBuf) -> Result<Sandbox> {
@@ -37,7 +37,7 @@ fn emulate(address: SocketAddr, folder: PathBuf) -> Result<Sandbox> {
 }
 
 /// The sandbox's own folder, also where it is served to others.
-fn folder(_: &Context) -> Result<PathBuf> {
+fn folder() -> Result<PathBuf> {
     Settings { sandbox: true }.state_folder()
 }
 
@@ -54,25 +54,12 @@ pub async fn sign_in(emulator: &Sandbox, store: &Store) -> Result<()> {
     store.save(&Login::granted(granted, None)).map(|_| ())
 }
 
-/// Forgets everything the sandbox keeps. Returns whether there was a login.
-pub fn forget(context: &Context) -> Result<bool> {
-    let folder = folder(context)?;
-    let had_login = context.settings.token_file()?.exists();
-    match std::fs::remove_dir_all(&folder) {
-        Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
-            Err(Error::io(format!("{} could not be cleared", folder.display()), e))
-        }
-        _ => Ok(had_login),
-    }
-}
-
 /// Serves the emulator until a signal ends it.
 pub async fn serve(context: &Context, address: Option<SocketAddr>) -> Result<u8> {
-    let emulator = emulate(address.unwrap_or(USUAL), folder(context)?)?;
-    let store = Store::new(Settings { sandbox: true }.token_file()?);
-    sign_in(&emulator, &store).await?;
-    let url = emulator.url();
+    let emulator = emulate(address.unwrap_or(USUAL), folder()?)?;
     let file = Settings { sandbox: true }.token_file()?;
+    sign_in(&emulator, &Store::new(file.clone())).await?;
+    let url = emulator.url();
     if context.out.is_json() {
         context
             .out

@@ -101,7 +101,10 @@ impl<'a> Errand<'a> {
             let action = placement.step(self.started.elapsed(), event);
             event = match action {
                 Action::End(ending) => return self.conclude(ending),
+                // What has come is taken before a signal: an answer is printed, and what the journal or stdout is to
+                // be told is never left out.
                 action => tokio::select! {
+                    biased;
                     event = self.carry_out(action, answer_by) => event,
                     signal = signals.next() => Event::Signal(signal),
                 },
@@ -285,16 +288,15 @@ impl<'a> Errand<'a> {
 
     fn print(&mut self) -> bool {
         self.progress = None;
-        let printed = match &self.result {
-            Some(call) => print(self.context, call),
-            None => Ok(()),
-        };
-        let Err(error) = printed else { return true };
-        self.error = Some(error);
+        let Some(call) = &self.result else { return false };
+        let Err(error) = print(self.context, call) else { return true };
+        self.error = Some(match error {
+            Error::ClosedPipe => Error::ClosedPipe,
+            error => Error::ResultUnwritten { why: error.to_string(), key: self.entry.key.clone() },
+        });
         // Known by its ID, it need not be found again.
-        if let Some(id) = self.result.as_ref().map(|call| call.value.call_id.clone()) {
-            self.claim(&id);
-        }
+        let id = call.value.call_id.clone();
+        self.claim(&id);
         false
     }
 
@@ -319,7 +321,10 @@ impl<'a> Errand<'a> {
         self.progress = None;
         let key = self.entry.key.clone();
         let lost = |message: String| Err(Error::OutcomeUnknown { message, key: key.clone() });
-        let why = self.error.take().unwrap_or(Error::ClosedPipe);
+        let why = self.error.take().unwrap_or_else(|| Error::OutcomeUnknown {
+            message: "it is not known how the call ended".into(),
+            key: key.clone(),
+        });
         match ending {
             Ending::Done => {
                 Ok(self.result.map_or(DONE, |call| self.context.verdict(call.value.is_success())))

@@ -85,13 +85,16 @@ impl<'a> Walk<'a> {
     async fn run<T: Tokens>(mut self, client: &Client<'_, T>) -> Result<()> {
         let out = &self.context.out;
         let mut known_total = None;
-        if out.is_json() {
-            out.punctuation("{\n  \"calls\": [")?;
-        }
+        let mut is_first = true;
         loop {
             client.extend(self.context.deadline(READ_TIMEOUT));
             let offset = (self.offset > 0).then_some(self.offset);
             let page = client.history(self.page_size, offset).await?.value;
+            // What fails at once leaves nothing on stdout.
+            if out.is_json() && is_first {
+                out.punctuation("{\n  \"calls\": [")?;
+            }
+            is_first = false;
             self.offset += page.calls.len() as u64;
             known_total = page.total.or(known_total);
             let ids: HashSet<String> = page.calls.iter().map(|(_, call)| call.call_id.clone()).collect();

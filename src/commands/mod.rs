@@ -162,7 +162,7 @@ impl Connection {
         let trace: Option<crate::api::Trace> =
             context.options.debug.then(|| std::rc::Rc::new(context.out.tracer()) as crate::api::Trace);
         let store = Store::new(context.settings.token_file()?);
-        let emulator = context.settings.sandbox.then(|| emulator::start(context)).transpose()?;
+        let emulator = context.settings.sandbox.then(emulator::start).transpose()?;
         let base = match &emulator {
             Some(emulator) => emulator.url().parse()?,
             None => context.settings.api()?,

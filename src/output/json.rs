@@ -102,7 +102,8 @@ impl<W: Write> Copier<'_, W> {
         self.to.write_all(b"\"")?;
         match std::str::from_utf8(content) {
             Ok(text) if suspicious => self.escaped(text)?,
-            _ => self.to.write_all(content)?,
+            Ok(_) => self.to.write_all(content)?,
+            Err(_) => self.escaped(&String::from_utf8_lossy(content))?,
         }
         self.to.write_all(b"\"")?;
         Ok(rest.get(1..).unwrap_or_default())

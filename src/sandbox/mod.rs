@@ -36,7 +36,7 @@ use std::io;
 use std::mem;
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -80,6 +80,15 @@ pub struct Login {
     pub refresh_token: String,
     /// For how many seconds the access token is good.
     pub expires_in: u64,
+}
+
+/// Removes what sandboxes kept in `folder`, and the folder if nothing else is in it.
+///
+/// # Errors
+///
+/// When it cannot be removed.
+pub fn forget(folder: &Path) -> io::Result<()> {
+    store::remove(folder)
 }
 
 /// A running emulator, which stops when dropped.

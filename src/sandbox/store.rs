@@ -2,7 +2,7 @@
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, ErrorKind};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -86,6 +86,18 @@ impl Store {
         file.persist(self.folder.join(FILE))?;
         Ok(())
     }
+}
+
+pub(super) fn remove(folder: &Path) -> io::Result<()> {
+    for file in [FILE, DAMAGED_FILE, LOCK_FILE] {
+        match fs::remove_file(folder.join(file)) {
+            Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+    }
+    // Whatever else is in it is not ours.
+    let _ = fs::remove_dir(folder);
+    Ok(())
 }
 
 /// The wall clock to the millisecond, which is as fine as the API shows it.

@@ -38,6 +38,11 @@ impl Invalid {
         Self::Value { message: message.into(), hint: hint.into() }
     }
 
+    /// The same, said of the environment's variable that the value came from.
+    pub fn in_variable(self, name: &str) -> Self {
+        Self::new(format!("{name}: {self}"), self.hint().to_owned())
+    }
+
     /// What to do instead.
     pub fn hint(&self) -> &str {
         match self {

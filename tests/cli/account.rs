@@ -64,6 +64,19 @@ fn the_billing_address_is_always_printed() {
     assert_eq!((run.stdout.as_str(), run.stderr.as_str()), ("https://billing.example/session/1\n", ""));
 }
 
+#[cfg(unix)]
+#[test]
+fn the_billing_address_reaches_the_browser_encoded() {
+    use crate::sign_in_terminal::{browser, written};
+
+    let home = Home::new();
+    let script = browser(&home, "{ echo \"$1\"; echo done; } > \"$HOME/opened\"");
+    let portal = json!({ "url": "https://billing.example/\" & calc & \"" });
+    let server = Server::always(Reply::json(200, &portal));
+    Run::of(home.at(&server, ["--billing"]).env("BROWSER", script)).exits(0);
+    assert_eq!(written(&home.path("opened")), "https://billing.example/%22%20&%20calc%20&%20%22\ndone\n");
+}
+
 #[test]
 fn a_calendar_is_passed_on_byte_for_byte() {
     let ics = "BEGIN:VCALENDAR\r\nSUMMARY:caf\u{e9} \u{1b}\r\nEND:VCALENDAR\r\n";

@@ -130,6 +130,12 @@ fn nonsense_is_unexpected_and_shown_in_part() {
         );
         assert!(!run.stderr.contains('\u{1b}') && run.stdout.is_empty());
     }
+    for hidden in [&b"{\"entries\":[],\"x\":\"\xff\xc2\x9b2J\"}"[..], b"[{\"text\":\"a\",\"x\":\"\xff\"}]"] {
+        let home = Home::new();
+        let server = Server::always(Reply::new(200, hidden));
+        let run = Run::of(&mut home.at(&server, ["--transcript", ID, "--json"])).exits(1);
+        assert_eq!((&run.error()["code"], run.stdout.as_str()), (&json!("unexpected_response"), ""));
+    }
     let deep = "[".repeat(5000);
     read(Reply::new(200, deep)).exits(1);
     read(Reply::new(200, " ".repeat(100_000))).exits(1);

@@ -98,6 +98,27 @@ fn a_server_that_knows_no_offset_is_not_asked_for_ever() {
 }
 
 #[test]
+fn a_history_that_cannot_be_read_leaves_nothing_on_stdout() {
+    let home = Home::new();
+    let server = Server::always(Reply::new(404, ""));
+    let run = Run::of(&mut home.at(&server, ["--history", "--all", "--json"])).exits(1);
+    assert_eq!(run.stdout, "");
+}
+
+#[test]
+fn a_call_that_is_listed_twice_is_one() {
+    let home = Home::new();
+    let server = Server::start(|request| {
+        let call = call(&id(1), "success");
+        Reply::json(
+            200,
+            &if request.is("GET", "/v1/calls") { json!({ "calls": [call, call] }) } else { call },
+        )
+    });
+    Run::of(&mut home.at(&server, ["--call-info", &id(1)[..8]])).exits(0);
+}
+
+#[test]
 fn an_unfinished_id_names_one_call_or_none() {
     let home = Home::new();
     let server = serving(calls(20));

@@ -246,3 +246,43 @@ fn a_run_killed_at_any_moment_has_written_down_what_it_sent() {
     let rings = service.rings();
     assert!(!rings.is_empty() && rings.iter().all(|key| written.contains(key)), "{rings:?} {written:?}");
 }
+
+#[test]
+fn a_key_that_was_used_for_another_call_is_refused_and_nothing_is_sent() {
+    let home = Home::new();
+    let service = Service::with([]);
+    Run::of(service.at(&home, CALL).args(["--idempotency-key", "k"])).exits(0);
+    for other in [["-p", "+15550002222", "-t", CALL[3]], ["-p", CALL[1], "-t", "Something else"]] {
+        let run = Run::of(service.at(&home, other).args(["--idempotency-key", "k", "--json"])).exits(2);
+        let message = run.error()["message"].as_str().expect("a message").to_owned();
+        assert!(message.contains(CALL[1]) && run.stdout.is_empty(), "{message}");
+    }
+    assert_eq!(service.posts(), 1);
+}
+
+#[test]
+fn keys_that_begin_alike_are_waited_for_side_by_side() {
+    let home = Home::new();
+    let gate = Gate::default();
+    let held = || Post::lost(Reply::Held(gate.clone(), Box::new(Reply::json(201, &call(ID, "success")))));
+    let service = Service::with([held(), held()]);
+    let runs = ["a", "b"].map(|end| {
+        let key = format!("{}{end}", "k".repeat(200));
+        Running::start(service.at(&home, ["-p", CALL[1], "-t", end]).args(["--idempotency-key", &key]))
+    });
+    service.server.wait_for("POST", "/v1/calls", 2);
+    gate.open();
+    for run in runs {
+        run.end().exits(0);
+    }
+}
+
+#[test]
+fn a_journal_that_another_process_holds_for_ever_is_given_up() {
+    let home = Home::new();
+    let service = Service::with([]);
+    std::fs::create_dir_all(home.state()).expect("a folder");
+    let lock = std::fs::File::create(home.state().join("calls.lock")).expect("a file");
+    lock.lock().expect("a lock");
+    is_unavailable(service.at(&home, CALL).arg("--json"), &service);
+}

@@ -228,6 +228,13 @@ fn a_result_that_cannot_be_written_stays_resumable() {
         let stderr = String::from_utf8(output.stderr).expect("UTF-8");
         assert_eq!(output.status.code(), Some(1), "{stderr}");
         assert!(stderr.contains("could not be written"), "{stderr}");
+        let key = &service.rings()[0];
+        if flags == ["--json"] {
+            let error: Value = serde_json::from_str(&stderr).expect("JSON");
+            let error = &error["error"];
+            assert_eq!((&error["code"], &error["retry_safe"]), (&json!("io"), &json!(false)));
+            assert_eq!(error["next_command"], format!("kallyai --resume {key}"));
+        }
         is_open(&Run::of(service.at(&home, CALL).arg("--json")).exits(6), &service.rings()[0]);
         let run = Run::of(&mut service.at(&home, ["--resume", "--json"])).exits(0);
         assert_eq!(run.json(), service.calls()[0]);
@@ -324,6 +331,26 @@ mod signals {
         assert_eq!(child.wait().expect("an end").code(), Some(130));
         assert!(rest.iter().any(|line| line == "error: interrupted [interrupted]"), "{rest:?}");
         assert_eq!(home.journal(), Vec::<Value>::new());
+    }
+
+    #[test]
+    fn two_signals_at_once_between_two_attempts_leave_nothing_open() {
+        for _ in 0..8 {
+            let home = Home::new();
+            let later = Reply::new(429, "").with("Retry-After", "60");
+            let service = Service::with([Post::refused(later)]);
+            let mut command = service.at(&home, CALL);
+            let mut child = command.arg("--debug").stderr(Stdio::piped()).spawn().expect("a run");
+            let mut lines =
+                BufReader::new(child.stderr.take().expect("a pipe")).lines().map_while(Result::ok);
+            assert!(lines.any(|line| line == "< 429"));
+            for signal in [Signal::INT, Signal::TERM] {
+                kill_process(Pid::from_child(&child), signal).expect("a signal");
+            }
+            lines.for_each(drop);
+            assert!(matches!(child.wait().expect("an end").code(), Some(130 | 143)));
+            assert_eq!(home.journal(), Vec::<Value>::new());
+        }
     }
 
     #[test]

@@ -94,6 +94,21 @@ fn the_sandbox_leaves_the_real_login_and_journal_alone() {
 }
 
 #[test]
+fn signing_out_of_the_sandbox_leaves_what_is_not_the_sandboxs() {
+    let home = Home::new();
+    let folder = home.path("work/sandbox");
+    std::fs::create_dir_all(&folder).expect("a folder");
+    std::fs::write(folder.join("notes.txt"), "mine").expect("a file");
+    for command in ["--usage", "--logout"] {
+        let mut command = home.kallyai(["--sandbox", command]);
+        Run::of(command.env("KALLYAI_STATE_DIR", home.path("work"))).exits(0);
+    }
+    let left: Vec<_> =
+        std::fs::read_dir(&folder).expect("a folder").map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(left, ["notes.txt"]);
+}
+
+#[test]
 fn another_client_is_served_with_two_exports() {
     use std::io::{BufRead as _, BufReader};
     let home = Home::new();

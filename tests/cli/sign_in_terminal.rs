@@ -106,14 +106,14 @@ fn a_signal_ends_the_wait_off_a_terminal_too() {
 }
 
 /// A browser that does this.
-fn browser(home: &Home, script: &str) -> String {
+pub fn browser(home: &Home, script: &str) -> String {
     let path = home.path("browser.sh");
     std::fs::write(&path, script).expect("a script");
     format!("sh {}", path.display())
 }
 
 /// Waits until a browser has written a file to its end.
-fn written(path: &Path) -> String {
+pub fn written(path: &Path) -> String {
     let late = Instant::now() + Duration::from_secs(20);
     loop {
         match std::fs::read_to_string(path) {

@@ -98,6 +98,7 @@ fn any_other_answer_to_a_renewal_leaves_the_file_as_it_is() {
         Reply::new(200, "{}"),
         Reply::new(401, "<html>"),
         Reply::new(403, ""),
+        Reply::new(403, "{\"error\":\"Forbidden\"}"),
         Reply::new(302, "").with("Location", "/"),
         Reply::new(200, "{\"access_token\":\"a b\"}"),
         Reply::new(404, "{\"error\":{}}"),
@@ -168,7 +169,33 @@ fn a_given_token_is_used_as_it_is_and_never_saved() {
     let status =
         Run::of(home.kallyai(["--auth-status", "--json"]).env("KALLYAI_ACCESS_TOKEN", "given")).exits(0);
     assert_eq!(status.json(), json!({ "signed_in": true, "source": "KALLYAI_ACCESS_TOKEN" }));
-    Run::of(home.kallyai(["--usage"]).env("KALLYAI_ACCESS_TOKEN", "a\tb")).exits(4);
+    let server = Server::always(Reply::new(401, ""));
+    for (command, token) in [("--usage", "a\tb"), ("--usage", "given"), ("--login", "given")] {
+        let mut command = home.kallyai([command, "--json"]);
+        let run =
+            Run::of(command.env("KALLYAI_API_URL", server.url()).env("KALLYAI_ACCESS_TOKEN", token)).exits(4);
+        let error = run.error();
+        // No sign-in helps as long as it is set.
+        assert_eq!((&error["code"], error.get("next_command")), (&json!("not_signed_in"), None));
+        assert!(error["hint"].as_str().expect("a hint").contains("unset"), "{error}");
+    }
+}
+
+#[test]
+fn a_login_that_is_never_accepted_is_not_spent_at_every_look() {
+    let home = Home::new();
+    home.sign_in(3600);
+    let server = Server::start(|request| match request.target.as_str() {
+        "/v1/auth/refresh" => {
+            Reply::json(200, &json!({ "access_token": "fresh", "refresh_token": "next", "expires_in": 3600 }))
+        }
+        _ if request.method == "POST" => Reply::CutBeforeStatus,
+        _ => Reply::new(401, ""),
+    });
+    let mut command = home.at(&server, CALL);
+    Run::of(command.args(["--timeout", "6"]).env("KALLYAI_STATE_DIR", home.state())).exits(6);
+    assert!(server.count("GET", "/v1/calls") > 2, "{:?}", server.requests());
+    assert_eq!(server.count("POST", "/v1/auth/refresh"), 1);
 }
 
 #[test]
