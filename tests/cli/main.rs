@@ -18,6 +18,8 @@ mod lost_answers;
 mod not_taken;
 mod placing;
 mod production;
+#[cfg(unix)]
+mod readme;
 mod resuming;
 mod sandbox;
 #[cfg(unix)]
