@@ -13,6 +13,7 @@ mod request;
 mod show;
 mod texts;
 
+use std::pin::{Pin, pin};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -25,7 +26,7 @@ use crate::output::{Clock, Line, Output, Tone};
 use crate::sandbox::Sandbox;
 use crate::settings::Settings;
 use crate::signals::{Signals, survive_file_size_limit};
-use crate::types::{IdempotencyKey, Zone};
+use crate::types::Zone;
 
 /// What every command works with.
 pub struct Context {
@@ -57,27 +58,52 @@ pub fn run(context: &Context, command: Command) -> Result<u8> {
         Command::Man => texts::man(context),
         Command::Skill => texts::skill(context),
         Command::Call(call) if call.fields.dry_run => request::dry_run(context, *call),
-        // The task may come from stdin, which a signal must still be able to interrupt.
-        Command::Call(call) => attend(context, Work::Call(request::Request::new(context, *call)?)),
-        Command::Resume(key) => attend(context, Work::Resume(key)),
-        command => attend(context, Work::Other(command)),
+        // These two have more to do about a signal than to end.
+        Command::Call(call) => {
+            // The task may come from stdin, which a signal must still be able to interrupt.
+            let request = request::Request::new(context, *call)?;
+            attend(context, async |signals| call::place(context, &request, signals).await)
+        }
+        Command::Resume(key) => {
+            attend(context, async |signals| call::resume(context, key.as_ref(), signals).await)
+        }
+        Command::History(options) => unless_interrupted(context, history::list(context, &options)),
+        Command::CallInfo(call) => unless_interrupted(context, calls::info(context, &call)),
+        Command::Transcript(call) => unless_interrupted(context, calls::transcript(context, &call)),
+        Command::Calendar { call, output } => {
+            unless_interrupted(context, calls::calendar(context, &call, output.as_deref()))
+        }
+        Command::Usage => unless_interrupted(context, account::usage(context)),
+        Command::Subscription => unless_interrupted(context, account::subscription(context)),
+        Command::Billing => unless_interrupted(context, account::billing(context)),
+        Command::Login(LoginMode::Wait) => unless_interrupted(context, auth::login(context)),
+        Command::Login(LoginMode::Start) => unless_interrupted(context, async { auth::start(context) }),
+        Command::Login(LoginMode::Finish(url)) => unless_interrupted(context, auth::finish(context, &url)),
+        Command::Logout => unless_interrupted(context, auth::logout(context)),
+        Command::AuthStatus => unless_interrupted(context, auth::status(context)),
+        Command::ServeSandbox(address) => unless_interrupted(context, emulator::serve(context, address)),
     }
 }
 
-/// What is waited for.
-enum Work {
-    Call(request::Request),
-    Resume(Option<IdempotencyKey>),
-    Other(Command),
+/// Runs what a signal may end at any time.
+fn unless_interrupted(context: &Context, work: impl Future<Output = Result<u8>>) -> Result<u8> {
+    // One runner for all of them, rather than a copy for each.
+    let work: Pin<&mut dyn Future<Output = Result<u8>>> = pin!(work);
+    attend(context, async |signals| {
+        tokio::select! {
+            ended = work => ended,
+            signal = signals.next() => Err(Error::Interrupted { signal, key: None }),
+        }
+    })
 }
 
-/// Runs what waits, until it is done or a signal ends it.
-fn attend(context: &Context, work: Work) -> Result<u8> {
+/// Runs what waits, until it is done; signals no longer end the program by themselves.
+fn attend(context: &Context, work: impl AsyncFnOnce(&mut Signals) -> Result<u8>) -> Result<u8> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|e| Error::io("the program could not be set up", e))?;
-    let status = runtime.block_on(async {
+    let work = pin!(async {
         let mut signals = Signals::listen().map_err(|e| Error::io("signals could not be listened for", e))?;
         survive_file_size_limit();
         if context.settings.sandbox {
@@ -86,41 +112,12 @@ fn attend(context: &Context, work: Work) -> Result<u8> {
                 .text(" no phone rings, nothing leaves this computer");
             context.out.note(&line);
         }
-        match work {
-            // These two have more to do about a signal than to end.
-            Work::Call(request) => call::place(context, &request, &mut signals).await,
-            Work::Resume(key) => call::resume(context, key.as_ref(), &mut signals).await,
-            Work::Other(command) => tokio::select! {
-                ended = wait(context, command) => ended,
-                signal = signals.next() => Err(Error::Interrupted { signal, key: None }),
-            },
-        }
+        work(&mut signals).await
     });
+    let status = runtime.block_on(work as Pin<&mut dyn Future<Output = Result<u8>>>);
     // A look-up of a name, or a read of stdin, may never come back.
     runtime.shutdown_background();
     status
-}
-
-async fn wait(context: &Context, command: Command) -> Result<u8> {
-    match command {
-        Command::History(options) => history::list(context, &options).await,
-        Command::CallInfo(call) => calls::info(context, &call).await,
-        Command::Transcript(call) => calls::transcript(context, &call).await,
-        Command::Calendar { call, output } => calls::calendar(context, &call, output.as_deref()).await,
-        Command::Usage => account::usage(context).await,
-        Command::Subscription => account::subscription(context).await,
-        Command::Billing => account::billing(context).await,
-        Command::Login(LoginMode::Wait) => auth::login(context).await,
-        Command::Login(LoginMode::Start) => auth::start(context),
-        Command::Login(LoginMode::Finish(url)) => auth::finish(context, &url).await,
-        Command::Logout => auth::logout(context).await,
-        Command::AuthStatus => auth::status(context).await,
-        Command::ServeSandbox(address) => emulator::serve(context, address).await,
-        // Carried out before there was anything to wait for.
-        Command::Call(_) | Command::Resume(_) | Command::Completions(_) | Command::Man | Command::Skill => {
-            Ok(DONE)
-        }
-    }
 }
 
 impl Context {
