@@ -8,7 +8,7 @@
 //! |---|---|
 //! | `cli` | the flags, declared once; a mistaken command line explained |
 //! | `types` | values that cannot be wrong: numbers, IDs, dates, zones, secrets |
-//! | `settings` | what the environment says |
+//! | `settings` | what the environment says of accounts, places and preferences |
 //! | `commands` | one function a command, and how its result reads |
 //! | `placement` | every rule about a stranger's phone, as a state machine without input or output |
 //! | `journal` | calls requested and not yet answered |

@@ -37,9 +37,9 @@ pub enum Event {
 /// How the POST ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Sent {
-    /// No connection was made; another attempt may end differently.
+    /// No connection was made.
     NoConnection {
-        /// Whether it may.
+        /// Whether another attempt may end differently.
         again: bool,
     },
     /// There was a whole answer.
@@ -152,7 +152,7 @@ pub enum Lost {
     Unclear(Vec<String>),
 }
 
-/// How often the POST is tried on connections that cannot be made, and within which time.
+/// How often a connection is tried.
 const CONNECTS: u32 = 3;
 /// The time within which connections are tried.
 const CONNECT_WITHIN: Duration = Duration::from_secs(10);

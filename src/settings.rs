@@ -33,7 +33,7 @@ impl Settings {
     /// # Errors
     /// When `KALLYAI_API_URL` may not be used.
     pub fn api(self) -> Result<ApiBase, Invalid> {
-        let Some(url) = text("KALLYAI_API_URL") else { return ApiBase::production() };
+        let Some(url) = text("KALLYAI_API_URL") else { return ApiBase::PRODUCTION.parse() };
         let base: ApiBase = url.parse()?;
         if !base.is_production()
             && text("KALLYAI_TOKEN_FILE").is_none()

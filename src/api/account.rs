@@ -64,7 +64,7 @@ impl<T: Tokens> Client<'_, T> {
     /// What of the plan is used.
     ///
     /// # Errors
-    /// As every read.
+    /// As [`Client::read`].
     pub async fn usage(&self) -> Result<Document<Usage>> {
         self.read(&["v1", "users", "me", "statistics"], &[]).await
     }
@@ -72,7 +72,7 @@ impl<T: Tokens> Client<'_, T> {
     /// The plan and its renewal.
     ///
     /// # Errors
-    /// As every read.
+    /// As [`Client::read`].
     pub async fn subscription(&self) -> Result<Document<Subscription>> {
         self.read(&["v1", "users", "me", "subscription"], &[]).await
     }
@@ -80,7 +80,7 @@ impl<T: Tokens> Client<'_, T> {
     /// The billing portal.
     ///
     /// # Errors
-    /// As every read.
+    /// As [`Client::read`].
     pub async fn billing_portal(&self) -> Result<Document<BillingPortal>> {
         self.read(&["v1", "stripe", "billing-portal"], &[]).await
     }

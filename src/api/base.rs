@@ -11,20 +11,13 @@ use crate::types::Invalid;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ApiBase(Url);
 
-const DEFAULT: &str = "https://api.kallyai.com";
-
 impl ApiBase {
     /// The service itself.
-    ///
-    /// # Errors
-    /// Never: the address is a constant.
-    pub fn production() -> Result<Self, Invalid> {
-        DEFAULT.parse()
-    }
+    pub const PRODUCTION: &str = "https://api.kallyai.com";
 
     /// Whether a login of the service itself may be sent here.
     pub fn is_production(&self) -> bool {
-        Url::parse(DEFAULT).is_ok_and(|url| url.origin() == self.0.origin())
+        Url::parse(Self::PRODUCTION).is_ok_and(|url| url.origin() == self.0.origin())
     }
 
     /// Whether it is on this computer, where no proxy can help.

@@ -286,7 +286,7 @@ impl<T: Tokens> Client<'_, T> {
     /// One call.
     ///
     /// # Errors
-    /// As every read.
+    /// As [`Client::read`].
     pub async fn call(&self, id: &CallId) -> Result<Document<Call>> {
         self.read(&["v1", "calls", id.as_str()], &[]).await
     }
@@ -294,7 +294,7 @@ impl<T: Tokens> Client<'_, T> {
     /// A page of the history; `limit` 1 to 200.
     ///
     /// # Errors
-    /// As every read.
+    /// As [`Client::read`].
     pub async fn history(&self, limit: u16, offset: Option<u64>) -> Result<Document<Page>> {
         let query: Query<'_> = &[
             ("limit", limit.to_string()),
@@ -307,7 +307,7 @@ impl<T: Tokens> Client<'_, T> {
     /// A call's conversation, as it came.
     ///
     /// # Errors
-    /// As every read.
+    /// As [`Client::read`].
     pub async fn transcript(&self, id: &CallId) -> Result<Answer> {
         self.get(&["v1", "calls", id.as_str(), "transcript"], &[]).await
     }
@@ -315,7 +315,7 @@ impl<T: Tokens> Client<'_, T> {
     /// A call's appointment: the bytes of an iCalendar file.
     ///
     /// # Errors
-    /// As every read, and when the answer is no calendar.
+    /// As [`Client::get`], and when the answer is no calendar.
     pub async fn calendar(&self, id: &CallId) -> Result<Vec<u8>> {
         self.get(&["v1", "calls", id.as_str(), "calendar.ics"], &[]).await?.calendar()
     }

@@ -95,7 +95,8 @@ impl<'a> Errand<'a> {
         let answer_by = self.started + placement.answer_by();
         let doing = Line::new().text(doing).tone(Tone::Strong, &self.entry.number);
         let advice = Line::new().tone(Tone::Faint, "Ctrl-C stops the waiting, not the call");
-        self.progress = Some(self.context.out.progress(&doing, &advice));
+        // What --debug prints would tear it.
+        self.progress = (!self.context.options.debug).then(|| self.context.out.progress(&doing, &advice));
         let mut event = Event::Begin;
         loop {
             let action = placement.step(self.started.elapsed(), event);

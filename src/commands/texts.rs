@@ -2,6 +2,7 @@
 
 use std::io::Write as _;
 
+use clap::Arg;
 use clap_complete::Shell;
 use clap_mangen::Man;
 
@@ -10,7 +11,7 @@ use crate::cli::{EXAMPLES, EXIT_CODES, declaration, in_full};
 use crate::error::{Error, Result};
 
 /// When this version was finished, as the man page says it.
-const RELEASED: &str = "2026-11-22";
+const RELEASED: &str = "2026-11-24";
 
 /// The page that teaches an agent this program.
 const SKILL: &str = include_str!("SKILL.md");
@@ -30,8 +31,20 @@ pub fn man(context: &Context) -> Result<u8> {
     Ok(DONE)
 }
 
+/// An argument whose help names its aliases, which clap_mangen leaves out.
+fn with_aliases(arg: Arg) -> Arg {
+    let aliases = arg.get_visible_aliases().unwrap_or_default();
+    if aliases.is_empty() {
+        return arg;
+    }
+    let help = arg.get_help().map(ToString::to_string).unwrap_or_default();
+    let help = format!("{help} [also --{}]", aliases.join(", --"));
+    arg.help(help)
+}
+
 fn man_page() -> std::io::Result<Vec<u8>> {
-    let man = Man::new(in_full()).title("KALLYAI").date(RELEASED).manual("User Commands");
+    let man =
+        Man::new(in_full().mut_args(with_aliases)).title("KALLYAI").date(RELEASED).manual("User Commands");
     let mut page = Vec::new();
     man.render_title(&mut page)?;
     man.render_name_section(&mut page)?;

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::Command;
 
 use crate::support::{Home, Run, Terminal};
+use crate::texts::flags;
 
 const README: &str = include_str!("../../README.md");
 
@@ -79,12 +80,6 @@ fn completions_and_man_page_are_installed_where_it_says() {
         let run = Run::of(&mut shell(&home, &format!("set -e; {line}\nwc -c < \"$f\""))).exits(0);
         assert!(run.stdout.trim().parse::<u64>().expect("a size") > 1000, "{line}");
     }
-}
-
-fn flags(text: &str) -> BTreeSet<&str> {
-    let ends = |c: char| !(c.is_ascii_lowercase() || c == '-');
-    let words = text.split(ends).filter(|word| word.starts_with("--") && !word.ends_with('-'));
-    words.collect()
 }
 
 #[test]

@@ -43,19 +43,19 @@ impl Request {
 pub enum Reply {
     /// A whole answer.
     Answer { status: u16, headers: Vec<(String, String)>, body: Vec<u8> },
-    /// The connection is closed before the status line,
+    /// The connection is closed before the status line.
     CutBeforeStatus,
-    /// in the head,
+    /// The connection is closed in the head.
     CutInHead,
-    /// or in the body.
+    /// The connection is closed in the body.
     CutInBody,
     /// The connection is reset.
     Reset,
     /// Nothing comes, until the client leaves or the server ends.
     Stall,
-    /// The answer that follows comes after this time,
+    /// The answer comes after this time.
     Late(Duration, Box<Reply>),
-    /// or when a test opens the gate.
+    /// The answer comes when a test opens the gate.
     Held(Gate, Box<Reply>),
 }
 
