@@ -4,7 +4,7 @@ use std::io;
 use std::time::Duration;
 
 use crate::api::ApiError;
-use crate::types::{IdempotencyKey, Invalid};
+use crate::types::{IdempotencyKey, Invalid, shell_quoted};
 
 /// A run's result.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -317,7 +317,5 @@ impl From<ApiError> for Error {
 
 /// The command that learns how a call ended, as a shell takes it.
 fn resume(program: &str, key: &IdempotencyKey) -> String {
-    let plain = key.as_str().bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.:@/+=".contains(&b));
-    let quoted = if plain { key.to_string() } else { format!("'{}'", key.as_str().replace('\'', "'\\''")) };
-    format!("{program} --resume {quoted}")
+    format!("{program} --resume {}", shell_quoted(key.as_str()))
 }

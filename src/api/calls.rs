@@ -259,9 +259,7 @@ impl Answer {
             matches!(self.status, 200..=299).then(|| super::client::object(&self.body)).flatten()?;
         (!call.call_id.is_empty()).then_some(call)
     }
-}
 
-impl Answer {
     /// The page of the history that this answer is.
     ///
     /// # Errors

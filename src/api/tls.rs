@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rustls::{ClientConfig, RootCertStore};
+use rustls::{ClientConfig, ConfigBuilder, RootCertStore, WantsVerifier};
 
 use crate::types::Invalid;
 
@@ -12,23 +12,22 @@ use crate::types::Invalid;
 /// # Errors
 /// When those variables name nothing that holds a certificate.
 pub fn client_config() -> Result<ClientConfig, Invalid> {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let builder = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(|e| Invalid::new(format!("TLS cannot be set up: {e}"), "report this as a bug"))?;
     let builder = match named_roots()? {
-        Some(roots) => builder.with_root_certificates(roots),
-        None => platform::trust(builder)?,
+        Some(roots) => builder()?.with_root_certificates(roots),
+        None => platform::trust(builder()?)?,
     };
     Ok(builder.with_no_client_auth())
 }
 
 /// A configuration for connections that will not use TLS: it trusts nobody and reads nothing.
 pub fn unused() -> Result<ClientConfig, Invalid> {
+    Ok(builder()?.with_root_certificates(RootCertStore::empty()).with_no_client_auth())
+}
+
+fn builder() -> Result<ConfigBuilder<ClientConfig, WantsVerifier>, Invalid> {
     ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
         .with_safe_default_protocol_versions()
         .map_err(|e| Invalid::new(format!("TLS cannot be set up: {e}"), "report this as a bug"))
-        .map(|builder| builder.with_root_certificates(RootCertStore::empty()).with_no_client_auth())
 }
 
 fn named_roots() -> Result<Option<RootCertStore>, Invalid> {

@@ -14,10 +14,19 @@ pub async fn usage(context: &Context) -> Result<u8> {
 }
 
 pub(super) fn present_usage(context: &Context, usage: &Document<Usage>) -> Result<u8> {
+    present(context, usage, show_usage)
+}
+
+/// Prints what was answered as it is, or as text.
+fn present<T>(
+    context: &Context,
+    answer: &Document<T>,
+    show: impl FnOnce(&Context, &T) -> Result<()>,
+) -> Result<u8> {
     if context.out.is_json() {
-        context.out.document(&usage.raw)?;
+        context.out.document(&answer.raw)?;
     } else {
-        show_usage(context, &usage.value)?;
+        show(context, &answer.value)?;
     }
     Ok(DONE)
 }
@@ -89,12 +98,7 @@ pub async fn subscription(context: &Context) -> Result<u8> {
 }
 
 pub(super) fn present_subscription(context: &Context, subscription: &Document<Subscription>) -> Result<u8> {
-    if context.out.is_json() {
-        context.out.document(&subscription.raw)?;
-    } else {
-        show_subscription(context, &subscription.value)?;
-    }
-    Ok(DONE)
+    present(context, subscription, show_subscription)
 }
 
 fn show_subscription(context: &Context, subscription: &Subscription) -> Result<()> {

@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::output::Line;
 use crate::sandbox::{self, Sandbox};
 use crate::settings::Settings;
-use crate::types::Secret;
+use crate::types::{Secret, shell_quoted};
 
 /// Where the emulator is served unless the person says otherwise.
 const USUAL: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 8977);
@@ -77,9 +77,4 @@ pub async fn serve(context: &Context, address: Option<SocketAddr>) -> Result<u8>
         return Ok(DONE);
     }
     std::future::pending().await
-}
-
-fn shell_quoted(text: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+:@".contains(c);
-    if text.chars().all(plain) { text.to_owned() } else { format!("'{}'", text.replace('\'', "'\\''")) }
 }

@@ -64,6 +64,16 @@ pub fn collapse_whitespace(text: &str) -> String {
     collapsed
 }
 
+/// A word as a POSIX shell takes it.
+pub fn shell_quoted(text: &str) -> String {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"-_.:@/+=".contains(&b);
+    if !text.is_empty() && text.bytes().all(plain) {
+        text.to_owned()
+    } else {
+        format!("'{}'", text.replace('\'', "'\\''"))
+    }
+}
+
 /// A refused value as a message shows it: enough to recognise it, too little to be a token.
 fn quoted(text: &str) -> String {
     const SHOWN: usize = 24;

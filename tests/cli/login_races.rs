@@ -119,25 +119,18 @@ fn a_kill_at_any_moment_leaves_the_old_login_or_the_new_and_no_lock() {
 
 #[test]
 fn what_a_killed_run_had_half_written_is_gone_after_the_next() {
-    let home = Home::new();
-    home.sign_in(-10);
-    let server = Server::always(Reply::Stall);
-    let mut running = Running::start(home.at(&server, ["--usage"]).stdin(Stdio::null()));
-    server.wait_for("POST", REFRESH_PATH, 1);
-    running.kill();
-    running.end();
-    let server = renewing();
-    Run::of(&mut home.at(&server, ["--usage"])).exits(0);
-    assert_eq!(names(&home.path("")), ["login.json", "login.json.lock"]);
-    // And a token in it is gone after the sign-out too.
-    home.sign_in(-10);
-    let server = Server::always(Reply::Stall);
-    let mut running = Running::start(home.at(&server, ["--usage"]).stdin(Stdio::null()));
-    server.wait_for("POST", REFRESH_PATH, 1);
-    running.kill();
-    running.end();
-    Run::of(&mut home.at(&server, ["--logout"])).exits(0);
-    assert_eq!(names(&home.path("")), [""; 0]);
+    // Or after the sign-out, with a token that was in it.
+    for (next, left) in [("--usage", &["login.json", "login.json.lock"][..]), ("--logout", &[])] {
+        let home = Home::new();
+        home.sign_in(-10);
+        let server = Server::always(Reply::Stall);
+        let mut running = Running::start(home.at(&server, ["--usage"]).stdin(Stdio::null()));
+        server.wait_for("POST", REFRESH_PATH, 1);
+        running.kill();
+        running.end();
+        Run::of(&mut home.at(&renewing(), [next])).exits(0);
+        assert_eq!(names(&home.path("")), left);
+    }
 }
 
 #[test]
@@ -149,7 +142,7 @@ fn a_lock_that_a_living_process_holds_is_waited_for_but_not_for_ever() {
     lock.lock().expect("the lock");
     let begun = Instant::now();
     let run = Run::of(&mut home.at(&server, ["--usage", "--timeout", "1", "--json"])).exits(3);
-    assert!(begun.elapsed() < Duration::from_millis(700), "{:?}", begun.elapsed());
+    assert!(begun.elapsed() < Duration::from_secs(3), "{:?}", begun.elapsed());
     assert_eq!(run.error()["code"], "unreachable");
     assert!(server.requests().is_empty(), "no renewal without the lock");
     let waiting = Running::start(home.at(&server, ["--usage", "--debug"]).stdin(Stdio::null()));
