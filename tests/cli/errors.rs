@@ -171,7 +171,6 @@ fn a_service_that_never_answers_is_given_up_in_time() {
     assert_eq!(error["code"], "unreachable");
 }
 
-#[cfg(unix)]
 #[test]
 fn a_reader_that_leaves_early_is_no_error() {
     let home = Home::new();

@@ -1,14 +1,11 @@
 //! The journal itself: who may read it, what it survives, and that nothing is sent without it.
 
-use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::json;
 
-use crate::support::{
-    CALL, Gate, Home, Post, REFRESH, Reply, Run, Running, Service, Shown, TOKEN, call, now,
-};
+use crate::support::{CALL, Gate, Home, Post, Reply, Run, Running, Service, Shown, call, now};
 
 const ID: &str = "00000000-1111-4222-8333-444444444444";
 
@@ -22,53 +19,6 @@ fn line(key: &str, age: i64, settled: bool) -> String {
 
 fn keys(home: &Home) -> Vec<String> {
     home.journal().iter().map(|entry| entry["key"].as_str().expect("a key").to_owned()).collect()
-}
-
-/// The files in a folder, and in those below it.
-fn files(folder: &Path) -> Vec<std::path::PathBuf> {
-    let entries = std::fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path());
-    entries.flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect()
-}
-
-/// A command run by a shell that does this first.
-#[cfg(unix)]
-fn under(first: &str, direct: &Command) -> Command {
-    let mut command = Command::new("/bin/sh");
-    command.args(["-c", &format!(r#"{first}; exec "$0" "$@""#)]);
-    command.arg(direct.get_program()).args(direct.get_args());
-    command.env_clear().envs(direct.get_envs().filter_map(|(name, value)| Some((name, value?))));
-    command
-}
-
-#[cfg(unix)]
-#[test]
-fn it_is_its_owners_alone_under_any_umask_and_holds_no_token() {
-    use std::os::unix::fs::PermissionsExt as _;
-
-    let home = Home::new();
-    let service = Service::with([Post::lost(Reply::Reset)]);
-    let mode = |path: &Path| std::fs::metadata(path).expect("a file").permissions().mode() & 0o777;
-    let gate = Gate::default();
-    service.then_look(Reply::Held(gate.clone(), Box::new(Reply::new(500, ""))));
-    let running = Running::start(&mut under("umask 0", &service.at(&home, CALL)));
-    service.server.wait_for("GET", "/v1/calls", 1);
-    // The entry, the lock over it, and the sign that it is waited for.
-    let kept = files(&home.state());
-    assert_eq!(kept.len(), 3, "{kept:?}");
-    for file in &kept {
-        assert_eq!(mode(file), 0o600, "{}", file.display());
-        let text = String::from_utf8(std::fs::read(file).expect("a file")).expect("UTF-8");
-        assert!(!text.contains(TOKEN) && !text.contains(REFRESH), "{text}");
-    }
-    assert_eq!(mode(&home.state()), 0o700);
-    gate.open();
-    running.end().exits(0);
-    assert_eq!(files(&home.state()).len(), 2, "nobody waits any more");
-
-    let wide = std::fs::Permissions::from_mode(0o666);
-    std::fs::set_permissions(home.journal_file(), wide).expect("a file of ours");
-    Run::of(&mut service.at(&home, CALL)).exits(0);
-    assert_eq!(mode(&home.journal_file()), 0o600);
 }
 
 /// Leaves a journal with damage between an open call and a settled one.
@@ -161,21 +111,6 @@ fn a_call_that_cannot_be_written_down_is_not_placed() {
         let mut command = service.at(&home, CALL);
         is_unavailable(command.arg("--json").env("KALLYAI_STATE_DIR", home.path(folder)), &service);
     }
-}
-
-#[cfg(unix)]
-#[test]
-fn a_full_disk_places_no_call_and_keeps_the_journal() {
-    let home = Home::new();
-    let service = Service::with([]);
-    let mut full = service.at(&home, CALL);
-    is_unavailable(&mut under("ulimit -f 0", full.arg("--json")), &service);
-    assert_eq!(home.journal(), Vec::<Value>::new());
-    home.write_journal([line("open", 60, false)]);
-    let before = std::fs::read(home.journal_file()).expect("a journal");
-    is_unavailable(&mut under("ulimit -f 0", &full), &service);
-    assert_eq!(std::fs::read(home.journal_file()).expect("a journal"), before);
-    Run::of(&mut service.at(&home, CALL)).exits(0);
 }
 
 #[test]
@@ -285,4 +220,73 @@ fn a_journal_that_another_process_holds_for_ever_is_given_up() {
     let lock = std::fs::File::create(home.state().join("calls.lock")).expect("a file");
     lock.lock().expect("a lock");
     is_unavailable(service.at(&home, CALL).arg("--json"), &service);
+}
+
+/// Owners, and limits on what they may write.
+#[cfg(unix)]
+mod unix {
+    use std::os::unix::fs::PermissionsExt as _;
+    use std::path::Path;
+
+    use crate::support::{REFRESH, TOKEN};
+
+    use super::*;
+
+    /// The files in a folder, and in those below it.
+    fn files(folder: &Path) -> Vec<std::path::PathBuf> {
+        let entries =
+            std::fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path());
+        entries.flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect()
+    }
+
+    /// A command run by a shell that does this first.
+    fn under(first: &str, direct: &Command) -> Command {
+        let mut command = Command::new("/bin/sh");
+        command.args(["-c", &format!(r#"{first}; exec "$0" "$@""#)]);
+        command.arg(direct.get_program()).args(direct.get_args());
+        command.env_clear().envs(direct.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        command
+    }
+
+    #[test]
+    fn it_is_its_owners_alone_under_any_umask_and_holds_no_token() {
+        let home = Home::new();
+        let service = Service::with([Post::lost(Reply::Reset)]);
+        let mode = |path: &Path| std::fs::metadata(path).expect("a file").permissions().mode() & 0o777;
+        let gate = Gate::default();
+        service.then_look(Reply::Held(gate.clone(), Box::new(Reply::new(500, ""))));
+        let running = Running::start(&mut under("umask 0", &service.at(&home, CALL)));
+        service.server.wait_for("GET", "/v1/calls", 1);
+        // The entry, the lock over it, and the sign that it is waited for.
+        let kept = files(&home.state());
+        assert_eq!(kept.len(), 3, "{kept:?}");
+        for file in &kept {
+            assert_eq!(mode(file), 0o600, "{}", file.display());
+            let text = String::from_utf8(std::fs::read(file).expect("a file")).expect("UTF-8");
+            assert!(!text.contains(TOKEN) && !text.contains(REFRESH), "{text}");
+        }
+        assert_eq!(mode(&home.state()), 0o700);
+        gate.open();
+        running.end().exits(0);
+        assert_eq!(files(&home.state()).len(), 2, "nobody waits any more");
+
+        let wide = std::fs::Permissions::from_mode(0o666);
+        std::fs::set_permissions(home.journal_file(), wide).expect("a file of ours");
+        Run::of(&mut service.at(&home, CALL)).exits(0);
+        assert_eq!(mode(&home.journal_file()), 0o600);
+    }
+
+    #[test]
+    fn a_full_disk_places_no_call_and_keeps_the_journal() {
+        let home = Home::new();
+        let service = Service::with([]);
+        let mut full = service.at(&home, CALL);
+        is_unavailable(&mut under("ulimit -f 0", full.arg("--json")), &service);
+        assert_eq!(home.journal(), Vec::<serde_json::Value>::new());
+        home.write_journal([line("open", 60, false)]);
+        let before = std::fs::read(home.journal_file()).expect("a journal");
+        is_unavailable(&mut under("ulimit -f 0", &full), &service);
+        assert_eq!(std::fs::read(home.journal_file()).expect("a journal"), before);
+        Run::of(&mut service.at(&home, CALL)).exits(0);
+    }
 }

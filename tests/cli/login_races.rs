@@ -7,10 +7,8 @@ use std::sync::Mutex;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rustix::process::Signal;
 use serde_json::json;
 
-use crate::sign_in_terminal::send;
 use crate::support::{Home, REFRESH, Reply, Run, Running, Server, SignIn, TOKEN, connect, free_port};
 
 /// Where logins are renewed.
@@ -221,34 +219,41 @@ fn a_sign_out_does_not_pretend_while_a_renewal_would_bring_the_login_back() {
     assert_eq!(names(&home.path("")), [""; 0]);
 }
 
-#[test]
-fn an_interruption_waits_for_the_login_that_is_being_renewed() {
-    let home = Home::new();
-    home.sign_in(-10);
-    let server = rotating(Duration::from_millis(400));
-    let running = Running::start(home.at(&server, ["--usage"]).stdin(Stdio::null()));
-    server.wait_for("POST", REFRESH_PATH, 1);
-    send(running.id(), Signal::INT);
-    running.end().exits(130);
-    assert_eq!(home.login()["access_token"], "access-1", "its refresh token is spent");
-    // Nothing else was asked for after the signal.
-    Run::of(&mut home.at(&server, ["--usage"])).exits(0);
-    assert_eq!(refreshes(&server), 1);
-}
+#[cfg(unix)]
+mod signals {
+    use rustix::process::Signal;
 
-#[test]
-fn a_second_interruption_does_not_wait() {
-    let home = Home::new();
-    home.sign_in(-10);
-    let server = Server::always(Reply::Stall);
-    let running = Running::start(home.at(&server, ["--usage"]).stdin(Stdio::null()));
-    server.wait_for("POST", REFRESH_PATH, 1);
-    let begun = Instant::now();
-    send(running.id(), Signal::INT);
-    send(running.id(), Signal::TERM);
-    let run = running.end();
-    assert!(matches!(run.exit, Some(130 | 143)), "{:?}", run.exit);
-    // One alone waits for 0.75 s.
-    assert!(begun.elapsed() < Duration::from_millis(700), "{:?}", begun.elapsed());
-    assert_eq!(home.login()["access_token"], TOKEN);
+    use super::*;
+
+    #[test]
+    fn an_interruption_waits_for_the_login_that_is_being_renewed() {
+        let home = Home::new();
+        home.sign_in(-10);
+        let server = rotating(Duration::from_millis(400));
+        let running = Running::start(home.at(&server, ["--usage"]).stdin(Stdio::null()));
+        server.wait_for("POST", REFRESH_PATH, 1);
+        running.signal(Signal::INT);
+        running.end().exits(130);
+        assert_eq!(home.login()["access_token"], "access-1", "its refresh token is spent");
+        // Nothing else was asked for after the signal.
+        Run::of(&mut home.at(&server, ["--usage"])).exits(0);
+        assert_eq!(refreshes(&server), 1);
+    }
+
+    #[test]
+    fn a_second_interruption_does_not_wait() {
+        let home = Home::new();
+        home.sign_in(-10);
+        let server = Server::always(Reply::Stall);
+        let running = Running::start(home.at(&server, ["--usage"]).stdin(Stdio::null()));
+        server.wait_for("POST", REFRESH_PATH, 1);
+        let begun = Instant::now();
+        running.signal(Signal::INT);
+        running.signal(Signal::TERM);
+        let run = running.end();
+        assert!(matches!(run.exit, Some(130 | 143)), "{:?}", run.exit);
+        // One alone waits for 0.75 s.
+        assert!(begun.elapsed() < Duration::from_millis(700), "{:?}", begun.elapsed());
+        assert_eq!(home.login()["access_token"], TOKEN);
+    }
 }

@@ -12,7 +12,6 @@ mod input;
 mod journal;
 #[cfg(unix)]
 mod login_file;
-#[cfg(unix)]
 mod login_races;
 mod lost_answers;
 mod not_taken;
@@ -22,7 +21,6 @@ mod production;
 mod readme;
 mod resuming;
 mod sandbox;
-#[cfg(unix)]
 mod sequences;
 mod sign_in;
 mod sign_in_steps;

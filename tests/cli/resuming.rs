@@ -1,11 +1,10 @@
 //! Calls that are open: what refuses a second one, and how each comes to its result.
 
-use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use serde_json::{Value, json};
+use serde_json::json;
 
-use crate::support::{CALL, Gate, Home, Post, Reply, Run, Running, Server, Service, Shown, now};
+use crate::support::{CALL, Gate, Home, Post, Reply, Run, Running, Service, Shown, now};
 
 /// A call whose answer is lost and which the history does not show.
 fn lost() -> (Home, Service, String) {
@@ -223,14 +222,15 @@ fn a_result_that_cannot_be_written_stays_resumable() {
         let home = Home::new();
         let service = Service::with([]);
         let full = std::fs::OpenOptions::new().write(true).open("/dev/full").expect("/dev/full");
-        let child = service.at(&home, CALL).args(&flags).stdout(full).stderr(Stdio::piped()).spawn();
+        let child =
+            service.at(&home, CALL).args(&flags).stdout(full).stderr(std::process::Stdio::piped()).spawn();
         let output = child.expect("a run").wait_with_output().expect("an end");
         let stderr = String::from_utf8(output.stderr).expect("UTF-8");
         assert_eq!(output.status.code(), Some(1), "{stderr}");
         assert!(stderr.contains("could not be written"), "{stderr}");
         let key = &service.rings()[0];
         if flags == ["--json"] {
-            let error: Value = serde_json::from_str(&stderr).expect("JSON");
+            let error: serde_json::Value = serde_json::from_str(&stderr).expect("JSON");
             let error = &error["error"];
             assert_eq!((&error["code"], &error["retry_safe"]), (&json!("io"), &json!(false)));
             assert_eq!(error["next_command"], format!("kallyai --resume {key}"));
@@ -241,11 +241,28 @@ fn a_result_that_cannot_be_written_stays_resumable() {
     }
 }
 
+#[test]
+fn a_killed_run_leaves_a_call_that_is_refused_and_resumed() {
+    let home = Home::new();
+    let (service, _gate, mut running) = under_way(&home, &[]);
+    running.kill();
+    running.end();
+    is_open(&Run::of(service.at(&home, CALL).arg("--json")).exits(6), &service.rings()[0]);
+    let run = Run::of(&mut service.at(&home, ["--resume", "--json"])).exits(0);
+    assert_eq!(run.json(), service.calls()[0]);
+    Run::of(&mut service.at(&home, CALL)).exits(0);
+    assert_eq!(service.posts(), 2);
+}
+
 #[cfg(unix)]
 mod signals {
     use std::io::{BufRead as _, BufReader};
+    use std::process::{Command, Stdio};
 
     use rustix::process::{Pid, Signal, kill_process};
+    use serde_json::Value;
+
+    use crate::support::Server;
 
     use super::*;
 
@@ -351,19 +368,6 @@ mod signals {
             assert!(matches!(child.wait().expect("an end").code(), Some(130 | 143)));
             assert_eq!(home.journal(), Vec::<Value>::new());
         }
-    }
-
-    #[test]
-    fn a_killed_run_leaves_a_call_that_is_refused_and_resumed() {
-        let home = Home::new();
-        let (service, _gate, mut running) = under_way(&home, &[]);
-        running.kill();
-        running.end();
-        is_open(&Run::of(service.at(&home, CALL).arg("--json")).exits(6), &service.rings()[0]);
-        let run = Run::of(&mut service.at(&home, ["--resume", "--json"])).exits(0);
-        assert_eq!(run.json(), service.calls()[0]);
-        Run::of(&mut service.at(&home, CALL)).exits(0);
-        assert_eq!(service.posts(), 2);
     }
 
     #[test]

@@ -4,7 +4,6 @@ use std::collections::HashSet;
 
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
-use rustix::process::Signal;
 use serde_json::{Value, json};
 
 use crate::support::{CALL, Gate, Home, Post, Reply, Run, Running, Service, Shown};
@@ -184,10 +183,18 @@ impl Sequence {
         self.kill(running, "killed during the look-up");
     }
 
-    fn kill(&mut self, running: Running, what: &str) {
-        running.signal([Signal::KILL, Signal::INT, Signal::TERM, Signal::HUP][self.rng.random_range(0..4)]);
+    fn kill(&mut self, #[cfg_attr(unix, expect(unused_mut))] mut running: Running, what: &str) {
+        #[cfg(unix)]
+        {
+            use rustix::process::Signal;
+            let signals = [Signal::KILL, Signal::INT, Signal::TERM, Signal::HUP];
+            running.signal(signals[self.rng.random_range(0..4)]);
+        }
+        // Windows gives whom it ends a status; here it is 1.
+        #[cfg(windows)]
+        running.kill();
         let run = running.end();
-        self.saw(&run, what, &[129, 130, 143]);
+        self.saw(&run, what, if cfg!(windows) { &[1] } else { &[129, 130, 143] });
     }
 
     fn leave_before_the_result(&mut self, flags: &[&str]) {

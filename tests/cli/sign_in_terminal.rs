@@ -20,7 +20,7 @@ fn waiting(home: &Home) -> (Terminal, u16, String) {
     (terminal, port, state)
 }
 
-pub fn send(process: u32, signal: Signal) {
+fn send(process: u32, signal: Signal) {
     let process = Pid::from_raw(process as i32).expect("a process");
     kill_process(process, signal).expect("the signal is sent");
 }
