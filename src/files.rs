@@ -3,6 +3,7 @@
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use tempfile::NamedTempFile;
 
@@ -13,7 +14,7 @@ pub fn private(options: &mut OpenOptions) -> &mut OpenOptions {
         use std::os::unix::fs::OpenOptionsExt as _;
         options.mode(0o600)
     }
-    // On Windows the user's profile is the user's alone.
+    // On Windows a file is whose its folder is, and a user's profile is the user's alone.
     #[cfg(not(unix))]
     options
 }
@@ -45,7 +46,7 @@ pub fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
     let mut file = aside(folder)?;
     file.write_all(content)?;
     file.as_file().sync_all()?;
-    file.persist(path).map_err(|error| error.error)?;
+    put(file, path)?;
     sync_folder(folder);
     Ok(())
 }
@@ -55,19 +56,57 @@ pub fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
 /// # Errors
 /// When it is there and cannot be removed.
 pub fn remove(path: &Path) -> io::Result<bool> {
-    match std::fs::remove_file(path) {
+    match patiently(|| std::fs::remove_file(path)) {
         Ok(()) => Ok(true),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
         Err(error) => Err(error),
     }
 }
 
-/// A file beside those of a folder, 0600 on Unix, gone when dropped.
+/// Gives a file its name, which another may have had.
+///
+/// # Errors
+/// When it cannot have it; what had the name still has.
+pub fn put(file: NamedTempFile, path: &Path) -> io::Result<()> {
+    #[cfg(unix)]
+    return file.persist(path).map(|_| ()).map_err(|refused| refused.error);
+    // The standard library, and not tempfile, can replace a file that somebody reads.
+    #[cfg(windows)]
+    {
+        let aside = file.into_temp_path();
+        patiently(|| std::fs::rename(&aside, path))
+    }
+}
+
+/// Does something with a file, again for half a second where Windows refuses it: another process has the file open just
+/// now, to look for viruses in it, or to remove it.
+///
+/// # Errors
+/// Those of what is done.
+pub fn patiently<T>(mut work: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    /// "Access is denied", and "another process uses the file".
+    const PASSING: [Option<i32>; 2] = [Some(5), Some(32)];
+    const PAUSE: Duration = Duration::from_millis(5);
+
+    for _ in 0..100 {
+        match work() {
+            Err(error) if cfg!(windows) && PASSING.contains(&error.raw_os_error()) => {
+                std::thread::sleep(PAUSE);
+            }
+            done => return done,
+        }
+    }
+    work()
+}
+
+/// A file beside those of a folder, its owner's alone, gone when dropped.
 ///
 /// # Errors
 /// When the folder cannot be written.
 pub fn aside(folder: &Path) -> io::Result<NamedTempFile> {
-    tempfile::Builder::new().prefix(".kallyai-").tempfile_in(folder)
+    // What tempfile opens by itself Windows would know as a temporary file even when it is put in its place.
+    let open = |path: &Path| private(OpenOptions::new().write(true).create_new(true)).open(path);
+    tempfile::Builder::new().prefix(".kallyai-").make_in(folder, open)
 }
 
 /// The path with this behind its name.
@@ -86,5 +125,46 @@ pub fn folder_of(path: &Path) -> &Path {
 pub fn sync_folder(folder: &Path) {
     if cfg!(unix) {
         let _ = File::open(folder).and_then(|folder| folder.sync_all());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_replaced_though_somebody_reads_it() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("file");
+        replace(&path, b"old").expect("a file");
+        let reading = File::open(&path).expect("the file");
+        let reader = std::thread::spawn(move || {
+            std::thread::sleep(Duration::from_millis(50));
+            drop(reading);
+        });
+        replace(&path, b"new").expect("another file");
+        assert_eq!(std::fs::read(&path).expect("the file"), b"new");
+        reader.join().expect("an end");
+    }
+
+    #[test]
+    fn whoever_reads_finds_the_old_content_or_the_new() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("file");
+        let contents = [vec![b'a'; 5000], vec![b'b'; 9000]];
+        replace(&path, &contents[0]).expect("a file");
+        std::thread::scope(|scope| {
+            let writer = scope.spawn(|| {
+                for content in contents.iter().cycle().take(50) {
+                    replace(&path, content).expect("another file");
+                }
+            });
+            while !writer.is_finished() {
+                let found = patiently(|| std::fs::read(&path)).expect("the file");
+                assert!(contents.contains(&found), "{} bytes", found.len());
+                std::thread::sleep(Duration::from_millis(2));
+            }
+        });
+        assert_eq!(std::fs::read_dir(folder.path()).expect("the folder").count(), 1, "nothing is left aside");
     }
 }

@@ -93,7 +93,7 @@ impl Journal {
     /// # Errors
     /// When it is there and cannot be read.
     pub fn read(&self) -> io::Result<Contents> {
-        match std::fs::read(self.file()) {
+        match files::patiently(|| std::fs::read(self.file())) {
             Ok(bytes) => Ok(parse(&bytes)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Contents::default()),
             Err(error) => Err(error),

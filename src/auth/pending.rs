@@ -30,7 +30,8 @@ pub fn keep(folder: &Path, nonce: &Nonce) -> io::Result<()> {
 
 /// The state of the sign-in that was begun last, unless it is too old.
 pub fn find(folder: &Path) -> Option<Nonce> {
-    let pending: Pending = serde_json::from_slice(&std::fs::read(file(folder)).ok()?).ok()?;
+    let pending: Pending =
+        serde_json::from_slice(&files::patiently(|| std::fs::read(file(folder))).ok()?).ok()?;
     let age = Timestamp::now().as_second().saturating_sub(pending.at);
     (0..LIFETIME).contains(&age).then(|| Nonce::parse(&pending.state)).flatten()
 }
