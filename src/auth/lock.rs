@@ -53,8 +53,16 @@ pub async fn acquire(target: &Path, deadline: Instant) -> Result<Lock, Unlocked>
 fn open(path: &Path, target: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     let options = no_surprises(files::private(options.write(true)));
+    // An open lock cannot be removed, not even by a sign-out: whoever has it has the one at this path.
+    #[cfg(windows)]
+    {
+        use std::os::windows::fs::OpenOptionsExt as _;
+        /// To read and to write, but not to remove.
+        const SHARED: u32 = 1 | 2;
+        options.share_mode(SHARED);
+    }
     loop {
-        match options.create_new(true).open(path) {
+        match files::patiently(|| options.create_new(true).open(path)) {
             Ok(file) => {
                 share(&file, target);
                 return Ok(file);
@@ -62,7 +70,7 @@ fn open(path: &Path, target: &Path) -> io::Result<File> {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             Err(error) => return Err(error),
         }
-        match options.create_new(false).open(path) {
+        match files::patiently(|| options.create_new(false).open(path)) {
             // A sign-out has just removed it.
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             opened => return opened,
@@ -93,10 +101,26 @@ fn is_at(file: &File, path: &Path) -> bool {
             _ => false,
         }
     }
-    // Windows keeps an open file from being removed.
-    #[cfg(not(unix))]
+    // Windows does not remove it while it is open as it is here.
+    #[cfg(windows)]
     {
-        let _ = file;
-        path.exists()
+        let _ = (file, path);
+        true
+    }
+}
+
+#[cfg(all(test, windows))]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_lock_that_is_held_cannot_be_removed() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let target = folder.path().join("login.json");
+        let lock = acquire(&target, Instant::now()).await.unwrap_or_else(|_| panic!("no lock"));
+        assert!(std::fs::remove_file(lock_file(&target)).is_err());
+        assert!(matches!(acquire(&target, Instant::now()).await, Err(Unlocked::Busy)));
+        drop(lock);
+        std::fs::remove_file(lock_file(&target)).expect("nobody has it");
     }
 }

@@ -208,11 +208,14 @@ impl Store {
             .map_err(|error| Error::token_file(&self.path, &format!("cannot be removed ({error})")))
     }
 
-    /// Removes the lock's file. Whoever waits for it still holds what it opened.
-    pub fn remove_lock(&self) {
+    /// Gives the lock back and removes its file. Whoever waits for it still holds what it opened, and on Windows keeps
+    /// it from being removed.
+    pub fn remove_lock(&self, lock: Lock) {
+        let held = (!cfg!(windows)).then_some(lock);
         if let Ok(target) = self.target() {
             let _ = std::fs::remove_file(lock::lock_file(&target));
         }
+        drop(held);
     }
 
     /// Waits for the right to change the login.
@@ -249,7 +252,7 @@ impl Store {
     }
 
     fn open(&self, target: &Path) -> Result<Option<File>> {
-        let file = match no_surprises(OpenOptions::new().read(true)).open(target) {
+        let file = match files::patiently(|| no_surprises(OpenOptions::new().read(true)).open(target)) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(Error::token_file(&self.path, &format!("cannot be opened ({error})"))),
@@ -290,17 +293,17 @@ impl Slot {
             std::os::unix::fs::fchown(aside.as_file(), Some(user), Some(group))?;
         }
         aside.as_file().sync_all()?;
-        match aside.persist(&self.target) {
-            Ok(_) => {
+        match files::put(aside, &self.target) {
+            Ok(()) => {
                 files::sync_folder(files::folder_of(&self.target));
                 Ok(None)
             }
             // A mounted file cannot be renamed over.
             Err(error) if self.target.exists() => match in_place(&self.target, &content) {
                 Ok(warning) => Ok(Some(warning)),
-                Err(_) => Err(error.error),
+                Err(_) => Err(error),
             },
-            Err(error) => Err(error.error),
+            Err(error) => Err(error),
         }
     }
 }

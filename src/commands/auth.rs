@@ -97,10 +97,9 @@ pub async fn logout(context: &Context) -> Result<u8> {
         lock => lock,
     };
     let was_signed_in = store.remove()?;
-    if lock.is_ok() {
-        store.remove_lock();
+    if let Ok(lock) = lock {
+        store.remove_lock(lock);
     }
-    drop(lock);
     // Without a state folder there is nothing in it to forget.
     if let Ok(folder) = context.settings.state_folder() {
         let journal = super::call::journal(context)?;
