@@ -123,13 +123,12 @@ pub enum Error {
 
 /// The signals that end a wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[cfg_attr(not(unix), expect(dead_code, reason = "there is only Ctrl-C"))]
 pub enum Signal {
-    /// The terminal has gone.
+    /// The terminal has gone, or its window.
     HangUp,
     /// Ctrl-C.
     Interrupt,
-    /// A polite kill.
+    /// A polite kill; on Windows Ctrl-Break, or the end of the session.
     Terminate,
 }
 

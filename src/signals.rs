@@ -30,6 +30,14 @@ pub struct Signals {
     interrupt: tokio::signal::unix::Signal,
     #[cfg(unix)]
     terminate: tokio::signal::unix::Signal,
+    #[cfg(windows)]
+    close: tokio::signal::windows::CtrlClose,
+    #[cfg(windows)]
+    interrupt: tokio::signal::windows::CtrlC,
+    #[cfg(windows)]
+    stop: tokio::signal::windows::CtrlBreak,
+    #[cfg(windows)]
+    shutdown: tokio::signal::windows::CtrlShutdown,
 }
 
 impl Signals {
@@ -82,20 +90,31 @@ impl Signals {
     }
 }
 
-#[cfg(not(unix))]
+#[cfg(windows)]
 impl Signals {
-    /// Starts listening.
+    /// Starts listening; from here on these events no longer end the process by themselves.
     ///
     /// # Errors
-    /// Never: there is only Ctrl-C, and it is listened for anew each time.
+    /// When the system refuses.
     pub fn listen() -> io::Result<Self> {
-        Ok(Self { come: None })
+        use tokio::signal::windows::{ctrl_break, ctrl_c, ctrl_close, ctrl_shutdown};
+
+        Ok(Self {
+            come: None,
+            close: ctrl_close()?,
+            interrupt: ctrl_c()?,
+            stop: ctrl_break()?,
+            shutdown: ctrl_shutdown()?,
+        })
     }
 
+    /// A window that closes is a terminal that hangs up; Ctrl-Break is also how one program asks another to end.
     async fn arrival(&mut self) -> Signal {
-        match tokio::signal::ctrl_c().await {
-            Ok(()) => Signal::Interrupt,
-            Err(_) => std::future::pending().await,
+        tokio::select! {
+            _ = self.close.recv() => Signal::HangUp,
+            _ = self.interrupt.recv() => Signal::Interrupt,
+            _ = self.stop.recv() => Signal::Terminate,
+            _ = self.shutdown.recv() => Signal::Terminate,
         }
     }
 }
@@ -103,9 +122,20 @@ impl Signals {
 /// Whether the program was started with `nohup`, which a handler of ours would undo.
 #[cfg(unix)]
 fn hang_up_is_ignored() -> bool {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let Ok(status) = std::fs::read_to_string("/proc/self/status") else { return a_child_survives_it() };
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
     mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).is_some_and(|mask| mask & 1 == 1)
+}
+
+/// The same where no file tells, as on macOS: what is ignored here is ignored in a child.
+#[cfg(unix)]
+fn a_child_survives_it() -> bool {
+    use std::process::{Command, Stdio};
+
+    let mut child = Command::new("/bin/sh");
+    child.args(["-c", "kill -HUP $$"]).env_clear();
+    let ended = child.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status();
+    ended.is_ok_and(|status| status.success())
 }
 
 /// Makes a write beyond the user's limit on file sizes fail like one to a full disk, where it would end the program.
@@ -118,5 +148,15 @@ pub fn survive_file_size_limit() {
         const FILE_SIZE_LIMIT: i32 = 25;
         // Without the handler the limit only ends the program harder.
         let _ = signal(SignalKind::from_raw(FILE_SIZE_LIMIT));
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_child_tells_what_the_system_tells() {
+        assert_eq!(a_child_survives_it(), hang_up_is_ignored());
     }
 }
