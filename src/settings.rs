@@ -74,10 +74,12 @@ impl Settings {
         if let Some(path) = path("KALLYAI_TOKEN_FILE") {
             return Ok(path);
         }
-        let home = dirs::home_dir().filter(|home| home.is_absolute()).ok_or_else(|| Error::TokenFile {
-            message: "there is no home folder to keep the login in".into(),
-            hint: "set HOME, or name a file with KALLYAI_TOKEN_FILE".into(),
-        })?;
+        // As the clients that share the file find it: by HOME, and on Windows by USERPROFILE.
+        let home =
+            std::env::home_dir().filter(|home| home.is_absolute()).ok_or_else(|| Error::TokenFile {
+                message: "there is no home folder to keep the login in".into(),
+                hint: "set HOME (on Windows USERPROFILE), or name a file with KALLYAI_TOKEN_FILE".into(),
+            })?;
         Ok(home.join(TOKEN_FILE))
     }
 
@@ -124,7 +126,7 @@ impl Settings {
 
 fn default_state_folder() -> Option<PathBuf> {
     let parent = if cfg!(windows) {
-        dirs::data_local_dir()
+        path("LOCALAPPDATA").or_else(dirs::data_local_dir)
     } else {
         // XDG has a folder for state, which the others do not know.
         dirs::state_dir().or_else(dirs::data_dir)

@@ -61,8 +61,12 @@ impl Receiver {
         let four = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
         let six = SocketAddr::from((Ipv6Addr::LOCALHOST, port));
         // Linux refuses a port that a wildcard holds. Elsewhere only knocking tells.
-        if cfg!(not(target_os = "linux")) && (answers(four).await || answers(six).await) {
-            return Err(Error::PortInUse(port));
+        if cfg!(not(target_os = "linux")) {
+            // At once: Windows tries a closed port for seconds before it says so.
+            let (four, six) = tokio::join!(answers(four), answers(six));
+            if four || six {
+                return Err(Error::PortInUse(port));
+            }
         }
         let mut listeners = vec![TcpListener::bind(four).await.map_err(|e| refused(&e, port))?];
         match TcpListener::bind(six).await {
@@ -276,14 +280,24 @@ async fn answers(address: SocketAddr) -> bool {
 }
 
 fn is_without_ipv6(error: &io::Error) -> bool {
+    /// EAFNOSUPPORT: the system has no IPv6 at all.
+    const NO_FAMILY: i32 = if cfg!(windows) {
+        10047
+    } else if cfg!(target_os = "linux") {
+        97
+    } else {
+        47
+    };
+
     matches!(error.kind(), io::ErrorKind::AddrNotAvailable | io::ErrorKind::Unsupported)
-        // EAFNOSUPPORT: the kernel has no IPv6 at all.
-        || (cfg!(target_os = "linux") && error.raw_os_error() == Some(97))
+        || error.raw_os_error() == Some(NO_FAMILY)
 }
 
 fn refused(error: &io::Error, port: u16) -> Error {
     match error.kind() {
         io::ErrorKind::AddrInUse => Error::PortInUse(port),
+        // Windows says so of a port that is another user's, or that it keeps for itself.
+        io::ErrorKind::PermissionDenied if cfg!(windows) => Error::PortInUse(port),
         _ => Error::SignInFailed(format!("port {port} on this computer cannot be opened: {error}")),
     }
 }

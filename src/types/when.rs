@@ -135,7 +135,9 @@ fn rules(name: &str) -> Option<TimeZone> {
     let Some(spelled) = known.iana_name().filter(|_| known.to_fixed_offset().is_err()) else {
         return Some(known);
     };
-    let folders = [std::env::var_os("TZDIR"), Some("/usr/share/zoneinfo".into())];
+    // Windows has no such folder, and anybody may make one of that name there.
+    let usual = cfg!(unix).then(|| "/usr/share/zoneinfo".into());
+    let folders = [std::env::var_os("TZDIR"), usual];
     let installed = folders.into_iter().flatten().find_map(|folder| {
         let rules = std::fs::read(Path::new(&folder).join(spelled)).ok()?;
         TimeZone::tzif(spelled, &rules).ok()

@@ -74,13 +74,15 @@ impl Home {
     pub fn kallyai<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_kallyai"));
         command.args(args).env_clear().env("HOME", self.folder.path()).env("TZ", "America/New_York");
-        // Windows finds its own libraries, and its users' folders, by these.
+        // Windows finds its own libraries, and where to put what is temporary, by these.
         for name in ["SystemRoot", "TEMP", "TMP"] {
             if let Some(value) = std::env::var_os(name) {
                 command.env(name, value);
             }
         }
         command.env("LOCALAPPDATA", self.folder.path()).env("USERPROFILE", self.folder.path());
+        // Only Linux tells by its environment that there is nobody to see one.
+        command.env("BROWSER", "none");
         command
     }
 
