@@ -73,7 +73,8 @@ fn read_task(source: TaskSource) -> Result<String> {
             read_to_end(file, &name)?
         }
     };
-    Ok(crate::cli::text(text.trim())?)
+    // Windows's editors and PowerShell begin a text with a byte order mark.
+    Ok(crate::cli::text(text.trim_start_matches('\u{feff}').trim())?)
 }
 
 fn read_to_end(source: impl Read, name: &str) -> Result<String, Invalid> {

@@ -62,7 +62,7 @@ fn the_task_may_come_from_stdin_or_a_file() {
     Run::with_input(&mut home.at(&server, ["-p", "+15551234567", "-t", "-"]), b"Ask for\nthe hours\n")
         .exits(0);
     assert_eq!(sent(), "Ask for\nthe hours");
-    std::fs::write(home.path("task.txt"), "From a file\n").expect("a file");
+    std::fs::write(home.path("task.txt"), "\u{feff}From a file\r\n").expect("a file");
     let file = format!("@{}", home.path("task.txt").display());
     Run::of(&mut home.at(&server, ["-p", "+15551234567", "-t", &file])).exits(0);
     assert_eq!(sent(), "From a file");
