@@ -20,9 +20,15 @@ impl Paste {
     pub fn start() -> Self {
         let (sender, lines) = mpsc::channel(1);
         let hidden = Hidden::new();
-        if hidden.is_some() {
-            // Not a task: a read of stdin cannot be given up, and must not keep the program from ending.
-            std::thread::spawn(move || read(&sender));
+        // Not a task: a read of stdin cannot be given up, and must not keep the program from ending.
+        match &hidden {
+            #[cfg(windows)]
+            Some(Hidden { console: Some(console) }) => {
+                let console = console.clone();
+                std::thread::spawn(move || read_keys(&console, &sender));
+            }
+            Some(_) => drop(std::thread::spawn(move || read(&sender))),
+            None => {}
         }
         Self { lines, _hidden: hidden }
     }
@@ -49,10 +55,21 @@ fn read(lines: &mpsc::Sender<String>) {
             Ok(0) | Err(_) => return,
             Ok(_) => {}
         }
-        let text = String::from_utf8_lossy(&line);
-        let text = text.trim_matches(|c: char| c.is_whitespace() || c.is_control());
-        if !text.is_empty() && lines.blocking_send(text.to_owned()).is_err() {
+        if !is_taken(&String::from_utf8_lossy(&line), lines) {
             return;
         }
     }
+}
+
+/// Reads from a console, which would cut a long line off and show it.
+#[cfg(windows)]
+fn read_keys(console: &console::Term, lines: &mpsc::Sender<String>) {
+    while console.read_secure_line().is_ok_and(|line| is_taken(&line, lines)) {}
+}
+
+/// Hands a line over, if there is anything in it. Returns whether more are wanted.
+fn is_taken(line: &str, lines: &mpsc::Sender<String>) -> bool {
+    // PowerShell begins what it pipes with a byte order mark.
+    let text = line.trim_matches(|c: char| c.is_whitespace() || c.is_control() || c == '\u{feff}');
+    text.is_empty() || lines.blocking_send(text.to_owned()).is_ok()
 }

@@ -6,16 +6,21 @@ use std::io::IsTerminal as _;
 pub struct Hidden {
     #[cfg(unix)]
     before: Option<rustix::termios::Termios>,
+    /// A console shows nothing by itself of what is read key by key.
+    #[cfg(windows)]
+    pub console: Option<console::Term>,
 }
 
 impl Hidden {
     /// Hides what is typed on stdin. `None` if stdin is a terminal that must be left alone: this process is in the
-    /// background, and would be stopped for touching it.
+    /// background, and would be stopped for touching it. On Windows, it is not a console.
     pub fn new() -> Option<Self> {
         if !std::io::stdin().is_terminal() {
             return Some(Self {
                 #[cfg(unix)]
                 before: None,
+                #[cfg(windows)]
+                console: None,
             });
         }
         Self::of_terminal()
@@ -46,10 +51,11 @@ impl Hidden {
         Some(Self { before: Some(before) })
     }
 
-    /// Only Unix has such a terminal.
-    #[cfg(not(unix))]
+    #[cfg(windows)]
     fn of_terminal() -> Option<Self> {
-        None
+        // Each of them reads from stdin; the one that is no console would not.
+        let mut either = [console::Term::stderr(), console::Term::stdout()].into_iter();
+        either.find(console::Term::is_term).map(|console| Self { console: Some(console) })
     }
 }
 

@@ -6,6 +6,7 @@ mod json;
 mod line;
 mod progress;
 mod report;
+mod screen;
 mod table;
 mod when;
 
@@ -17,12 +18,13 @@ pub use table::{Cell, Column, Table};
 pub use when::{Clock, duration};
 
 use std::cell::RefCell;
-use std::io::{self, BufWriter, IsTerminal as _, Write};
+use std::io::{self, BufWriter, Write};
 
 use serde::Serialize;
 
 use crate::error::{Error, Result};
 use report::Report;
+use screen::Screen;
 
 /// When colour is used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
@@ -34,14 +36,6 @@ pub enum Color {
     Always,
     /// Nowhere.
     Never,
-}
-
-/// What a stream's other end can show.
-#[derive(Debug, Clone, Copy)]
-struct Screen {
-    /// Columns, where there is a terminal to have them.
-    width: Option<usize>,
-    color: bool,
 }
 
 /// The program's stdout and stderr.
@@ -64,8 +58,7 @@ const WIDEST_PROSE: usize = 100;
 impl Output {
     /// The output of one run.
     pub fn new(color: Color, json: bool) -> Self {
-        let result = Screen::new(color, io::stdout().is_terminal(), terminal_width(&io::stdout()));
-        let notes = Screen::new(color, io::stderr().is_terminal(), terminal_width(&io::stderr()));
+        let (result, notes) = (Screen::of(color, &io::stdout()), Screen::of(color, &io::stderr()));
         Self::to(Box::new(io::stdout()), Box::new(io::stderr()), result, notes, json)
     }
 
@@ -351,28 +344,5 @@ fn stdout_failed(source: io::Error) -> Error {
     match source.kind() {
         io::ErrorKind::BrokenPipe => Error::ClosedPipe,
         _ => Error::io("the result could not be written", source),
-    }
-}
-
-#[cfg(unix)]
-use std::os::fd::AsFd as TerminalHandle;
-#[cfg(windows)]
-use std::os::windows::io::AsHandle as TerminalHandle;
-
-fn terminal_width(stream: &impl TerminalHandle) -> Option<usize> {
-    terminal_size::terminal_size_of(stream).map(|(width, _)| usize::from(width.0).max(20))
-}
-
-impl Screen {
-    fn new(color: Color, terminal: bool, width: Option<usize>) -> Self {
-        let set = |name| std::env::var_os(name).filter(|value| !value.is_empty());
-        let able = terminal && set("TERM").is_none_or(|term| term != "dumb");
-        let color = match color {
-            Color::Always => true,
-            Color::Never => false,
-            Color::Auto if set("NO_COLOR").is_some() => false,
-            Color::Auto => able || set("CLICOLOR_FORCE").is_some_and(|value| value != "0"),
-        };
-        Self { width: terminal.then(|| width.unwrap_or(OFF_TERMINAL_WIDTH)), color }
     }
 }
