@@ -314,7 +314,7 @@ impl From<ApiError> for Error {
     }
 }
 
-/// The command that learns how a call ended, as a shell takes it.
+/// The command that learns how a call ended.
 fn resume(program: &str, key: &IdempotencyKey) -> String {
     format!("{program} --resume {}", shell_quoted(key.as_str()))
 }

@@ -1,5 +1,6 @@
 //! Opening a page where there is a browser to open it.
 
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 /// Decides whether a browser is started, and which.
@@ -57,8 +58,14 @@ fn has_display(is_set: impl Fn(&str) -> bool) -> bool {
         || ["DISPLAY", "WAYLAND_DISPLAY", "WSL_DISTRO_NAME", "WSL_INTEROP"].into_iter().any(is_set)
 }
 
-/// A command as `BROWSER` spells it: words, with `%s` for the address or the address behind them.
+/// A command as `BROWSER` spells it: words, with `%s` for the address or the address behind them; or one file, whose
+/// path may have spaces in it, as on Windows it mostly has.
 fn named(text: &str, url: &str) -> Option<Command> {
+    if Path::new(text).is_file() {
+        let mut command = Command::new(text);
+        command.arg(url);
+        return Some(command);
+    }
     let mut words = text.split_whitespace();
     let mut command = Command::new(words.next()?);
     let mut placed = false;
@@ -85,4 +92,29 @@ fn spawn(command: &mut Command) -> bool {
         command.process_group(0);
     }
     command.spawn().is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_browser_is_words_or_a_file_whose_path_may_have_spaces() {
+        let words = |command: &Command| -> Vec<String> {
+            let words = std::iter::once(command.get_program()).chain(command.get_args());
+            words.map(|word| word.to_string_lossy().into_owned()).collect()
+        };
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("my browser.exe");
+        std::fs::write(&file, "").expect("a file");
+        let file = file.to_str().expect("UTF-8");
+        for (text, expected) in [
+            (file, &[file, "URL"][..]),
+            ("a-browser", &["a-browser", "URL"]),
+            ("a-browser --new %s --last", &["a-browser", "--new", "URL", "--last"]),
+        ] {
+            assert_eq!(words(&named(text, "URL").expect("a command")), expected);
+        }
+        assert!(named(" ", "URL").is_none());
+    }
 }

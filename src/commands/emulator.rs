@@ -65,9 +65,9 @@ pub async fn serve(context: &Context, address: Option<SocketAddr>) -> Result<u8>
             .out
             .object(&serde_json::json!({ "api_url": url, "token_file": file.display().to_string() }))?;
     } else {
-        context.out.line(&Line::new().text("export KALLYAI_API_URL=").text(&url))?;
-        let quoted = shell_quoted(&file.display().to_string());
-        context.out.line(&Line::new().text("export KALLYAI_TOKEN_FILE=").text(&quoted))?;
+        let file = file.display().to_string();
+        context.out.line(&Line::new().text(&export("KALLYAI_API_URL", &url)))?;
+        context.out.line(&Line::new().text(&export("KALLYAI_TOKEN_FILE", &file)))?;
     }
     context.out.flush()?;
     context
@@ -77,4 +77,13 @@ pub async fn serve(context: &Context, address: Option<SocketAddr>) -> Result<u8>
         return Ok(DONE);
     }
     std::future::pending().await
+}
+
+/// A line that sets a variable in a shell; on Windows that is PowerShell.
+fn export(name: &str, value: &str) -> String {
+    if cfg!(windows) {
+        format!("$env:{name} = '{}'", value.replace('\'', "''"))
+    } else {
+        format!("export {name}={}", shell_quoted(value))
+    }
 }

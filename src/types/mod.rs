@@ -64,13 +64,14 @@ pub fn collapse_whitespace(text: &str) -> String {
     collapsed
 }
 
-/// A word as a POSIX shell takes it.
+/// A word as a shell takes it; on Windows that is PowerShell.
 pub fn shell_quoted(text: &str) -> String {
     let plain = |b: u8| b.is_ascii_alphanumeric() || b"-_.:@/+=".contains(&b);
     if !text.is_empty() && text.bytes().all(plain) {
         text.to_owned()
     } else {
-        format!("'{}'", text.replace('\'', "'\\''"))
+        let apostrophe = if cfg!(windows) { "''" } else { "'\\''" };
+        format!("'{}'", text.replace('\'', apostrophe))
     }
 }
 

@@ -121,8 +121,9 @@ fn another_client_is_served_with_two_exports() {
     let mut lines = BufReader::new(serving.stdout.take().expect("a pipe")).lines();
     let mut export = || {
         let line = lines.next().expect("a line").expect("UTF-8");
-        let (name, value) = line.strip_prefix("export ").and_then(|e| e.split_once('=')).expect("an export");
-        (name.to_owned(), value.to_owned())
+        let (before, between) = if cfg!(windows) { ("$env:", " = ") } else { ("export ", "=") };
+        let (name, value) = line.strip_prefix(before).and_then(|e| e.split_once(between)).expect("an export");
+        (name.to_owned(), value.trim_matches('\'').to_owned())
     };
     let exports = [export(), export()];
     let run = Run::of(home.kallyai(["--usage", "--json"]).envs(exports));
