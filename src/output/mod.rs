@@ -341,8 +341,12 @@ impl Write for Captured {
 }
 
 fn stdout_failed(source: io::Error) -> Error {
-    match source.kind() {
-        io::ErrorKind::BrokenPipe => Error::ClosedPipe,
-        _ => Error::io("the result could not be written", source),
+    /// ERROR_PIPE_NOT_CONNECTED: what Windows says of a named pipe, and the standard library knows no kind for.
+    const DISCONNECTED: i32 = 233;
+
+    let disconnected = cfg!(windows) && source.raw_os_error() == Some(DISCONNECTED);
+    if disconnected || source.kind() == io::ErrorKind::BrokenPipe {
+        return Error::ClosedPipe;
     }
+    Error::io("the result could not be written", source)
 }
