@@ -45,8 +45,9 @@ impl Hidden {
         hidden.local_modes.remove(LocalModes::ECHO | LocalModes::ECHONL | LocalModes::ICANON);
         hidden.special_codes[SpecialCodeIndex::VMIN] = 1;
         hidden.special_codes[SpecialCodeIndex::VTIME] = 0;
-        // Ctrl-\ would end the program before it can turn the echo on again.
+        // Ctrl-\ would end the program, and Ctrl-Z stop it, before it can turn the echo on again.
         hidden.special_codes[SpecialCodeIndex::VQUIT] = DISABLED;
+        hidden.special_codes[SpecialCodeIndex::VSUSP] = DISABLED;
         tcsetattr(&stdin, OptionalActions::Now, &hidden).ok()?;
         Some(Self { before: Some(before) })
     }

@@ -5,6 +5,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
+use rustix::termios::SpecialCodeIndex;
 use serde_json::json;
 
 use crate::support::{Home, Reply, Run, Server, SignIn, Terminal, free_port};
@@ -79,12 +80,17 @@ fn whatever_ends_the_wait_leaves_the_terminal_as_it_was() {
 }
 
 #[test]
-fn the_key_that_would_end_it_without_a_farewell_does_nothing() {
+fn the_keys_that_would_end_or_stop_it_without_a_farewell_do_nothing() {
     let before = Terminal::start(Command::new("true")).modes();
     let home = Home::new();
     let (mut terminal, port, state) = waiting(&home);
-    // Ctrl-\ kills, and nobody would turn the echo on again.
-    terminal.types(b"\x1c");
+    // Ctrl-\ kills and Ctrl-Z stops, and nobody would turn the echo on again. Without a shell above it nothing stops, so
+    // it is the keys that are looked at.
+    terminal.types(b"\x1c\x1anot an address\n");
+    terminal.shows("Still waiting.");
+    let keys = terminal.modes().special_codes;
+    assert_ne!(keys[SpecialCodeIndex::VQUIT], before.special_codes[SpecialCodeIndex::VQUIT]);
+    assert_ne!(keys[SpecialCodeIndex::VSUSP], before.special_codes[SpecialCodeIndex::VSUSP]);
     terminal
         .types(format!("http://localhost:{port}/callback?access_token=granted&state={state}\n").as_bytes());
     assert_eq!(terminal.end(), Some(0));
