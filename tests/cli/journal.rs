@@ -228,7 +228,7 @@ mod unix {
     use std::os::unix::fs::PermissionsExt as _;
     use std::path::Path;
 
-    use crate::support::{REFRESH, TOKEN};
+    use crate::support::{REFRESH, TOKEN, by_shell, limited};
 
     use super::*;
 
@@ -239,15 +239,6 @@ mod unix {
         entries.flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect()
     }
 
-    /// A command run by a shell that does this first.
-    fn under(first: &str, direct: &Command) -> Command {
-        let mut command = Command::new("/bin/sh");
-        command.args(["-c", &format!(r#"{first}; exec "$0" "$@""#)]);
-        command.arg(direct.get_program()).args(direct.get_args());
-        command.env_clear().envs(direct.get_envs().filter_map(|(name, value)| Some((name, value?))));
-        command
-    }
-
     #[test]
     fn it_is_its_owners_alone_under_any_umask_and_holds_no_token() {
         let home = Home::new();
@@ -255,7 +246,7 @@ mod unix {
         let mode = |path: &Path| std::fs::metadata(path).expect("a file").permissions().mode() & 0o777;
         let gate = Gate::default();
         service.then_look(Reply::Held(gate.clone(), Box::new(Reply::new(500, ""))));
-        let running = Running::start(&mut under("umask 0", &service.at(&home, CALL)));
+        let running = Running::start(&mut by_shell(&service.at(&home, CALL), "umask 0"));
         service.server.wait_for("GET", "/v1/calls", 1);
         // The entry, the lock over it, and the sign that it is waited for.
         let kept = files(&home.state());
@@ -281,11 +272,11 @@ mod unix {
         let home = Home::new();
         let service = Service::with([]);
         let mut full = service.at(&home, CALL);
-        is_unavailable(&mut under("ulimit -f 0", full.arg("--json")), &service);
+        is_unavailable(&mut limited(full.arg("--json"), 0), &service);
         assert_eq!(home.journal(), Vec::<serde_json::Value>::new());
         home.write_journal([line("open", 60, false)]);
         let before = std::fs::read(home.journal_file()).expect("a journal");
-        is_unavailable(&mut under("ulimit -f 0", &full), &service);
+        is_unavailable(&mut limited(&full, 0), &service);
         assert_eq!(std::fs::read(home.journal_file()).expect("a journal"), before);
         Run::of(&mut service.at(&home, CALL)).exits(0);
     }

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use crate::login_races::{lock_file, names, renewing};
-use crate::support::{Home, REFRESH, Run, SignIn, TOKEN, free_port};
+use crate::support::{Home, REFRESH, Run, SignIn, TOKEN, by_shell, free_port, limited};
 
 /// A user no file of the machine belongs to.
 const ORDINARY: u32 = 54_321;
@@ -55,20 +55,6 @@ fn a_sign_in_under_a_limit_on_file_sizes_keeps_the_old_login() {
     assert!(sign_in.complete("granted").body().contains("could not be saved"));
     sign_in.running.end().exits(4);
     assert_eq!(home.login(), before);
-}
-
-/// The same command by a shell that allows no larger files than so many blocks.
-fn limited(command: &Command, blocks: u32) -> Command {
-    by_shell(command, &format!("ulimit -f {blocks}"))
-}
-
-/// The same command by a shell that does something first.
-fn by_shell(command: &Command, first: &str) -> Command {
-    let mut shell = Command::new("sh");
-    shell.args(["-c", &format!("{first} && exec \"$0\" \"$@\"")]).arg(command.get_program());
-    shell.args(command.get_args()).env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
-    shell.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
-    shell
 }
 
 #[test]

@@ -259,7 +259,7 @@ fn a_killed_run_leaves_a_call_that_is_refused_and_resumed() {
 #[cfg(unix)]
 mod signals {
     use std::io::{BufRead as _, BufReader};
-    use std::process::{Command, Stdio};
+    use std::process::Stdio;
 
     use rustix::process::{Pid, Signal, kill_process};
     use serde_json::Value;
@@ -267,6 +267,7 @@ mod signals {
     use crate::support::Server;
 
     use super::*;
+    use crate::support::by_shell;
 
     /// Signals it and says how it ended, which takes less than a second.
     fn ended_by(running: Running, signal: Signal, exit: i32) -> Run {
@@ -378,14 +379,7 @@ mod signals {
         let gate = Gate::default();
         let call = Reply::json(201, &crate::support::call("00000000-1111-4222-8333-444444444444", "success"));
         let service = Service::with([Post::lost(Reply::Held(gate.clone(), Box::new(call)))]);
-        let direct = service.at(&home, CALL);
-        let mut command = Command::new("/bin/sh");
-        command
-            .args(["-c", r#"trap "" HUP; exec "$0" "$@""#])
-            .arg(direct.get_program())
-            .args(direct.get_args());
-        command.env_clear().envs(direct.get_envs().filter_map(|(name, value)| Some((name, value?))));
-        let running = Running::start(&mut command);
+        let running = Running::start(&mut by_shell(&service.at(&home, CALL), "trap '' HUP"));
         service.server.wait_for("POST", "/v1/calls", 1);
         running.signal(Signal::HUP);
         gate.open();

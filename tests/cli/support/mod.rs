@@ -11,6 +11,8 @@ mod tls;
 #[cfg(unix)]
 pub use pty::Terminal;
 pub use run::{Run, Running};
+#[cfg(unix)]
+pub use run::{by_shell, limited};
 pub use server::{Gate, Reply, Request, Server};
 pub use service::{Post, Service, Shown};
 pub use sign_in::{SignIn, answer, connect, exchange, free_port};
@@ -74,8 +76,9 @@ impl Home {
     pub fn kallyai<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_kallyai"));
         command.args(args).env_clear().env("HOME", self.folder.path()).env("TZ", "America/New_York");
-        // Windows finds its own libraries, and where to put what is temporary, by these.
-        for name in ["SystemRoot", "TEMP", "TMP"] {
+        // Windows finds its own libraries, and where to put what is temporary, by these; the last is where a measurement of
+        // the tests' coverage gathers what the program adds to it.
+        for name in ["SystemRoot", "TEMP", "TMP", "LLVM_PROFILE_FILE"] {
             if let Some(value) = std::env::var_os(name) {
                 command.env(name, value);
             }

@@ -38,6 +38,23 @@ struct Gathered {
     ended: bool,
 }
 
+/// The same command by a shell that does something first.
+#[cfg(unix)]
+pub fn by_shell(command: &Command, first: &str) -> Command {
+    let mut shell = Command::new("/bin/sh");
+    shell.args(["-c", &format!(r#"{first} && exec "$0" "$@""#)]);
+    shell.arg(command.get_program()).args(command.get_args());
+    shell.env_clear().envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    shell
+}
+
+/// The same command by a shell that allows no larger files than so many blocks.
+#[cfg(unix)]
+pub fn limited(command: &Command, blocks: u32) -> Command {
+    // A profile of what it covers would be too large as well.
+    by_shell(command, &format!("export LLVM_PROFILE_FILE=/dev/null && ulimit -f {blocks}"))
+}
+
 impl Run {
     /// Runs a command to its end, with stdin closed.
     pub fn of(command: &mut Command) -> Self {
