@@ -70,7 +70,7 @@ impl FromStr for ApiBase {
             return Err(refused("holds a user name or password"));
         }
         match url.scheme() {
-            "https" if url.has_host() => {}
+            "https" => {}
             "http" if is_loopback(&url) => {}
             "http" => return Err(refused("is http://, which would show your login to the network")),
             _ => return Err(refused("is not an https:// address")),

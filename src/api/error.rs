@@ -49,14 +49,11 @@ struct Inner {
 impl Inner {
     /// An object, or the bare code of a login that has ended. Another word may be a proxy's.
     fn parse(raw: &RawValue) -> Option<Self> {
-        match raw.get().as_bytes().first()? {
-            b'{' => serde_json::from_str(raw.get()).ok(),
-            b'"' => serde_json::from_str(raw.get())
-                .ok()
-                .filter(|code| code == INVALID_GRANT)
-                .map(|code| Self { code: Some(code), ..Self::default() }),
-            _ => None,
+        if raw.get().starts_with('{') {
+            return serde_json::from_str(raw.get()).ok();
         }
+        let code: String = serde_json::from_str(raw.get()).ok()?;
+        (code == INVALID_GRANT).then(|| Self { code: Some(code), ..Self::default() })
     }
 }
 

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION, RETRY_AFTER};
+use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION, RETRY_AFTER};
 use reqwest::{Client, Method, redirect};
 use tokio::time::Instant;
 use url::Url;
@@ -79,12 +79,14 @@ pub struct Answer {
     pub body: Vec<u8>,
 }
 
-/// No answer.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// No answer. `Display` says what happened, as a sentence.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Failure {
-    /// Nothing could be sent: the trusted certificates cannot be read, or a proxy variable is no address.
+    /// Nothing could be sent: the trusted certificates cannot be read.
+    #[error("{0}")]
     Unprepared(Invalid),
     /// The request was certainly not sent: no connection was made.
+    #[error("{why}")]
     NeverSent {
         /// What happened, as a sentence.
         why: String,
@@ -92,6 +94,7 @@ pub enum Failure {
         again: bool,
     },
     /// The request may have arrived; its answer did not.
+    #[error("{why}")]
     Lost {
         /// What happened, as a sentence.
         why: String,
@@ -168,7 +171,7 @@ impl Http {
         let mut builder =
             client.request(request.method, request.url).header(ACCEPT, "application/json, text/calendar");
         if let Some(token) = request.bearer {
-            builder = builder.header(AUTHORIZATION, bearer(token)?);
+            builder = builder.bearer_auth(token.expose());
         }
         if let Some(key) = request.key {
             builder = builder.header("Idempotency-Key", key.as_str());
@@ -239,8 +242,7 @@ impl Http {
         let Some(trace) = &self.trace else { return };
         let (headers, answer) = match answered {
             Ok(answered) => answered,
-            Err(Failure::NeverSent { why, .. } | Failure::Lost { why }) => return trace(&format!("< {why}")),
-            Err(Failure::Unprepared(invalid)) => return trace(&format!("< {invalid}")),
+            Err(failure) => return trace(&format!("< {failure}")),
         };
         trace(&format!("< {}", answer.status));
         for (name, value) in headers {
@@ -298,19 +300,9 @@ fn build(
         .tcp_keepalive_interval(KEEP_ALIVE)
         .pool_max_idle_per_host(usize::from(keep));
     let builder = if base.is_loopback() { builder.no_proxy() } else { builder };
-    builder.build().map_err(|e| {
-        Invalid::new(
-            format!("the connection cannot be set up: {e}"),
-            "check HTTPS_PROXY, ALL_PROXY and NO_PROXY: an address like http://proxy.example:3128",
-        )
-    })
-}
-
-fn bearer(token: &Secret) -> Result<HeaderValue, Failure> {
-    let mut value = HeaderValue::try_from(format!("Bearer {}", token.expose()))
-        .map_err(|_| Failure::NeverSent { why: "the token cannot stand in a header".into(), again: false })?;
-    value.set_sensitive(true);
-    Ok(value)
+    builder
+        .build()
+        .map_err(|e| Invalid::new(format!("the connection cannot be set up: {e}"), "report this as a bug"))
 }
 
 /// Gathers the body in one buffer: a large answer is held once.

@@ -88,8 +88,7 @@ async fn spend(
 }
 
 async fn ask(http: &Http, refresh_token: &Secret, deadline: Instant) -> Result<Answer> {
-    let json = serde_json::to_vec(&serde_json::json!({ "refresh_token": refresh_token.expose() }))
-        .map_err(|e| Error::io("the request could not be written", e.into()))?;
+    let json = serde_json::json!({ "refresh_token": refresh_token.expose() }).to_string().into_bytes();
     let mut attempt = 0;
     loop {
         let request = Request {
@@ -109,8 +108,8 @@ async fn ask(http: &Http, refresh_token: &Secret, deadline: Instant) -> Result<A
                 tokio::time::sleep(wait).await;
             }
             Err(Failure::Unprepared(invalid)) => return Err(invalid.into()),
-            Err(Failure::NeverSent { why, .. } | Failure::Lost { why }) => {
-                return Err(Error::Unreachable(format!("the login could not be renewed: {why}")));
+            Err(failure) => {
+                return Err(Error::Unreachable(format!("the login could not be renewed: {failure}")));
             }
             Ok(answer) => return Ok(answer),
         }
