@@ -48,8 +48,10 @@ struct Shared {
     nonce: Nonce,
     /// Taken by the first right request: a replay finds it empty.
     arrivals: Mutex<Option<mpsc::Sender<Arrival>>>,
-    /// The page that may be fetched, once there is one, and who waits for that.
-    page: Mutex<Option<(Page, Option<oneshot::Sender<()>>)>>,
+    /// The page that may be fetched, once there is one.
+    page: Mutex<Option<Page>>,
+    /// Who waits for that.
+    fetched: Mutex<Option<oneshot::Sender<()>>>,
 }
 
 impl Receiver {
@@ -86,8 +88,8 @@ impl Receiver {
             nonce,
             arrivals: Mutex::new(Some(arrivals)),
             page: Mutex::new(None),
+            fetched: Mutex::new(Some(fetched)),
         });
-        *lock(&shared.page) = Some((Page::None, Some(fetched)));
         let crowd = Arc::new(Mutex::new(VecDeque::new()));
         let tasks = self
             .listeners
@@ -160,10 +162,7 @@ async fn converse(mut stream: TcpStream, shared: Arc<Shared>) {
     };
     let _ = timeout_at(deadline, say(&mut stream, &response)).await;
     if response.ends_sign_in {
-        let waiting = lock(&shared.page).as_mut().and_then(|(_, waiting)| waiting.take());
-        if let Some(fetched) = waiting {
-            let _ = fetched.send(());
-        }
+        let _ = lock(&shared.fetched).take().map(|fetched| fetched.send(()));
     }
 }
 
@@ -174,9 +173,7 @@ async fn admit(mut stream: TcpStream, reply: Reply, arrivals: mpsc::Sender<Arriv
         return;
     }
     let page = shown.await.unwrap_or(Page::NotSaved);
-    if let Some((slot, _)) = lock(&shared.page).as_mut() {
-        *slot = page;
-    }
+    *lock(&shared.page) = Some(page);
     let _ = timeout_at(Instant::now() + CONNECTION, say(&mut stream, &page.redirect())).await;
 }
 
@@ -229,7 +226,7 @@ fn judge(head: &[u8], shared: &Shared) -> Verdict {
             _ => Verdict::Status(400),
         },
         Ok((path, _)) => match *lock(&shared.page) {
-            Some((page, _)) if page.path() == Some(path) => Verdict::Page(page),
+            Some(page) if page.path() == path => Verdict::Page(page),
             _ => Verdict::Status(404),
         },
     }

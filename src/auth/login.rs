@@ -48,7 +48,7 @@ impl SignIn<'_> {
     /// When the port is not to be had, the sign-in is declined, the time is up, or the login cannot be saved.
     pub async fn run(&self) -> Result<Login> {
         let receiver = Receiver::bind(self.port).await?;
-        let nonce = Nonce::generate().ok_or_else(no_random)?;
+        let nonce = Nonce::generate();
         let (serving, mut arrivals) = receiver.serve(nonce.clone());
         let url = sign_in_url(self.base, self.port, &nonce);
         // Before anybody has an address to sign in at: a paste must not find the echo still on.
@@ -118,7 +118,7 @@ impl SignIn<'_> {
 /// # Errors
 /// When its state cannot be kept.
 pub fn start(base: &ApiBase, port: u16, folder: &Path) -> Result<Url> {
-    let nonce = Nonce::generate().ok_or_else(no_random)?;
+    let nonce = Nonce::generate();
     pending::keep(folder, &nonce).map_err(|e| {
         Error::SignInFailed(format!("the sign-in cannot be kept in {}: {e}", folder.display()))
     })?;
@@ -189,8 +189,4 @@ fn sign_in_url(base: &ApiBase, port: u16, nonce: &Nonce) -> Url {
         .append_pair("redirect_uri", &format!("http://localhost:{port}/callback"))
         .append_pair("state", nonce.expose());
     url
-}
-
-fn no_random() -> Error {
-    Error::SignInFailed("the system gave no random numbers".into())
 }

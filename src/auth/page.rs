@@ -3,8 +3,6 @@
 /// The pages there are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Page {
-    /// None yet.
-    None,
     /// The login is saved.
     SignedIn,
     /// The login came and could not be saved.
@@ -37,19 +35,17 @@ impl Page {
     pub const PATHS: [&'static str; 3] = ["/signed-in", "/not-saved", "/declined"];
 
     /// Where this page is.
-    pub fn path(self) -> Option<&'static str> {
+    pub fn path(self) -> &'static str {
         let [signed_in, not_saved, declined] = Self::PATHS;
         match self {
-            Self::None => None,
-            Self::SignedIn => Some(signed_in),
-            Self::NotSaved => Some(not_saved),
-            Self::Declined => Some(declined),
+            Self::SignedIn => signed_in,
+            Self::NotSaved => not_saved,
+            Self::Declined => declined,
         }
     }
 
     fn words(self) -> (&'static str, &'static str) {
         match self {
-            Self::None => ("Nothing here", "Return to your terminal."),
             Self::SignedIn => ("You are signed in", "You can close this window and return to your terminal."),
             Self::NotSaved => {
                 ("You are not signed in", "The login could not be saved. Your terminal says why.")
@@ -62,9 +58,8 @@ impl Page {
 
     /// Sends the browser here, so that its address bar forgets the query.
     pub fn redirect(self) -> Response {
-        let location = self.path().unwrap_or("/");
         Response {
-            bytes: head("303 See Other", &format!("Location: {location}\r\n"), 0).into_bytes(),
+            bytes: head("303 See Other", &format!("Location: {}\r\n", self.path()), 0).into_bytes(),
             ends_sign_in: false,
         }
     }
@@ -121,7 +116,7 @@ mod tests {
     fn a_redirect_names_a_page_without_a_query() {
         for page in [Page::SignedIn, Page::NotSaved, Page::Declined] {
             let text = String::from_utf8(page.redirect().bytes).expect("ASCII");
-            assert!(text.contains(&format!("Location: {}\r\n", page.path().expect("a page"))));
+            assert!(text.contains(&format!("Location: {}\r\n", page.path())));
         }
     }
 }

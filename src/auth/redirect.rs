@@ -1,7 +1,5 @@
 //! What the service appends to the redirect URL, however it comes to us. Nothing in it counts before the `state` does.
 
-use std::fmt;
-
 use rand::Rng as _;
 use subtle::ConstantTimeEq as _;
 use url::{Host, Url, form_urlencoded};
@@ -9,7 +7,7 @@ use url::{Host, Url, form_urlencoded};
 use crate::types::Secret;
 
 /// The secret that ties a redirect to the sign-in that asked for it: 256 random bits, fresh each time.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone)]
 pub struct Nonce(Secret);
 
 /// What a sign-in or a renewal granted.
@@ -38,10 +36,10 @@ pub struct Foreign;
 
 impl Nonce {
     /// A fresh one.
-    pub fn generate() -> Option<Self> {
+    pub fn generate() -> Self {
         let mut bytes = [0u8; 32];
         rand::rng().fill_bytes(&mut bytes);
-        Self::parse(&bytes.iter().map(|b| format!("{b:02x}")).collect::<String>())
+        Self(Secret::hex(&bytes))
     }
 
     /// One that was written down.
@@ -52,12 +50,6 @@ impl Nonce {
     /// For the URL that is printed, and the file that keeps it.
     pub fn expose(&self) -> &str {
         self.0.expose()
-    }
-}
-
-impl fmt::Debug for Nonce {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
     }
 }
 

@@ -17,6 +17,11 @@ impl Secret {
         fits.then(|| Self(text.to_owned()))
     }
 
+    /// Bytes as hexadecimal digits.
+    pub fn hex(bytes: &[u8; 32]) -> Self {
+        Self(bytes.iter().map(|b| format!("{b:02x}")).collect())
+    }
+
     /// The secret itself, for the header, the body or the file that must hold it.
     pub fn expose(&self) -> &str {
         &self.0
