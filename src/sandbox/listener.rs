@@ -4,7 +4,7 @@
 //! pool start one more thread, and discovers the second.
 
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -28,15 +28,9 @@ impl Listener {
         })
     }
 
-    /// Where a client on this machine connects to, even if every interface is listened on.
+    /// Where a client connects to.
     pub(super) fn address(&self) -> SocketAddr {
-        let mut address = self.address;
-        match address.ip() {
-            IpAddr::V4(ip) if ip.is_unspecified() => address.set_ip(Ipv4Addr::LOCALHOST.into()),
-            IpAddr::V6(ip) if ip.is_unspecified() => address.set_ip(Ipv6Addr::LOCALHOST.into()),
-            _ => {}
-        }
-        address
+        self.address
     }
 
     /// The next request, or `None` after a while without one and once closed.
@@ -55,7 +49,7 @@ impl Listener {
     }
 
     fn care(&self) {
-        let reached = TcpStream::connect_timeout(&self.address(), CARE_INTERVAL).is_ok();
+        let reached = TcpStream::connect_timeout(&self.address, CARE_INTERVAL).is_ok();
         if !reached
             && let Some(server) = &mut *self.slot()
             && let Ok(fresh) = listen(self.address)
@@ -70,8 +64,5 @@ impl Listener {
 }
 
 fn listen(address: SocketAddr) -> io::Result<Server> {
-    Server::http(address).map_err(|error| match error.downcast() {
-        Ok(error) => *error,
-        Err(error) => io::Error::other(error),
-    })
+    Server::from_listener(TcpListener::bind(address)?, None).map_err(io::Error::other)
 }
