@@ -17,7 +17,7 @@ pub struct Session<'a> {
     given: Option<Secret>,
     store: Store,
     http: &'a Http,
-    warn: &'a dyn Fn(&str),
+    warn: Box<dyn Fn(&str) + 'a>,
 }
 
 /// What there is of a login.
@@ -39,9 +39,9 @@ pub enum State {
 }
 
 impl<'a> Session<'a> {
-    /// The login kept in `store`, or the token given for this run.
-    pub fn new(given: Option<Secret>, store: Store, http: &'a Http, warn: &'a dyn Fn(&str)) -> Self {
-        Self { given, store, http, warn }
+    /// The login kept in `store`, or the token given for this run. `warn` is told what the person should know.
+    pub fn new(given: Option<Secret>, store: Store, http: &'a Http, warn: impl Fn(&str) + 'a) -> Self {
+        Self { given, store, http, warn: Box::new(warn) }
     }
 
     /// What there is, without sending anything.
@@ -75,8 +75,7 @@ impl Tokens for Session<'_> {
         }
         match self.store.load()? {
             Some(login) if !login.has_expired() => Ok(login.access_token),
-            Some(_) => renewed(&self.store, self.http, None, deadline, self.warn).await,
-            None => Err(Error::NotSignedIn("you are not signed in".into())),
+            _ => renewed(&self.store, self.http, None, deadline, &self.warn).await,
         }
     }
 
@@ -84,6 +83,6 @@ impl Tokens for Session<'_> {
         if self.given.is_some() {
             return Err(Error::GivenToken("the service does not accept KALLYAI_ACCESS_TOKEN".into()));
         }
-        renewed(&self.store, self.http, Some(rejected), deadline, self.warn).await
+        renewed(&self.store, self.http, Some(rejected), deadline, &self.warn).await
     }
 }

@@ -124,8 +124,7 @@ pub async fn logout(context: &Context) -> Result<u8> {
 /// Says whether there is a login; sends something only to renew one that has expired.
 pub async fn status(context: &Context) -> Result<u8> {
     let connection = Connection::open(context)?;
-    let warn = |text: &str| context.out.warn(text);
-    let session = connection.session(context, &warn)?;
+    let session = connection.session(context)?;
     let mut state = session.state()?;
     if state == State::Renewable {
         session.token(context.deadline(READ_TIMEOUT)).await?;

@@ -15,8 +15,7 @@ use crate::types::{CallId, IdempotencyKey, Invalid};
 /// Places a call and waits for its end.
 pub async fn place(context: &Context, request: &Request, signals: &mut Signals) -> Result<u8> {
     let connection = Connection::open(context)?;
-    let warn = |text: &str| context.out.warn(text);
-    let session = connection.session(context, &warn)?;
+    let session = connection.session(context)?;
     unless_interrupted(signals, None, connection.sign_in_if_absent(context, &session)).await?;
     let started = Instant::now();
     let client = Client::new(&connection.http, &session, context.deadline(CALL_TIMEOUT));
@@ -73,8 +72,7 @@ pub async fn resume(context: &Context, key: Option<&IdempotencyKey>, signals: &m
         }));
     };
     let connection = Connection::open(context)?;
-    let warn = |text: &str| context.out.warn(text);
-    let session = connection.session(context, &warn)?;
+    let session = connection.session(context)?;
     let open = (!entry.settled).then_some(&entry.key);
     unless_interrupted(signals, open, connection.sign_in_if_absent(context, &session)).await?;
     let client = Client::new(&connection.http, &session, context.deadline(CALL_TIMEOUT));

@@ -167,8 +167,9 @@ impl Connection {
         Ok(Self { emulator, http: Http::new(base, trace), store })
     }
 
-    fn session<'a>(&'a self, context: &Context, warn: &'a dyn Fn(&str)) -> Result<Session<'a>> {
-        Ok(Session::new(context.settings.access_token()?, self.store.clone(), &self.http, warn))
+    fn session<'a>(&'a self, context: &'a Context) -> Result<Session<'a>> {
+        let given = context.settings.access_token()?;
+        Ok(Session::new(given, self.store.clone(), &self.http, |text| context.out.warn(text)))
     }
 
     /// Sees to it that there is a login: the emulator hands one out, a person is asked to sign in, anybody else is told.
@@ -208,8 +209,7 @@ async fn signed_in<R>(
     work: impl AsyncFnOnce(&Client<'_, Session<'_>>) -> Result<R>,
 ) -> Result<R> {
     let connection = Connection::open(context)?;
-    let warn = |text: &str| context.out.warn(text);
-    let session = connection.session(context, &warn)?;
+    let session = connection.session(context)?;
     connection.sign_in_if_absent(context, &session).await?;
     work(&Client::new(&connection.http, &session, context.deadline(timeout))).await
 }
