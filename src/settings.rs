@@ -91,7 +91,7 @@ impl Settings {
         let folder = path("KALLYAI_STATE_DIR")
             .or_else(|| default_state_folder().filter(|folder| folder.is_absolute()))
             .ok_or_else(|| {
-                Error::JournalUnavailable("there is no home folder to keep the journal of calls in".into())
+                Error::JournalUnavailable("there is no home folder to keep the journal in".into())
             })?;
         Ok(if self.sandbox { folder.join("sandbox") } else { folder })
     }

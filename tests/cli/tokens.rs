@@ -74,6 +74,86 @@ fn a_token_refused_after_its_renewal_ends_the_run() {
 }
 
 #[test]
+fn a_login_that_is_refused_without_a_word_is_renewed_and_then_given_up() {
+    let home = Home::new();
+    home.sign_in(3600);
+    let server = Server::start(|request| match request.line().as_str() {
+        "POST /v1/auth/refresh" => Reply::json(200, &json!({ "access_token": "fresh" })),
+        _ => Reply::new(401, ""),
+    });
+    let error = Run::of(&mut home.at(&server, ["--usage", "--json"])).exits(4).error();
+    assert_eq!(
+        (&error["code"], &error["next_command"]),
+        (&json!("not_signed_in"), &json!("kallyai --login"))
+    );
+    assert_eq!(server.requests().len(), 3);
+}
+
+#[test]
+fn a_refused_login_that_has_gone_or_cannot_be_renewed_is_not_renewed() {
+    let home = Home::new();
+    for removed in [true, false] {
+        home.write_login(&json!({ "access_token": TOKEN, "expires_at": now() + 999 }));
+        let file = home.token_file();
+        let server = Server::start(move |_| {
+            if removed {
+                std::fs::remove_file(&file).expect("the login");
+            }
+            Reply::new(401, "")
+        });
+        let error = Run::of(&mut home.at(&server, ["--usage", "--json"])).exits(4).error();
+        let why = if removed { "has been removed" } else { "without the means to renew it" };
+        assert_eq!(error["code"], "not_signed_in");
+        assert!(error["message"].as_str().unwrap().contains(why), "{error}");
+        assert_eq!(server.requests().len(), 1);
+    }
+}
+
+#[test]
+fn a_refusal_of_an_old_login_leaves_the_one_that_came_meanwhile() {
+    let home = Home::new();
+    home.sign_in(-10);
+    let newer =
+        json!({ "access_token": "newer", "refresh_token": "newer-refresh", "expires_at": now() + 999 });
+    let (file, text) = (home.token_file(), newer.to_string());
+    let server = Server::start(move |_| {
+        std::fs::write(&file, &text).expect("the login");
+        Reply::json(401, &json!({ "error": { "code": "invalid_refresh_token" } }))
+    });
+    Run::of(&mut home.at(&server, ["--usage"])).exits(4);
+    assert_eq!(home.login(), newer);
+}
+
+#[test]
+fn a_renewal_that_finds_nobody_is_tried_three_times_and_leaves_the_login() {
+    let home = Home::new();
+    home.sign_in(-10);
+    let before = home.login();
+    let mut command = home.kallyai(["--usage", "--debug"]);
+    command.env("KALLYAI_API_URL", "http://127.0.0.1:9").env("KALLYAI_TOKEN_FILE", home.token_file());
+    let run = Run::of(&mut command).exits(3);
+    assert_eq!(run.stderr.matches("> POST http://127.0.0.1:9/v1/auth/refresh").count(), 3, "{}", run.stderr);
+    assert!(run.stderr.contains("the login could not be renewed: no connection"), "{}", run.stderr);
+    assert_eq!(home.login(), before);
+}
+
+#[cfg(unix)]
+#[test]
+fn without_a_home_folder_it_is_said_what_has_no_place() {
+    let home = Home::new();
+    let said = |flags: &[&str], exit: i32| {
+        let mut command = home.kallyai(flags);
+        Run::of(command.arg("--json").env("HOME", "relative")).exits(exit).error()["message"].clone()
+    };
+    for flags in [&["--usage"][..], &["--logout"], &CALL] {
+        assert_eq!(said(flags, 4), "there is no home folder to keep the login in");
+    }
+    for flags in [&["--resume"][..], &["--login", "--no-wait"], &["--sandbox", "--usage"]] {
+        assert_eq!(said(flags, 1), "there is no home folder to keep the journal in");
+    }
+}
+
+#[test]
 fn a_definite_refusal_signs_out_and_starts_no_sign_in() {
     let home = Home::new();
     home.sign_in(-10);
@@ -169,6 +249,8 @@ fn a_given_token_is_used_as_it_is_and_never_saved() {
     let status =
         Run::of(home.kallyai(["--auth-status", "--json"]).env("KALLYAI_ACCESS_TOKEN", "given")).exits(0);
     assert_eq!(status.json(), json!({ "signed_in": true, "source": "KALLYAI_ACCESS_TOKEN" }));
+    let status = Run::of(home.kallyai(["--auth-status"]).env("KALLYAI_ACCESS_TOKEN", "given")).exits(0);
+    assert_eq!(status.stdout, "Signed in with KALLYAI_ACCESS_TOKEN.\n");
     let server = Server::always(Reply::new(401, ""));
     for (command, token) in [("--usage", "a\tb"), ("--usage", "given"), ("--login", "given")] {
         let mut command = home.kallyai([command, "--json"]);
