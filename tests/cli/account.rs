@@ -37,6 +37,9 @@ fn usage_beyond_the_plan_or_without_one_is_not_broken() {
     let none = json!({ "minutes_allocated": 0, "minutes_used": 0, "usage_percentage": null });
     let run = shown(Reply::json(200, &none), &["--usage"]).exits(0);
     assert_eq!(run.stdout, "Minutes     0 of 0 used\n");
+    let begun = json!({ "period_start": "2026-11-01T12:00:00Z" });
+    let run = shown(Reply::json(200, &begun), &["--usage"]).exits(0);
+    assert_eq!(run.stdout, "Period      from 2026-11-01\n");
 }
 
 #[test]
@@ -50,6 +53,10 @@ fn a_subscription_reads_as_plan_status_and_renewal() {
         run.stdout,
         "Plan        pro, monthly, 100 minutes included\nStatus      active\nRenews      2026-12-01\nProvider    stripe\n"
     );
+    let ending =
+        json!({ "has_active_subscription": true, "expires_at": "2026-12-01T12:00:00Z", "auto_renew": false });
+    let run = shown(Reply::json(200, &ending), &["--subscription"]).exits(0);
+    assert_eq!(run.stdout, "Ends        2026-12-01\n");
     let none = json!({ "has_active_subscription": false, "plan": null, "status": "none" });
     let run = shown(Reply::json(200, &none), &["--sub"]).exits(0);
     assert!(
@@ -87,6 +94,10 @@ fn a_calendar_is_passed_on_byte_for_byte() {
     let file = home.path("dinner.ics");
     let run = Run::of(home.at(&server, ["--calendar", ID, "-o"]).arg(&file)).exits(0);
     assert_eq!((run.stdout.as_str(), std::fs::read_to_string(&file).expect("a file").as_str()), ("", ics));
+    let run = Run::of(home.at(&server, ["--calendar", ID, "--json", "-o"]).arg(&file)).exits(0);
+    assert_eq!(run.json(), json!({ "output": file.display().to_string() }));
+    let run = Run::of(&mut home.at(&server, ["--calendar", ID, "--json", "-o", "-"])).exits(0);
+    assert_eq!(run.json(), json!({ "calendar": ics }));
     let nowhere = home.path("no/such/folder/x.ics");
     let run = Run::of(home.at(&server, ["--calendar", ID, "--json", "-o"]).arg(nowhere)).exits(1);
     assert_eq!(run.error()["code"], "io");
@@ -114,6 +125,9 @@ fn a_transcript_reads_as_a_conversation_in_every_shape() {
     }
     let plain = shown(Reply::json(200, &json!(["Hello", "Yes?"])), &["--transcript", ID]).exits(0);
     assert_eq!(plain.stdout, "Hello\nYes?\n");
+    let other = json!([{ "role": "Operator", "text": "Hold on." }, { "role": "", "text": "Music." }]);
+    let other = shown(Reply::json(200, &other), &["--transcript", ID]).exits(0);
+    assert_eq!(other.stdout, "Operator  Hold on.\nMusic.\n");
     let nothing = shown(Reply::json(200, &json!({ "entries": [] })), &["--transcript", ID]).exits(0);
     assert_eq!(nothing.stdout, "Nothing was said.\n");
 }

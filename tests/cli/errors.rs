@@ -150,6 +150,17 @@ fn a_redirect_is_not_followed() {
     let run = Run::of(&mut home.at(&server, ["--usage", "--json"])).exits(1);
     assert_eq!(run.error()["code"], "unexpected_response");
     assert!(other.requests().is_empty());
+    let nowhere = read(Reply::new(302, "")).exits(1).error();
+    assert!(nowhere["message"].as_str().unwrap().contains("a redirect to nowhere"), "{nowhere}");
+}
+
+#[test]
+fn a_service_may_be_known_by_a_name() {
+    let home = Home::new();
+    let server = Server::always(Reply::json(200, &json!({})));
+    let mut command = home.at(&server, ["--usage"]);
+    Run::of(command.env("KALLYAI_API_URL", server.url().replace("127.0.0.1", "localhost"))).exits(0);
+    assert_eq!(server.requests().len(), 1);
 }
 
 #[test]
@@ -204,4 +215,18 @@ fn debug_shows_the_conversation_without_its_secrets() {
         assert!(run.stderr.contains(line), "{line}: {}", run.stderr);
     }
     assert!(!run.stderr.contains("secret"), "{}", run.stderr);
+}
+
+#[test]
+fn debug_keeps_back_what_a_server_hands_out_and_cuts_what_is_long() {
+    let home = Home::new();
+    let reply = Reply::new(302, "x".repeat(20_000))
+        .with("Set-Cookie", "id=secret-cookie")
+        .with("Location", "https://elsewhere.example/secret-place");
+    let server = Server::always(reply);
+    let run = Run::of(&mut home.at(&server, ["--usage", "--debug"])).exits(1);
+    for line in ["< set-cookie: [redacted]", "< location: [redacted]", "< [3616 more bytes]"] {
+        assert!(run.stderr.lines().any(|shown| shown == line), "{line}: {}", run.stderr);
+    }
+    run.never_says("secret");
 }

@@ -50,6 +50,12 @@ fn an_empty_history_says_so() {
     let home = Home::new();
     let run = Run::of(&mut home.at(&serving(vec![]), ["--history"])).exits(0);
     assert_eq!(run.stdout, "There are no calls yet.\n");
+    let run = Run::of(&mut home.at(&serving(vec![]), ["--history", "--all"])).exits(0);
+    assert_eq!(run.stdout, "There are no calls yet.\n");
+    let run = Run::of(&mut home.at(&serving(vec![]), ["--history", "--all", "--json"])).exits(0);
+    assert_eq!(run.json(), json!({ "calls": [], "total": 0 }));
+    let run = Run::of(&mut home.at(&serving(calls(3)), ["--history", "--offset", "3"])).exits(0);
+    assert_eq!(run.stdout, "There are no calls beyond these.\n");
 }
 
 #[test]
@@ -85,6 +91,25 @@ fn a_status_is_searched_for_until_there_are_enough() {
     assert_eq!(server.requests().len(), 2, "the third page was not needed");
     let none = Run::of(&mut home.at(&server, ["--history", "--status", "busy"])).exits(0);
     assert_eq!(none.stdout, "There is no call of status busy.\n");
+    let some = Run::of(&mut home.at(&server, ["--history", "--status", "success", "--limit", "2"])).exits(0);
+    assert!(
+        some.stdout.lines().last().unwrap().starts_with("There may be more: --limit N"),
+        "{}",
+        some.stdout
+    );
+}
+
+#[test]
+fn an_id_is_shortened_only_where_that_tells_it_from_the_others() {
+    let home = Home::new();
+    let shown = |ids: &[&str]| {
+        let server = serving(ids.iter().map(|id| call(id, "success")).collect());
+        let run = Run::of(&mut home.at(&server, ["--history"])).exits(0);
+        run.stdout.lines().skip(1).map(|line| line.rsplit(' ').next().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(shown(&[&id(1), "call-number-seven"]), ["00000001", "call-number-seven"]);
+    let twin = id(1).replace("55aa", "55ab");
+    assert_eq!(shown(&[&id(1), &twin]), [id(1), twin]);
 }
 
 #[test]

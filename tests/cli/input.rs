@@ -69,6 +69,9 @@ fn fields_keep_to_what_the_api_takes() {
         let limit = format!("--limit={limit}");
         refused(&["--history", &limit], "invalid_input");
     }
+    for offset in ["-1", "4294967296", "x"] {
+        refused(&["--history", &format!("--offset={offset}")], "invalid_input");
+    }
 }
 
 #[test]
@@ -80,6 +83,17 @@ fn a_command_line_is_one_command() {
     refused(&["--usage", "--dry-run"], "usage");
     refused(&["--no-such-flag"], "usage");
     refused(&["--no-input"], "usage");
+    refused(&["--login", "--no-wait", "--callback-url", "http://localhost:8976/callback"], "usage");
+}
+
+#[cfg(unix)]
+#[test]
+fn an_argument_that_is_no_text_is_said() {
+    use std::os::unix::ffi::OsStringExt as _;
+    let home = Home::new();
+    let name = std::ffi::OsString::from_vec(b"caf\xe9".to_vec());
+    let error = Run::of(home.kallyai(CALL).arg("--json").arg("--name").arg(name)).exits(2).error();
+    assert_eq!((&error["code"], &error["message"]), (&json!("usage"), &json!("an argument is not UTF-8")));
 }
 
 #[test]

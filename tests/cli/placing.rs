@@ -69,10 +69,13 @@ fn the_task_may_come_from_stdin_or_a_file() {
     Run::of(&mut home.at(&server, ["-p", "+15551234567", "-t", "- ask"])).exits(0);
     assert_eq!(sent(), "- ask");
     let asked = server.requests().len();
-    for input in [&b""[..], b" \n ", b"\xff\xfe"] {
+    let long = vec![b'x'; 1024 * 1024 + 1];
+    for input in [&b""[..], b" \n ", b"\xff\xfe", b"a\0b", &long] {
         Run::with_input(&mut home.at(&server, ["-p", "+15551234567", "-t", "-"]), input).exits(2);
     }
-    Run::of(&mut home.at(&server, ["-p", "+15551234567", "-t", "@/does/not/exist"])).exits(2);
+    for unreadable in ["@/does/not/exist", &format!("@{}", home.path("").display()), "@"] {
+        Run::of(&mut home.at(&server, ["-p", "+15551234567", "-t", unreadable])).exits(2);
+    }
     assert_eq!(server.requests().len(), asked);
 }
 

@@ -107,3 +107,21 @@ fn certificates_that_cannot_be_read_are_said() {
         Run::of(home.kallyai(["--usage", "--json"]).env("SSL_CERT_FILE", home.path("missing.pem"))).exits(2);
     assert!(run.error()["message"].as_str().expect("a message").contains("SSL_CERT_FILE"));
 }
+
+#[test]
+fn the_trusted_certificates_may_be_in_folders() {
+    let home = Home::new();
+    login(&home, now() + 3600);
+    let proxy = service();
+    let folders = [home.path("none"), home.path("certs")];
+    folders.iter().for_each(|folder| std::fs::create_dir(folder).expect("a folder"));
+    // Named by what OpenSSL would look for.
+    proxy.trust(&folders[1].join("0123abcd.0"));
+    let listed = std::env::join_paths(&folders).expect("a list");
+    let mut command = home.kallyai(["--usage"]);
+    Run::of(through(&mut command, &proxy).env("SSL_CERT_DIR", &listed)).exits(0);
+    std::fs::remove_file(folders[1].join("0123abcd.0")).expect("the certificate");
+    let mut command = home.kallyai(["--usage", "--json"]);
+    let run = Run::of(through(&mut command, &proxy).env("SSL_CERT_DIR", &listed)).exits(2);
+    assert!(run.error()["message"].as_str().expect("a message").contains("SSL_CERT_DIR"));
+}

@@ -267,6 +267,7 @@ fn the_language_follows_the_locale_and_the_flags_win() {
     assert_eq!(language(&[("LANG", "es_ES.UTF-8")], &[]), both("es"));
     assert_eq!(language(&[("LANG", "es_MX"), ("LC_ALL", "de_DE")], &[]), both("en"));
     assert_eq!(language(&[("LANG", "es_MX"), ("KALLYAI_LANGUAGE", "en")], &[]), both("en"));
+    assert_eq!(language(&[("KALLYAI_LANGUAGE", "es")], &[]), both("es"));
     assert_eq!(language(&[("KALLYAI_LANGUAGE", "es")], &["-l", "en"]), both("en"));
     assert_eq!(language(&[], &["--call-language", "es"]), (json!("en"), json!("es")));
 }
