@@ -1,7 +1,7 @@
 //! The login file in bad company: full disks, foreign files, folders that cannot be written.
 
 use std::fs::{File, Permissions};
-use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown, symlink};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown, lchown, symlink};
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use crate::login_races::{lock_file, names, renewing};
-use crate::support::{Home, REFRESH, Run, SignIn, TOKEN, by_shell, free_port, limited};
+use crate::support::{Home, REFRESH, Reply, Run, Server, SignIn, TOKEN, by_shell, free_port, limited};
 
 /// A user no file of the machine belongs to.
 const ORDINARY: u32 = 54_321;
@@ -182,19 +182,115 @@ fn what_is_no_file_of_the_users_is_refused_at_once() {
         &|path| assert!(Command::new("mkfifo").arg(path).status().expect("mkfifo").success()),
         "is not a file",
     );
-    let mine = !rustix::process::geteuid().is_root();
-    if mine {
-        refused(&|path| symlink("/etc/passwd", path).expect("a link"), "belongs to another user");
-    } else {
+    refused(
+        &|path| {
+            std::fs::write(path, "{}").expect("a file");
+            std::fs::set_permissions(path, Permissions::from_mode(0o000)).expect("permissions");
+        },
+        "cannot be opened",
+    );
+    let linked = |path: &Path, target: &str| {
+        symlink(target, path).expect("a link");
+        if rustix::process::geteuid().is_root() {
+            lchown(path, Some(ORDINARY), Some(ORDINARY)).expect("a new owner");
+        }
+    };
+    refused(&|path| linked(path, "/etc/passwd"), "belongs to another user");
+    refused(&|path| linked(path, "login.json"), "cannot be");
+    if rustix::process::geteuid().is_root() {
         refused(&|path| symlink("real.json", path).expect("a link"), "is a link that another user made");
     }
-    refused(&|path| symlink("login.json", path).expect("a link"), if mine { "cannot be" } else { "link" });
 }
 
 fn chown_folder(home: &Home) {
     if rustix::process::geteuid().is_root() {
         chown(home.path(""), Some(ORDINARY), Some(ORDINARY)).expect("a new owner");
     }
+}
+
+/// A login in a folder that may be read and not changed, for a user to whom that means something.
+fn closed(expires_in: i64) -> Home {
+    let home = Home::new();
+    home.sign_in(expires_in);
+    File::create(lock_file(&home)).expect("a lock");
+    std::fs::create_dir(home.state()).expect("a folder");
+    hand_over(&home);
+    std::fs::set_permissions(home.path(""), Permissions::from_mode(0o500)).expect("permissions");
+    home
+}
+
+#[test]
+fn a_login_that_cannot_be_removed_is_not_signed_out() {
+    let home = closed(3600);
+    let mut command = home.kallyai(["--logout", "--json"]);
+    command.env("KALLYAI_TOKEN_FILE", home.token_file()).env("KALLYAI_STATE_DIR", home.state());
+    let error = Run::of(as_ordinary_user(&mut command)).exits(4).error();
+    std::fs::set_permissions(home.path(""), Permissions::from_mode(0o700)).expect("permissions");
+    assert!(error["message"].as_str().unwrap().contains("cannot be removed"), "{error}");
+    assert_eq!(home.login()["access_token"], TOKEN);
+}
+
+#[test]
+fn a_sign_in_that_can_only_be_saved_in_place_is_with_a_warning() {
+    let home = closed(3600);
+    let two_steps = |argument: &str| {
+        let mut command = home.kallyai(["--login", argument]);
+        command.env("KALLYAI_API_URL", "http://127.0.0.1:9").env("KALLYAI_TOKEN_FILE", home.token_file());
+        command.env("KALLYAI_STATE_DIR", home.state());
+        Run::of(as_ordinary_user(&mut command)).exits(0)
+    };
+    let url = two_steps("--no-wait").stdout;
+    let (_, state) = url.trim_end().split_once("state=").expect("a state");
+    let address = format!("http://localhost:8976/callback?access_token=granted&state={state}");
+    let run = two_steps(&format!("--callback-url={address}"));
+    std::fs::set_permissions(home.path(""), Permissions::from_mode(0o700)).expect("permissions");
+    assert!(run.stderr.contains("warning: ") && run.stderr.contains("in place"), "{}", run.stderr);
+    assert_eq!(home.login()["access_token"], "granted");
+}
+
+#[test]
+fn a_begun_sign_in_that_could_be_finished_twice_is_not_finished() {
+    let home = Home::new();
+    home.sign_in(3600);
+    let mut command = home.kallyai(["--login", "--no-wait"]);
+    command.env("KALLYAI_STATE_DIR", home.state());
+    let url = Run::of(&mut command).exits(0).stdout;
+    let (_, state) = url.trim_end().split_once("state=").expect("a state");
+    hand_over(&home);
+    if rustix::process::geteuid().is_root() {
+        chown(home.state().join("sign-in.json"), Some(ORDINARY), Some(ORDINARY)).expect("a new owner");
+    }
+    std::fs::set_permissions(home.state(), Permissions::from_mode(0o500)).expect("permissions");
+    let address = format!("http://localhost:8976/callback?access_token=intruder&state={state}");
+    let mut command = home.kallyai(["--login", "--json", "--callback-url", &address]);
+    command.env("KALLYAI_TOKEN_FILE", home.token_file()).env("KALLYAI_STATE_DIR", home.state());
+    let error = Run::of(as_ordinary_user(&mut command)).exits(4).error();
+    std::fs::set_permissions(home.state(), Permissions::from_mode(0o700)).expect("permissions");
+    assert!(error["message"].as_str().unwrap().contains("used only once"), "{error}");
+    assert_eq!(home.login()["access_token"], TOKEN);
+}
+
+#[test]
+fn a_renewal_that_can_no_longer_be_saved_serves_the_run_all_the_same() {
+    let home = Home::new();
+    let folder = home.path("folder");
+    std::fs::create_dir(&folder).expect("a folder");
+    home.sign_in(-10);
+    std::fs::rename(home.token_file(), folder.join("login.json")).expect("a login");
+    let doomed = folder.clone();
+    let server = Server::start(move |request| {
+        if request.is("POST", "/v1/auth/refresh") {
+            std::fs::remove_dir_all(&doomed).expect("the folder");
+            return Reply::json(200, &json!({ "access_token": "fresh" }));
+        }
+        assert_eq!(request.header("authorization"), Some("Bearer fresh"));
+        Reply::json(200, &json!({}))
+    });
+    let mut command = home.kallyai(["--usage"]);
+    command.env("KALLYAI_API_URL", server.url()).env("KALLYAI_TOKEN_FILE", folder.join("login.json"));
+    let run = Run::of(&mut command).exits(0);
+    assert!(run.stderr.contains("warning: the renewed login could not be saved"), "{}", run.stderr);
+    assert_eq!(server.requests().len(), 2);
 }
 
 #[test]

@@ -1,5 +1,9 @@
 //! The whole product in the sandbox, as a newcomer tries it.
 
+use std::net::TcpListener;
+#[cfg(unix)]
+use std::process::Command;
+
 use serde_json::json;
 
 use crate::support::{Home, Run, Running};
@@ -130,4 +134,38 @@ fn another_client_is_served_with_two_exports() {
     serving.kill().expect("it still serves");
     serving.wait().expect("it ends");
     assert_eq!(run.exits(0).json()["calls_used"], 0);
+}
+
+#[test]
+fn a_program_is_told_in_json_where_the_sandbox_is() {
+    let home = Home::new();
+    let serve =
+        |address: &str| Run::of(&mut home.kallyai(["--serve-sandbox", address, "--json", "--timeout", "1"]));
+    let served = serve("127.0.0.1:0").exits(0).json();
+    let holder = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let held = holder.local_addr().expect("an address").to_string();
+    assert!(served["api_url"].as_str().unwrap().starts_with("http://127.0.0.1:"), "{served}");
+    assert!(std::path::Path::new(served["token_file"].as_str().unwrap()).is_file(), "{served}");
+    let error = serve(&held).exits(1).error();
+    assert_eq!(error["code"], "io");
+    assert!(error["message"].as_str().unwrap().contains(&held), "{error}");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_shell_takes_the_exports_whatever_the_folder_is_called() {
+    let home = Home::new();
+    let folder = home.path("it's a \"folder\" of $HOME");
+    let mut command = home.kallyai(["--serve-sandbox", "127.0.0.1:0", "--timeout", "1"]);
+    let exports = Run::of(command.env("KALLYAI_STATE_DIR", &folder)).exits(0).stdout;
+    let script = format!("{exports}test -f \"$KALLYAI_TOKEN_FILE\"");
+    assert!(Command::new("/bin/sh").args(["-c", &script]).status().expect("a shell").success(), "{exports}");
+}
+
+#[test]
+fn a_sign_in_to_the_sandbox_takes_one_step() {
+    let home = Home::new();
+    let error = home.sandbox(&["--login", "--no-wait", "--json"]).exits(4);
+    assert_eq!(error.error()["code"], "sign_in_failed");
+    assert_eq!(error.stdout, "");
 }

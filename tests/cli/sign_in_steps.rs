@@ -225,6 +225,18 @@ fn programs_get_objects() {
 }
 
 #[test]
+fn a_sign_in_that_cannot_be_begun_or_is_never_finished_is_said() {
+    let home = Home::new();
+    std::fs::write(home.path("file"), "").expect("a file");
+    let mut command = home.kallyai(["--login", "--no-wait", "--json"]);
+    let run = Run::of(command.env("KALLYAI_STATE_DIR", home.path("file/below"))).exits(4);
+    assert!(run.error()["message"].as_str().unwrap().contains("cannot be kept in"), "{}", run.stderr);
+    run.never_says("state=");
+    let run = Run::with_input(&mut finishing(&home, "-"), b" \n").exits(4);
+    assert_eq!(run.error()["message"], "no address came on stdin");
+}
+
+#[test]
 fn a_given_token_would_hide_the_new_login() {
     let home = Home::new();
     for flags in

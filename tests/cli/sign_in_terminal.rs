@@ -8,17 +8,23 @@ use rustix::process::{Pid, Signal, kill_process};
 use rustix::termios::SpecialCodeIndex;
 use serde_json::json;
 
-use crate::support::{Home, Reply, Run, Server, SignIn, Terminal, free_port};
+use crate::support::{Home, Reply, Run, Server, SignIn, Terminal, by_shell, exchange, free_port};
 
 /// A sign-in that waits in a terminal, and the state of the address it shows.
 fn waiting(home: &Home) -> (Terminal, u16, String) {
     let port = free_port();
     let terminal = Terminal::start(home.login_command(port));
+    let state = shown_state(&terminal);
+    (terminal, port, state)
+}
+
+/// The state of the address that a sign-in shows once it waits.
+fn shown_state(terminal: &Terminal) -> String {
     let screen = terminal.shows("Waiting for the sign-in");
     let (_, rest) = screen.split_once("state=").expect("the printed address");
-    let state = rest.chars().take_while(char::is_ascii_hexdigit).collect::<String>();
+    let state: String = rest.chars().take_while(char::is_ascii_hexdigit).collect();
     assert_eq!(state.len(), 64, "{screen}");
-    (terminal, port, state)
+    state
 }
 
 fn send(process: u32, signal: Signal) {
@@ -95,6 +101,41 @@ fn the_keys_that_would_end_or_stop_it_without_a_farewell_do_nothing() {
         .types(format!("http://localhost:{port}/callback?access_token=granted&state={state}\n").as_bytes());
     assert_eq!(terminal.end(), Some(0));
     assert_same(&terminal, &before);
+}
+
+#[test]
+fn whoever_is_not_signed_in_is_asked_to_and_then_gets_what_was_asked_for() {
+    let home = Home::new();
+    let server = Server::always(Reply::json(200, &json!({ "plan_type": "pro" })));
+    let port = free_port();
+    let mut command = home.kallyai(["--usage", "--no-browser", "--callback-port", &port.to_string()]);
+    command.env("KALLYAI_API_URL", server.url()).env("KALLYAI_TOKEN_FILE", home.token_file());
+    let mut terminal = Terminal::start(command);
+    let state = shown_state(&terminal);
+    assert!(server.requests().is_empty());
+    terminal
+        .types(format!("http://localhost:{port}/callback?access_token=granted&state={state}\n").as_bytes());
+    assert_eq!(terminal.end(), Some(0));
+    terminal.shows("Plan        pro");
+    assert_eq!(server.requests()[0].header("authorization"), Some("Bearer granted"));
+}
+
+#[test]
+fn a_sign_in_in_the_background_leaves_the_terminal_to_the_foreground() {
+    let before = Terminal::start(Command::new("true")).modes();
+    let home = Home::new();
+    let port = free_port();
+    // A shell that controls jobs gives each a process group of its own, and this one not the terminal.
+    let mut terminal =
+        Terminal::start(by_shell(&home.login_command(port), "set -m; \"$0\" \"$@\" & wait $!; exit"));
+    let state = shown_state(&terminal);
+    assert_same(&terminal, &before);
+    let request = format!(
+        "GET /callback?access_token=granted&state={state} HTTP/1.1\r\nHost: localhost:{port}\r\n\r\n"
+    );
+    assert_eq!(exchange(([127, 0, 0, 1], port).into(), request.as_bytes()).status, 303);
+    assert_eq!(terminal.end(), Some(0));
+    assert_eq!(home.login()["access_token"], "granted");
 }
 
 #[test]
