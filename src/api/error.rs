@@ -244,6 +244,38 @@ mod tests {
     }
 
     #[test]
+    fn a_refusal_without_words_is_put_into_some() {
+        let bare = |status, code: &str| {
+            let body = format!(r#"{{"error":{{"code":"{code}"}}}}"#);
+            ApiError::parse(status, body.as_bytes()).expect("an error object")
+        };
+        for code in [
+            "quota_exceeded",
+            "missing_phone_number",
+            "emergency_number",
+            "toll_number",
+            "safety_violation",
+            "scheduling_violation",
+            "consent_denied",
+            "unsupported_language",
+            "blocked_number",
+            "suppression_violation",
+            "country_restriction",
+            "unsupported_country",
+            "forbidden",
+            "missing_token",
+            "call_not_found",
+            "transcript_not_found",
+        ] {
+            assert!(!bare(422, code).to_string().contains("status"), "{code}");
+        }
+        assert_eq!(bare(418, "new").to_string(), "the service refused the request with status 418");
+        assert_eq!(bare(401, "new").hint("kallyai"), "sign in again: kallyai --login");
+        let nameless = ApiError::parse(401, br#"{"error":{}}"#).expect("an error object");
+        assert_eq!((nameless.code(), nameless.exit()), ("missing_token", 4));
+    }
+
+    #[test]
     fn a_402_needs_no_error_object() {
         let body = br#"{"plan_type":"free","minutes_allocated":10,"minutes_used":10.5,"upgrade_url":"https://k.example/up"}"#;
         let error = ApiError::parse(402, body).expect("a quota");

@@ -233,6 +233,8 @@ mod tests {
     fn a_bare_word_is_told_its_flag() {
         assert_eq!(mistake(&["history"]).1, "did you mean --history?");
         assert_eq!(mistake(&["auth_status"]).1, "did you mean --auth-status?");
+        assert_eq!(mistake(&["help"]).1, "did you mean --help?");
+        assert_eq!(mistake(&["call", "+15551234567"]).1, "write kallyai -p NUMBER -t TEXT");
         assert!(mistake(&["--histroy"]).1.contains("--history"));
     }
 

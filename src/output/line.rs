@@ -185,9 +185,16 @@ mod tests {
 
     #[test]
     fn columns_are_cells_of_a_terminal() {
-        for (text, cells) in
-            [("abc", 3), ("寿司", 4), ("e\u{301}", 1), ("👩‍👩‍👧", 2), ("مطعم", 4), ("مشغولاً", 6), ("الا", 3)]
-        {
+        for (text, cells) in [
+            ("abc", 3),
+            ("寿司", 4),
+            ("e\u{301}", 1),
+            ("👩‍👩‍👧", 2),
+            ("مطعم", 4),
+            ("مشغولاً", 6),
+            ("الا", 3),
+            ("ل\u{64e}ا", 2),
+        ] {
             assert_eq!(columns(text), cells, "{text}");
         }
     }

@@ -145,7 +145,7 @@ mod tests {
 
     #[test]
     fn text_is_escaped() {
-        assert_eq!(escaped("a,b;c\\d\r\ne\u{1b}"), "a\\,b\\;c\\\\d\\ne");
+        assert_eq!(escaped("a,b;c\\d\r\ne\u{1b}\tf"), "a\\,b\\;c\\\\d\\ne\tf");
     }
 
     #[test]

@@ -2,6 +2,8 @@
 
 use serde_json::{Value, json};
 
+#[cfg(unix)]
+use crate::support::Terminal;
 use crate::support::{Home, Reply, Request, Run, Server, call, moment};
 
 /// A UUID of this number.
@@ -76,6 +78,19 @@ fn all_walks_every_page_and_prints_one_document() {
     );
     let text = Run::of(&mut home.at(&server, ["--history", "--all"])).exits(0);
     assert_eq!(text.stdout.lines().count(), 451);
+}
+
+#[cfg(unix)]
+#[test]
+fn all_in_json_is_indented_for_whoever_reads_it_on_a_terminal() {
+    let home = Home::new();
+    let server = serving(calls(2));
+    let mut terminal = Terminal::sized(home.at(&server, ["--history", "--all", "--json"]), 80);
+    assert_eq!(terminal.end(), Some(0));
+    let screen = terminal.shows("\"total\": 2\r\n}\r\n");
+    assert!(screen.starts_with("{\r\n  \"calls\": [\r\n    {\r\n      \"call_id\": "), "{screen}");
+    let shown: Value = serde_json::from_str(&screen).expect("one document");
+    assert_eq!(shown["calls"].as_array().map(Vec::len), Some(2));
 }
 
 #[test]

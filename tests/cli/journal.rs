@@ -114,6 +114,32 @@ fn a_call_that_cannot_be_written_down_is_not_placed() {
 }
 
 #[test]
+fn a_journal_that_cannot_be_read_is_said_and_keeps_nobody_signed_in() {
+    let home = Home::new();
+    let service = Service::with([]);
+    std::fs::create_dir_all(home.journal_file()).expect("a folder in its place");
+    let error = Run::of(&mut service.at(&home, ["--resume", "--json"])).exits(1).error();
+    assert!(
+        error["message"].as_str().expect("words").starts_with("the journal could not be read"),
+        "{error}"
+    );
+    let error = Run::of(&mut service.at(&home, ["--logout", "--json"])).exits(1).error();
+    assert!(error["message"].as_str().expect("words").contains("could not be cleared"), "{error}");
+    assert!(!home.token_file().exists());
+}
+
+#[test]
+fn a_settled_call_whose_id_was_not_kept_cannot_be_read_again() {
+    let home = Home::new();
+    let settled = line("settled", 60, true).replace(&format!("\"{ID}\""), "null");
+    home.write_journal([settled]);
+    let service = Service::with([]);
+    let error = Run::of(&mut service.at(&home, ["--resume", "settled", "--json"])).exits(1).error();
+    assert_eq!(error["code"], "nothing_to_resume");
+    assert_eq!(service.server.requests().len(), 0);
+}
+
+#[test]
 fn a_result_is_printed_though_the_journal_has_gone() {
     let gate = Gate::default();
     let answer = Reply::json(201, &call(ID, "success"));

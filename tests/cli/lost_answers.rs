@@ -4,6 +4,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+#[cfg(unix)]
+use crate::support::Terminal;
 use crate::support::{CALL, Gate, Home, Post, Reply, Run, Running, Service, Shown, call, moment, now};
 
 /// A call of somebody else's.
@@ -204,7 +206,9 @@ fn a_call_that_can_no_longer_be_read_does_not_hide_another() {
     let full = call(OTHER, "busy");
     let deleted = json!({ "call_id": "99999999-1111-4222-8333-444444444444" });
     let other = json!({ "call_id": "not/this/one" });
-    let trial = lost_among(&[(full.clone(), full), (other, deleted)], &["--timeout", "3"]);
+    let nonsense = json!({ "call_id": ".." });
+    let calls = [(full.clone(), full), (other, deleted), (nonsense.clone(), nonsense)];
+    let trial = lost_among(&calls, &["--timeout", "3"]);
     assert!(trial.exits(0).0.stdout.starts_with("Result"));
 }
 
@@ -292,4 +296,16 @@ fn an_answer_is_final_whatever_its_status() {
         assert_eq!(service.server.requests().len(), 1);
         assert_eq!(home.journal()[0]["settled"], true);
     }
+}
+
+#[cfg(unix)]
+#[test]
+fn whoever_watches_is_told_of_the_lost_answer_and_then_of_the_result() {
+    let home = Home::new();
+    let service = Service::with([Post::lost(Reply::Reset)]);
+    let mut terminal = Terminal::sized(service.at(&home, CALL), 80);
+    terminal.shows("The answer was lost (");
+    assert_eq!(terminal.end(), Some(0));
+    terminal.shows("Result");
+    assert_eq!(service.posts(), 1);
 }

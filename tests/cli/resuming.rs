@@ -337,6 +337,30 @@ mod signals {
     }
 
     #[test]
+    fn a_signal_during_a_renewal_is_not_forgotten_when_that_ends() {
+        // Which of the two is seen first is left to chance.
+        for _ in 0..4 {
+            let home = Home::new();
+            let gate = Gate::default();
+            let renewal = Reply::json(200, &json!({ "access_token": "fresh" }));
+            let renewal = Reply::Held(gate.clone(), Box::new(renewal));
+            let server = Server::start(move |request| match request.header("authorization") {
+                None => renewal.clone(),
+                Some("Bearer fresh") => Reply::Stall,
+                Some(_) => Reply::json(401, &json!({ "error": { "code": "missing_token" } })),
+            });
+            let mut command = home.at(&server, CALL);
+            let running = Running::start(command.arg("--json").env("KALLYAI_STATE_DIR", home.state()));
+            server.wait_for("POST", "/v1/auth/refresh", 1);
+            running.signal(Signal::INT);
+            gate.open();
+            let error = running.end().exits(130).error();
+            assert_eq!(home.login()["access_token"], "fresh", "its refresh token is spent");
+            assert_eq!(error["retry_safe"], home.journal().is_empty(), "{error}");
+        }
+    }
+
+    #[test]
     fn a_signal_between_two_attempts_leaves_nothing_open() {
         let home = Home::new();
         let later = Reply::new(429, "").with("Retry-After", "60");

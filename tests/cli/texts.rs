@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use crate::support::{Home, Run, Running};
+use crate::support::{Home, Reply, Run, Running, Server};
 
 /// The long flags that a text names.
 pub fn flags(text: &str) -> BTreeSet<&str> {
@@ -106,5 +106,24 @@ fn every_command_of_the_skill_works() {
         if command.contains("--transcript") || command.contains("--calendar") {
             assert!(!ended.stdout.is_empty(), "{command}");
         }
+    }
+}
+
+#[test]
+fn colour_is_where_it_is_wanted() {
+    let home = Home::new();
+    let server = Server::always(Reply::json(200, &json!({ "plan_type": "pro" })));
+    let colored = |variables: &[(&str, &str)], flags: &[&str]| {
+        let mut command = home.at(&server, flags);
+        Run::of(command.envs(variables.iter().copied())).exits(0).stdout.contains('\u{1b}')
+    };
+    let (forced, not_forced, none) = (("CLICOLOR_FORCE", "1"), ("CLICOLOR_FORCE", "0"), ("NO_COLOR", "1"));
+    for (variables, wanted) in
+        [(&[][..], false), (&[forced], true), (&[not_forced], false), (&[forced, none], false)]
+    {
+        assert_eq!(colored(variables, &["--usage"]), wanted, "{variables:?}");
+        assert_eq!(colored(variables, &["--help"]), wanted, "{variables:?}");
+        assert!(colored(variables, &["--usage", "--color", "always"]), "{variables:?}");
+        assert!(!colored(variables, &["--usage", "--color", "never"]), "{variables:?}");
     }
 }

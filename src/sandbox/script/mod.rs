@@ -259,6 +259,32 @@ mod tests {
     }
 
     #[test]
+    fn one_person_and_one_oclock_are_told_in_the_singular_and_haste_is_told() {
+        for (language, booked, haste) in [
+            (
+                "en",
+                "Table for 1 person booked at Trattoria Roma, Sunday, March 14 at 1:00 AM",
+                "It is urgent.",
+            ),
+            (
+                "es",
+                "Mesa para 1 persona reservada en Trattoria Roma, el domingo 14 de marzo a la 1:00",
+                "Es urgente.",
+            ),
+        ] {
+            let mut dinner = dinner();
+            dinner["call_language"] = json!(language);
+            dinner["language"] = json!(language);
+            dinner["party_size"] = json!(1);
+            dinner["appointment_time"] = json!("01:00");
+            dinner["is_urgent"] = json!(true);
+            let script = script(&dinner, Outcome::Success);
+            assert!(script.highlights.starts_with(booked), "{}", script.highlights);
+            assert!(script.entries.iter().any(|entry| entry.content.contains(haste)), "{language}");
+        }
+    }
+
+    #[test]
     fn every_talk_has_6_to_12_turns_that_alternate_and_follow_each_other() {
         for language in ["en", "es"] {
             for category in ["restaurant", "clinic", "hotel", "general"] {
@@ -288,10 +314,15 @@ mod tests {
             (Outcome::Cancelled, 0),
             (Outcome::Voicemail, 2),
         ] {
-            let script = script(&dinner(), outcome);
-            assert_eq!(script.entries.len(), turns, "{outcome:?}");
-            assert_eq!(script.duration_seconds > 0.0, turns > 0, "{outcome:?}");
-            assert!(!script.highlights.is_empty() && !script.next_steps.is_empty());
+            for language in ["en", "es"] {
+                let mut dinner = dinner();
+                dinner["language"] = json!(language);
+                dinner["call_language"] = json!(language);
+                let script = script(&dinner, outcome);
+                assert_eq!(script.entries.len(), turns, "{outcome:?}");
+                assert_eq!(script.duration_seconds > 0.0, turns > 0, "{outcome:?}");
+                assert!(!script.highlights.is_empty() && !script.next_steps.is_empty());
+            }
         }
     }
 

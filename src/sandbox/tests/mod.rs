@@ -161,6 +161,10 @@ fn what_cannot_be_served_is_refused_with_an_error_object() {
     let client = Client::of(&sandbox);
     let large = format!("{{\"submission\": \"{}\"}}", "x".repeat(2 << 20));
     let unsound = order("+15551234567").to_string().replace("Madrid", "Atlantis");
+    let mut late = order("+15551234567");
+    late["submission"]["appointment_date"] = json!("9999-12-31");
+    late["submission"]["appointment_time"] = json!("23:59");
+    let late = late.to_string();
     for (head, body, status, code) in [
         ("GET /v1/nothing", "", 404, "not_found"),
         ("GET /v1/calls/x", "", 404, "call_not_found"),
@@ -172,6 +176,7 @@ fn what_cannot_be_served_is_refused_with_an_error_object() {
         ("POST /v1/calls", "{}", 422, "validation_error"),
         ("POST /v1/calls", "{\"submission\": [1]}", 422, "validation_error"),
         ("POST /v1/calls", &unsound, 422, "validation_error"),
+        ("POST /v1/calls", &late, 422, "scheduling_violation"),
         ("POST /v1/calls", &large, 413, "request_too_large"),
         ("POST /v1/auth/refresh", "{\"refresh_token\": 1}", 400, "invalid_request"),
         ("GET /v1/auth/cli?redirect_uri=http://a.test:1/", "", 400, "invalid_redirect_uri"),
@@ -179,8 +184,24 @@ fn what_cannot_be_served_is_refused_with_an_error_object() {
         let answer = client.send(head, body);
         assert_eq!(answer.error(), (status, code.to_owned()), "{head}");
     }
-    let refused = client.send("PUT /v1/calls", "");
-    assert_eq!(refused.headers["allow"], "GET, HEAD, POST");
+    for (head, allowed) in [
+        ("PUT /v1/calls", "GET, HEAD, POST"),
+        ("POST /v1/calls/x", "GET, HEAD"),
+        ("GET /v1/auth/refresh", "POST"),
+    ] {
+        assert_eq!(client.send(head, "").headers["allow"], allowed, "{head}");
+    }
+}
+
+#[test]
+fn a_folder_that_cannot_be_used_any_more_is_a_failure_of_the_service() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let kept = folder.path().join("kept");
+    let sandbox = sandbox(&kept, MOMENT);
+    let client = Client::of(&sandbox);
+    std::fs::remove_dir_all(&kept).expect("its folder");
+    std::fs::write(&kept, "").expect("a file in its place");
+    assert_eq!(client.get("/v1/calls").error(), (500, "internal_error".to_owned()));
 }
 
 #[test]
