@@ -62,7 +62,6 @@ fn explain(error: &clap::Error) -> Error {
     }
     let context = |kind| match error.get(kind) {
         Some(ContextValue::String(text)) => Some(text.as_str()),
-        Some(ContextValue::Strings(texts)) => texts.first().map(String::as_str),
         _ => None,
     };
     let argument = context(ContextKind::InvalidArg).unwrap_or_default();
@@ -91,9 +90,6 @@ fn explain(error: &clap::Error) -> Error {
         }
         ErrorKind::TooManyValues | ErrorKind::WrongNumberOfValues => {
             usage(format!("{name} takes no value"), format!("write {name} alone"))
-        }
-        ErrorKind::TooFewValues | ErrorKind::NoEquals => {
-            usage(format!("{name} needs a value"), format!("write it after the flag: {argument}"))
         }
         ErrorKind::InvalidUtf8 => usage("an argument is not UTF-8", "write it in UTF-8"),
         _ => usage("the command line cannot be read", "kallyai --help shows every flag"),
@@ -141,7 +137,6 @@ fn stray_word(word: &str) -> Error {
         (None, "call" | "dial" | "phone-call") => {
             usage("a call is placed with flags", "write kallyai -p NUMBER -t TEXT")
         }
-        (None, "help") => usage("help is written with two dashes", "did you mean --help?"),
         _ => usage(
             "there is a word that belongs to no flag",
             "put texts that contain spaces in quotes; kallyai --help shows every flag",
