@@ -364,6 +364,14 @@ mod tests {
         );
     }
 
+    #[test]
+    fn a_host_has_its_port_unless_http_has_it_anyway() {
+        assert!(
+            is_our_host(b"LocalHost", 80) && is_our_host(b"[::1]", 80) && is_our_host(b"localhost:80", 80)
+        );
+        assert!(!is_our_host(b"localhost", 8976) && !is_our_host(b"example.org", 80));
+    }
+
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(10_000))]
 

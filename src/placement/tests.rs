@@ -135,6 +135,16 @@ fn several_claimants_take_their_calls_in_order_once_all_of_them_show() {
 }
 
 #[test]
+fn a_call_that_another_entry_claimed_first_is_looked_for_again() {
+    let (mut placement, _) = after(Sent::Cut);
+    let found = Event::Looked(Look::Candidates { ids: vec!["a".into()], claimants: 1, rank: 0 });
+    assert_eq!(placement.step(Duration::from_secs(2), found), Action::Claim("a".into()));
+    let refused = placement.step(Duration::from_secs(2), Event::Claimed(false));
+    assert!(matches!(refused, Action::Wait(_)), "{refused:?}");
+    assert_eq!(placement.step(Duration::from_secs(4), Event::Woke), Action::LookUp);
+}
+
+#[test]
 fn a_call_that_was_found_is_waited_for_until_the_deadline() {
     let (mut placement, _) = after(Sent::Cut);
     let found = Event::Looked(Look::Candidates { ids: vec!["a".into()], claimants: 1, rank: 0 });

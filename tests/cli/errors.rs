@@ -187,16 +187,18 @@ fn a_reader_that_leaves_early_is_no_error() {
     let home = Home::new();
     let turns: Vec<_> =
         (0..20_000).map(|n| json!({ "speaker": "AI", "content": format!("turn {n}") })).collect();
-    let server = Server::always(Reply::json(200, &json!({ "entries": turns })));
-    let mut command = home.at(&server, ["--transcript", ID]);
-    let mut child = command
-        .stdout(std::process::Stdio::piped())
-        .stderr(std::process::Stdio::piped())
-        .spawn()
-        .expect("starts");
-    drop(child.stdout.take());
-    let ended = child.wait_with_output().expect("ends");
-    assert_eq!((ended.status.code(), String::from_utf8_lossy(&ended.stderr).as_ref()), (Some(0), ""));
+    for conversation in [json!(turns), json!("One line.\n".repeat(20_000))] {
+        let server = Server::always(Reply::json(200, &json!({ "transcript": conversation })));
+        let mut command = home.at(&server, ["--transcript", ID]);
+        let mut child = command
+            .stdout(std::process::Stdio::piped())
+            .stderr(std::process::Stdio::piped())
+            .spawn()
+            .expect("starts");
+        drop(child.stdout.take());
+        let ended = child.wait_with_output().expect("ends");
+        assert_eq!((ended.status.code(), String::from_utf8_lossy(&ended.stderr).as_ref()), (Some(0), ""));
+    }
 }
 
 #[test]

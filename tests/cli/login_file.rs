@@ -230,22 +230,38 @@ fn a_login_that_cannot_be_removed_is_not_signed_out() {
     assert_eq!(home.login()["access_token"], TOKEN);
 }
 
+/// The second step of a sign-in in such a home, with this token.
+fn second_step(home: &Home, token: &str) -> Command {
+    let in_home = |mut command: Command| {
+        command.env("KALLYAI_API_URL", "http://127.0.0.1:9").env("KALLYAI_TOKEN_FILE", home.token_file());
+        command.env("KALLYAI_STATE_DIR", home.state());
+        command
+    };
+    let mut first = in_home(home.kallyai(["--login", "--no-wait"]));
+    let url = Run::of(as_ordinary_user(&mut first)).exits(0).stdout;
+    let (_, state) = url.trim_end().split_once("state=").expect("a state");
+    let address = format!("http://localhost:8976/callback?access_token={token}&state={state}");
+    in_home(home.kallyai(["--login", "--callback-url", &address]))
+}
+
 #[test]
 fn a_sign_in_that_can_only_be_saved_in_place_is_with_a_warning() {
     let home = closed(3600);
-    let two_steps = |argument: &str| {
-        let mut command = home.kallyai(["--login", argument]);
-        command.env("KALLYAI_API_URL", "http://127.0.0.1:9").env("KALLYAI_TOKEN_FILE", home.token_file());
-        command.env("KALLYAI_STATE_DIR", home.state());
-        Run::of(as_ordinary_user(&mut command)).exits(0)
-    };
-    let url = two_steps("--no-wait").stdout;
-    let (_, state) = url.trim_end().split_once("state=").expect("a state");
-    let address = format!("http://localhost:8976/callback?access_token=granted&state={state}");
-    let run = two_steps(&format!("--callback-url={address}"));
+    let run = Run::of(as_ordinary_user(&mut second_step(&home, "granted"))).exits(0);
     std::fs::set_permissions(home.path(""), Permissions::from_mode(0o700)).expect("permissions");
     assert!(run.stderr.contains("warning: ") && run.stderr.contains("in place"), "{}", run.stderr);
     assert_eq!(home.login()["access_token"], "granted");
+}
+
+#[test]
+fn a_login_of_which_only_half_fits_in_place_leaves_the_old_one() {
+    let home = closed(3600);
+    let before = home.login();
+    let mut command = limited(&second_step(&home, &"t".repeat(2000)), 1);
+    let run = Run::of(as_ordinary_user(&mut command)).exits(4);
+    std::fs::set_permissions(home.path(""), Permissions::from_mode(0o700)).expect("permissions");
+    assert!(run.stderr.contains("cannot be written"), "{}", run.stderr);
+    assert_eq!(home.login(), before);
 }
 
 #[test]

@@ -102,10 +102,17 @@ fn an_untrusted_certificate_ends_it_without_a_second_attempt() {
 #[test]
 fn certificates_that_cannot_be_read_are_said() {
     let home = Home::new();
-    login(&home, now() + 3600);
-    let run =
-        Run::of(home.kallyai(["--usage", "--json"]).env("SSL_CERT_FILE", home.path("missing.pem"))).exits(2);
-    assert!(run.error()["message"].as_str().expect("a message").contains("SSL_CERT_FILE"));
+    // In a read, in a call, in a renewal.
+    for (flags, lasts) in [(&["--usage"][..], 3600), (&CALL, 3600), (&["--usage"], -10)] {
+        let before = login(&home, now() + lasts);
+        let mut command = home.kallyai(flags);
+        let run = Run::of(command.arg("--json").env("SSL_CERT_FILE", home.path("missing.pem"))).exits(2);
+        let error = run.error();
+        assert!(error["message"].as_str().expect("a message").contains("SSL_CERT_FILE"), "{error}");
+        assert_eq!(error["retry_safe"], true);
+        let kept = std::fs::read_to_string(home.path(".kallyai_token.json")).expect("the login");
+        assert_eq!(kept, before.to_string());
+    }
 }
 
 #[test]

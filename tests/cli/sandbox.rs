@@ -163,6 +163,16 @@ fn a_shell_takes_the_exports_whatever_the_folder_is_called() {
 }
 
 #[test]
+fn what_cannot_be_forgotten_of_the_sandbox_is_said() {
+    let home = Home::new();
+    std::fs::create_dir(home.state()).expect("a folder");
+    std::fs::write(home.state().join("sandbox"), "").expect("a file in its place");
+    let mut command = home.kallyai(["--sandbox", "--logout", "--json"]);
+    let run = Run::of(command.env("KALLYAI_STATE_DIR", home.state())).exits(4);
+    assert!(run.error()["message"].as_str().unwrap().contains("cannot be removed"), "{}", run.stderr);
+}
+
+#[test]
 fn a_sign_in_to_the_sandbox_takes_one_step() {
     let home = Home::new();
     let error = home.sandbox(&["--login", "--no-wait", "--json"]).exits(4);

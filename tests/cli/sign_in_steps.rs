@@ -225,13 +225,19 @@ fn programs_get_objects() {
 }
 
 #[test]
-fn a_sign_in_that_cannot_be_begun_or_is_never_finished_is_said() {
+fn a_sign_in_that_cannot_be_begun_saved_or_finished_is_said() {
     let home = Home::new();
     std::fs::write(home.path("file"), "").expect("a file");
     let mut command = home.kallyai(["--login", "--no-wait", "--json"]);
     let run = Run::of(command.env("KALLYAI_STATE_DIR", home.path("file/below"))).exits(4);
     assert!(run.error()["message"].as_str().unwrap().contains("cannot be kept in"), "{}", run.stderr);
     run.never_says("state=");
+    let mut first = home.kallyai(["--login", "--no-wait"]);
+    let (_, state) = begun(&home, first.env("KALLYAI_STATE_DIR", home.path("state")));
+    let url = address(8976, &format!("access_token=granted&state={state}"));
+    let mut command = finishing(&home, &url);
+    command.env("KALLYAI_STATE_DIR", home.path("state")).env("KALLYAI_TOKEN_FILE", home.path("file/below"));
+    assert_eq!(Run::of(&mut command).exits(4).error()["code"], "token_file");
     let run = Run::with_input(&mut finishing(&home, "-"), b" \n").exits(4);
     assert_eq!(run.error()["message"], "no address came on stdin");
 }

@@ -306,7 +306,10 @@ fn the_status_sends_nothing_while_the_login_lasts() {
     Run::of(&mut home.at(&server, ["--auth-status"])).exits(0);
     assert_eq!(server.count("POST", "/v1/auth/refresh"), 1);
     home.write_login(&json!({ "access_token": TOKEN, "expires_at": 0 }));
-    Run::of(&mut home.at(&server, ["--auth-status"])).exits(4);
+    for command in ["--auth-status", "--usage"] {
+        let error = Run::of(home.at(&server, [command]).arg("--json")).exits(4).error();
+        assert_eq!(error["message"], "the login has expired");
+    }
 }
 
 #[test]

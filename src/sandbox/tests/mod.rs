@@ -167,6 +167,7 @@ fn what_cannot_be_served_is_refused_with_an_error_object() {
     let late = late.to_string();
     for (head, body, status, code) in [
         ("GET /v1/nothing", "", 404, "not_found"),
+        ("GET //[", "", 400, "invalid_request"),
         ("GET /v1/calls/x", "", 404, "call_not_found"),
         ("GET /v1/calls/x/transcript", "", 404, "call_not_found"),
         ("DELETE /v1/calls", "", 405, "method_not_allowed"),
@@ -191,6 +192,16 @@ fn what_cannot_be_served_is_refused_with_an_error_object() {
     ] {
         assert_eq!(client.send(head, "").headers["allow"], allowed, "{head}");
     }
+}
+
+#[test]
+fn a_head_is_answered_as_its_get_without_the_body() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let sandbox = sandbox(folder.path(), MOMENT);
+    let mut stream = Client::of(&sandbox).open("HEAD /v1/calls\nConnection: close\n", "");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("an answer with an end");
+    assert!(answer.starts_with("HTTP/1.1 200 ") && answer.ends_with("\r\n\r\n"), "{answer}");
 }
 
 #[test]
