@@ -280,6 +280,16 @@ mod tests {
     }
 
     #[test]
+    fn a_body_that_is_not_utf_8_is_refused_even_where_nobody_reads() {
+        for body in [
+            &b"{\"x\":\"\xff\xc2\x9b2J\",\"entries\":[]}"[..],
+            b"{\"entries\":[{\"content\":\"a\",\"x\":[\"\x9b2J\"]}]}",
+        ] {
+            assert!(Transcript::parse(body).is_none(), "{}", body.escape_ascii());
+        }
+    }
+
+    #[test]
     fn an_error_of_the_reader_ends_the_reading() {
         let transcript = Transcript::parse(br#"["a","b","c"]"#).expect("a transcript");
         let mut seen = 0;

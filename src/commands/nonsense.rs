@@ -177,9 +177,14 @@ fn extremes_do_not_break_a_command() {
     }
     let closed = format!("{{\"call_id\":\"x\",\"deep\":{}{}}}", "[".repeat(5000), "]".repeat(5000));
     check(200, closed.as_bytes(), &WAYS).expect("deep");
-    for body in
-        [&b""[..], b"\xff\xfe{}", &[b' '; 100_000], b"{\"call_id\":\"x\",\"y\":\"\xff\"}", b"\xef\xbb\xbf{}"]
-    {
+    for body in [
+        &b""[..],
+        b"\xff\xfe{}",
+        &[b' '; 100_000],
+        b"{\"call_id\":\"x\",\"y\":\"\xff\"}",
+        b"{\"entries\":[],\"y\":\"\xff\xc2\x9b\"}",
+        b"\xef\xbb\xbf{}",
+    ] {
         check(200, body, &WAYS).expect("an extreme");
     }
 }
