@@ -42,11 +42,12 @@ pub fn clean(text: &str) -> Cow<'_, str> {
     }
     let mut cleaned = String::with_capacity(text.len());
     let mut rest = text.chars();
+    let mut unended = usize::MAX;
     while let Some(c) = rest.next() {
         match c {
-            '\u{1b}' => skip_escape(&mut rest),
+            '\u{1b}' => skip_escape(&mut rest, &mut unended),
             '\u{9b}' => skip_control_sequence(&mut rest),
-            '\u{90}' | '\u{98}' | '\u{9d}' | '\u{9e}' | '\u{9f}' => skip_string(&mut rest),
+            '\u{90}' | '\u{98}' | '\u{9d}' | '\u{9e}' | '\u{9f}' => skip_string(&mut rest, &mut unended),
             '\t' | '\n' | '\r' | '\u{2028}' | '\u{2029}' | '\u{85}' | '\u{b}' | '\u{c}' => cleaned.push(' '),
             c if is_hostile(c) => {}
             c => cleaned.push(c),
@@ -58,7 +59,7 @@ pub fn clean(text: &str) -> Cow<'_, str> {
 type Rest<'a> = std::str::Chars<'a>;
 
 /// ECMA-48 escape sequences: `ESC [ …`, the string-opening ones, and the two- and three-character rest.
-fn skip_escape(rest: &mut Rest<'_>) {
+fn skip_escape(rest: &mut Rest<'_>, unended: &mut usize) {
     let mut ahead = rest.clone();
     match ahead.next() {
         Some('[') => {
@@ -67,7 +68,7 @@ fn skip_escape(rest: &mut Rest<'_>) {
         }
         Some(']' | 'P' | 'X' | '^' | '_') => {
             *rest = ahead;
-            skip_string(rest);
+            skip_string(rest, unended);
         }
         Some(' '..='/') => {
             while let Some(' '..='/') = ahead.clone().next() {
@@ -88,8 +89,12 @@ fn skip_control_sequence(rest: &mut Rest<'_>) {
 }
 
 /// A device or operating system command, up to its terminator. One that never ends is cut at the next line, so that an
-/// attacker cannot hide the rest of a text.
-fn skip_string(rest: &mut Rest<'_>) {
+/// attacker cannot hide the rest of a text. `unended` is how much was left where the last search for a terminator ended
+/// in vain: another from before there would too, and a text full of openings is searched once.
+fn skip_string(rest: &mut Rest<'_>, unended: &mut usize) {
+    if rest.as_str().len() > *unended {
+        return;
+    }
     let mut ahead = rest.clone();
     while let Some(c) = ahead.next() {
         match c {
@@ -98,10 +103,11 @@ fn skip_string(rest: &mut Rest<'_>) {
                 ahead.next_if(|c| c == '\\');
                 return *rest = ahead;
             }
-            '\n' | '\r' => return,
+            '\n' | '\r' => break,
             _ => {}
         }
     }
+    *unended = ahead.as_str().len();
 }
 
 trait NextIf {
@@ -148,6 +154,28 @@ mod tests {
     fn lines_end_where_any_reader_ends_them() {
         assert_eq!(lines("a\r\nb\u{2028}c\u{85}d\n").collect::<Vec<_>>(), ["a", "b", "c", "d"]);
         assert_eq!(lines("").count(), 1);
+    }
+
+    #[test]
+    fn strings_without_an_end_do_not_make_cleaning_slow() {
+        let start = std::time::Instant::now();
+        for opening in ["\u{9d}", "\u{90}x", "\u{9f}\u{1b}[m"] {
+            let words = opening.repeat(100_000) + "the end";
+            assert!(clean(&words).ends_with("the end"), "{opening:?}");
+        }
+        // Quadratic, it would take minutes.
+        assert!(start.elapsed() < std::time::Duration::from_secs(20));
+    }
+
+    #[test]
+    fn a_string_that_ends_goes_whole_behind_one_that_does_not() {
+        for (hostile, harmless) in [
+            ("\u{9d}a\n\u{9d}b\u{9c}c", "a c"),
+            ("\u{9d}a\u{9d}b\nc\u{7}", "ab c"),
+            ("\u{90}a\r\u{1b}]b\u{7}\u{98}d", "a d"),
+        ] {
+            assert_eq!(clean(hostile), harmless, "{hostile:?}");
+        }
     }
 
     proptest! {
