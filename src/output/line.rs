@@ -127,13 +127,17 @@ pub(super) fn shorten(text: &str, most: usize) -> Cow<'_, str> {
         return Cow::Borrowed(text);
     }
     let room = most.saturating_sub(1);
-    let mut end = 0;
-    for (start, c) in text.char_indices() {
-        let next = start + c.len_utf8();
-        if text.get(..next).is_none_or(|part| columns(part) > room) {
-            break;
+    // Between a beginning that fits and one that does not, halved until nothing is: marks without width may be many.
+    let (mut end, mut over) = (0, text.len());
+    while let Some(next) = text.get(end..over).and_then(|part| Some(end + part.chars().next()?.len_utf8()))
+        && next < over
+    {
+        let half = (next..=end.midpoint(over)).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(next);
+        if text.get(..half).is_some_and(|part| columns(part) <= room) {
+            end = half;
+        } else {
+            over = half;
         }
-        end = next;
     }
     let part = text.get(..end).unwrap_or_default();
     let inside_word = text.get(end..).is_some_and(|rest| !rest.starts_with(char::is_whitespace));
@@ -172,6 +176,17 @@ mod tests {
             hung("日本語の長い文章はここで折り返す", 2, Some(22)),
             "日本語の長い文章はこ\n  こで折り返す\n"
         );
+    }
+
+    #[test]
+    fn marks_without_width_do_not_make_cutting_slow() {
+        let start = std::time::Instant::now();
+        for mark in ["\u{301}", "\u{200d}", "\u{fe0f}"] {
+            let marked = "e".to_owned() + &mark.repeat(50_000) + &"a".repeat(50);
+            assert!(shorten(&marked, 30).ends_with("aaa…"), "{mark:?}");
+        }
+        // Quadratic, it would take minutes.
+        assert!(start.elapsed() < std::time::Duration::from_secs(20));
     }
 
     #[test]
