@@ -6,6 +6,9 @@ use unicode_width::UnicodeWidthStr as _;
 
 use super::clean;
 
+/// No label of ours is wider. A foreign one of any length must not be paid for in spaces on every line.
+const WIDEST_INDENT: usize = 40;
+
 /// How a piece of text stands out. Bold and dim rather than hues: they read on light and dark alike.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Tone {
@@ -83,6 +86,7 @@ impl<'a> Line<'a> {
 
 /// Appends a foreign text behind something `indent` columns wide, wrapped to `width` columns where one is given.
 pub(super) fn hang(text: &str, indent: usize, width: Option<usize>, to: &mut String) {
+    let indent = indent.min(WIDEST_INDENT);
     let room = width.map(|columns| columns.saturating_sub(indent).max(20));
     if room.is_none() && clean::is_plain(text) {
         to.push_str(text);
@@ -176,6 +180,12 @@ mod tests {
             hung("日本語の長い文章はここで折り返す", 2, Some(22)),
             "日本語の長い文章はこ\n  こで折り返す\n"
         );
+    }
+
+    #[test]
+    fn a_label_of_any_length_indents_what_follows_by_so_much_at_the_most() {
+        assert_eq!(hung("a\nb", 5000, None), format!("a\n{}b\n", " ".repeat(40)));
+        assert_eq!(hung("a\nb", 5000, Some(80)), format!("a\n{}b\n", " ".repeat(40)));
     }
 
     #[test]
