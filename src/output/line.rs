@@ -104,12 +104,22 @@ pub(super) fn hang(text: &str, indent: usize, width: Option<usize>, to: &mut Str
         match room {
             None => push(&line, to),
             Some(room) => {
-                let options =
-                    textwrap::Options::new(room).word_splitter(textwrap::WordSplitter::NoHyphenation);
-                textwrap::wrap(line.trim_end(), options).iter().for_each(|wrapped| push(wrapped, to));
+                for wrapped in wrap(line.trim_end(), room) {
+                    if columns(&wrapped) <= room {
+                        push(&wrapped, to);
+                    } else {
+                        // Emoji count once there and take two columns here. What a terminal breaks by itself stands at
+                        // its edge, where it could pass for another line.
+                        wrap(&wrapped, room / 2).iter().for_each(|half| push(half, to));
+                    }
+                }
             }
         }
     }
+}
+
+fn wrap(line: &str, room: usize) -> Vec<Cow<'_, str>> {
+    textwrap::wrap(line, textwrap::Options::new(room).word_splitter(textwrap::WordSplitter::NoHyphenation))
 }
 
 /// The columns of a clean text on a terminal. Lam and alef are one in a font that joins them, but have a cell each.
@@ -180,6 +190,17 @@ mod tests {
             hung("日本語の長い文章はここで折り返す", 2, Some(22)),
             "日本語の長い文章はこ\n  こで折り返す\n"
         );
+    }
+
+    #[test]
+    fn emoji_that_take_two_columns_do_not_push_words_to_the_edge_of_the_terminal() {
+        let hearts = "\u{2764}\u{fe0f}".repeat(20) + " AI     forged " + &"3\u{fe0f}".repeat(25);
+        let printed = hung(&hearts, 4, Some(44));
+        for line in printed.lines().map(|line| line.trim_start_matches(' ')) {
+            assert!(columns(line) <= 40, "{} columns: {line}", columns(line));
+        }
+        let joined: String = printed.split_whitespace().collect();
+        assert_eq!(joined, hearts.split_whitespace().collect::<String>());
     }
 
     #[test]
