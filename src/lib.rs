@@ -17,6 +17,7 @@
 //! | `output` | the only place that prints; all text is cleaned there |
 //! | `error` | everything that can go wrong: sentence, code, hint, exit status |
 //! | `files`, `signals` | files replaced whole; the signals that end a wait |
+//! | `fuzzing` | the entrances of the fuzz targets, in their builds only |
 //! | [`sandbox`] | an emulator of the service, which knows nothing of the rest |
 
 mod api;
@@ -25,6 +26,9 @@ mod cli;
 mod commands;
 mod error;
 mod files;
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing;
 mod journal;
 mod output;
 mod placement;

@@ -1,6 +1,10 @@
 //! The receiver of the sign-in's redirect. Whoever answers at the callback's port owns the account, so both address
 //! families are owned before anything is opened, and whatever is not the one right request changes nothing.
 
+#[cfg(fuzzing)]
+#[path = "../fuzzing/callback.rs"]
+pub mod entrance;
+
 use std::collections::VecDeque;
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};

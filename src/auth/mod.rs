@@ -15,9 +15,13 @@ mod store;
 mod terminal;
 
 pub use browser::Opener;
+#[cfg(fuzzing)]
+pub use callback::entrance as callback_entrance;
 pub use login::{PATIENCE, SignIn, finish, start};
 pub use paste::Paste;
 pub use pending::{LIFETIME as PENDING_FOR, forget as forget_pending};
 pub use redirect::Granted;
 pub use session::{Session, State};
+#[cfg(fuzzing)]
+pub use store::entrance as token_file_entrance;
 pub use store::{Login, Store};

@@ -1,6 +1,10 @@
 //! The file of the login, shared with kallyai-cli and kallyai-mcp-server: `{"access_token", "refresh_token",
 //! "expires_at"}`, 0600. Members this program does not know are kept.
 
+#[cfg(fuzzing)]
+#[path = "../fuzzing/token_file.rs"]
+pub mod entrance;
+
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};

@@ -5,6 +5,9 @@ mod auth;
 mod call;
 mod calls;
 mod emulator;
+#[cfg(fuzzing)]
+#[path = "../fuzzing/answers.rs"]
+pub mod entrance;
 mod errand;
 mod history;
 #[cfg(test)]

@@ -2,6 +2,9 @@
 //! result and nothing else, stderr is everything else.
 
 mod clean;
+#[cfg(fuzzing)]
+#[path = "../fuzzing/output.rs"]
+pub mod entrance;
 mod json;
 mod line;
 mod progress;
