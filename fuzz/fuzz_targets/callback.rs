@@ -51,7 +51,18 @@ fuzz_target!(|data: &[u8]| {
             (&Outcome::Refused(400), &Outcome::Refused(400), &Outcome::Refused(400))
         );
         assert_eq!(other_port, Outcome::Refused(403));
-        taken(head.expect("a head"), port, said);
+        let head = head.expect("a head");
+        taken(head, port, said);
+        // The state stands once, whatever the other one is and wherever it stands.
+        let ends = head.windows(6).position(|six| six == b" HTTP/").expect("a target");
+        let begins = head.windows(10).position(|ten| ten == b"/callback?").expect("a target") + 10;
+        for state in [NONCE, OTHER, ""] {
+            let behind = [&head[..ends], b"&state=", state.as_bytes(), &head[ends..]].concat();
+            let before = [&head[..begins], b"state=", state.as_bytes(), b"&", &head[begins..]].concat();
+            for twice in [behind, before] {
+                assert_eq!(at(&[&twice], Phase::Waiting), Outcome::Refused(400), "a second state");
+            }
+        }
     }
     if let Outcome::Taken(_) = elsewhere {
         // It was an answer to that sign-in.

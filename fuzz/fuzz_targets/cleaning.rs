@@ -4,6 +4,8 @@
 
 #![no_main]
 
+use std::sync::LazyLock;
+
 use kallyai::fuzzing::output::{a_line, clean, columns, file, lines, prose, shorten, table};
 use libfuzzer_sys::fuzz_target;
 
@@ -36,9 +38,13 @@ fuzz_target!(|data: &[u8]| {
     assert_eq!(broken.len(), text.strip_suffix('\n').unwrap_or(text).split(ends).count());
     broken.iter().for_each(|line| assert_harmless(line, false));
 
-    // A line is one line, in colour too.
+    // Whatever is hostile is so anywhere.
     let at = (usize::from(*cut)..=text.len()).find(|at| text.is_char_boundary(*at)).unwrap_or(0);
     let (first, second) = text.split_at(at);
+    let planted = HOSTILE.iter().cycle().nth(usize::from(*choices) + bytes.len()).expect("endless");
+    assert_harmless(&clean(&format!("{first}{planted}{second}")), false);
+
+    // A line is one line, in colour too.
     let plain = utf8(a_line(first, second, false));
     assert_eq!(plain, format!("{}{}\n", clean(first), clean(second)));
     assert_eq!(without_color(&utf8(a_line(first, second, true))), plain);
@@ -91,6 +97,10 @@ fuzz_target!(|data: &[u8]| {
     assert_eq!(file(bytes, None).as_deref(), Some(bytes));
     assert_harmless(&utf8(file(bytes, Some(80))), true);
 });
+
+/// Every character that must not be printed.
+static HOSTILE: LazyLock<Vec<char>> =
+    LazyLock::new(|| ('\0'..=char::MAX).filter(|c| is_hostile(*c)).collect());
 
 fn utf8(printed: Option<Vec<u8>>) -> String {
     String::from_utf8(printed.expect("memory takes everything")).expect("UTF-8")
