@@ -18,7 +18,7 @@ use tokio::task::AbortHandle;
 use tokio::time::{Instant, timeout_at};
 
 use super::page::{self, Page};
-use super::redirect::{Nonce, Reply, read_query};
+use super::redirect::{OAuthState, Reply, read_query};
 use crate::error::{Error, Result};
 
 /// The path of the redirect URL.
@@ -49,7 +49,7 @@ pub struct Arrival {
 /// What every connection shares.
 struct Shared {
     port: u16,
-    nonce: Nonce,
+    state: OAuthState,
     /// Taken by the first right request: a replay finds it empty.
     arrivals: Mutex<Option<mpsc::Sender<Arrival>>>,
     /// The page that may be fetched, once there is one.
@@ -84,12 +84,12 @@ impl Receiver {
     }
 
     /// Starts taking requests. The arrival, if any, comes through the returned channel; dropping [`Serving`] ends all.
-    pub fn serve(self, nonce: Nonce) -> (Serving, mpsc::Receiver<Arrival>) {
+    pub fn serve(self, state: OAuthState) -> (Serving, mpsc::Receiver<Arrival>) {
         let (arrivals, arrival) = mpsc::channel(1);
         let (fetched, page_fetched) = oneshot::channel();
         let shared = Arc::new(Shared {
             port: self.port,
-            nonce,
+            state,
             arrivals: Mutex::new(Some(arrivals)),
             page: Mutex::new(None),
             fetched: Mutex::new(Some(fetched)),
@@ -224,7 +224,7 @@ enum Verdict {
 fn judge(head: &[u8], shared: &Shared) -> Verdict {
     match read_request(head, shared.port) {
         Err(status) => Verdict::Status(status),
-        Ok((CALLBACK, query)) => match read_query(query.as_bytes(), &shared.nonce) {
+        Ok((CALLBACK, query)) => match read_query(query.as_bytes(), &shared.state) {
             // The state is spent with the first right answer.
             Ok(reply) if lock(&shared.arrivals).is_some() => Verdict::Reply(reply),
             _ => Verdict::Status(400),

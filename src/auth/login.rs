@@ -11,7 +11,7 @@ use super::callback::{Arrival, Receiver};
 use super::page::Page;
 use super::paste::Paste;
 use super::pending;
-use super::redirect::{Foreign, Granted, Nonce, Reply, read_url};
+use super::redirect::{Foreign, Granted, OAuthState, Reply, read_url};
 use super::store::{Login, Store};
 use crate::api::ApiBase;
 use crate::error::{Error, Result};
@@ -48,9 +48,9 @@ impl SignIn<'_> {
     /// When the port is not to be had, the sign-in is declined, the time is up, or the login cannot be saved.
     pub async fn run(&self) -> Result<Login> {
         let receiver = Receiver::bind(self.port).await?;
-        let nonce = Nonce::generate();
-        let (serving, mut arrivals) = receiver.serve(nonce.clone());
-        let url = sign_in_url(self.base, self.port, &nonce);
+        let state = OAuthState::generate();
+        let (serving, mut arrivals) = receiver.serve(state.clone());
+        let url = sign_in_url(self.base, self.port, &state);
         // Before anybody has an address to sign in at: a paste must not find the echo still on.
         let mut paste = Paste::start();
         let mut wrong = 0;
@@ -62,7 +62,7 @@ impl SignIn<'_> {
                     serving.linger().await;
                     return outcome;
                 }
-                line = paste.line(), if wrong < MOST_PASTED => match read_url(&line, &nonce) {
+                line = paste.line(), if wrong < MOST_PASTED => match read_url(&line, &state) {
                     Ok(reply) => return conclude(reply, self.store, self.lock_by(), self.tell).await,
                     Err(Foreign) => {
                         wrong += 1;
@@ -118,11 +118,11 @@ impl SignIn<'_> {
 /// # Errors
 /// When its state cannot be kept.
 pub fn start(base: &ApiBase, port: u16, folder: &Path) -> Result<Url> {
-    let nonce = Nonce::generate();
-    pending::keep(folder, &nonce).map_err(|e| {
+    let state = OAuthState::generate();
+    pending::keep(folder, &state).map_err(|e| {
         Error::SignInFailed(format!("the sign-in cannot be kept in {}: {e}", folder.display()))
     })?;
-    Ok(sign_in_url(base, port, &nonce))
+    Ok(sign_in_url(base, port, &state))
 }
 
 /// The second: the address the browser ended at. Another process may hold the login until `deadline`.
@@ -136,12 +136,12 @@ pub async fn finish(
     deadline: Instant,
     tell: &dyn Fn(&str),
 ) -> Result<Login> {
-    let Some(nonce) = pending::find(folder) else {
+    let Some(state) = pending::find(folder) else {
         return Err(Error::SignInFailed(
             "no sign-in is waiting to be finished: none was begun in the last ten minutes, or it was finished".into(),
         ));
     };
-    let reply = read_url(pasted, &nonce)
+    let reply = read_url(pasted, &state)
         .map_err(|Foreign| Error::SignInFailed("that is not the address the last sign-in leads to".into()))?;
     let mine = pending::forget(folder)
         .map_err(|e| Error::SignInFailed(format!("the sign-in cannot be used only once: {e}")))?;
@@ -183,10 +183,10 @@ async fn save(granted: Granted, store: &Store, lock_by: Instant, tell: &dyn Fn(&
     Ok(login)
 }
 
-fn sign_in_url(base: &ApiBase, port: u16, nonce: &Nonce) -> Url {
+fn sign_in_url(base: &ApiBase, port: u16, state: &OAuthState) -> Url {
     let mut url = base.route(&["v1", "auth", "cli"]);
     url.query_pairs_mut()
         .append_pair("redirect_uri", &format!("http://localhost:{port}/callback"))
-        .append_pair("state", nonce.expose());
+        .append_pair("state", state.expose());
     url
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::redirect::Nonce;
+use super::redirect::OAuthState;
 use crate::files;
 
 /// How long a sign-in may be finished, in seconds.
@@ -22,18 +22,18 @@ struct Pending {
 ///
 /// # Errors
 /// When the folder cannot be written.
-pub fn keep(folder: &Path, nonce: &Nonce) -> io::Result<()> {
+pub fn keep(folder: &Path, state: &OAuthState) -> io::Result<()> {
     files::private_folder(folder)?;
-    let pending = Pending { state: nonce.expose().to_owned(), at: Timestamp::now().as_second() };
+    let pending = Pending { state: state.expose().to_owned(), at: Timestamp::now().as_second() };
     files::replace(&file(folder), &serde_json::to_vec(&pending)?)
 }
 
 /// The state of the sign-in that was begun last, unless it is too old.
-pub fn find(folder: &Path) -> Option<Nonce> {
+pub fn find(folder: &Path) -> Option<OAuthState> {
     let pending: Pending =
         serde_json::from_slice(&files::patiently(|| std::fs::read(file(folder))).ok()?).ok()?;
     let age = Timestamp::now().as_second().saturating_sub(pending.at);
-    (0..LIFETIME).contains(&age).then(|| Nonce::parse(&pending.state)).flatten()
+    (0..LIFETIME).contains(&age).then(|| OAuthState::parse(&pending.state)).flatten()
 }
 
 /// Forgets the sign-in that was begun. Returns whether there was one: of several processes, one is told so.

@@ -8,7 +8,7 @@ use crate::types::Secret;
 
 /// The secret that ties a redirect to the sign-in that asked for it: 256 random bits, fresh each time.
 #[derive(Clone)]
-pub struct Nonce(Secret);
+pub struct OAuthState(Secret);
 
 /// What a sign-in or a renewal granted.
 #[derive(Debug, Clone)]
@@ -34,7 +34,7 @@ pub enum Reply {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Foreign;
 
-impl Nonce {
+impl OAuthState {
     /// A fresh one.
     pub fn generate() -> Self {
         let mut bytes = [0u8; 32];
@@ -57,13 +57,13 @@ impl Nonce {
 ///
 /// # Errors
 /// When its `state` is not ours, exactly once; or it is, and the rest grants nothing and declines nothing.
-pub fn read_query(query: &[u8], nonce: &Nonce) -> Result<Reply, Foreign> {
+pub fn read_query(query: &[u8], state: &OAuthState) -> Result<Reply, Foreign> {
     let mut states = 0u32;
     let mut ours = false;
     for (name, value) in form_urlencoded::parse(query) {
         if name == "state" {
             states += 1;
-            ours = value.as_bytes().ct_eq(nonce.expose().as_bytes()).into();
+            ours = value.as_bytes().ct_eq(state.expose().as_bytes()).into();
         }
     }
     if states != 1 || !ours {
@@ -93,7 +93,7 @@ pub fn read_query(query: &[u8], nonce: &Nonce) -> Result<Reply, Foreign> {
 ///
 /// # Errors
 /// As [`read_query`], and when it is no redirect URL of ours.
-pub fn read_url(text: &str, nonce: &Nonce) -> Result<Reply, Foreign> {
+pub fn read_url(text: &str, state: &OAuthState) -> Result<Reply, Foreign> {
     let url = Url::parse(text.trim()).map_err(|_| Foreign)?;
     let here = match url.host() {
         Some(Host::Domain(name)) => name == "localhost",
@@ -104,7 +104,7 @@ pub fn read_url(text: &str, nonce: &Nonce) -> Result<Reply, Foreign> {
     if !here || url.scheme() != "http" || url.path() != "/callback" {
         return Err(Foreign);
     }
-    read_query(url.query().unwrap_or_default().as_bytes(), nonce)
+    read_query(url.query().unwrap_or_default().as_bytes(), state)
 }
 
 /// A member that may stand once.
@@ -134,18 +134,18 @@ mod tests {
 
     use super::*;
 
-    fn nonce() -> Nonce {
-        Nonce::parse(&"0123456789abcdef".repeat(4)).expect("64 characters")
+    fn state() -> OAuthState {
+        OAuthState::parse(&"0123456789abcdef".repeat(4)).expect("64 characters")
     }
 
     fn read(query: &str) -> Result<Reply, Foreign> {
-        read_query(query.replace("NONCE", nonce().expose()).as_bytes(), &nonce())
+        read_query(query.replace("STATE", state().expose()).as_bytes(), &state())
     }
 
     #[test]
     fn a_grant_is_read_with_the_right_state() {
         let Ok(Reply::Granted(granted)) =
-            read("access_token=a%2Fb&refresh_token=r&expires_in=3600&state=NONCE&x=y")
+            read("access_token=a%2Fb&refresh_token=r&expires_in=3600&state=STATE&x=y")
         else {
             panic!("not granted")
         };
@@ -153,7 +153,7 @@ mod tests {
         assert_eq!(granted.refresh_token.map(|t| t.expose().to_owned()).as_deref(), Some("r"));
         assert_eq!(granted.expires_in, Some(3600.0));
         assert!(matches!(
-            read("state=NONCE&access_token=a&refresh_token="),
+            read("state=STATE&access_token=a&refresh_token="),
             Ok(Reply::Granted(Granted { refresh_token: None, .. }))
         ));
     }
@@ -163,13 +163,13 @@ mod tests {
         for query in [
             "access_token=a",
             "access_token=a&state=",
-            "access_token=a&state=NONCE0",
-            "access_token=a&state=nonce",
-            "access_token=a&state=NONCE&state=NONCE",
-            "access_token=a&state=NONCE&state=",
+            "access_token=a&state=STATE0",
+            "access_token=a&state=state",
+            "access_token=a&state=STATE&state=STATE",
+            "access_token=a&state=STATE&state=",
             "error=x",
             "error=x&state=1",
-            "access_token=a&State=NONCE",
+            "access_token=a&State=STATE",
             "",
             "state",
         ] {
@@ -180,28 +180,28 @@ mod tests {
     #[test]
     fn the_right_state_alone_grants_nothing() {
         for query in [
-            "state=NONCE",
-            "state=NONCE&access_token=",
-            "state=NONCE&access_token=a%0Ab",
-            "state=NONCE&access_token=a b",
-            "state=NONCE&access_token=a&access_token=b",
-            "state=NONCE&access_token=a&refresh_token=%00",
-            "state=NONCE&access_token=%C3%A9",
+            "state=STATE",
+            "state=STATE&access_token=",
+            "state=STATE&access_token=a%0Ab",
+            "state=STATE&access_token=a b",
+            "state=STATE&access_token=a&access_token=b",
+            "state=STATE&access_token=a&refresh_token=%00",
+            "state=STATE&access_token=%C3%A9",
         ] {
             assert!(read(query).is_err(), "{query}");
         }
         assert!(
-            matches!(read("state=NONCE&error=access_denied"), Ok(Reply::Declined(why)) if why == "access_denied")
+            matches!(read("state=STATE&error=access_denied"), Ok(Reply::Declined(why)) if why == "access_denied")
         );
     }
 
     #[test]
     fn a_pasted_url_must_be_the_redirect() {
-        let with = |base: &str| format!("{base}?access_token=a&state={}", nonce().expose());
+        let with = |base: &str| format!("{base}?access_token=a&state={}", state().expose());
         for good in
             ["http://localhost:8976/callback", " http://127.0.0.1:9000/callback", "http://[::1]:1/callback"]
         {
-            assert!(read_url(&with(good), &nonce()).is_ok(), "{good}");
+            assert!(read_url(&with(good), &state()).is_ok(), "{good}");
         }
         for bad in [
             "https://localhost:8976/callback",
@@ -211,7 +211,7 @@ mod tests {
             "localhost:8976/callback",
             "",
         ] {
-            assert!(read_url(&with(bad), &nonce()).is_err(), "{bad}");
+            assert!(read_url(&with(bad), &state()).is_err(), "{bad}");
         }
     }
 
@@ -220,12 +220,12 @@ mod tests {
 
         #[test]
         fn no_query_is_taken_without_the_exact_state(query in any::<Vec<u8>>(), names in "(state|access_token|error|&|=|[0-9a-f]){0,40}") {
-            prop_assert!(read_query(&query, &nonce()).is_err());
-            prop_assert!(read_query(names.as_bytes(), &nonce()).is_err());
+            prop_assert!(read_query(&query, &state()).is_err());
+            prop_assert!(read_query(names.as_bytes(), &state()).is_err());
             let pasted = String::from_utf8_lossy(&query);
-            prop_assert!(read_url(&pasted, &nonce()).is_err());
+            prop_assert!(read_url(&pasted, &state()).is_err());
             let with_host = format!("http://localhost:8976/callback?{}", names);
-            prop_assert!(read_url(&with_host, &nonce()).is_err());
+            prop_assert!(read_url(&with_host, &state()).is_err());
         }
     }
 }

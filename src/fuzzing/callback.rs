@@ -52,28 +52,28 @@ pub enum Outcome {
 }
 
 /// What comes of a connection that brings these pieces and ends.
-pub fn connection(pieces: &[&[u8]], port: u16, nonce: &str, phase: Phase) -> Option<Outcome> {
+pub fn connection(pieces: &[&[u8]], port: u16, state: &str, phase: Phase) -> Option<Outcome> {
     let (arrivals, _arrival) = mpsc::channel(1);
-    let shown = if phase == Phase::Saved { Page::SignedIn } else { Page::None };
     let shared = Shared {
         port,
-        nonce: Nonce::parse(nonce)?,
+        state: OAuthState::parse(state)?,
         arrivals: Mutex::new((phase == Phase::Waiting).then_some(arrivals)),
-        page: Mutex::new(Some((shown, None))),
+        page: Mutex::new((phase == Phase::Saved).then_some(Page::SignedIn)),
+        fetched: Mutex::new(None),
     };
     let Some(head) = finished(read_head(&mut Pieces { pieces: pieces.to_vec(), idle: false })) else {
         return Some(Outcome::Nothing);
     };
     Some(match judge(&head, &shared) {
         Verdict::Status(status) => Outcome::Refused(status),
-        Verdict::Page(page) => Outcome::Shown(page.path()?),
+        Verdict::Page(page) => Outcome::Shown(page.path()),
         Verdict::Reply(reply) => Outcome::Taken(said(reply)),
     })
 }
 
 /// What a pasted URL says.
-pub fn pasted(text: &str, nonce: &str) -> Option<Said> {
-    let read: Result<Reply, Foreign> = read_url(text, &Nonce::parse(nonce)?);
+pub fn pasted(text: &str, state: &str) -> Option<Said> {
+    let read: Result<Reply, Foreign> = read_url(text, &OAuthState::parse(state)?);
     read.ok().map(said)
 }
 

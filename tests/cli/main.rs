@@ -27,6 +27,8 @@ mod sign_in_steps;
 #[cfg(unix)]
 mod sign_in_terminal;
 #[cfg(unix)]
+mod signals;
+#[cfg(unix)]
 mod snapshots;
 mod texts;
 mod tokens;
