@@ -27,6 +27,10 @@ mod output {
         clean::clean(text).len()
     }
 
+    pub fn shortened(text: &str) -> usize {
+        line::shorten(text, 30).len()
+    }
+
     /// As `Output::prose` prints it, to a terminal this wide or to none.
     pub fn prose(label: &Line<'_>, text: &str, width: Option<usize>, to: &mut String) {
         label.render(false, to);
@@ -70,6 +74,19 @@ fn clean_wide(bencher: Bencher<'_, '_>, bytes: usize) {
 #[divan::bench(args = SIZES)]
 fn clean_hostile(bencher: Bencher<'_, '_>, bytes: usize) {
     cleaned(bencher, &filled(HOSTILE, bytes));
+}
+
+/// A stranger may open as many control strings as fit, and end none.
+#[divan::bench(args = SIZES)]
+fn clean_unended(bencher: Bencher<'_, '_>, bytes: usize) {
+    cleaned(bencher, &filled("\u{9d}a", bytes));
+}
+
+/// Or hang marks on one letter that take no room.
+#[divan::bench(args = SIZES)]
+fn shorten_marks(bencher: Bencher<'_, '_>, bytes: usize) {
+    let text = format!("e{} and the end of a sentence", filled("\u{301}", bytes));
+    bencher.counter(BytesCount::of_str(&text)).bench_local(|| output::shortened(black_box(&text)));
 }
 
 fn cleaned(bencher: Bencher<'_, '_>, text: &str) {

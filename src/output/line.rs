@@ -210,14 +210,12 @@ mod tests {
     }
 
     #[test]
-    fn marks_without_width_do_not_make_cutting_slow() {
-        let start = std::time::Instant::now();
+    fn marks_without_width_are_cut_with_their_letter_however_many_they_are() {
         for mark in ["\u{301}", "\u{200d}", "\u{fe0f}"] {
+            // Measured from the start for each of them, this would take minutes.
             let marked = "e".to_owned() + &mark.repeat(50_000) + &"a".repeat(50);
             assert!(shorten(&marked, 30).ends_with("aaa…"), "{mark:?}");
         }
-        // Quadratic, it would take minutes.
-        assert!(start.elapsed() < std::time::Duration::from_secs(20));
     }
 
     #[test]

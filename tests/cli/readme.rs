@@ -8,6 +8,7 @@ use crate::support::{Home, Run, Terminal};
 use crate::texts::flags;
 
 const README: &str = include_str!("../../README.md");
+const MANIFEST: &str = include_str!("../../Cargo.toml");
 
 /// The blocks of this language, in order.
 fn blocks(language: &str) -> impl Iterator<Item = &'static str> {
@@ -103,4 +104,19 @@ fn its_exit_codes_are_those_of_the_help() {
     let told = statuses(section("Exit codes"));
     assert_eq!(told, [0, 1, 2, 3, 4, 5, 6, 7, 129, 130, 143].into());
     assert_eq!(told, statuses(codes.split("\n\n").next().expect("a list")));
+}
+
+#[test]
+fn every_dependency_is_accounted_for() {
+    let tables = MANIFEST
+        .split("\n[")
+        .filter(|table| table.split(']').next().unwrap_or_default().ends_with("dependencies"));
+    let crates = tables
+        .flat_map(|table| table.lines().skip(1))
+        .filter_map(|line| line.split_once(" = "))
+        .map(|(name, _)| name);
+    let told: BTreeSet<&str> =
+        section("Dependencies").split(|c: char| !(c.is_alphanumeric() || "-_".contains(c))).collect();
+    let missing: Vec<&str> = crates.filter(|name| !told.contains(name)).collect();
+    assert!(told.contains("tokio") && missing.is_empty(), "{missing:?}");
 }
