@@ -145,7 +145,9 @@ pub async fn status(context: &Context) -> Result<u8> {
         return Ok(DONE);
     }
     let detail = match until {
-        Some(until) => format!("; the login is renewed by itself after {}", context.clock().moment(until)),
+        Some(until) => {
+            format!("; the login is renewed automatically after {}", context.clock().moment(until))
+        }
         None => format!(" with {source}"),
     };
     context.out.line(&Line::new().tone(Tone::Good, "Signed in").text(&detail).text("."))?;
