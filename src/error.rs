@@ -202,7 +202,7 @@ impl Error {
             Self::NotSignedIn(_) => {
                 format!("sign in: {program} --login (where no browser can open: {program} --login --no-wait)")
             }
-            Self::GivenToken(_) => "replace KALLYAI_ACCESS_TOKEN, or unset it to use the saved login".into(),
+            Self::GivenToken(_) => "unset KALLYAI_ACCESS_TOKEN to sign in or to use the saved login, or replace it".into(),
             Self::SignInFailed(_) => format!("try again: {program} --login"),
             Self::PortInUse(port) => {
                 let other = if *port == u16::MAX { port - 1 } else { port + 1 };
@@ -232,7 +232,7 @@ impl Error {
             ),
             Self::NothingToResume(_) => format!("see the calls there were: {program} --history"),
             Self::JournalUnavailable(_) => {
-                "make room, or name a folder that can be written with KALLYAI_STATE_DIR, then run it again"
+                "make room, end the process that holds it, or name another folder with KALLYAI_STATE_DIR; then run it again"
                     .into()
             }
             Self::Interrupted { key: Some(key), .. } => {

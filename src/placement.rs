@@ -2,8 +2,8 @@
 //! clock of its own. Events go in, one action comes out; the caller carries it out and reports.
 //!
 //! A call is requested by one POST whose answer comes minutes later. The POST is sent again only when it was certainly
-//! not taken: no connection was made, or the service said so (401, 429, a 503 that says when to come back). Anything
-//! else that is no answer is *lost*: the call may be ringing, so it is looked up and never sent again.
+//! not taken: no connection was made, or the service said so (401, 429, a 503 that says why or when to come
+//! back). Anything else that is no answer is *lost*: the call may be ringing, so it is looked up and never sent again.
 
 use std::time::Duration;
 

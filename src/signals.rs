@@ -41,6 +41,11 @@ pub struct Signals {
 }
 
 impl Signals {
+    /// A signal that came while something ended that it was not to cut off.
+    pub fn came(&self) -> Option<Signal> {
+        self.come
+    }
+
     /// The next signal, once nothing is under way that it must not cut off; a second signal waits for nothing.
     pub async fn next(&mut self) -> Signal {
         let signal = match self.come {

@@ -5,7 +5,7 @@
 #![no_main]
 
 use kallyai::fuzzing::answers::{Ended, Question, Turn, printed, turns};
-use kallyai::fuzzing::output::{clean, columns, lines};
+use kallyai::fuzzing::output::{clean, columns, lines, shorten};
 use libfuzzer_sys::fuzz_target;
 use serde::de::IgnoredAny;
 use serde_json::Value;
@@ -149,8 +149,10 @@ fn reads_as(page: &str, turns: &[Turn], width: Option<usize>) {
     }
     let mut rest = page;
     for turn in turns {
-        let time = turn.timestamp.as_ref().map_or(String::new(), |time| format!("{}  ", clean(time)));
-        let label = format!("{time}{}", clean(&turn.speaker));
+        let brief = |text: &str, most| format!("{}  ", shorten(&clean(text), most));
+        let time = turn.timestamp.as_ref().map_or(String::new(), |time| brief(time, 12));
+        let speaker = turn.speaker.strip_suffix("  ").map_or(String::new(), |name| brief(name, 24));
+        let label = format!("{time}{speaker}");
         let indent = columns(&label);
         rest = rest.strip_prefix(&label).unwrap_or_else(|| panic!("{label:?} before {rest:?}"));
         for (index, line) in lines(&turn.content).enumerate() {

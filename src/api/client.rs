@@ -80,6 +80,9 @@ impl<'a, T: Tokens> Client<'a, T> {
         }
         let token = self.tokens.token(self.deadline()).await?;
         let answer = self.persist(&url, &token).await?;
+        if answer.status != 401 {
+            self.renewed_in_vain.set(false);
+        }
         if answer.status != 401 || self.renewed_in_vain.get() {
             return answer.into_success();
         }

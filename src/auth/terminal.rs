@@ -48,6 +48,10 @@ impl Hidden {
         // Ctrl-\ would end the program, and Ctrl-Z stop it, before it can turn the echo on again.
         hidden.special_codes[SpecialCodeIndex::VQUIT] = DISABLED;
         hidden.special_codes[SpecialCodeIndex::VSUSP] = DISABLED;
+        #[cfg(target_os = "macos")]
+        {
+            hidden.special_codes[SpecialCodeIndex::VDSUSP] = DISABLED;
+        }
         tcsetattr(&stdin, OptionalActions::Now, &hidden).ok()?;
         Some(Self { before: Some(before) })
     }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
+use tokio::time::timeout_at;
 
 use super::{Connection, Context, DONE, READ_TIMEOUT};
 use crate::api::Tokens as _;
@@ -51,7 +52,7 @@ pub fn start(context: &Context) -> Result<u8> {
 /// The second: takes the address the browser ended at.
 pub async fn finish(context: &Context, url: &Secret) -> Result<u8> {
     refuse_given_token(context)?;
-    let pasted = if url.expose() == "-" { read_line().await? } else { url.expose().to_owned() };
+    let pasted = if url.expose() == "-" { read_line(context).await? } else { url.expose().to_owned() };
     let store = Store::new(context.settings.token_file()?);
     // A login of another service needs a file of its own, here as everywhere.
     context.settings.api()?;
@@ -61,10 +62,10 @@ pub async fn finish(context: &Context, url: &Secret) -> Result<u8> {
     signed_in(context)
 }
 
-async fn read_line() -> Result<String> {
+async fn read_line(context: &Context) -> Result<String> {
     let mut paste = auth::Paste::start();
-    let ended = || Error::SignInFailed("no address came on stdin".into());
-    paste.line_or_end().await.ok_or_else(ended)
+    let line = timeout_at(context.deadline(PATIENCE), paste.line_or_end()).await;
+    line.ok().flatten().ok_or_else(|| Error::SignInFailed("no address came on stdin".into()))
 }
 
 fn refuse_given_token(context: &Context) -> Result<()> {

@@ -141,9 +141,12 @@ async fn unless_interrupted<R>(
     open: Option<&IdempotencyKey>,
     work: impl Future<Output = Result<R>>,
 ) -> Result<R> {
-    tokio::select! {
+    let interrupted = |signal| Error::Interrupted { signal, key: open.cloned() };
+    let done = tokio::select! {
         biased;
-        done = work => done,
-        signal = signals.next() => Err(Error::Interrupted { signal, key: open.cloned() }),
-    }
+        done = work => done?,
+        signal = signals.next() => return Err(interrupted(signal)),
+    };
+    // It may have waited for a login to be saved.
+    signals.came().map_or(Ok(done), |signal| Err(interrupted(signal)))
 }

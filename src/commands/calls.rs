@@ -5,7 +5,7 @@ use std::path::Path;
 use super::{Context, DONE, READ_TIMEOUT, show, signed_in};
 use crate::api::{Answer, Call, Client, Document, Speaker, Status, Tokens, Transcript};
 use crate::error::{Error, Result};
-use crate::output::{Line, Tone};
+use crate::output::{Line, Tone, brief};
 use crate::types::{CallId, CallRef};
 
 /// One call.
@@ -23,6 +23,12 @@ pub(super) fn present_info(context: &Context, call: &Document<Call>) -> Result<u
     }
     Ok(context.verdict(!call.value.is_over() || call.value.status == Some(Status::Success)))
 }
+
+/// The most columns of a speaker's name. A longer label would push the words to the edge of the terminal, which breaks
+/// lines where they can pass for others.
+const WIDEST_SPEAKER: usize = 24;
+/// The most columns of a turn's time.
+const WIDEST_TIME: usize = 12;
 
 /// A call's conversation.
 pub async fn transcript(context: &Context, call: &CallRef) -> Result<u8> {
@@ -45,10 +51,11 @@ pub(super) fn present_transcript(context: &Context, answer: &Answer) -> Result<u
         let (tone, speaker) = match &turn.speaker {
             Speaker::Ai => (Tone::Strong, "AI     "),
             Speaker::Human => (Tone::Plain, "Human  "),
-            Speaker::Other(name) => (Tone::Plain, &*format!("{name}  ")),
+            Speaker::Other(name) => (Tone::Plain, &*format!("{}  ", brief(name, WIDEST_SPEAKER))),
             Speaker::Unknown => (Tone::Plain, ""),
         };
-        let label = match &turn.timestamp {
+        let time = turn.timestamp.as_deref().map(|time| brief(time, WIDEST_TIME));
+        let label = match &time {
             Some(time) => Line::new().tone(Tone::Faint, time).text("  "),
             None => Line::new(),
         };

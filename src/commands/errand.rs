@@ -99,6 +99,12 @@ impl<'a> Errand<'a> {
         self.progress = (!self.context.options.debug).then(|| self.context.out.progress(&doing, &advice));
         let mut event = Event::Begin;
         loop {
+            // Before another attempt, a signal that waited for the login to be saved.
+            if matches!(event, Event::Begin | Event::Renewed(_) | Event::Woke)
+                && let Some(signal) = signals.came()
+            {
+                event = Event::Signal(signal);
+            }
             let action = placement.step(self.started.elapsed(), event);
             event = match action {
                 Action::End(ending) => return self.conclude(ending),
@@ -293,7 +299,10 @@ impl<'a> Errand<'a> {
         let Err(error) = print(self.context, call) else { return true };
         self.error = Some(match error {
             Error::ClosedPipe => Error::ClosedPipe,
-            error => Error::ResultUnwritten { why: error.to_string(), key: self.entry.key.clone() },
+            Error::Io(error) => {
+                Error::ResultUnwritten { why: error.root_cause().to_string(), key: self.entry.key.clone() }
+            }
+            error => error,
         });
         // Known by its ID, it need not be found again.
         let id = call.value.call_id.clone();

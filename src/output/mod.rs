@@ -343,6 +343,11 @@ impl Write for Captured {
     }
 }
 
+/// The beginning of a foreign text, in so many columns at the most.
+pub fn brief(text: &str, most: usize) -> String {
+    line::shorten(&clean::clean(text), most).into_owned()
+}
+
 fn stdout_failed(source: io::Error) -> Error {
     /// ERROR_PIPE_NOT_CONNECTED: what Windows says of a named pipe, and the standard library knows no kind for.
     const DISCONNECTED: i32 = 233;

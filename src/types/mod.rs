@@ -66,7 +66,7 @@ pub fn collapse_whitespace(text: &str) -> String {
 
 /// A word as a shell takes it; on Windows that is PowerShell.
 pub fn shell_quoted(text: &str) -> String {
-    let plain = |b: u8| b.is_ascii_alphanumeric() || b"-_.:@/+=".contains(&b);
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"-_.:/+=".contains(&b);
     if !text.is_empty() && text.bytes().all(plain) {
         text.to_owned()
     } else {

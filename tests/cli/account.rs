@@ -133,6 +133,15 @@ fn a_transcript_reads_as_a_conversation_in_every_shape() {
 }
 
 #[test]
+fn a_long_name_of_a_speaker_leaves_room_for_the_words() {
+    let turn = json!({ "speaker": "S".repeat(58), "content": "x", "timestamp": "00:00:05 and so on" });
+    let run = shown(Reply::json(200, &json!({ "entries": [turn] })), &["--transcript", ID]).exits(0);
+    let (label, words) = run.stdout.trim_end().rsplit_once("  ").expect("a label");
+    assert_eq!((label.chars().count(), words), (35, "x"));
+    assert!(label.starts_with("00:00:05…  S") && label.ends_with("S…"), "{label}");
+}
+
+#[test]
 fn a_call_is_shown_with_what_was_asked_and_what_came_of_it() {
     let older = json!({
         "call_id": ID, "status": "success", "created_at": "2026-01-28T20:00:00Z", "ended_at": "2026-01-28T20:02:00Z",

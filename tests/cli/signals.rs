@@ -149,3 +149,27 @@ fn a_run_under_nohup_outlives_its_terminal() {
     gate.open();
     running.end().exits(0);
 }
+
+#[test]
+fn a_signal_during_a_renewal_that_still_ends_places_no_call() {
+    // The login has expired, or the service says so of the POST; none of these takes a call.
+    for expires_in in [-10, 3600] {
+        let home = Home::new();
+        home.sign_in(expires_in);
+        let renewed = json!({ "access_token": "fresh", "refresh_token": "next", "expires_in": 3600 });
+        let server = Server::start(move |request| match request.target.as_str() {
+            "/v1/auth/refresh" => {
+                Reply::Late(Duration::from_millis(300), Box::new(Reply::json(200, &renewed)))
+            }
+            _ => Reply::new(401, ""),
+        });
+        let mut command = home.at(&server, CALL);
+        let running = Running::start(command.arg("--json").env("KALLYAI_STATE_DIR", home.state()));
+        server.wait_for("POST", "/v1/auth/refresh", 1);
+        let error = ended_by(running, Signal::INT, 130).error();
+        assert_eq!((&error["retry_safe"], error.get("next_command")), (&json!(true), None));
+        assert_eq!(home.journal(), Vec::<Value>::new());
+        assert_eq!(home.login()["access_token"], "fresh");
+        assert_eq!(server.count("POST", "/v1/calls"), usize::from(expires_in > 0));
+    }
+}
