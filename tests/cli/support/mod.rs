@@ -107,8 +107,11 @@ impl Home {
         );
     }
 
+    /// Replaces the login whole, as every client does: a run may be reading it.
     pub fn write_login(&self, login: &Value) {
-        std::fs::write(self.token_file(), login.to_string()).expect("the login file");
+        let aside = self.path("login.new");
+        std::fs::write(&aside, login.to_string()).expect("a login");
+        std::fs::rename(aside, self.token_file()).expect("a login in its place");
     }
 
     pub fn login(&self) -> Value {
