@@ -70,26 +70,26 @@ pub fn run(context: &Context, command: Command) -> Result<u8> {
         Command::Resume(key) => {
             attend(context, async |signals| call::resume(context, key.as_ref(), signals).await)
         }
-        Command::History(options) => unless_interrupted(context, history::list(context, &options)),
-        Command::CallInfo(call) => unless_interrupted(context, calls::info(context, &call)),
-        Command::Transcript(call) => unless_interrupted(context, calls::transcript(context, &call)),
+        Command::History(options) => interruptible(context, history::list(context, &options)),
+        Command::CallInfo(call) => interruptible(context, calls::info(context, &call)),
+        Command::Transcript(call) => interruptible(context, calls::transcript(context, &call)),
         Command::Calendar { call, output } => {
-            unless_interrupted(context, calls::calendar(context, &call, output.as_deref()))
+            interruptible(context, calls::calendar(context, &call, output.as_deref()))
         }
-        Command::Usage => unless_interrupted(context, account::usage(context)),
-        Command::Subscription => unless_interrupted(context, account::subscription(context)),
-        Command::Billing => unless_interrupted(context, account::billing(context)),
-        Command::Login(LoginMode::Wait) => unless_interrupted(context, auth::login(context)),
-        Command::Login(LoginMode::Start) => unless_interrupted(context, async { auth::start(context) }),
-        Command::Login(LoginMode::Finish(url)) => unless_interrupted(context, auth::finish(context, &url)),
-        Command::Logout => unless_interrupted(context, auth::logout(context)),
-        Command::AuthStatus => unless_interrupted(context, auth::status(context)),
-        Command::ServeSandbox(address) => unless_interrupted(context, emulator::serve(context, address)),
+        Command::Usage => interruptible(context, account::usage(context)),
+        Command::Subscription => interruptible(context, account::subscription(context)),
+        Command::Billing => interruptible(context, account::billing(context)),
+        Command::Login(LoginMode::Wait) => interruptible(context, auth::login(context)),
+        Command::Login(LoginMode::Start) => interruptible(context, async { auth::start(context) }),
+        Command::Login(LoginMode::Finish(url)) => interruptible(context, auth::finish(context, &url)),
+        Command::Logout => interruptible(context, auth::logout(context)),
+        Command::AuthStatus => interruptible(context, auth::status(context)),
+        Command::ServeSandbox(address) => interruptible(context, emulator::serve(context, address)),
     }
 }
 
 /// Runs what a signal may end at any time.
-fn unless_interrupted(context: &Context, work: impl Future<Output = Result<u8>>) -> Result<u8> {
+fn interruptible(context: &Context, work: impl Future<Output = Result<u8>>) -> Result<u8> {
     // One runner for all of them, rather than a copy for each.
     let work: Pin<&mut dyn Future<Output = Result<u8>>> = pin!(work);
     attend(context, async |signals| {

@@ -101,19 +101,27 @@ fn a_signal_during_a_renewal_is_not_forgotten_when_that_ends() {
     }
 }
 
-#[test]
-fn a_signal_between_two_attempts_leaves_nothing_open() {
-    let home = Home::new();
+/// A run that waits between two attempts, signalled: its exit status, and what it says after that.
+fn between_two_attempts(home: &Home, signals: &[Signal]) -> (Option<i32>, Vec<String>) {
     let later = Reply::new(429, "").with("Retry-After", "60");
     let service = Service::with([Post::refused(later)]);
-    let mut command = service.at(&home, CALL);
+    let mut command = service.at(home, CALL);
     let mut child = command.arg("--debug").stderr(Stdio::piped()).spawn().expect("a run");
     let mut lines = BufReader::new(child.stderr.take().expect("a pipe")).lines().map_while(Result::ok);
     // From here on it waits.
     assert!(lines.any(|line| line == "< 429"));
-    kill_process(Pid::from_child(&child), Signal::INT).expect("a signal");
-    let rest: Vec<String> = lines.collect();
-    assert_eq!(child.wait().expect("an end").code(), Some(130));
+    for signal in signals {
+        kill_process(Pid::from_child(&child), *signal).expect("a signal");
+    }
+    let rest = lines.collect();
+    (child.wait().expect("an end").code(), rest)
+}
+
+#[test]
+fn a_signal_between_two_attempts_leaves_nothing_open() {
+    let home = Home::new();
+    let (exit, rest) = between_two_attempts(&home, &[Signal::INT]);
+    assert_eq!(exit, Some(130));
     assert!(rest.iter().any(|line| line == "error: interrupted [interrupted]"), "{rest:?}");
     assert_eq!(home.journal(), Vec::<Value>::new());
 }
@@ -122,17 +130,8 @@ fn a_signal_between_two_attempts_leaves_nothing_open() {
 fn two_signals_at_once_between_two_attempts_leave_nothing_open() {
     for _ in 0..8 {
         let home = Home::new();
-        let later = Reply::new(429, "").with("Retry-After", "60");
-        let service = Service::with([Post::refused(later)]);
-        let mut command = service.at(&home, CALL);
-        let mut child = command.arg("--debug").stderr(Stdio::piped()).spawn().expect("a run");
-        let mut lines = BufReader::new(child.stderr.take().expect("a pipe")).lines().map_while(Result::ok);
-        assert!(lines.any(|line| line == "< 429"));
-        for signal in [Signal::INT, Signal::TERM] {
-            kill_process(Pid::from_child(&child), signal).expect("a signal");
-        }
-        lines.for_each(drop);
-        assert!(matches!(child.wait().expect("an end").code(), Some(130 | 143)));
+        let (exit, _) = between_two_attempts(&home, &[Signal::INT, Signal::TERM]);
+        assert!(matches!(exit, Some(130 | 143)), "{exit:?}");
         assert_eq!(home.journal(), Vec::<Value>::new());
     }
 }
