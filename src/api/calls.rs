@@ -219,7 +219,7 @@ fn instant(text: Option<&str>) -> Option<Timestamp> {
     let text = text?;
     Timestamp::from_str(text).ok().or_else(|| {
         let civil = jiff::civil::DateTime::from_str(text).ok()?;
-        Some(civil.to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp())
+        Some(civil.to_zoned_datetime(jiff::tz::TimeZone::UTC).ok()?.timestamp())
     })
 }
 

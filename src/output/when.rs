@@ -1,6 +1,6 @@
 //! Moments and durations as people read them.
 
-use jiff::{Timestamp, Zoned};
+use jiff::{Timestamp, ZonedDateTime};
 
 use crate::types::Zone;
 
@@ -30,8 +30,8 @@ impl Clock {
         text.parse::<Timestamp>().map_or_else(|_| text.to_owned(), |at| self.local(at).date().to_string())
     }
 
-    fn local(&self, at: Timestamp) -> Zoned {
-        at.to_zoned(self.zone.rules().clone())
+    fn local(&self, at: Timestamp) -> ZonedDateTime {
+        at.to_zoned_datetime(self.zone.rules().clone())
     }
 }
 

@@ -1,7 +1,7 @@
 //! The routes of the account, which has one plan and uses it by the calls that are kept.
 
 use jiff::tz::TimeZone;
-use jiff::{ToSpan, Zoned};
+use jiff::{ToSpan, ZonedDateTime};
 use serde_json::json;
 
 use super::store::now;
@@ -16,7 +16,7 @@ pub(super) const CALLS: u32 = 50;
 
 pub(super) fn statistics(service: &Service, _: &mut Request) -> Answer {
     let now = now();
-    let (start, end) = period(&now.to_zoned(TimeZone::UTC))?;
+    let (start, end) = period(&now.to_zoned_datetime(TimeZone::UTC))?;
     let calls = service.store.read()?.calls;
     let placed: Vec<_> =
         calls.newest_first().take_while(|record| record.created_at >= start.timestamp()).collect();
@@ -43,7 +43,7 @@ pub(super) fn statistics(service: &Service, _: &mut Request) -> Answer {
 }
 
 pub(super) fn subscription(service: &Service, _: &mut Request) -> Answer {
-    let (_, end) = period(&now().to_zoned(TimeZone::UTC))?;
+    let (_, end) = period(&now().to_zoned_datetime(TimeZone::UTC))?;
     Reply::json(
         200,
         &json!({
@@ -67,7 +67,7 @@ pub(super) fn billing_page(_: &Service, _: &mut Request) -> Answer {
 }
 
 /// The month around `now`: its first instant, and that of the next one.
-fn period(now: &Zoned) -> Result<(Zoned, Zoned), Refusal> {
+fn period(now: &ZonedDateTime) -> Result<(ZonedDateTime, ZonedDateTime), Refusal> {
     let start = now.first_of_month().and_then(|day| day.start_of_day());
     let end = start.clone().and_then(|day| day.checked_add(1.month()));
     Ok((start.map_err(Refusal::internal)?, end.map_err(Refusal::internal)?))

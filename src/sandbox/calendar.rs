@@ -1,27 +1,29 @@
 //! The appointment a call made, and the iCalendar file (RFC 5545) that says so.
 
 use jiff::civil::{Time, time};
-use jiff::{SignedDuration, Timestamp, Zoned};
+use jiff::{SignedDuration, Timestamp, ZonedDateTime};
 
 use super::records::Record;
 use super::submission::{Category, Submission};
 
 pub(super) struct Appointment {
-    pub(super) start: Zoned,
-    pub(super) end: Zoned,
+    pub(super) start: ZonedDateTime,
+    pub(super) end: ZonedDateTime,
 }
 
 impl Appointment {
     /// What the submission asks for at `placed`, which carries the caller's time zone; where it
     /// is silent, tomorrow at a usual hour. `None` beyond the end of the calendar.
-    pub(super) fn of(submission: &Submission, placed: &Zoned) -> Option<Self> {
+    pub(super) fn of(submission: &Submission, placed: &ZonedDateTime) -> Option<Self> {
         let (usual, length) = habits(submission.category());
         let date = match submission.date() {
             Some(date) => date,
             None => placed.date().tomorrow().ok()?,
         };
-        let start =
-            date.to_datetime(submission.time().unwrap_or(usual)).to_zoned(placed.time_zone().clone()).ok()?;
+        let start = date
+            .to_datetime(submission.time().unwrap_or(usual))
+            .to_zoned_datetime(placed.time_zone().clone())
+            .ok()?;
         let end = start.checked_add(length).ok()?;
         Some(Self { start, end })
     }

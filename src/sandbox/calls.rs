@@ -40,7 +40,7 @@ impl Order {
         let submission = Submission::parse(&raw)?;
         let zone = TimeZone::get(timezone.as_deref().unwrap_or("UTC"))
             .map_err(|_| Refusal::validation("timezone is not an IANA time zone."))?;
-        if Appointment::of(&submission, &now().to_zoned(zone)).is_none() {
+        if Appointment::of(&submission, &now().to_zoned_datetime(zone)).is_none() {
             let message = "The appointment is beyond the end of the calendar.";
             return Err(Refusal::new(422, "scheduling_violation", message));
         }

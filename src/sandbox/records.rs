@@ -42,7 +42,7 @@ impl Record {
         let zone = self.timezone.as_deref().map(TimeZone::get);
         let zone = zone.and_then(Result::ok).unwrap_or(TimeZone::UTC);
         let submission = Submission::recall(&self.submission);
-        Appointment::of(&submission, &self.created_at.to_zoned(zone))
+        Appointment::of(&submission, &self.created_at.to_zoned_datetime(zone))
     }
 
     /// What is said and learned, whether or not the call has ended.
