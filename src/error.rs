@@ -1,320 +1,357 @@
-//! Everything that can end a run badly: a sentence, a stable code, a hint and an exit status for each.
+//! Everything that can go wrong, as one type: a kind, a sentence, and the facts that go with it. Each property of an
+//! error is one exhaustive match over its kind.
 
 use std::io;
-use std::time::Duration;
 
-use crate::api::ApiError;
-use crate::types::{IdempotencyKey, Invalid, shell_quoted};
+use serde::{Deserialize, Serialize};
+
+use crate::domain::{CallId, IdempotencyKey, Invalid, Signal};
+use crate::{api, auth};
 
 /// A run's result.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Why a run ended without its result. `Display` is the sentence for the person who reads it.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
+/// Why there is no result. `Display` is the sentence for the person who reads it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
+#[error("{message}")]
+pub struct Error {
+    /// What kind of failure it is.
+    pub kind: Kind,
+    /// What happened, as a sentence.
+    message: String,
+    /// What else is known.
+    pub facts: Box<Facts>,
+}
+
+/// The kinds of failure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Kind {
     /// The command line makes no sense as a whole.
-    #[error("{message}")]
-    Usage {
-        /// What is wrong.
-        message: String,
-        /// What to write instead.
-        hint: String,
-    },
+    Usage,
     /// A value was refused before anything was sent.
-    #[error(transparent)]
-    Invalid(#[from] Invalid),
-    /// There is no usable login.
-    #[error("{0}")]
-    NotSignedIn(String),
+    InvalidInput,
+    /// The number is an emergency number.
+    EmergencyNumber,
+    /// There is no usable login; signing in helps.
+    NotSignedIn,
     /// `KALLYAI_ACCESS_TOKEN` stands in the way; no sign-in changes that.
-    #[error("{0}")]
-    GivenToken(String),
+    AccessToken,
     /// A sign-in was begun and did not end in a login.
-    #[error("{0}")]
-    SignInFailed(String),
+    SignInFailed,
     /// The port of the sign-in callback belongs to another program.
-    #[error("port {0} on this computer is in use, so the sign-in could not be received safely")]
     PortInUse(u16),
-    /// The file that holds the login cannot be used.
-    #[error("{message}")]
-    TokenFile {
-        /// What is wrong with it.
-        message: String,
-        /// What to do about it.
-        hint: String,
-    },
+    /// The file that holds the login cannot be used; a sign-in replaces it.
+    TokenFileUnreadable,
+    /// The file that holds the login cannot be used, and its owner has to repair that.
+    TokenFile,
+    /// The login belongs to another service.
+    WrongIssuer,
     /// No answer: the service was not reached, or did not answer in time.
-    #[error("{0}")]
-    Unreachable(String),
-    /// The service answered, with a failure of its own that persisted.
-    #[error("the service is failing: it answered {status}{}", message.as_ref().map(|m| format!(" ({m})")).unwrap_or_default())]
-    ServiceFailing {
-        /// The HTTP status of the last answer: 429 or 5xx.
-        status: u16,
-        /// The server's own words.
-        message: Option<String>,
-        /// The server's name for this failure.
-        correlation_id: Option<String>,
-        /// How long the server asked to wait.
-        retry_after: Option<Duration>,
-    },
+    Unreachable,
+    /// The service answered 429 or 5xx, however often it was asked.
+    ServiceFailing,
     /// The API refused the request.
-    #[error(transparent)]
-    Refused(Box<ApiError>),
-    /// An ID prefix, or `last`, that names no single call.
-    #[error("{0}")]
-    NoSuchCall(String),
-    /// An answer of a shape nobody documented.
-    #[error("the service answered {status} with something unexpected: {excerpt}")]
-    UnexpectedResponse {
-        /// The HTTP status.
-        status: u16,
-        /// The first printable characters of the body, or what is wrong with it.
-        excerpt: String,
-    },
-    /// A call was requested, and nobody knows what came of it.
-    #[error("{message}")]
-    OutcomeUnknown {
-        /// What is known.
-        message: String,
-        /// The key that names the call.
-        key: IdempotencyKey,
-    },
+    Refused,
+    /// An ID that names no single call.
+    CallNotFound,
+    /// An answer of a shape that is not documented.
+    UnexpectedResponse,
+    /// A call was requested, and how it ended is unknown.
+    OutcomeUnknown,
     /// A call was made, and its result could not be written to stdout.
-    #[error("the call was made, but its result could not be written ({why})")]
-    ResultUnwritten {
-        /// What the system said.
-        why: String,
-        /// The key that names the call.
-        key: IdempotencyKey,
-    },
-    /// The same call was requested before and is not known to have ended.
-    #[error("{message}")]
-    CallOpen {
-        /// Which one.
-        message: String,
-        /// The key that names it.
-        key: IdempotencyKey,
-    },
-    /// `--resume`, and the journal holds nothing of the kind.
-    #[error("{0}")]
-    NothingToResume(String),
+    ResultUnwritten,
+    /// An earlier call to the same number is not known to have ended.
+    CallOpen,
+    /// The same request ended in success a short time ago.
+    AlreadyDone,
+    /// The journal holds nothing of the kind.
+    NothingToResume,
     /// There is no journal, or it cannot be written: a call would be unprotected.
-    #[error("{0}")]
-    JournalUnavailable(String),
+    JournalUnavailable,
     /// A signal ended the waiting.
-    #[error("{}", match key {
-        Some(_) => "stopped waiting; the call itself goes on",
-        None => "interrupted",
-    })]
-    Interrupted {
-        /// Which signal.
-        signal: Signal,
-        /// The key of the call that goes on.
-        key: Option<IdempotencyKey>,
-    },
-    /// A file or a stream could not be read or written: what was tried, and what the system said.
-    #[error("{0:#}")]
-    Io(anyhow::Error),
-    /// Whoever read our output has stopped reading: no failure at all.
-    #[error("the reader of the output has gone")]
+    Interrupted(Signal),
+    /// A file or a stream could not be read or written.
+    Io,
+    /// The reader of our output has stopped reading: no failure at all.
     ClosedPipe,
 }
 
-/// The signals that end a wait.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Signal {
-    /// The terminal has gone, or its window.
-    HangUp,
-    /// Ctrl-C.
-    Interrupt,
-    /// A polite kill; on Windows Ctrl-Break, or the end of the session.
-    Terminate,
+/// What is known of a failure beyond its kind.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Facts {
+    /// What to write instead, where only the place of the failure knows.
+    pub hint: Option<String>,
+    /// The API's name for a refusal.
+    pub server_code: Option<String>,
+    /// The HTTP status of the answer.
+    pub http_status: Option<u16>,
+    /// The server's name for this very failure.
+    pub correlation_id: Option<String>,
+    /// How long the server asked to wait, in seconds.
+    pub retry_after: Option<u64>,
+    /// Where the plan can be upgraded.
+    pub upgrade_url: Option<String>,
+    /// The key of the call that this is about.
+    pub key: Option<IdempotencyKey>,
+    /// The ID of the call that this is about.
+    pub call_id: Option<CallId>,
+}
+
+/// What comes next, for a front end to put into its own words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Next<'a> {
+    /// Nothing that a command would do.
+    Nothing,
+    /// Sign in.
+    SignIn,
+    /// Learn how the call of this key ended.
+    Resume(&'a IdempotencyKey),
+    /// Read this call.
+    ShowCall(&'a CallId),
+    /// Look at the calls there are.
+    History,
 }
 
 impl Error {
-    /// A failed read or write of a file or stream.
-    pub fn io(what: impl Into<String>, source: io::Error) -> Self {
-        Self::Io(anyhow::Error::new(source).context(what.into()))
+    /// A failure of a kind.
+    pub fn new(kind: Kind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into(), facts: Box::default() }
     }
 
-    /// A file of the login that cannot be used.
-    pub fn token_file(path: &std::path::Path, what: &str) -> Self {
-        Self::TokenFile {
-            message: format!("the login file {} {what}", path.display()),
-            hint: "repair or move that file, or name another with KALLYAI_TOKEN_FILE, then: kallyai --login"
-                .into(),
-        }
+    /// A command line that makes no sense as a whole, and what to write instead.
+    pub fn usage(message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self::new(Kind::Usage, message).with_hint(hint)
+    }
+
+    /// A failed read or write of a file or stream: what was tried, and what the system said.
+    pub fn io(what: impl Into<String>, source: io::Error) -> Self {
+        Self::new(Kind::Io, format!("{:#}", anyhow::Error::new(source).context(what.into())))
+    }
+
+    /// A signal that ended the waiting while nothing was under way.
+    pub fn interrupted(signal: Signal) -> Self {
+        Self::new(Kind::Interrupted(signal), "interrupted")
+    }
+
+    /// The same, with what to write instead.
+    pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
+        self.facts.hint = Some(hint.into());
+        self
+    }
+
+    /// The same, about the call of this key.
+    pub fn about(mut self, key: &IdempotencyKey, call_id: Option<CallId>) -> Self {
+        self.facts.key = Some(key.clone());
+        self.facts.call_id = call_id;
+        self
     }
 
     /// The stable name programs match on.
     pub fn code(&self) -> &str {
-        match self {
-            Self::Usage { .. } => "usage",
-            Self::Invalid(Invalid::Value { .. }) => "invalid_input",
-            Self::Invalid(Invalid::Emergency(_)) => "emergency_number",
-            Self::NotSignedIn(_) | Self::GivenToken(_) => "not_signed_in",
-            Self::SignInFailed(_) => "sign_in_failed",
-            Self::PortInUse(_) => "port_in_use",
-            Self::TokenFile { .. } => "token_file",
-            Self::Unreachable(_) => "unreachable",
-            Self::ServiceFailing { .. } => "service_failing",
-            Self::Refused(error) => error.code(),
-            Self::NoSuchCall(_) => "call_not_found",
-            Self::UnexpectedResponse { .. } => "unexpected_response",
-            Self::OutcomeUnknown { .. } => "outcome_unknown",
-            Self::CallOpen { .. } => "call_open",
-            Self::NothingToResume(_) => "nothing_to_resume",
-            Self::JournalUnavailable(_) => "journal_unavailable",
-            Self::Interrupted { .. } => "interrupted",
-            Self::ResultUnwritten { .. } | Self::Io(_) | Self::ClosedPipe => "io",
+        match self.kind {
+            Kind::Usage => "usage",
+            Kind::InvalidInput => "invalid_input",
+            Kind::EmergencyNumber => "emergency_number",
+            Kind::NotSignedIn | Kind::AccessToken => "not_signed_in",
+            Kind::SignInFailed => "sign_in_failed",
+            Kind::PortInUse(_) => "port_in_use",
+            Kind::TokenFileUnreadable | Kind::TokenFile => "token_file",
+            Kind::WrongIssuer => "wrong_issuer",
+            Kind::Unreachable => "unreachable",
+            Kind::ServiceFailing => "service_failing",
+            Kind::Refused => self.facts.server_code.as_deref().unwrap_or("refused"),
+            Kind::CallNotFound => "call_not_found",
+            Kind::UnexpectedResponse => "unexpected_response",
+            Kind::OutcomeUnknown => "outcome_unknown",
+            Kind::CallOpen => "call_open",
+            Kind::AlreadyDone => "already_done",
+            Kind::NothingToResume => "nothing_to_resume",
+            Kind::JournalUnavailable => "journal_unavailable",
+            Kind::Interrupted(_) => "interrupted",
+            Kind::ResultUnwritten | Kind::Io | Kind::ClosedPipe => "io",
         }
     }
 
     /// The process's exit status, as documented in `--help`.
     pub fn exit(&self) -> u8 {
-        match self {
-            Self::ClosedPipe => 0,
-            Self::Refused(error) => error.exit(),
-            Self::NoSuchCall(_)
-            | Self::UnexpectedResponse { .. }
-            | Self::NothingToResume(_)
-            | Self::JournalUnavailable(_)
-            | Self::ResultUnwritten { .. }
-            | Self::Io(_) => 1,
-            Self::Usage { .. } | Self::Invalid(_) => 2,
-            Self::Unreachable(_) | Self::ServiceFailing { .. } => 3,
-            Self::NotSignedIn(_)
-            | Self::GivenToken(_)
-            | Self::SignInFailed(_)
-            | Self::PortInUse(_)
-            | Self::TokenFile { .. } => 4,
-            Self::OutcomeUnknown { .. } | Self::CallOpen { .. } => 6,
-            Self::Interrupted { signal, .. } => signal.exit(),
+        match self.kind {
+            Kind::ClosedPipe => 0,
+            Kind::Refused => match self.facts.http_status {
+                Some(401) => 4,
+                Some(402) => 5,
+                _ => 1,
+            },
+            Kind::CallNotFound
+            | Kind::UnexpectedResponse
+            | Kind::NothingToResume
+            | Kind::JournalUnavailable
+            | Kind::ResultUnwritten
+            | Kind::Io => 1,
+            Kind::Usage | Kind::InvalidInput | Kind::EmergencyNumber => 2,
+            Kind::Unreachable | Kind::ServiceFailing => 3,
+            Kind::NotSignedIn
+            | Kind::AccessToken
+            | Kind::SignInFailed
+            | Kind::PortInUse(_)
+            | Kind::TokenFileUnreadable
+            | Kind::TokenFile
+            | Kind::WrongIssuer => 4,
+            Kind::OutcomeUnknown | Kind::CallOpen | Kind::AlreadyDone => 6,
+            Kind::Interrupted(signal) => signal.exit(),
         }
-    }
-
-    /// What to do next; `program` is how this program is called (`kallyai`, or `kallyai --sandbox`).
-    pub fn hint(&self, program: &str) -> Option<String> {
-        let hint = match self {
-            Self::Usage { hint, .. } | Self::TokenFile { hint, .. } => hint.clone(),
-            Self::Invalid(invalid) => invalid.hint().to_owned(),
-            Self::NotSignedIn(_) => {
-                format!("sign in: {program} --login (where no browser can open: {program} --login --no-wait)")
-            }
-            Self::GivenToken(_) => "unset KALLYAI_ACCESS_TOKEN to sign in or to use the saved login, or replace it".into(),
-            Self::SignInFailed(_) => format!("try again: {program} --login"),
-            Self::PortInUse(port) => {
-                let other = if *port == u16::MAX { port - 1 } else { port + 1 };
-                format!(
-                    "end the program that holds it, or take another: {program} --login --callback-port {other}"
-                )
-            }
-            Self::Unreachable(_) => "check the network and any proxy, then run the same command again".into(),
-            Self::ServiceFailing { retry_after: Some(wait), .. } => {
-                format!("run the same command again in {} s", wait.as_secs().max(1))
-            }
-            Self::ServiceFailing { .. } => "wait a minute, then run the same command again".into(),
-            Self::Refused(error) => error.hint(program),
-            Self::NoSuchCall(_) => format!("copy an ID from {program} --history"),
-            Self::UnexpectedResponse { .. } => {
-                "run the command again with --debug to see the whole answer; a proxy may have sent it".into()
-            }
-            Self::OutcomeUnknown { key, .. } => {
-                format!("do not place it again; learn how it ended: {}", resume(program, key))
-            }
-            Self::ResultUnwritten { key, .. } => {
-                format!("do not place it again; print its result: {}", resume(program, key))
-            }
-            Self::CallOpen { key, .. } => format!(
-                "learn how it ended: {} (to place a second call on purpose: the same command with --again)",
-                resume(program, key)
-            ),
-            Self::NothingToResume(_) => format!("see the calls there were: {program} --history"),
-            Self::JournalUnavailable(_) => {
-                "make room, end the process that holds it, or name another folder with KALLYAI_STATE_DIR; then run it again"
-                    .into()
-            }
-            Self::Interrupted { key: Some(key), .. } => {
-                format!("learn how it ended: {}", resume(program, key))
-            }
-            Self::Interrupted { key: None, .. } => {
-                "no call is under way; run the command again when you like".into()
-            }
-            Self::ClosedPipe => return None,
-            Self::Io(_) => "check the path, its permissions and the free space".into(),
-        };
-        Some(hint)
     }
 
     /// Whether running the same command again cannot ring a phone a second time.
     pub fn retry_safe(&self) -> bool {
-        !matches!(
-            self,
-            Self::OutcomeUnknown { .. }
-                | Self::ResultUnwritten { .. }
-                | Self::CallOpen { .. }
-                | Self::Interrupted { key: Some(_), .. }
-        )
-    }
-
-    /// The HTTP status, where an answer caused this.
-    pub fn http_status(&self) -> Option<u16> {
-        match self {
-            Self::Refused(error) => Some(error.status),
-            Self::ServiceFailing { status, .. } | Self::UnexpectedResponse { status, .. } => Some(*status),
-            _ => None,
+        match self.kind {
+            Kind::OutcomeUnknown | Kind::ResultUnwritten | Kind::CallOpen | Kind::AlreadyDone => false,
+            // With a key, a call goes on.
+            Kind::Interrupted(_) => self.facts.key.is_none(),
+            Kind::Usage
+            | Kind::InvalidInput
+            | Kind::EmergencyNumber
+            | Kind::NotSignedIn
+            | Kind::AccessToken
+            | Kind::SignInFailed
+            | Kind::PortInUse(_)
+            | Kind::TokenFileUnreadable
+            | Kind::TokenFile
+            | Kind::WrongIssuer
+            | Kind::Unreachable
+            | Kind::ServiceFailing
+            | Kind::Refused
+            | Kind::CallNotFound
+            | Kind::UnexpectedResponse
+            | Kind::NothingToResume
+            | Kind::JournalUnavailable
+            | Kind::Io
+            | Kind::ClosedPipe => true,
         }
     }
 
-    /// The server's name for this failure, to quote to its support.
-    pub fn correlation_id(&self) -> Option<&str> {
-        match self {
-            Self::Refused(error) => error.correlation_id.as_deref(),
-            Self::ServiceFailing { correlation_id, .. } => correlation_id.as_deref(),
-            _ => None,
+    /// Whether the same command may end differently when nothing but time has passed.
+    pub fn retry_useful(&self) -> bool {
+        match self.kind {
+            Kind::PortInUse(_)
+            | Kind::Unreachable
+            | Kind::ServiceFailing
+            | Kind::UnexpectedResponse
+            | Kind::OutcomeUnknown
+            | Kind::CallOpen
+            | Kind::JournalUnavailable
+            | Kind::Interrupted(_)
+            | Kind::Io => true,
+            Kind::Usage
+            | Kind::InvalidInput
+            | Kind::EmergencyNumber
+            | Kind::NotSignedIn
+            | Kind::AccessToken
+            | Kind::SignInFailed
+            | Kind::TokenFileUnreadable
+            | Kind::TokenFile
+            | Kind::WrongIssuer
+            | Kind::Refused
+            | Kind::CallNotFound
+            | Kind::ResultUnwritten
+            | Kind::AlreadyDone
+            | Kind::NothingToResume
+            | Kind::ClosedPipe => false,
         }
     }
 
-    /// The key of the call this is about.
-    pub fn idempotency_key(&self) -> Option<&IdempotencyKey> {
-        match self {
-            Self::OutcomeUnknown { key, .. }
-            | Self::ResultUnwritten { key, .. }
-            | Self::CallOpen { key, .. } => Some(key),
-            Self::Interrupted { key, .. } => key.as_ref(),
-            _ => None,
+    /// What comes next.
+    pub fn next(&self) -> Next<'_> {
+        match self.kind {
+            Kind::NotSignedIn | Kind::SignInFailed | Kind::TokenFileUnreadable | Kind::WrongIssuer => {
+                Next::SignIn
+            }
+            Kind::Refused if self.exit() == 4 => Next::SignIn,
+            Kind::OutcomeUnknown | Kind::ResultUnwritten | Kind::CallOpen | Kind::Interrupted(_) => {
+                self.next_of_call()
+            }
+            Kind::AlreadyDone => match (&self.facts.call_id, &self.facts.key) {
+                (Some(id), _) => Next::ShowCall(id),
+                (None, Some(key)) => Next::Resume(key),
+                (None, None) => Next::History,
+            },
+            Kind::CallNotFound => Next::History,
+            Kind::Usage
+            | Kind::InvalidInput
+            | Kind::EmergencyNumber
+            | Kind::AccessToken
+            | Kind::PortInUse(_)
+            | Kind::TokenFile
+            | Kind::Unreachable
+            | Kind::ServiceFailing
+            | Kind::Refused
+            | Kind::UnexpectedResponse
+            | Kind::NothingToResume
+            | Kind::JournalUnavailable
+            | Kind::Io
+            | Kind::ClosedPipe => Next::Nothing,
         }
     }
 
-    /// The exact command that comes next, for programs.
-    pub fn next_command(&self, program: &str) -> Option<String> {
-        match self {
-            Self::NotSignedIn(_) | Self::SignInFailed(_) => Some(format!("{program} --login")),
-            Self::Refused(error) if error.exit() == 4 => Some(format!("{program} --login")),
-            _ => self.idempotency_key().map(|key| resume(program, key)),
+    fn next_of_call(&self) -> Next<'_> {
+        match (&self.facts.key, &self.facts.call_id) {
+            (Some(key), _) => Next::Resume(key),
+            // A call that another device or program placed.
+            (None, Some(id)) => Next::ShowCall(id),
+            (None, None) => Next::Nothing,
         }
     }
 }
 
-impl Signal {
-    /// 128 and the signal's number, as shells report it.
-    pub fn exit(self) -> u8 {
-        match self {
-            Self::HangUp => 129,
-            Self::Interrupt => 130,
-            Self::Terminate => 143,
-        }
+impl From<Invalid> for Error {
+    fn from(invalid: Invalid) -> Self {
+        let kind = match &invalid {
+            Invalid::Value { .. } => Kind::InvalidInput,
+            Invalid::Emergency(_) => Kind::EmergencyNumber,
+        };
+        Self::new(kind, invalid.to_string()).with_hint(invalid.hint())
     }
 }
 
-impl From<ApiError> for Error {
-    fn from(error: ApiError) -> Self {
-        Self::Refused(Box::new(error))
+impl From<api::Error> for Error {
+    fn from(error: api::Error) -> Self {
+        let message = error.to_string();
+        let mut facts = Facts { http_status: error.http_status(), ..Facts::default() };
+        let kind = match error {
+            api::Error::Setup(invalid) => return invalid.into(),
+            api::Error::Unreachable(_) => Kind::Unreachable,
+            api::Error::Failing { correlation_id, retry_after, .. } => {
+                facts.correlation_id = correlation_id;
+                facts.retry_after = retry_after.map(|wait| wait.as_secs());
+                Kind::ServiceFailing
+            }
+            api::Error::Refused(refusal) => {
+                facts.server_code = Some(refusal.code().to_owned());
+                facts.upgrade_url = refusal.upgrade_url().map(str::to_owned);
+                facts.correlation_id = refusal.correlation_id;
+                Kind::Refused
+            }
+            api::Error::Unauthorized => Kind::NotSignedIn,
+            api::Error::UnexpectedResponse { .. } => Kind::UnexpectedResponse,
+        };
+        Self { kind, message, facts: Box::new(facts) }
     }
 }
 
-/// The command that learns how a call ended.
-fn resume(program: &str, key: &IdempotencyKey) -> String {
-    format!("{program} --resume {}", shell_quoted(key.as_str()))
+impl From<auth::Error> for Error {
+    fn from(error: auth::Error) -> Self {
+        let message = error.to_string();
+        let kind = match error {
+            auth::Error::NotSignedIn(_) => Kind::NotSignedIn,
+            auth::Error::AccessToken(_) => Kind::AccessToken,
+            auth::Error::SignInFailed(_) => Kind::SignInFailed,
+            auth::Error::PortInUse(port) => Kind::PortInUse(port),
+            auth::Error::TokenFile { replaceable: true, .. } => Kind::TokenFileUnreadable,
+            auth::Error::TokenFile { replaceable: false, .. } => Kind::TokenFile,
+            auth::Error::WrongIssuer { .. } => Kind::WrongIssuer,
+            auth::Error::Busy => Kind::Unreachable,
+            auth::Error::Api(error) => return error.into(),
+        };
+        Self::new(kind, message)
+    }
 }

@@ -34,7 +34,56 @@ pub fn private_folder(folder: &Path) -> io::Result<()> {
         use std::os::unix::fs::DirBuilderExt as _;
         builder.mode(0o700);
     }
-    builder.create(folder)
+    let made: Vec<&Path> = folder.ancestors().take_while(|folder| !folder.exists()).collect();
+    builder.create(folder)?;
+    made.into_iter().rev().try_for_each(share_with_folders_owner)
+}
+
+/// Gives what root made in another user's folder to that user, who would be locked out by it (`sudo`).
+///
+/// # Errors
+/// When root may not.
+pub fn share_with_folders_owner(path: &Path) -> io::Result<()> {
+    #[cfg(unix)]
+    if rustix::process::geteuid().is_root() {
+        use std::os::unix::fs::MetadataExt as _;
+        let (made, folder) = (std::fs::symlink_metadata(path)?, std::fs::metadata(folder_of(path))?);
+        if made.uid() == 0 && folder.uid() != 0 {
+            std::os::unix::fs::lchown(path, Some(folder.uid()), Some(folder.gid()))?;
+        }
+    }
+    #[cfg(not(unix))]
+    let _ = path;
+    Ok(())
+}
+
+/// Opening options that do not wait for the other end of a FIFO or a device.
+pub fn without_waiting(options: &mut OpenOptions) -> &mut OpenOptions {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt as _;
+        options.custom_flags(rustix::fs::OFlags::NONBLOCK.bits() as i32)
+    }
+    #[cfg(not(unix))]
+    options
+}
+
+/// Whether an open file is still the one at this path.
+pub fn is_at(file: &File, path: &Path) -> bool {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt as _;
+        match (file.metadata(), std::fs::metadata(path)) {
+            (Ok(held), Ok(there)) => held.dev() == there.dev() && held.ino() == there.ino(),
+            _ => false,
+        }
+    }
+    // Windows does not remove it while it is open.
+    #[cfg(windows)]
+    {
+        let _ = (file, path);
+        true
+    }
 }
 
 /// Replaces a file so that whoever looks, even after a crash, finds the old content or the new. It is 0600 on Unix.
@@ -43,10 +92,10 @@ pub fn private_folder(folder: &Path) -> io::Result<()> {
 /// When it cannot be written; the old content stays.
 pub fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
     let folder = folder_of(path);
-    let mut file = aside(folder)?;
+    let mut file = temp_file_in(folder)?;
     file.write_all(content)?;
     file.as_file().sync_all()?;
-    put(file, path)?;
+    persist(file, path)?;
     sync_folder(folder);
     Ok(())
 }
@@ -56,7 +105,7 @@ pub fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
 /// # Errors
 /// When it is there and cannot be removed.
 pub fn remove(path: &Path) -> io::Result<bool> {
-    match patiently(|| std::fs::remove_file(path)) {
+    match retry_on_sharing_violation(|| std::fs::remove_file(path)) {
         Ok(()) => Ok(true),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
         Err(error) => Err(error),
@@ -67,14 +116,14 @@ pub fn remove(path: &Path) -> io::Result<bool> {
 ///
 /// # Errors
 /// When it cannot have it; what had the name still has.
-pub fn put(file: NamedTempFile, path: &Path) -> io::Result<()> {
+pub fn persist(file: NamedTempFile, path: &Path) -> io::Result<()> {
     #[cfg(unix)]
     return file.persist(path).map(|_| ()).map_err(|refused| refused.error);
     // The standard library, and not tempfile, can replace a file that somebody reads.
     #[cfg(windows)]
     {
-        let aside = file.into_temp_path();
-        patiently(|| std::fs::rename(&aside, path))
+        let temporary = file.into_temp_path();
+        retry_on_sharing_violation(|| std::fs::rename(&temporary, path))
     }
 }
 
@@ -83,7 +132,7 @@ pub fn put(file: NamedTempFile, path: &Path) -> io::Result<()> {
 ///
 /// # Errors
 /// Those of what is done.
-pub fn patiently<T>(mut work: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+pub fn retry_on_sharing_violation<T>(mut work: impl FnMut() -> io::Result<T>) -> io::Result<T> {
     /// "Access is denied", and "another process uses the file".
     const PASSING: [Option<i32>; 2] = [Some(5), Some(32)];
     const PAUSE: Duration = Duration::from_millis(5);
@@ -103,7 +152,7 @@ pub fn patiently<T>(mut work: impl FnMut() -> io::Result<T>) -> io::Result<T> {
 ///
 /// # Errors
 /// When the folder cannot be written.
-pub fn aside(folder: &Path) -> io::Result<NamedTempFile> {
+pub fn temp_file_in(folder: &Path) -> io::Result<NamedTempFile> {
     // What tempfile opens by itself Windows would know as a temporary file even when it is put in its place.
     let open = |path: &Path| private(OpenOptions::new().write(true).create_new(true)).open(path);
     tempfile::Builder::new().prefix(".kallyai-").make_in(folder, open)
@@ -160,7 +209,7 @@ mod tests {
                 }
             });
             while !writer.is_finished() {
-                let found = patiently(|| std::fs::read(&path)).expect("the file");
+                let found = retry_on_sharing_violation(|| std::fs::read(&path)).expect("the file");
                 assert!(contents.contains(&found), "{} bytes", found.len());
                 std::thread::sleep(Duration::from_millis(2));
             }

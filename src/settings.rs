@@ -2,9 +2,8 @@
 
 use std::path::PathBuf;
 
-use crate::api::ApiBase;
-use crate::error::{Error, Result};
-use crate::types::{Invalid, Language, Secret, Zone};
+use crate::domain::{ApiBase, Invalid, Language, Secret, Zone};
+use crate::error::{Error, Kind, Result};
 
 /// The environment of one run, as the real program or as the sandbox sees it.
 #[derive(Debug, Clone, Copy)]
@@ -33,7 +32,7 @@ impl Settings {
     /// # Errors
     /// When `KALLYAI_API_URL` may not be used.
     pub fn api(self) -> Result<ApiBase, Invalid> {
-        let Some(url) = text("KALLYAI_API_URL") else { return ApiBase::PRODUCTION.parse() };
+        let Some(url) = text("KALLYAI_API_URL") else { return ApiBase::production() };
         let base: ApiBase = url.parse()?;
         if !base.is_production()
             && text("KALLYAI_TOKEN_FILE").is_none()
@@ -47,6 +46,14 @@ impl Settings {
         Ok(base)
     }
 
+    /// What a login and a journal entry of this run belong to: scheme, host and port of the service, or `sandbox`.
+    ///
+    /// # Errors
+    /// When `KALLYAI_API_URL` may not be used.
+    pub fn issuer(self) -> Result<String, Invalid> {
+        if self.sandbox { Ok("sandbox".into()) } else { Ok(self.api()?.origin()) }
+    }
+
     /// A token given for this run alone.
     ///
     /// # Errors
@@ -57,9 +64,8 @@ impl Settings {
         }
         let Some(given) = text("KALLYAI_ACCESS_TOKEN") else { return Ok(None) };
         Secret::parse(&given).map(Some).ok_or_else(|| {
-            Error::GivenToken(
-                "KALLYAI_ACCESS_TOKEN cannot be a token: it has characters that no header may have".into(),
-            )
+            let message = "KALLYAI_ACCESS_TOKEN cannot be a token: it has characters that no header may have";
+            Error::new(Kind::AccessToken, message)
         })
     }
 
@@ -75,11 +81,10 @@ impl Settings {
             return Ok(path);
         }
         // As the clients that share the file find it: by HOME, and on Windows by USERPROFILE.
-        let home =
-            std::env::home_dir().filter(|home| home.is_absolute()).ok_or_else(|| Error::TokenFile {
-                message: "there is no home folder to keep the login in".into(),
-                hint: "set HOME (on Windows USERPROFILE), or name a file with KALLYAI_TOKEN_FILE".into(),
-            })?;
+        let home = std::env::home_dir().filter(|home| home.is_absolute()).ok_or_else(|| {
+            Error::new(Kind::TokenFile, "there is no home folder to keep the login in")
+                .with_hint("set HOME (on Windows USERPROFILE), or name a file with KALLYAI_TOKEN_FILE")
+        })?;
         Ok(home.join(TOKEN_FILE))
     }
 
@@ -88,11 +93,18 @@ impl Settings {
     /// # Errors
     /// When there is no home folder to hold it.
     pub fn state_folder(self) -> Result<PathBuf> {
-        let folder = path("KALLYAI_STATE_DIR")
-            .or_else(|| default_state_folder().filter(|folder| folder.is_absolute()))
-            .ok_or_else(|| {
-                Error::JournalUnavailable("there is no home folder to keep the journal in".into())
-            })?;
+        let named = path("KALLYAI_STATE_DIR");
+        if named.as_ref().is_some_and(|folder| !folder.is_absolute()) {
+            return Err(Invalid::new(
+                "KALLYAI_STATE_DIR is a relative path, which is another folder in each working directory",
+                "write the whole path of the folder",
+            )
+            .into());
+        }
+        let folder =
+            named.or_else(|| default_state_folder().filter(|folder| folder.is_absolute())).ok_or_else(
+                || Error::new(Kind::JournalUnavailable, "there is no home folder to keep the journal in"),
+            )?;
         Ok(if self.sandbox { folder.join("sandbox") } else { folder })
     }
 

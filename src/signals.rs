@@ -1,86 +1,64 @@
 //! The signals that end a wait, as values.
 
 use std::io;
-use std::time::Duration;
 
-use tokio::sync::Semaphore;
-
-use crate::error::Signal;
-
-/// Held by what must not be cut off.
-static UNDER_WAY: Semaphore = Semaphore::const_new(1);
-
-/// How long a signal, or the end of the time limit, waits for that: who interrupts expects the program gone within a
-/// second.
-pub const GRACE: Duration = Duration::from_millis(750);
-
-/// Does something that a signal must not cut off, if it ends soon: what a spent refresh token brings is not had twice.
-pub async fn shielded<R>(work: impl Future<Output = R>) -> R {
-    let _held = UNDER_WAY.acquire().await;
-    work.await
-}
+use crate::domain::Signal;
 
 /// Listens for the signals that end a wait.
-pub struct Signals {
-    /// One that has come, and that nobody was told of yet.
-    come: Option<Signal>,
-    #[cfg(unix)]
+pub struct Signals(Option<Sources>);
+
+#[cfg(unix)]
+struct Sources {
+    /// `None` where the program was told to ignore it.
     hang_up: Option<tokio::signal::unix::Signal>,
-    #[cfg(unix)]
     interrupt: tokio::signal::unix::Signal,
-    #[cfg(unix)]
     terminate: tokio::signal::unix::Signal,
-    #[cfg(windows)]
+}
+
+#[cfg(windows)]
+struct Sources {
     close: tokio::signal::windows::CtrlClose,
-    #[cfg(windows)]
     interrupt: tokio::signal::windows::CtrlC,
-    #[cfg(windows)]
     stop: tokio::signal::windows::CtrlBreak,
-    #[cfg(windows)]
     shutdown: tokio::signal::windows::CtrlShutdown,
 }
 
 impl Signals {
-    /// A signal that came while something ended that it was not to cut off.
-    pub fn came(&self) -> Option<Signal> {
-        self.come
+    /// No signals: what a process without a terminal waits for is its work's end.
+    pub fn none() -> Self {
+        Self(None)
     }
 
-    /// The next signal, once nothing is under way that it must not cut off; a second signal waits for nothing.
-    pub async fn next(&mut self) -> Signal {
-        let signal = match self.come {
-            Some(signal) => signal,
-            None => self.arrival().await,
-        };
-        // Whoever gives up waiting here is told the next time.
-        self.come = Some(signal);
-        tokio::select! {
-            _ = tokio::time::timeout(GRACE, UNDER_WAY.acquire()) => {}
-            _ = self.arrival() => {}
-        }
-        self.come = None;
-        signal
-    }
-}
-
-#[cfg(unix)]
-impl Signals {
     /// Starts listening; from here on these signals no longer end the process by themselves.
     ///
     /// # Errors
     /// When the system refuses.
     pub fn listen() -> io::Result<Self> {
+        Sources::listen().map(|sources| Self(Some(sources)))
+    }
+
+    /// The next signal.
+    pub async fn next(&mut self) -> Signal {
+        match &mut self.0 {
+            Some(sources) => sources.next().await,
+            None => std::future::pending().await,
+        }
+    }
+}
+
+#[cfg(unix)]
+impl Sources {
+    fn listen() -> io::Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
 
         Ok(Self {
-            come: None,
             hang_up: if hang_up_is_ignored() { None } else { Some(signal(SignalKind::hangup())?) },
             interrupt: signal(SignalKind::interrupt())?,
             terminate: signal(SignalKind::terminate())?,
         })
     }
 
-    async fn arrival(&mut self) -> Signal {
+    async fn next(&mut self) -> Signal {
         let hang_up = async {
             match &mut self.hang_up {
                 Some(hang_up) => hang_up.recv().await,
@@ -96,16 +74,11 @@ impl Signals {
 }
 
 #[cfg(windows)]
-impl Signals {
-    /// Starts listening; from here on these events no longer end the process by themselves.
-    ///
-    /// # Errors
-    /// When the system refuses.
-    pub fn listen() -> io::Result<Self> {
+impl Sources {
+    fn listen() -> io::Result<Self> {
         use tokio::signal::windows::{ctrl_break, ctrl_c, ctrl_close, ctrl_shutdown};
 
         Ok(Self {
-            come: None,
             close: ctrl_close()?,
             interrupt: ctrl_c()?,
             stop: ctrl_break()?,
@@ -114,7 +87,7 @@ impl Signals {
     }
 
     /// A window that closes is a terminal that hangs up; Ctrl-Break is also how one program asks another to end.
-    async fn arrival(&mut self) -> Signal {
+    async fn next(&mut self) -> Signal {
         tokio::select! {
             _ = self.close.recv() => Signal::HangUp,
             _ = self.interrupt.recv() => Signal::Interrupt,

@@ -2,9 +2,8 @@
 
 use serde::Deserialize;
 
-use super::client::{Client, Document, Tokens};
-use super::lenient::{or_none, words};
-use crate::error::Result;
+use super::client::{Client, Parsed, TokenProvider};
+use super::lenient::{or_none, text_or_lines};
 
 /// `GET /v1/users/me/statistics`. Minutes and calls of the current period; percentages from 0 to beyond 100.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
@@ -27,17 +26,17 @@ pub struct Usage {
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct Subscription {
     pub has_active_subscription: bool,
-    #[serde(default, deserialize_with = "words")]
+    #[serde(default, deserialize_with = "text_or_lines")]
     pub provider: Option<String>,
     #[serde(default, deserialize_with = "or_none")]
     pub plan: Option<Plan>,
     #[serde(default)]
     pub status: Option<String>,
-    #[serde(default, deserialize_with = "words")]
+    #[serde(default, deserialize_with = "text_or_lines")]
     pub expires_at: Option<String>,
     #[serde(default, deserialize_with = "or_none")]
     pub auto_renew: Option<bool>,
-    #[serde(default, deserialize_with = "words")]
+    #[serde(default, deserialize_with = "text_or_lines")]
     pub management_url: Option<String>,
 }
 
@@ -45,9 +44,9 @@ pub struct Subscription {
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(default)]
 pub struct Plan {
-    #[serde(rename = "type", deserialize_with = "words")]
+    #[serde(rename = "type", deserialize_with = "text_or_lines")]
     pub kind: Option<String>,
-    #[serde(deserialize_with = "words")]
+    #[serde(deserialize_with = "text_or_lines")]
     pub period: Option<String>,
     #[serde(deserialize_with = "or_none")]
     pub minutes_included: Option<f64>,
@@ -60,12 +59,12 @@ pub struct BillingPortal {
     pub url: String,
 }
 
-impl<T: Tokens> Client<'_, T> {
+impl<T: TokenProvider> Client<'_, T> {
     /// What of the plan is used.
     ///
     /// # Errors
     /// As [`Client::read`].
-    pub async fn usage(&self) -> Result<Document<Usage>> {
+    pub async fn usage(&self) -> Result<Parsed<Usage>, T::Error> {
         self.read(&["v1", "users", "me", "statistics"], &[]).await
     }
 
@@ -73,7 +72,7 @@ impl<T: Tokens> Client<'_, T> {
     ///
     /// # Errors
     /// As [`Client::read`].
-    pub async fn subscription(&self) -> Result<Document<Subscription>> {
+    pub async fn subscription(&self) -> Result<Parsed<Subscription>, T::Error> {
         self.read(&["v1", "users", "me", "subscription"], &[]).await
     }
 
@@ -81,7 +80,7 @@ impl<T: Tokens> Client<'_, T> {
     ///
     /// # Errors
     /// As [`Client::read`].
-    pub async fn billing_portal(&self) -> Result<Document<BillingPortal>> {
+    pub async fn billing_portal(&self) -> Result<Parsed<BillingPortal>, T::Error> {
         self.read(&["v1", "stripe", "billing-portal"], &[]).await
     }
 }

@@ -1,101 +1,16 @@
-//! The routes of calls, in the API's own field names.
+//! The routes of calls: what the API answers, in the forms that were seen.
 
 use std::str::FromStr;
 
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::client::{Client, Document, Query, Tokens};
-use super::http::Answer;
-use super::lenient::{or_none, words};
-use crate::error::Result;
-use crate::types::{CallId, Category, Language, collapse_whitespace};
-
-/// The body of `POST /v1/calls`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct NewCall {
-    /// What the assistant is to do.
-    pub submission: Submission,
-    /// The user's IANA zone, in which date and time are meant.
-    pub timezone: String,
-    /// The conversation this call belongs to.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub session_id: Option<String>,
-}
-
-/// What the assistant is to do.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Submission {
-    pub task_category: Category,
-    pub task_description: String,
-    pub respondent_phone: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub business_name: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub user_name: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub user_phone: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub party_size: Option<u8>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub appointment_date: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub appointment_time: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub time_preference_text: Option<String>,
-    pub language: Language,
-    pub call_language: Language,
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    pub is_urgent: bool,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub additional_instructions: Vec<String>,
-}
-
-/// How a call stands. The set is open: what the service adds is kept by name.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(from = "String")]
-pub enum Status {
-    Success,
-    NoAnswer,
-    Busy,
-    Failed,
-    Voicemail,
-    Cancelled,
-    Terminated,
-    Other(String),
-}
-
-impl From<String> for Status {
-    fn from(name: String) -> Self {
-        match name.as_str() {
-            "success" => Self::Success,
-            "no_answer" => Self::NoAnswer,
-            "busy" => Self::Busy,
-            "failed" => Self::Failed,
-            "voicemail" => Self::Voicemail,
-            "cancelled" => Self::Cancelled,
-            "terminated" => Self::Terminated,
-            _ => Self::Other(name),
-        }
-    }
-}
-
-impl Status {
-    /// The API's name for it.
-    pub fn as_str(&self) -> &str {
-        match self {
-            Self::Success => "success",
-            Self::NoAnswer => "no_answer",
-            Self::Busy => "busy",
-            Self::Failed => "failed",
-            Self::Voicemail => "voicemail",
-            Self::Cancelled => "cancelled",
-            Self::Terminated => "terminated",
-            Self::Other(name) => name,
-        }
-    }
-}
+use super::client::{Client, Parsed, Query, TokenProvider};
+use super::error::Error;
+use super::http::Response;
+use super::lenient::{or_none, text_or_lines};
+use crate::domain::{CallId, CallStatus};
 
 /// A call, in the newer form (`metadata`, `submission`) or the older (all at the top level). Only the ID is certain.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -104,57 +19,97 @@ pub struct Call {
     pub call_id: String,
     /// How it stands.
     #[serde(default, deserialize_with = "or_none")]
-    pub status: Option<Status>,
-    /// What came of it.
-    #[serde(default, deserialize_with = "words")]
+    pub status: Option<CallStatus>,
+    /// The result, in the service's words.
+    #[serde(default, deserialize_with = "text_or_lines")]
     pub highlights: Option<String>,
     /// What is left to do.
-    #[serde(default, deserialize_with = "words")]
+    #[serde(default, deserialize_with = "text_or_lines")]
     pub next_steps: Option<String>,
     /// How long was spoken, in seconds.
     #[serde(default, deserialize_with = "or_none")]
     pub duration_seconds: Option<f64>,
+    /// The zone of the appointment, an IANA name.
+    #[serde(default, deserialize_with = "text_or_lines")]
+    pub timezone: Option<String>,
     #[serde(default, deserialize_with = "or_none")]
-    metadata: Option<Times>,
+    metadata: Option<Timestamps>,
     #[serde(default, deserialize_with = "or_none")]
-    submission: Option<Asked>,
-    #[serde(default, deserialize_with = "words")]
+    submission: Option<SubmissionEcho>,
+    #[serde(default, deserialize_with = "text_or_lines")]
     created_at: Option<String>,
-    #[serde(default, deserialize_with = "words")]
+    #[serde(default, deserialize_with = "text_or_lines")]
     ended_at: Option<String>,
-    #[serde(default, deserialize_with = "words")]
+    #[serde(default, deserialize_with = "text_or_lines")]
     to: Option<String>,
-    #[serde(default, deserialize_with = "words")]
+    #[serde(default, deserialize_with = "text_or_lines")]
     business_name: Option<String>,
-    #[serde(default, deserialize_with = "words")]
+    #[serde(default, deserialize_with = "text_or_lines")]
     result_summary: Option<String>,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(default)]
-struct Times {
-    #[serde(deserialize_with = "words")]
+struct Timestamps {
+    #[serde(deserialize_with = "text_or_lines")]
     created_at: Option<String>,
-    #[serde(deserialize_with = "words")]
+    #[serde(deserialize_with = "text_or_lines")]
     ended_at: Option<String>,
 }
 
+/// The submission as the service repeats it.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(default)]
-struct Asked {
-    #[serde(deserialize_with = "words")]
-    task_description: Option<String>,
-    #[serde(deserialize_with = "words")]
-    respondent_phone: Option<String>,
-    #[serde(deserialize_with = "words")]
-    business_name: Option<String>,
+pub struct SubmissionEcho {
+    /// The kind of business.
+    #[serde(deserialize_with = "text_or_lines")]
+    pub task_category: Option<String>,
+    /// The task.
+    #[serde(deserialize_with = "text_or_lines")]
+    pub task_description: Option<String>,
+    /// The number that was called.
+    #[serde(deserialize_with = "text_or_lines")]
+    pub respondent_phone: Option<String>,
+    /// The name of the business.
+    #[serde(deserialize_with = "text_or_lines")]
+    pub business_name: Option<String>,
+    /// The name to book under.
+    #[serde(deserialize_with = "text_or_lines")]
+    pub user_name: Option<String>,
+    /// The user's own number.
+    #[serde(deserialize_with = "text_or_lines")]
+    pub user_phone: Option<String>,
+    /// Number of people.
+    #[serde(deserialize_with = "or_none")]
+    pub party_size: Option<u32>,
+    /// Day of the appointment, `YYYY-MM-DD`.
+    #[serde(deserialize_with = "text_or_lines")]
+    pub appointment_date: Option<String>,
+    /// Time of the appointment, `HH:MM`.
+    #[serde(deserialize_with = "text_or_lines")]
+    pub appointment_time: Option<String>,
+    /// When it suits.
+    #[serde(deserialize_with = "text_or_lines")]
+    pub time_preference_text: Option<String>,
+    /// Language of the report.
+    #[serde(deserialize_with = "text_or_lines")]
+    pub language: Option<String>,
+    /// Language that is spoken on the phone.
+    #[serde(deserialize_with = "text_or_lines")]
+    pub call_language: Option<String>,
+    /// Whether it is urgent.
+    #[serde(deserialize_with = "or_none")]
+    pub is_urgent: Option<bool>,
+    /// Further instructions, one on each line.
+    #[serde(deserialize_with = "text_or_lines")]
+    pub additional_instructions: Option<String>,
 }
 
 impl Call {
     /// When it was requested.
     pub fn created_at(&self) -> Option<Timestamp> {
         let nested = self.metadata.as_ref().and_then(|times| times.created_at.as_deref());
-        instant(nested.or(self.created_at.as_deref()))
+        timestamp(nested.or(self.created_at.as_deref()))
     }
 
     /// When it ended, as the server wrote it.
@@ -164,58 +119,63 @@ impl Call {
 
     /// When it ended.
     pub fn ended_at(&self) -> Option<Timestamp> {
-        instant(self.ended())
+        timestamp(self.ended())
     }
 
-    /// Whether it is over: a status we do not know counts as running until there is an end.
-    pub fn is_over(&self) -> bool {
-        self.ended().is_some() || !matches!(self.status, None | Some(Status::Other(_)))
+    /// Whether it goes on. A status that is unknown or absent decides nothing: then an end, a duration or a result
+    /// shows that it is over.
+    pub fn is_running(&self) -> bool {
+        match &self.status {
+            Some(CallStatus::Running(_)) => true,
+            None | Some(CallStatus::Other(_)) => {
+                self.ended().is_none() && self.duration_seconds.is_none() && self.summary().is_none()
+            }
+            Some(
+                CallStatus::Success
+                | CallStatus::NoAnswer
+                | CallStatus::Busy
+                | CallStatus::Failed
+                | CallStatus::Voicemail
+                | CallStatus::Cancelled
+                | CallStatus::Terminated,
+            ) => false,
+        }
     }
 
     /// Whether it did what it was to do.
     pub fn is_success(&self) -> bool {
-        self.status == Some(Status::Success)
+        self.status == Some(CallStatus::Success)
+    }
+
+    /// What was asked for, where the service repeats it.
+    pub fn submission(&self) -> Option<&SubmissionEcho> {
+        self.submission.as_ref()
     }
 
     /// The number that was called.
     pub fn number(&self) -> Option<&str> {
-        self.submission.as_ref().and_then(|asked| asked.respondent_phone.as_deref()).or(self.to.as_deref())
+        self.submission.as_ref().and_then(|echo| echo.respondent_phone.as_deref()).or(self.to.as_deref())
     }
 
     /// The business that was called.
     pub fn business(&self) -> Option<&str> {
-        self.submission
-            .as_ref()
-            .and_then(|asked| asked.business_name.as_deref())
-            .or(self.business_name.as_deref())
+        let nested = self.submission.as_ref().and_then(|echo| echo.business_name.as_deref());
+        nested.or(self.business_name.as_deref())
     }
 
     /// What was asked for.
     pub fn task(&self) -> Option<&str> {
-        self.submission.as_ref().and_then(|asked| asked.task_description.as_deref())
+        self.submission.as_ref().and_then(|echo| echo.task_description.as_deref())
     }
 
-    /// What came of it.
+    /// The result, in the service's words.
     pub fn summary(&self) -> Option<&str> {
         self.highlights.as_deref().or(self.result_summary.as_deref())
-    }
-
-    /// Whether it was this number and this task, white space apart; `None` where the list does not tell.
-    pub fn is_for(&self, number: &str, task: &str) -> Option<bool> {
-        let digits =
-            |text: &str| text.chars().filter(|c| c.is_ascii_digit() || *c == '+').collect::<String>();
-        let same_number = self.number().map(|given| digits(given) == number);
-        let same_task = self.task().map(|given| collapse_whitespace(given) == collapse_whitespace(task));
-        match (same_number, same_task) {
-            (Some(false), _) | (_, Some(false)) => Some(false),
-            (Some(true), Some(true)) => Some(true),
-            _ => None,
-        }
     }
 }
 
 /// RFC 3339; a time without an offset is taken as UTC, which is what Python servers leave out.
-fn instant(text: Option<&str>) -> Option<Timestamp> {
+fn timestamp(text: Option<&str>) -> Option<Timestamp> {
     let text = text?;
     Timestamp::from_str(text).ok().or_else(|| {
         let civil = jiff::civil::DateTime::from_str(text).ok()?;
@@ -223,13 +183,17 @@ fn instant(text: Option<&str>) -> Option<Timestamp> {
     })
 }
 
-/// A page of the history: each call as it came, and the number there is in all where the server says it.
+/// A page of the history.
 #[derive(Debug)]
 pub struct Page {
-    /// The calls, newest first.
+    /// The calls, newest first, each as it came and as far as this program understands it.
     pub calls: Vec<(Box<RawValue>, Call)>,
-    /// How many there are in all.
+    /// How many items there were, with those that cannot be read.
+    pub len: usize,
+    /// How many calls there are in all, where the service says it.
     pub total: Option<u64>,
+    /// The service's clock, where it says it.
+    pub date: Option<Timestamp>,
 }
 
 #[derive(Deserialize)]
@@ -243,49 +207,52 @@ struct PageBody {
 impl Page {
     fn parse(body: &[u8]) -> Option<Self> {
         let page: PageBody = super::client::object(body)?;
-        let calls = page
+        let len = page.calls.len();
+        // One item that cannot be read must not hide the others.
+        let calls: Vec<_> = page
             .calls
             .into_iter()
-            .map(|raw| super::client::object(raw.get().as_bytes()).map(|call| (raw, call)))
-            .collect::<Option<_>>()?;
-        Some(Self { calls, total: page.total })
+            .filter_map(|raw| super::client::object(raw.get().as_bytes()).map(|call| (raw, call)))
+            .collect();
+        (len == 0 || !calls.is_empty()).then_some(Self { calls, len, total: page.total, date: None })
     }
 }
 
-impl Answer {
-    /// The call that this answer to a POST is, if it is one.
+impl Response {
+    /// The call that this response to a POST is, if it is one.
     pub fn call(&self) -> Option<Call> {
         let call: Call =
             matches!(self.status, 200..=299).then(|| super::client::object(&self.body)).flatten()?;
-        (!call.call_id.is_empty()).then_some(call)
+        // Without an ID that can be asked for, nothing that follows is possible.
+        call.call_id.parse::<CallId>().is_ok().then_some(call)
     }
 
-    /// The page of the history that this answer is.
+    /// The page of the history that this response is.
     ///
     /// # Errors
     /// When it is none.
-    pub fn page(self) -> Result<Document<Page>> {
+    pub fn page(self) -> Result<Parsed<Page>, Error> {
         match Page::parse(&self.body) {
-            Some(value) => Ok(Document { raw: self.body, value }),
+            Some(page) => Ok(Parsed { value: Page { date: self.date, ..page }, raw: self.body }),
             None => Err(self.unexpected()),
         }
     }
 
-    /// The iCalendar file that this answer is, byte for byte.
+    /// The iCalendar file that this response is, byte for byte.
     ///
     /// # Errors
     /// When it is none.
-    pub fn calendar(self) -> Result<Vec<u8>> {
+    pub fn calendar(self) -> Result<Vec<u8>, Error> {
         if self.body.starts_with(b"BEGIN:VCALENDAR") { Ok(self.body) } else { Err(self.unexpected()) }
     }
 }
 
-impl<T: Tokens> Client<'_, T> {
+impl<T: TokenProvider> Client<'_, T> {
     /// One call.
     ///
     /// # Errors
     /// As [`Client::read`].
-    pub async fn call(&self, id: &CallId) -> Result<Document<Call>> {
+    pub async fn call(&self, id: &CallId) -> Result<Parsed<Call>, T::Error> {
         self.read(&["v1", "calls", id.as_str()], &[]).await
     }
 
@@ -293,20 +260,20 @@ impl<T: Tokens> Client<'_, T> {
     ///
     /// # Errors
     /// As [`Client::read`].
-    pub async fn history(&self, limit: u16, offset: Option<u64>) -> Result<Document<Page>> {
+    pub async fn history(&self, limit: u16, offset: Option<u64>) -> Result<Parsed<Page>, T::Error> {
         let query: Query<'_> = &[
             ("limit", limit.to_string()),
             ("offset", offset.map(|offset| offset.to_string()).unwrap_or_default()),
         ];
         let members = if offset.is_some() { query } else { &query[..1] };
-        self.get(&["v1", "calls"], members).await?.page()
+        Ok(self.get(&["v1", "calls"], members).await?.page()?)
     }
 
     /// A call's conversation, as it came.
     ///
     /// # Errors
     /// As [`Client::read`].
-    pub async fn transcript(&self, id: &CallId) -> Result<Answer> {
+    pub async fn transcript(&self, id: &CallId) -> Result<Response, T::Error> {
         self.get(&["v1", "calls", id.as_str(), "transcript"], &[]).await
     }
 
@@ -314,8 +281,8 @@ impl<T: Tokens> Client<'_, T> {
     ///
     /// # Errors
     /// As [`Client::get`], and when the answer is no calendar.
-    pub async fn calendar(&self, id: &CallId) -> Result<Vec<u8>> {
-        self.get(&["v1", "calls", id.as_str(), "calendar.ics"], &[]).await?.calendar()
+    pub async fn calendar(&self, id: &CallId) -> Result<Vec<u8>, T::Error> {
+        Ok(self.get(&["v1", "calls", id.as_str(), "calendar.ics"], &[]).await?.calendar()?)
     }
 }
 
@@ -344,7 +311,7 @@ mod tests {
             assert_eq!(seen.business(), Some("Bistro"));
             assert_eq!(seen.summary(), Some("Booked."));
             assert_eq!(seen.created_at().map(|t| t.to_string()).as_deref(), Some("2027-01-28T20:00:00Z"));
-            assert!(seen.ended_at().is_some() && seen.is_over());
+            assert!(seen.ended_at().is_some() && !seen.is_running());
         }
     }
 
@@ -359,22 +326,28 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_status_without_an_end_is_still_running() {
-        assert!(!call(r#"{"call_id":"a","status":"in_progress"}"#).is_over());
-        assert!(!call(r#"{"call_id":"a"}"#).is_over());
-        assert!(call(r#"{"call_id":"a","status":"archived","ended_at":"2027-01-28T20:00:00Z"}"#).is_over());
-        assert!(call(r#"{"call_id":"a","status":"no_answer"}"#).is_over());
-    }
-
-    #[test]
-    fn a_call_is_matched_by_number_and_task_or_left_open() {
-        let listed = call(
-            r#"{"call_id":"a","submission":{"respondent_phone":"+1 555 123 4567","task_description":"Ask  for\nhours"}}"#,
-        );
-        assert_eq!(listed.is_for("+15551234567", " Ask for hours "), Some(true));
-        assert_eq!(listed.is_for("+15551234567", "Ask"), Some(false));
-        assert_eq!(call(r#"{"call_id":"a","to":"+15551234567"}"#).is_for("+15551234567", "Ask"), None);
-        assert_eq!(call(r#"{"call_id":"a","to":"+15550000000"}"#).is_for("+15551234567", "Ask"), Some(false));
+    fn a_call_is_running_by_its_status_or_by_the_absence_of_an_end() {
+        let running = |json: &str| call(&format!(r#"{{"call_id":"a"{json}}}"#)).is_running();
+        for json in [
+            "",
+            r#","status":null"#,
+            r#","status":"archived""#,
+            r#","status":"in_progress""#,
+            r#","status":"ringing","duration_seconds":3.0,"highlights":"Talking.""#,
+            r#","status":"queued","ended_at":"2027-01-28T20:00:00Z""#,
+        ] {
+            assert!(running(json), "{json}");
+        }
+        for json in [
+            r#","status":"archived","ended_at":"2027-01-28T20:00:00Z""#,
+            r#","status":"archived","duration_seconds":3"#,
+            r#","highlights":"Booked.""#,
+            r#","result_summary":"Booked.""#,
+            r#","status":"no_answer""#,
+            r#","status":"terminated""#,
+        ] {
+            assert!(!running(json), "{json}");
+        }
     }
 
     #[test]
@@ -387,5 +360,7 @@ mod tests {
         {
             assert!(Page::parse(other).is_none(), "{:?}", String::from_utf8_lossy(other));
         }
+        let mixed = Page::parse(br#"{"calls":[{"call_id":null},{"call_id":"a"},7]}"#).expect("a page");
+        assert_eq!((mixed.calls.len(), mixed.len), (1, 3), "one bad item does not hide the others");
     }
 }

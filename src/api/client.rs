@@ -7,18 +7,20 @@ use serde::de::DeserializeOwned;
 use tokio::time::Instant;
 use url::Url;
 
-use super::error::ApiError;
-use super::http::{Answer, Body, Failure, Http, Request};
+use super::error::Error;
+use super::http::{BeforeWrite, Http, JsonBody, Request, Response, SendError};
+use super::refusal::Refusal;
 use super::retry::backoff;
-use crate::error::{Error, Result};
-use crate::types::{IdempotencyKey, Secret};
+use crate::domain::{IdempotencyKey, Secret};
 
 /// Where the client's tokens come from. It asks for one; it never learns how it is kept.
-pub trait Tokens {
+pub trait TokenProvider {
+    /// Why there is no token, or no result of a request with one.
+    type Error: From<Error>;
     /// A token that has not expired.
-    async fn token(&self, deadline: Instant) -> Result<Secret>;
+    async fn token(&self, deadline: Instant) -> Result<Secret, Self::Error>;
     /// Another token, as the service no longer takes `rejected`.
-    async fn renew(&self, rejected: &Secret, deadline: Instant) -> Result<Secret>;
+    async fn renew(&self, rejected: &Secret, deadline: Instant) -> Result<Secret, Self::Error>;
 }
 
 /// The API, asked with one login until one deadline.
@@ -27,12 +29,12 @@ pub struct Client<'a, T> {
     tokens: &'a T,
     deadline: Cell<Instant>,
     /// A fresh token was not accepted either: another would only spend the login.
-    renewed_in_vain: Cell<bool>,
+    refresh_rejected: Cell<bool>,
 }
 
-/// An answer as it came, and what it says.
-#[derive(Debug)]
-pub struct Document<T> {
+/// An answer as it came, and what this program understands of it.
+#[derive(Debug, Clone)]
+pub struct Parsed<T> {
     /// The answer's body, to be passed on untouched.
     pub raw: Vec<u8>,
     /// What of it this program understands.
@@ -45,10 +47,10 @@ pub type Query<'a> = &'a [(&'a str, String)];
 /// How often a read is asked in all.
 const ATTEMPTS: u32 = 4;
 
-impl<'a, T: Tokens> Client<'a, T> {
+impl<'a, T: TokenProvider> Client<'a, T> {
     /// A client that gives up at `deadline`.
     pub fn new(http: &'a Http, tokens: &'a T, deadline: Instant) -> Self {
-        Self { http, tokens, deadline: Cell::new(deadline), renewed_in_vain: Cell::new(false) }
+        Self { http, tokens, deadline: Cell::new(deadline), refresh_rejected: Cell::new(false) }
     }
 
     /// When this client gives up.
@@ -65,46 +67,60 @@ impl<'a, T: Tokens> Client<'a, T> {
     ///
     /// # Errors
     /// When there is no answer, a refusal, or an answer of another shape.
-    pub async fn read<V: DeserializeOwned>(&self, route: &[&str], query: Query<'_>) -> Result<Document<V>> {
-        self.get(route, query).await?.document()
+    pub async fn read<V: DeserializeOwned>(
+        &self,
+        route: &[&str],
+        query: Query<'_>,
+    ) -> Result<Parsed<V>, T::Error> {
+        Ok(self.get(route, query).await?.parse()?)
     }
 
     /// Reads a route; the answer is a 2xx.
     ///
     /// # Errors
     /// When there is no answer, or a refusal.
-    pub async fn get(&self, route: &[&str], query: Query<'_>) -> Result<Answer> {
+    pub async fn get(&self, route: &[&str], query: Query<'_>) -> Result<Response, T::Error> {
         let mut url = self.http.base().route(route);
         if !query.is_empty() {
             url.query_pairs_mut().extend_pairs(query);
         }
+        self.get_url(&url).await
+    }
+
+    /// Reads a URL below the base; the answer is a 2xx.
+    ///
+    /// # Errors
+    /// As [`Self::get`].
+    pub async fn get_url(&self, url: &Url) -> Result<Response, T::Error> {
         let token = self.tokens.token(self.deadline()).await?;
-        let answer = self.persist(&url, &token).await?;
-        if answer.status != 401 {
-            self.renewed_in_vain.set(false);
+        let response = self.get_with_retry(url, &token).await?;
+        if response.status != 401 {
+            self.refresh_rejected.set(false);
         }
-        if answer.status != 401 || self.renewed_in_vain.get() {
-            return answer.into_success();
+        if response.status != 401 || self.refresh_rejected.get() {
+            return Ok(response.into_success()?);
         }
         let renewed = self.tokens.renew(&token, self.deadline()).await?;
-        let answer = self.persist(&url, &renewed).await?;
-        self.renewed_in_vain.set(answer.status == 401);
-        answer.into_success()
+        let response = self.get_with_retry(url, &renewed).await?;
+        self.refresh_rejected.set(response.status == 401);
+        Ok(response.into_success()?)
     }
 
     /// Asks until there is an answer that asking again would not change.
-    async fn persist(&self, url: &Url, token: &Secret) -> Result<Answer> {
+    async fn get_with_retry(&self, url: &Url, token: &Secret) -> Result<Response, Error> {
         let mut attempt = 0;
         loop {
             let request =
                 Request { method: Method::GET, url: url.clone(), bearer: Some(token), key: None, body: None };
             let outcome = self.http.send(request, self.deadline()).await;
             let wait = match &outcome {
-                Ok(answer) if matches!(answer.status, 429 | 502 | 503 | 504) => {
-                    answer.retry_after.unwrap_or_else(|| backoff(attempt))
+                Ok(response) if matches!(response.status, 429 | 502 | 503 | 504) => {
+                    response.retry_after.unwrap_or_else(|| backoff(attempt))
                 }
-                Err(Failure::NeverSent { again: true, .. } | Failure::Lost { .. }) => backoff(attempt),
-                Ok(_) | Err(Failure::Unprepared(_) | Failure::NeverSent { again: false, .. }) => {
+                Err(SendError::NeverSent { retryable: true, .. } | SendError::Lost { .. }) => {
+                    backoff(attempt)
+                }
+                Ok(_) | Err(SendError::Setup(_) | SendError::NeverSent { retryable: false, .. }) => {
                     return outcome.map_err(Error::from);
                 }
             };
@@ -116,10 +132,10 @@ impl<'a, T: Tokens> Client<'a, T> {
         }
     }
 
-    /// Requests a call, once, on a fresh connection, and waits for its end until `deadline`.
+    /// Requests a call, once, on a fresh connection, and waits for the answer until `deadline`.
     ///
     /// # Errors
-    /// When there is no answer; whether the request may have arrived is what the failure says.
+    /// When there is no answer; whether the request may have arrived is what the error says.
     pub async fn request_call(
         &self,
         json: &[u8],
@@ -127,18 +143,19 @@ impl<'a, T: Tokens> Client<'a, T> {
         token: &Secret,
         connect_by: Instant,
         deadline: Instant,
-    ) -> Result<Answer, Failure> {
+        before_write: BeforeWrite,
+    ) -> Result<Response, SendError> {
         let request = Request {
             method: Method::POST,
             url: self.http.base().route(&["v1", "calls"]),
             bearer: Some(token),
             key: Some(key),
-            body: Some(Body { json: json.to_vec(), secret: false }),
+            body: Some(JsonBody { json: json.to_vec(), secret: false }),
         };
-        self.http.send_fresh(request, connect_by, deadline).await
+        self.http.send_fresh(request, connect_by, deadline, before_write).await
     }
 
-    /// Whose tokens these are.
+    /// Where this client's tokens come from.
     pub fn tokens(&self) -> &T {
         self.tokens
     }
@@ -146,48 +163,48 @@ impl<'a, T: Tokens> Client<'a, T> {
 
 /// Reads a JSON object; serde alone would take a list for a struct.
 pub fn object<V: DeserializeOwned>(body: &[u8]) -> Option<V> {
-    // Members nobody reads are passed on, so all of it must be UTF-8.
+    // Members that are not read are passed on, so all of it must be UTF-8.
     let text = std::str::from_utf8(body).ok()?;
     text.trim_start().starts_with('{').then(|| serde_json::from_str(text).ok()).flatten()
 }
 
-impl Answer {
-    /// The JSON object that this answer is.
+impl Response {
+    /// The JSON object that this response is.
     ///
     /// # Errors
     /// When it is none, or of another shape.
-    pub fn document<V: DeserializeOwned>(self) -> Result<Document<V>> {
+    pub fn parse<V: DeserializeOwned>(self) -> Result<Parsed<V>, Error> {
         match object(&self.body) {
-            Some(value) => Ok(Document { raw: self.body, value }),
+            Some(value) => Ok(Parsed { raw: self.body, value }),
             None => Err(self.unexpected()),
         }
     }
 
-    /// This answer if it is a 2xx, else what it means.
+    /// This response if it is a 2xx, else what it means.
     ///
     /// # Errors
     /// When it is a refusal, a failure or a redirect.
-    pub fn into_success(self) -> Result<Self> {
+    pub fn into_success(self) -> Result<Self, Error> {
         if matches!(self.status, 200..=299) { Ok(self) } else { Err(self.into_error()) }
     }
 
-    /// What an answer that is no success means.
+    /// What a response that is no success means.
     pub fn into_error(self) -> Error {
-        let refusal = ApiError::parse(self.status, &self.body);
+        let refusal = Refusal::parse(self.status, &self.body);
         match (self.status, refusal) {
-            (429 | 500..=599, refusal) => Error::ServiceFailing {
+            (429 | 500..=599, refusal) => Error::Failing {
                 status: self.status,
-                correlation_id: refusal.as_ref().and_then(|error| error.correlation_id.clone()),
-                message: refusal.map(|error| error.to_string()),
+                correlation_id: refusal.as_ref().and_then(|refusal| refusal.correlation_id.clone()),
+                message: refusal.map(|refusal| refusal.to_string()),
                 retry_after: self.retry_after,
             },
-            (400..=499, Some(error)) => error.into(),
-            (401, None) => Error::NotSignedIn("the service does not accept the login".into()),
+            (400..=499, Some(refusal)) => Error::Refused(Box::new(refusal)),
+            (401, None) => Error::Unauthorized,
             _ => self.unexpected(),
         }
     }
 
-    /// This answer as one of a shape that nobody documented.
+    /// This response as one of a shape that is not documented.
     pub fn unexpected(&self) -> Error {
         let excerpt = match &self.redirect {
             Some(host) => format!("a redirect to {host}, which is not followed"),
@@ -207,11 +224,11 @@ fn excerpt(body: &[u8]) -> String {
     if shown.is_empty() { "an empty body".into() } else { shown }
 }
 
-impl From<Failure> for Error {
-    fn from(failure: Failure) -> Self {
-        match failure {
-            Failure::Unprepared(invalid) => invalid.into(),
-            Failure::NeverSent { why, .. } | Failure::Lost { why } => Self::Unreachable(why),
+impl From<SendError> for Error {
+    fn from(error: SendError) -> Self {
+        match error {
+            SendError::Setup(invalid) => invalid.into(),
+            SendError::NeverSent { why, .. } | SendError::Lost { why } => Self::Unreachable(why),
         }
     }
 }

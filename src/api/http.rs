@@ -3,20 +3,23 @@
 use std::cell::OnceCell;
 use std::error::Error as StdError;
 use std::io;
+use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION, RETRY_AFTER};
+use reqwest::header::{ACCEPT, CONTENT_TYPE, DATE, HeaderMap, HeaderValue, LOCATION, RETRY_AFTER};
 use reqwest::{Client, Method, redirect};
 use tokio::time::Instant;
+use tower::util::AndThenLayer;
 use url::Url;
 
-use super::base::ApiBase;
 use super::resolver::{NameUnknown, SystemResolver};
-use super::retry::retry_after;
+use super::retry::{http_date, retry_after};
 use super::tls;
-use crate::types::{IdempotencyKey, Invalid, Secret};
+use crate::domain::{ApiBase, IdempotencyKey, Invalid, Secret};
 
 /// Names the program to the service.
 const USER_AGENT: &str = concat!("kallyai/", env!("CARGO_PKG_VERSION"));
@@ -32,8 +35,16 @@ const LARGEST_BODY: usize = 512 * 1024 * 1024;
 /// An announced length is believed this far, in bytes, before the body is there.
 const LARGEST_CLAIM: u64 = 16 * 1024 * 1024;
 
+/// How much of a body is traced, in bytes.
+const TRACED: usize = 16 * 1024;
+
 /// Receives a line for each thing sent and received, secrets redacted.
 pub type Trace = Rc<dyn Fn(&str)>;
+
+/// Runs when a connection stands, before the request is written; an error keeps it from being written.
+pub type BeforeWrite = Arc<dyn Fn() -> Pin<Box<dyn Future<Output = io::Result<()>> + Send>> + Send + Sync>;
+
+type BoxError = Box<dyn StdError + Send + Sync>;
 
 /// A way to the API.
 pub struct Http {
@@ -55,24 +66,26 @@ pub struct Request<'a> {
     /// The `Idempotency-Key` header.
     pub key: Option<&'a IdempotencyKey>,
     /// The body, and whether it may be shown.
-    pub body: Option<Body>,
+    pub body: Option<JsonBody>,
 }
 
-/// A JSON body.
-pub struct Body {
+/// A JSON body to be sent.
+pub struct JsonBody {
     /// The document.
     pub json: Vec<u8>,
     /// Whether it holds a token.
     pub secret: bool,
 }
 
-/// An answer, whatever its status.
+/// A whole answer, whatever its status.
 #[derive(Debug)]
-pub struct Answer {
+pub struct Response {
     /// The HTTP status.
     pub status: u16,
     /// How long the server asks to wait.
     pub retry_after: Option<Duration>,
+    /// The server's clock when it answered.
+    pub date: Option<Timestamp>,
     /// Where a redirect points: its host only.
     pub redirect: Option<String>,
     /// The body, unpacked.
@@ -81,17 +94,17 @@ pub struct Answer {
 
 /// No answer. `Display` says what happened, as a sentence.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Failure {
+pub enum SendError {
     /// Nothing could be sent: the trusted certificates cannot be read.
     #[error("{0}")]
-    Unprepared(Invalid),
+    Setup(Invalid),
     /// The request was certainly not sent: no connection was made.
     #[error("{why}")]
     NeverSent {
         /// What happened, as a sentence.
         why: String,
         /// Whether another attempt could end differently.
-        again: bool,
+        retryable: bool,
     },
     /// The request may have arrived; its answer did not.
     #[error("{why}")]
@@ -116,19 +129,20 @@ impl Http {
     ///
     /// # Errors
     /// When there is no answer.
-    pub async fn send(&self, request: Request<'_>, deadline: Instant) -> Result<Answer, Failure> {
+    pub async fn send(&self, request: Request<'_>, deadline: Instant) -> Result<Response, SendError> {
         let reads = match self.reads.get() {
             Some(reads) => reads,
             None => {
-                let reads = self.client(CONNECT_TIMEOUT, true)?;
+                let reads = self.builder(CONNECT_TIMEOUT, true)?.build().map_err(cannot_build)?;
                 self.reads.get_or_init(|| reads)
             }
         };
-        self.exchange(reads, request, deadline).await
+        self.execute(reads, request, deadline).await
     }
 
     /// Sends on a connection made for this request alone, at most once: what happened to a kept connection can never
-    /// make it doubtful whether the request was sent. Connecting may take until `connect_by`.
+    /// make it doubtful whether the request was sent. Connecting may take until `connect_by`; once it is done
+    /// `before_write` runs, and only then the request's first byte is written.
     ///
     /// # Errors
     /// When there is no answer.
@@ -137,36 +151,54 @@ impl Http {
         request: Request<'_>,
         connect_by: Instant,
         deadline: Instant,
-    ) -> Result<Answer, Failure> {
-        // Shorter than the time left, so that a slow connect is known as one and not as a lost answer.
-        let patience = connect_by.min(deadline).saturating_duration_since(Instant::now()).mul_f64(0.9);
-        if patience.is_zero() {
-            let why = format!("no time was left to ask {}", self.base.host());
-            return Err(Failure::NeverSent { why, again: false });
+        before_write: BeforeWrite,
+    ) -> Result<Response, SendError> {
+        let never_sent = |why, retryable| SendError::NeverSent { why, retryable };
+        let time = connect_by.min(deadline).saturating_duration_since(Instant::now());
+        if time.is_zero() {
+            return Err(never_sent(format!("no time was left to ask {}", self.base.host()), false));
         }
-        let client = self.client(patience, false)?;
-        self.exchange(&client, request, deadline).await
+        let connected = Arc::new(AtomicBool::new(false));
+        let layer = AndThenLayer::new(hook(before_write, Arc::clone(&connected)));
+        let client = self.builder(time, false)?.connector_layer(layer).build().map_err(cannot_build)?;
+        let sent = self.execute(&client, request, deadline).await;
+        match sent {
+            Err(SendError::Lost { why }) if !connected.load(Ordering::SeqCst) => Err(never_sent(why, true)),
+            sent => sent,
+        }
     }
 
-    /// An HTTP client; certificates are read only for an HTTPS base.
-    fn client(&self, connect: Duration, keep: bool) -> Result<Client, Failure> {
+    /// The settings of an HTTP client; certificates are read only for an HTTPS base.
+    fn builder(&self, connect: Duration, keep: bool) -> Result<reqwest::ClientBuilder, SendError> {
         let tls = match self.tls.get() {
             Some(tls) => tls,
             None => {
                 let tls = if self.base.is_tls() { tls::client_config() } else { tls::unused() };
-                let tls = tls.map_err(Failure::Unprepared)?;
+                let tls = tls.map_err(SendError::Setup)?;
                 self.tls.get_or_init(|| tls)
             }
         };
-        build(&self.base, tls, connect, keep).map_err(Failure::Unprepared)
+        let builder = Client::builder()
+            .user_agent(USER_AGENT)
+            .tls_backend_preconfigured(tls.clone())
+            .dns_resolver(SystemResolver)
+            .redirect(redirect::Policy::none())
+            .referer(false)
+            .retry(reqwest::retry::never())
+            .http1_only()
+            .connect_timeout(connect)
+            .tcp_keepalive(KEEP_ALIVE)
+            .tcp_keepalive_interval(KEEP_ALIVE)
+            .pool_max_idle_per_host(usize::from(keep));
+        Ok(if self.base.is_loopback() { builder.no_proxy() } else { builder })
     }
 
-    async fn exchange(
+    async fn execute(
         &self,
         client: &Client,
         request: Request<'_>,
         deadline: Instant,
-    ) -> Result<Answer, Failure> {
+    ) -> Result<Response, SendError> {
         self.trace_request(&request);
         let mut builder =
             client.request(request.method, request.url).header(ACCEPT, "application/json, text/calendar");
@@ -176,7 +208,7 @@ impl Http {
         if let Some(key) = request.key {
             builder = builder.header("Idempotency-Key", key.as_str());
         }
-        let hide_answer = request.body.as_ref().is_some_and(|body| body.secret);
+        let hide_response = request.body.as_ref().is_some_and(|body| body.secret);
         if let Some(body) = request.body {
             builder = builder.header(CONTENT_TYPE, "application/json").body(body.json);
         }
@@ -186,40 +218,40 @@ impl Http {
         })
         .await
         .unwrap_or_else(|_| {
-            Err(Failure::Lost { why: format!("{} did not answer in time", self.base.host()) })
+            Err(SendError::Lost { why: format!("{} did not answer in time", self.base.host()) })
         });
-        self.trace_answer(&answered, hide_answer);
+        self.trace_response(&answered, hide_response);
         answered.map(|(_, answer)| answer)
     }
 
     /// Reads off the chain of causes how far the request came.
-    fn classify(&self, error: &reqwest::Error) -> Failure {
+    fn classify(&self, error: &reqwest::Error) -> SendError {
         let host = self.base.host();
         let causes = || causes(error);
         let io_cause = causes().find_map(|e| e.downcast_ref::<io::Error>());
         let tls_cause = causes().find_map(|e| e.downcast_ref::<rustls::Error>());
         let root = causes().last().map(ToString::to_string).unwrap_or_default();
         if error.is_builder() {
-            return Failure::NeverSent {
+            return SendError::NeverSent {
                 why: format!("the request could not be built: {root}"),
-                again: false,
+                retryable: false,
             };
         }
         if !error.is_connect() {
-            return Failure::Lost {
+            return SendError::Lost {
                 why: format!("the connection to {host} broke before the whole answer came: {root}"),
             };
         }
         if let Some(rustls::Error::InvalidCertificate(reason)) = tls_cause {
             let why = format!("the certificate of {host} is not trusted ({reason})");
-            return Failure::NeverSent { why, again: false };
+            return SendError::NeverSent { why, retryable: false };
         }
         if let Some(unknown) = causes().find_map(|e| e.downcast_ref::<NameUnknown>()) {
-            return Failure::NeverSent { why: unknown.to_string(), again: false };
+            return SendError::NeverSent { why: unknown.to_string(), retryable: false };
         }
         // What refuses without an error of the system's is a proxy, and it will refuse again.
-        let again = io_cause.is_some() || error.is_timeout();
-        Failure::NeverSent { why: format!("no connection to {host} could be made: {root}"), again }
+        let retryable = io_cause.is_some() || error.is_timeout();
+        SendError::NeverSent { why: format!("no connection to {host} could be made: {root}"), retryable }
     }
 
     fn trace_request(&self, request: &Request<'_>) {
@@ -238,7 +270,7 @@ impl Http {
         }
     }
 
-    fn trace_answer(&self, answered: &Result<(HeaderMap, Answer), Failure>, hide: bool) {
+    fn trace_response(&self, answered: &Result<(HeaderMap, Response), SendError>, hide: bool) {
         let Some(trace) = &self.trace else { return };
         let (headers, answer) = match answered {
             Ok(answered) => answered,
@@ -278,39 +310,36 @@ fn causes<'e>(error: &'e (dyn StdError + 'static)) -> impl Iterator<Item = &'e (
     })
 }
 
-/// How much of a body is traced, in bytes.
-const TRACED: usize = 16 * 1024;
+fn cannot_build(error: reqwest::Error) -> SendError {
+    SendError::Setup(Invalid::new(
+        format!("the connection cannot be set up: {error}"),
+        "report this as a bug",
+    ))
+}
 
-fn build(
-    base: &ApiBase,
-    tls: &rustls::ClientConfig,
-    connect: Duration,
-    keep: bool,
-) -> Result<Client, Invalid> {
-    let builder = Client::builder()
-        .user_agent(USER_AGENT)
-        .tls_backend_preconfigured(tls.clone())
-        .dns_resolver(SystemResolver)
-        .redirect(redirect::Policy::none())
-        .referer(false)
-        .retry(reqwest::retry::never())
-        .http1_only()
-        .connect_timeout(connect)
-        .tcp_keepalive(KEEP_ALIVE)
-        .tcp_keepalive_interval(KEEP_ALIVE)
-        .pool_max_idle_per_host(usize::from(keep));
-    let builder = if base.is_loopback() { builder.no_proxy() } else { builder };
-    builder
-        .build()
-        .map_err(|e| Invalid::new(format!("the connection cannot be set up: {e}"), "report this as a bug"))
+/// What a connection passes through before anything is written on it.
+fn hook<C: Send + 'static>(
+    before_write: BeforeWrite,
+    connected: Arc<AtomicBool>,
+) -> impl Fn(C) -> Pin<Box<dyn Future<Output = Result<C, BoxError>> + Send>> + Clone {
+    move |connection| {
+        let ready = before_write();
+        let connected = Arc::clone(&connected);
+        Box::pin(async move {
+            ready.await?;
+            connected.store(true, Ordering::SeqCst);
+            Ok(connection)
+        })
+    }
 }
 
 /// Gathers the body in one buffer: a large answer is held once.
-async fn read(mut response: reqwest::Response) -> reqwest::Result<(HeaderMap, Answer)> {
+async fn read(mut response: reqwest::Response) -> reqwest::Result<(HeaderMap, Response)> {
     let header = |name| response.headers().get(name).and_then(|value: &HeaderValue| value.to_str().ok());
-    let mut answer = Answer {
+    let mut answer = Response {
         status: response.status().as_u16(),
         retry_after: header(RETRY_AFTER).and_then(|value| retry_after(value, Timestamp::now())),
+        date: header(DATE).and_then(http_date),
         redirect: response.status().is_redirection().then(|| {
             let target = header(LOCATION).and_then(|target| response.url().join(target).ok());
             target.and_then(|url| url.host_str().map(str::to_owned)).unwrap_or_else(|| "nowhere".into())

@@ -1,7 +1,60 @@
 //! Reading members that only decorate an answer: a wrong type there must not cost the rest of it.
 
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::de::Visitor;
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
+
+/// A JSON string in which half of a surrogate pair reads as U+FFFD; for `String` the whole document would be invalid.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Text<'a>(pub Cow<'a, str>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct TextVisitor;
+        impl<'de> Visitor<'de> for TextVisitor {
+            type Value = Text<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a string")
+            }
+
+            fn visit_borrowed_bytes<E>(self, bytes: &'de [u8]) -> Result<Text<'de>, E> {
+                Ok(Text(match std::str::from_utf8(bytes) {
+                    Ok(text) => Cow::Borrowed(text),
+                    Err(_) => Cow::Owned(without_surrogates(bytes)),
+                }))
+            }
+
+            fn visit_bytes<E>(self, bytes: &[u8]) -> Result<Text<'de>, E> {
+                Ok(Text(Cow::Owned(without_surrogates(bytes))))
+            }
+        }
+        // As bytes, because only these may hold half of a pair.
+        deserializer.deserialize_bytes(TextVisitor)
+    }
+}
+
+/// Half a pair stands in the bytes as UTF-8 would write it if it allowed that: `ED A0..BF 80..BF`.
+fn without_surrogates(bytes: &[u8]) -> String {
+    let mut fixed = Vec::with_capacity(bytes.len());
+    let mut rest = bytes;
+    while let Some((first, tail)) = rest.split_first() {
+        rest = match tail {
+            [0xa0..=0xbf, _, behind @ ..] if *first == 0xed => {
+                fixed.extend_from_slice("\u{fffd}".as_bytes());
+                behind
+            }
+            _ => {
+                fixed.push(*first);
+                tail
+            }
+        };
+    }
+    String::from_utf8_lossy(&fixed).into_owned()
+}
 
 /// The member if it has the expected type, else nothing.
 pub fn or_none<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
@@ -13,18 +66,14 @@ where
     Ok(serde_json::from_str(raw.get()).ok().flatten())
 }
 
-/// Words to show: a string, or a list of strings as its lines. Blank ones are nothing.
-pub fn words<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
-    #[derive(Deserialize)]
-    #[serde(untagged)]
-    enum Words {
-        One(String),
-        Lines(Vec<String>),
-    }
-    Ok(or_none(deserializer)?
-        .map(|words| match words {
-            Words::One(text) => text,
-            Words::Lines(lines) => lines.join("\n"),
-        })
-        .filter(|text| !text.trim().is_empty()))
+/// Text to show: a string, or a list of strings as its lines. Blank ones are nothing.
+pub fn text_or_lines<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    let raw = Box::<RawValue>::deserialize(deserializer)?;
+    let text = match serde_json::from_str::<Text<'_>>(raw.get()) {
+        Ok(text) => Some(text.0.into_owned()),
+        Err(_) => serde_json::from_str::<Vec<Text<'_>>>(raw.get())
+            .ok()
+            .map(|lines| lines.into_iter().map(|line| line.0).collect::<Vec<_>>().join("\n")),
+    };
+    Ok(text.filter(|text| !text.trim().is_empty()))
 }

@@ -1,22 +1,22 @@
-//! The KallyAI HTTP API: how it is reached, asked and read. Nothing here knows of terminals or files of the user.
+//! The KallyAI HTTP API: how it is reached, asked and read. Nothing here knows of terminals, flags or the user's files.
 
 mod account;
-mod base;
 mod calls;
 mod client;
 mod error;
 mod http;
 mod lenient;
+mod refusal;
 mod resolver;
 mod retry;
 mod tls;
 mod transcript;
 
 pub use account::{BillingPortal, Subscription, Usage};
-pub use base::ApiBase;
-pub use calls::{Call, NewCall, Page, Status, Submission};
-pub use client::{Client, Document, Tokens, object};
-pub use error::ApiError;
-pub use http::{Answer, Body, Failure, Http, Request, Trace};
+pub use calls::{Call, Page};
+pub use client::{Client, Parsed, TokenProvider, object};
+pub use error::Error;
+pub use http::{BeforeWrite, Http, JsonBody, Request, Response, SendError, Trace};
+pub use refusal::Refusal;
 pub use retry::backoff;
 pub use transcript::{Speaker, Transcript};

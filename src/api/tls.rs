@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use rustls::{ClientConfig, ConfigBuilder, RootCertStore, WantsVerifier};
 
-use crate::types::Invalid;
+use crate::domain::Invalid;
 
 /// A configuration that trusts `SSL_CERT_FILE` and `SSL_CERT_DIR` if either is set, else the platform's roots.
 ///
@@ -65,7 +65,7 @@ mod platform {
     use rustls::client::WantsClientCert;
     use rustls::{ClientConfig, ConfigBuilder, RootCertStore, WantsVerifier};
 
-    use crate::types::Invalid;
+    use crate::domain::Invalid;
 
     /// The distribution's one bundle file: a tenth of the time that its hashed directory takes.
     pub fn trust(
@@ -91,7 +91,7 @@ mod platform {
     use rustls::{ClientConfig, ConfigBuilder, WantsVerifier};
     use rustls_platform_verifier::BuilderVerifierExt as _;
 
-    use crate::types::Invalid;
+    use crate::domain::Invalid;
 
     /// The system's own verifier, which knows the roots an administrator added.
     pub fn trust(

@@ -1,16 +1,23 @@
-//! A conversation in all the forms the API has had, read entry by entry without holding the entries.
+//! A conversation in all the forms the API has had. Its turns are parsed one at a time, so that a long one is held once.
 
 use std::borrow::Cow;
-use std::fmt;
 
-use serde::de::{DeserializeSeed, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
+
+use super::lenient::Text;
 
 /// A body that is known to be a transcript.
 pub struct Transcript<'a> {
-    body: &'a str,
-    /// How many entries it has.
-    pub len: usize,
+    turns: Turns<'a>,
+}
+
+/// The turns as they came.
+enum Turns<'a> {
+    /// A list, each of them an object or a string.
+    List(Vec<&'a RawValue>),
+    /// One text, a turn on each line.
+    Lines(String),
 }
 
 /// Who speaks.
@@ -18,17 +25,17 @@ pub struct Transcript<'a> {
 pub enum Speaker<'a> {
     /// The assistant.
     Ai,
-    /// Whoever took the call.
+    /// The person who took the call.
     Human,
     /// Another name the server gave.
     Other(Cow<'a, str>),
-    /// The entry does not tell.
+    /// The turn does not tell.
     Unknown,
 }
 
 /// One turn of the conversation.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Entry<'a> {
+pub struct Turn<'a> {
     /// Who speaks.
     pub speaker: Speaker<'a>,
     /// The words: a stranger's speech.
@@ -37,109 +44,94 @@ pub struct Entry<'a> {
     pub timestamp: Option<Cow<'a, str>>,
 }
 
+#[derive(Deserialize)]
+struct TranscriptObject<'a> {
+    #[serde(default, borrow, deserialize_with = "present")]
+    entries: Option<&'a RawValue>,
+    #[serde(default, borrow, deserialize_with = "present")]
+    transcript: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+struct TurnObject<'a> {
+    #[serde(default, borrow)]
+    speaker: Option<Text<'a>>,
+    #[serde(default, borrow)]
+    role: Option<Text<'a>>,
+    #[serde(default, borrow, deserialize_with = "present")]
+    content: Option<&'a RawValue>,
+    #[serde(default, borrow, deserialize_with = "present")]
+    text: Option<&'a RawValue>,
+    #[serde(default, borrow, deserialize_with = "present")]
+    timestamp: Option<&'a RawValue>,
+}
+
+/// A member that is there, `null` or not.
+fn present<'de: 'a, 'a, D: Deserializer<'de>>(deserializer: D) -> Result<Option<&'a RawValue>, D::Error> {
+    <&RawValue>::deserialize(deserializer).map(Some)
+}
+
 impl<'a> Transcript<'a> {
     /// The transcript in a body, if the whole body is one.
     pub fn parse(body: &'a [u8]) -> Option<Self> {
-        // Members nobody reads are passed on, so all of it must be UTF-8.
+        // Members that are not read here are passed on, so all of it must be UTF-8.
         let body = std::str::from_utf8(body).ok()?;
-        let mut len = 0;
-        visit(body, &mut |_| {
-            len += 1;
-            true
-        })
-        .ok()?;
-        Some(Self { body, len })
-    }
-
-    /// Hands the entries over in order; the first error ends it.
-    ///
-    /// # Errors
-    /// The first one `each` returned.
-    pub fn try_for_each<E>(&self, mut each: impl FnMut(Entry<'_>) -> Result<(), E>) -> Result<(), E> {
-        let mut failed = None;
-        // Parsed once already, so it can only end early because `each` failed.
-        let _ = visit(self.body, &mut |entry| match each(entry) {
-            Ok(()) => true,
-            Err(error) => {
-                failed = Some(error);
-                false
+        let turns = match body.trim_start().as_bytes().first()? {
+            b'[' => Turns::List(serde_json::from_str(body).ok()?),
+            b'{' => {
+                let object: TranscriptObject<'a> = serde_json::from_str(body).ok()?;
+                Turns::parse(object.entries.or(object.transcript)?.get())?
             }
-        });
-        failed.map_or(Ok(()), Err)
+            _ => return None,
+        };
+        if let Turns::List(list) = &turns {
+            list.iter().try_for_each(|turn| Turn::parse(turn.get()).map(|_| ()))?;
+        }
+        Some(Self { turns })
+    }
+
+    /// The turns in order.
+    pub fn turns(&self) -> impl Iterator<Item = Turn<'_>> {
+        // Each was parsed once already.
+        let (list, text) = match &self.turns {
+            Turns::List(list) => (list.as_slice(), ""),
+            Turns::Lines(text) => (&[][..], text.as_str()),
+        };
+        let lines = text.lines().filter(|line| !line.trim().is_empty());
+        list.iter()
+            .filter_map(|turn| Turn::parse(turn.get()))
+            .chain(lines.map(|line| Turn::of_text(Cow::Borrowed(line))))
     }
 }
 
-type Each<'f> = &'f mut dyn FnMut(Entry<'_>) -> bool;
-
-fn visit(body: &str, each: Each<'_>) -> serde_json::Result<()> {
-    let mut deserializer = serde_json::Deserializer::from_str(body);
-    Conversation { each, top: true }.deserialize(&mut deserializer)?;
-    deserializer.end()
-}
-
-/// A list of entries, a plain text, null, or (at the top) an object that holds one of these.
-struct Conversation<'f> {
-    each: Each<'f>,
-    top: bool,
-}
-
-impl<'de> DeserializeSeed<'de> for Conversation<'_> {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_any(self)
+impl<'a> Turns<'a> {
+    fn parse(raw: &'a str) -> Option<Self> {
+        match raw.as_bytes().first()? {
+            b'[' => serde_json::from_str(raw).ok().map(Self::List),
+            b'"' => serde_json::from_str::<Text<'_>>(raw).ok().map(|text| Self::Lines(text.0.into_owned())),
+            b'n' => Some(Self::List(Vec::new())),
+            _ => None,
+        }
     }
 }
 
-impl<'de> Visitor<'de> for Conversation<'_> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a transcript")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        if !self.top {
-            return Err(A::Error::custom("an object instead of entries"));
+impl<'a> Turn<'a> {
+    fn parse(raw: &'a str) -> Option<Self> {
+        if raw.starts_with('"') {
+            return serde_json::from_str::<Text<'a>>(raw).ok().map(|text| Self::of_text(text.0));
         }
-        let mut found = false;
-        while let Some(key) = map.next_key::<Text<'de>>()? {
-            if matches!(&*key.0, "entries" | "transcript") && !found {
-                found = true;
-                map.next_value_seed(Conversation { each: &mut *self.each, top: false })?;
-            } else {
-                map.next_value::<IgnoredAny>()?;
-            }
+        if !raw.starts_with('{') {
+            return None;
         }
-        if found { Ok(()) } else { Err(A::Error::missing_field("entries")) }
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<(), A::Error> {
-        while let Some(entry) = list.next_element::<Entry<'de>>()? {
-            if !(self.each)(entry) {
-                return Err(A::Error::custom("ended early"));
-            }
-        }
-        Ok(())
-    }
-
-    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<(), E> {
-        if self.top {
-            return Err(E::custom("a bare text"));
-        }
-        text.lines().filter(|line| !line.trim().is_empty()).try_for_each(|line| {
-            (self.each)(Entry::of_text(Cow::Borrowed(line)))
-                .then_some(())
-                .ok_or_else(|| E::custom("ended early"))
+        let turn: TurnObject<'a> = serde_json::from_str(raw).ok()?;
+        let content: Option<Text<'a>> = serde_json::from_str(turn.content.or(turn.text)?.get()).ok()?;
+        Some(Self {
+            speaker: turn.speaker.or(turn.role).map_or(Speaker::Unknown, |name| Speaker::named(name.0)),
+            content: content.map_or(Cow::Borrowed(""), |content| content.0),
+            timestamp: turn.timestamp.and_then(|raw| timestamp(raw.get())),
         })
     }
 
-    fn visit_unit<E: serde::de::Error>(self) -> Result<(), E> {
-        if self.top { Err(E::custom("null")) } else { Ok(()) }
-    }
-}
-
-impl<'a> Entry<'a> {
     fn of_text(content: Cow<'a, str>) -> Self {
         Self { speaker: Speaker::Unknown, content, timestamp: None }
     }
@@ -156,68 +148,13 @@ impl<'a> Speaker<'a> {
     }
 }
 
-impl<'de> Deserialize<'de> for Entry<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Turn;
-        impl<'de> Visitor<'de> for Turn {
-            type Value = Entry<'de>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a transcript entry")
-            }
-
-            fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Entry<'de>, E> {
-                Ok(Entry::of_text(Cow::Borrowed(text)))
-            }
-
-            fn visit_str<E>(self, text: &str) -> Result<Entry<'de>, E> {
-                Ok(Entry::of_text(Cow::Owned(text.to_owned())))
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Entry<'de>, A::Error> {
-                let mut entry = Entry::of_text(Cow::Borrowed(""));
-                let mut spoken = false;
-                while let Some(key) = map.next_key::<Text<'de>>()? {
-                    match &*key.0 {
-                        "speaker" | "role" => {
-                            if let Some(Text(name)) = map.next_value()? {
-                                entry.speaker = Speaker::named(name);
-                            }
-                        }
-                        "content" | "text" => {
-                            spoken = true;
-                            if let Some(Text(content)) = map.next_value()? {
-                                entry.content = content;
-                            }
-                        }
-                        "timestamp" => entry.timestamp = map.next_value::<Moment<'de>>()?.0,
-                        _ => {
-                            map.next_value::<IgnoredAny>()?;
-                        }
-                    }
-                }
-                if spoken { Ok(entry) } else { Err(A::Error::missing_field("content")) }
-            }
-        }
-        deserializer.deserialize_any(Turn)
-    }
-}
-
-#[derive(Deserialize)]
-struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
-
 /// A timestamp: text as it stands, seconds as `HH:MM:SS`, anything else left out.
-struct Moment<'a>(Option<Cow<'a, str>>);
-
-impl<'de: 'a, 'a> Deserialize<'de> for Moment<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let raw = <&serde_json::value::RawValue>::deserialize(deserializer)?.get();
-        if let Ok(Text(text)) = serde_json::from_str::<Text<'de>>(raw) {
-            return Ok(Self((!text.is_empty()).then_some(text)));
-        }
-        let seconds = raw.parse::<f64>().ok().filter(|s| (0.0..360_000.0).contains(s)).map(|s| s as u32);
-        Ok(Self(seconds.map(|s| Cow::Owned(format!("{:02}:{:02}:{:02}", s / 3600, s / 60 % 60, s % 60)))))
+fn timestamp(raw: &str) -> Option<Cow<'_, str>> {
+    if let Ok(text) = serde_json::from_str::<Text<'_>>(raw) {
+        return (!text.0.is_empty()).then_some(text.0);
     }
+    let seconds = raw.parse::<f64>().ok().filter(|s| (0.0..360_000.0).contains(s))? as u32;
+    Some(Cow::Owned(format!("{:02}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60)))
 }
 
 #[cfg(test)]
@@ -226,15 +163,8 @@ mod tests {
 
     fn turns(body: &str) -> Option<Vec<String>> {
         let transcript = Transcript::parse(body.as_bytes())?;
-        let mut turns = Vec::new();
-        transcript
-            .try_for_each(|entry| {
-                turns.push(format!("{:?} {} {:?}", entry.speaker, entry.content, entry.timestamp));
-                Ok::<_, ()>(())
-            })
-            .expect("nothing fails");
-        assert_eq!(turns.len(), transcript.len);
-        Some(turns)
+        let shown = |turn: Turn<'_>| format!("{:?} {} {:?}", turn.speaker, turn.content, turn.timestamp);
+        Some(transcript.turns().map(shown).collect())
     }
 
     #[test]
@@ -290,13 +220,9 @@ mod tests {
     }
 
     #[test]
-    fn an_error_of_the_reader_ends_the_reading() {
-        let transcript = Transcript::parse(br#"["a","b","c"]"#).expect("a transcript");
-        let mut seen = 0;
-        let ended = transcript.try_for_each(|_| {
-            seen += 1;
-            if seen == 2 { Err("full") } else { Ok(()) }
-        });
-        assert_eq!((ended, seen), (Err("full"), 2));
+    fn half_of_a_surrogate_pair_costs_one_letter_and_not_the_transcript() {
+        let body = r#"{"entries":[{"speaker":"AI","content":"a\ud800b"},{"text":"c"},"\udc00"]}"#;
+        let expected = ["Ai a\u{fffd}b None", "Unknown c None"];
+        assert_eq!(turns(body).expect("a transcript")[..2], expected);
     }
 }

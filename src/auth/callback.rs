@@ -17,9 +17,9 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, timeout_at};
 
+use super::error::{Error, Result};
 use super::page::{self, Page};
-use super::redirect::{OAuthState, Reply, read_query};
-use crate::error::{Error, Result};
+use super::redirect::{AuthResponse, OAuthState, read_query};
 
 /// The path of the redirect URL.
 const CALLBACK: &str = "/callback";
@@ -39,9 +39,9 @@ pub struct Receiver {
 }
 
 /// An answer to the sign-in; the browser waits to be told what became of it.
-pub struct Arrival {
+pub struct CallbackReceived {
     /// What the service says.
-    pub reply: Reply,
+    pub reply: AuthResponse,
     /// Takes the page that the browser is to see.
     pub show: oneshot::Sender<Page>,
 }
@@ -51,7 +51,7 @@ struct Shared {
     port: u16,
     state: OAuthState,
     /// Taken by the first right request: a replay finds it empty.
-    arrivals: Mutex<Option<mpsc::Sender<Arrival>>>,
+    arrivals: Mutex<Option<mpsc::Sender<CallbackReceived>>>,
     /// The page that may be fetched, once there is one.
     page: Mutex<Option<Page>>,
     /// Who waits for that.
@@ -84,7 +84,7 @@ impl Receiver {
     }
 
     /// Starts taking requests. The arrival, if any, comes through the returned channel; dropping [`Serving`] ends all.
-    pub fn serve(self, state: OAuthState) -> (Serving, mpsc::Receiver<Arrival>) {
+    pub fn serve(self, state: OAuthState) -> (Serving, mpsc::Receiver<CallbackReceived>) {
         let (arrivals, arrival) = mpsc::channel(1);
         let (fetched, page_fetched) = oneshot::channel();
         let shared = Arc::new(Shared {
@@ -94,28 +94,28 @@ impl Receiver {
             page: Mutex::new(None),
             fetched: Mutex::new(Some(fetched)),
         });
-        let crowd = Arc::new(Mutex::new(VecDeque::new()));
+        let connections = Arc::new(Mutex::new(VecDeque::new()));
         let tasks = self
             .listeners
             .into_iter()
             .map(|listener| {
-                tokio::spawn(accept(listener, Arc::clone(&shared), Arc::clone(&crowd))).abort_handle()
+                tokio::spawn(accept(listener, Arc::clone(&shared), Arc::clone(&connections))).abort_handle()
             })
             .collect();
-        (Serving { tasks, crowd, page_fetched }, arrival)
+        (Serving { tasks, connections, page_fetched }, arrival)
     }
 }
 
 /// A receiver at work.
 pub struct Serving {
     tasks: Vec<AbortHandle>,
-    crowd: Crowd,
+    connections: Connections,
     page_fetched: oneshot::Receiver<()>,
 }
 
 impl Serving {
     /// Waits until the browser has fetched its page, but not long: it may never.
-    pub async fn linger(mut self) {
+    pub async fn wait_for_page_fetch(mut self) {
         let _ = tokio::time::timeout(Duration::from_millis(1500), &mut self.page_fetched).await;
     }
 }
@@ -123,14 +123,14 @@ impl Serving {
 impl Drop for Serving {
     fn drop(&mut self) {
         self.tasks.iter().for_each(AbortHandle::abort);
-        lock(&self.crowd).iter().for_each(AbortHandle::abort);
+        lock(&self.connections).iter().for_each(AbortHandle::abort);
     }
 }
 
 /// The connections that have brought no right answer, oldest first.
-type Crowd = Arc<Mutex<VecDeque<AbortHandle>>>;
+type Connections = Arc<Mutex<VecDeque<AbortHandle>>>;
 
-async fn accept(listener: TcpListener, shared: Arc<Shared>, crowd: Crowd) {
+async fn accept(listener: TcpListener, shared: Arc<Shared>, connections: Connections) {
     loop {
         let stream = match listener.accept().await {
             Ok((stream, _)) => stream,
@@ -140,27 +140,27 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>, crowd: Crowd) {
                 continue;
             }
         };
-        let mut crowd = lock(&crowd);
-        crowd.retain(|connection| !connection.is_finished());
-        while crowd.len() >= MOST_CONNECTIONS {
-            if let Some(oldest) = crowd.pop_front() {
+        let mut connections = lock(&connections);
+        connections.retain(|connection| !connection.is_finished());
+        while connections.len() >= MOST_CONNECTIONS {
+            if let Some(oldest) = connections.pop_front() {
                 oldest.abort();
             }
         }
-        crowd.push_back(tokio::spawn(converse(stream, Arc::clone(&shared))).abort_handle());
+        connections.push_back(tokio::spawn(handle_connection(stream, Arc::clone(&shared))).abort_handle());
     }
 }
 
-async fn converse(mut stream: TcpStream, shared: Arc<Shared>) {
+async fn handle_connection(mut stream: TcpStream, shared: Arc<Shared>) {
     let deadline = Instant::now() + CONNECTION;
     let Ok(Some(head)) = timeout_at(deadline, read_head(&mut stream)).await else { return };
-    let response = match judge(&head, &shared) {
-        Verdict::Status(status) => page::refusal(status),
-        Verdict::Page(page) => page.response(),
-        Verdict::Reply(reply) => {
+    let response = match route(&head, &shared) {
+        Routed::Status(status) => page::refusal(status),
+        Routed::Page(page) => page.response(),
+        Routed::AuthResponse(reply) => {
             let Some(arrivals) = lock(&shared.arrivals).take() else { return };
-            // No longer one of the crowd: saving takes its time, and newcomers must not push this one out.
-            tokio::spawn(admit(stream, reply, arrivals, shared));
+            // No longer one of the connections: saving takes its time, and newcomers must not push this one out.
+            tokio::spawn(deliver(stream, reply, arrivals, shared));
             return;
         }
     };
@@ -171,9 +171,14 @@ async fn converse(mut stream: TcpStream, shared: Arc<Shared>) {
 }
 
 /// Hands the one right answer over, and tells its browser what became of it.
-async fn admit(mut stream: TcpStream, reply: Reply, arrivals: mpsc::Sender<Arrival>, shared: Arc<Shared>) {
+async fn deliver(
+    mut stream: TcpStream,
+    reply: AuthResponse,
+    arrivals: mpsc::Sender<CallbackReceived>,
+    shared: Arc<Shared>,
+) {
     let (show, shown) = oneshot::channel();
-    if arrivals.send(Arrival { reply, show }).await.is_err() {
+    if arrivals.send(CallbackReceived { reply, show }).await.is_err() {
         return;
     }
     let page = shown.await.unwrap_or(Page::NotSaved);
@@ -215,23 +220,23 @@ async fn say(stream: &mut TcpStream, response: &page::Response) -> io::Result<()
 }
 
 /// What a request gets.
-enum Verdict {
+enum Routed {
     Status(u16),
     Page(Page),
-    Reply(Reply),
+    AuthResponse(AuthResponse),
 }
 
-fn judge(head: &[u8], shared: &Shared) -> Verdict {
+fn route(head: &[u8], shared: &Shared) -> Routed {
     match read_request(head, shared.port) {
-        Err(status) => Verdict::Status(status),
+        Err(status) => Routed::Status(status),
         Ok((CALLBACK, query)) => match read_query(query.as_bytes(), &shared.state) {
             // The state is spent with the first right answer.
-            Ok(reply) if lock(&shared.arrivals).is_some() => Verdict::Reply(reply),
-            _ => Verdict::Status(400),
+            Ok(reply) if lock(&shared.arrivals).is_some() => Routed::AuthResponse(reply),
+            _ => Routed::Status(400),
         },
         Ok((path, _)) => match *lock(&shared.page) {
-            Some(page) if page.path() == path => Verdict::Page(page),
-            _ => Verdict::Status(404),
+            Some(page) if page.path() == path => Routed::Page(page),
+            _ => Routed::Status(404),
         },
     }
 }

@@ -8,14 +8,14 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::store::no_surprises;
+use super::store::no_follow;
 use crate::files;
 
 /// The right, until it is dropped.
 pub struct Lock(#[expect(dead_code, reason = "held, and freed by the system however the process ends")] File);
 
 /// Why there is no lock.
-pub enum Unlocked {
+pub enum LockError {
     /// Somebody else had it all the time.
     Busy,
     /// There can be none.
@@ -31,19 +31,19 @@ pub fn lock_file(target: &Path) -> PathBuf {
 ///
 /// # Errors
 /// When there can be no lock, or it is held beyond `deadline`.
-pub async fn acquire(target: &Path, deadline: Instant) -> Result<Lock, Unlocked> {
+pub async fn acquire(target: &Path, deadline: Instant) -> Result<Lock, LockError> {
     let path = lock_file(target);
     let mut pause = Duration::from_millis(10);
     loop {
-        let file = open(&path, target).map_err(Unlocked::Impossible)?;
+        let file = open(&path, target).map_err(LockError::Impossible)?;
         match file.try_lock() {
             // A sign-out may have removed the file between opening and locking; its lock would be nobody else's.
-            Ok(()) if is_at(&file, &path) => return Ok(Lock(file)),
+            Ok(()) if files::is_at(&file, &path) => return Ok(Lock(file)),
             Ok(()) | Err(TryLockError::WouldBlock) => {}
-            Err(TryLockError::Error(error)) => return Err(Unlocked::Impossible(error)),
+            Err(TryLockError::Error(error)) => return Err(LockError::Impossible(error)),
         }
         if Instant::now() + pause >= deadline {
-            return Err(Unlocked::Busy);
+            return Err(LockError::Busy);
         }
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(Duration::from_millis(100));
@@ -52,7 +52,7 @@ pub async fn acquire(target: &Path, deadline: Instant) -> Result<Lock, Unlocked>
 
 fn open(path: &Path, target: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
-    let options = no_surprises(files::private(options.write(true)));
+    let options = no_follow(files::private(options.write(true)));
     // An open lock cannot be removed, not even by a sign-out: whoever has it has the one at this path.
     #[cfg(windows)]
     {
@@ -62,15 +62,15 @@ fn open(path: &Path, target: &Path) -> io::Result<File> {
         options.share_mode(SHARED);
     }
     loop {
-        match files::patiently(|| options.create_new(true).open(path)) {
+        match files::retry_on_sharing_violation(|| options.create_new(true).open(path)) {
             Ok(file) => {
-                share(&file, target);
+                chown_to_owner(&file, target);
                 return Ok(file);
             }
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             Err(error) => return Err(error),
         }
-        match files::patiently(|| options.create_new(false).open(path)) {
+        match files::retry_on_sharing_violation(|| options.create_new(false).open(path)) {
             // A sign-out has just removed it.
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             opened => return opened,
@@ -79,7 +79,7 @@ fn open(path: &Path, target: &Path) -> io::Result<File> {
 }
 
 /// Gives a new lock of root's to the login's owner, who would be locked out by it for good.
-fn share(lock: &File, target: &Path) {
+fn chown_to_owner(lock: &File, target: &Path) {
     #[cfg(unix)]
     {
         use std::os::unix::fs::MetadataExt as _;
@@ -89,24 +89,6 @@ fn share(lock: &File, target: &Path) {
     }
     #[cfg(not(unix))]
     let _ = (lock, target);
-}
-
-/// Whether an open file is still the one at this path.
-fn is_at(file: &File, path: &Path) -> bool {
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::MetadataExt as _;
-        match (file.metadata(), std::fs::metadata(path)) {
-            (Ok(held), Ok(there)) => held.dev() == there.dev() && held.ino() == there.ino(),
-            _ => false,
-        }
-    }
-    // Windows does not remove it while it is open as it is here.
-    #[cfg(windows)]
-    {
-        let _ = (file, path);
-        true
-    }
 }
 
 #[cfg(all(test, windows))]
@@ -119,7 +101,7 @@ mod tests {
         let target = folder.path().join("login.json");
         let lock = acquire(&target, Instant::now()).await.unwrap_or_else(|_| panic!("no lock"));
         assert!(std::fs::remove_file(lock_file(&target)).is_err());
-        assert!(matches!(acquire(&target, Instant::now()).await, Err(Unlocked::Busy)));
+        assert!(matches!(acquire(&target, Instant::now()).await, Err(LockError::Busy)));
         drop(lock);
         std::fs::remove_file(lock_file(&target)).expect("nobody has it");
     }

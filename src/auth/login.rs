@@ -7,17 +7,17 @@ use tokio::time::Instant;
 use url::Url;
 
 use super::browser::Opener;
-use super::callback::{Arrival, Receiver};
+use super::callback::{CallbackReceived, Receiver};
+use super::error::{Error, Result};
 use super::page::Page;
-use super::paste::Paste;
-use super::pending;
-use super::redirect::{Foreign, Granted, OAuthState, Reply, read_url};
+use super::redirect::{AuthResponse, InvalidCallback, OAuthState, TokenResponse, read_url};
+use super::stdin_lines::StdinLines;
 use super::store::{Login, Store};
-use crate::api::ApiBase;
-use crate::error::{Error, Result};
+use super::two_step;
+use crate::domain::ApiBase;
 
 /// How long a person may take to sign in.
-pub const PATIENCE: Duration = Duration::from_secs(300);
+pub const SIGN_IN_TIMEOUT: Duration = Duration::from_secs(300);
 
 /// So many wrong lines are complained about; whoever sends more is no person.
 const MOST_PASTED: u32 = 100;
@@ -52,19 +52,19 @@ impl SignIn<'_> {
         let (serving, mut arrivals) = receiver.serve(state.clone());
         let url = sign_in_url(self.base, self.port, &state);
         // Before anybody has an address to sign in at: a paste must not find the echo still on.
-        let mut paste = Paste::start();
+        let mut paste = StdinLines::start();
         let mut wrong = 0;
-        self.invite(&url);
+        self.print_instructions(&url);
         loop {
             tokio::select! {
                 Some(arrival) = arrivals.recv() => {
                     let outcome = self.receive(arrival).await;
-                    serving.linger().await;
+                    serving.wait_for_page_fetch().await;
                     return outcome;
                 }
                 line = paste.line(), if wrong < MOST_PASTED => match read_url(&line, &state) {
                     Ok(reply) => return conclude(reply, self.store, self.lock_by(), self.tell).await,
-                    Err(Foreign) => {
+                    Err(InvalidCallback) => {
                         wrong += 1;
                         (self.tell)("That is not the address this sign-in leads to. Still waiting.");
                     }
@@ -80,7 +80,7 @@ impl SignIn<'_> {
         self.deadline.min(Instant::now() + LOCKED_FOR)
     }
 
-    fn invite(&self, url: &Url) {
+    fn print_instructions(&self, url: &Url) {
         let tell = self.tell;
         tell("To sign in, open this address in a browser:");
         tell("");
@@ -100,7 +100,7 @@ impl SignIn<'_> {
         }
     }
 
-    async fn receive(&self, arrival: Arrival) -> Result<Login> {
+    async fn receive(&self, arrival: CallbackReceived) -> Result<Login> {
         let outcome = conclude(arrival.reply, self.store, self.lock_by(), self.tell).await;
         let page = match &outcome {
             Ok(_) => Page::SignedIn,
@@ -119,7 +119,7 @@ impl SignIn<'_> {
 /// When its state cannot be kept.
 pub fn start(base: &ApiBase, port: u16, folder: &Path) -> Result<Url> {
     let state = OAuthState::generate();
-    pending::keep(folder, &state).map_err(|e| {
+    two_step::keep(folder, &state).map_err(|e| {
         Error::SignInFailed(format!("the sign-in cannot be kept in {}: {e}", folder.display()))
     })?;
     Ok(sign_in_url(base, port, &state))
@@ -136,14 +136,15 @@ pub async fn finish(
     deadline: Instant,
     tell: &dyn Fn(&str),
 ) -> Result<Login> {
-    let Some(state) = pending::find(folder) else {
+    let Some(state) = two_step::find(folder) else {
         return Err(Error::SignInFailed(
             "no sign-in is waiting to be finished: none was begun in the last ten minutes, or it was finished".into(),
         ));
     };
-    let reply = read_url(pasted, &state)
-        .map_err(|Foreign| Error::SignInFailed("that is not the address the last sign-in leads to".into()))?;
-    let mine = pending::forget(folder)
+    let reply = read_url(pasted, &state).map_err(|InvalidCallback| {
+        Error::SignInFailed("that is not the address the last sign-in leads to".into())
+    })?;
+    let mine = two_step::forget(folder)
         .map_err(|e| Error::SignInFailed(format!("the sign-in cannot be used only once: {e}")))?;
     if !mine {
         return Err(Error::SignInFailed("another process has just finished this sign-in".into()));
@@ -151,9 +152,14 @@ pub async fn finish(
     conclude(reply, store, deadline, tell).await
 }
 
-async fn conclude(reply: Reply, store: &Store, lock_by: Instant, tell: &dyn Fn(&str)) -> Result<Login> {
+async fn conclude(
+    reply: AuthResponse,
+    store: &Store,
+    lock_by: Instant,
+    tell: &dyn Fn(&str),
+) -> Result<Login> {
     match reply {
-        Reply::Declined(why) => {
+        AuthResponse::Declined(why) => {
             let why: String = why
                 .chars()
                 .filter(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | ' '))
@@ -161,21 +167,21 @@ async fn conclude(reply: Reply, store: &Store, lock_by: Instant, tell: &dyn Fn(&
                 .collect();
             Err(Error::SignInFailed(format!("the sign-in was declined ({why})")))
         }
-        Reply::Granted(granted) => save(granted, store, lock_by, tell).await,
+        AuthResponse::Granted(granted) => save(granted, store, lock_by, tell).await,
     }
 }
 
-async fn save(granted: Granted, store: &Store, lock_by: Instant, tell: &dyn Fn(&str)) -> Result<Login> {
+async fn save(granted: TokenResponse, store: &Store, lock_by: Instant, tell: &dyn Fn(&str)) -> Result<Login> {
     store.make_folder()?;
     let _lock = store.lock(lock_by).await.map_err(|error| match error {
         // Trying the same again is no help here: what was granted is lost.
-        Error::Unreachable(why) => store.unsaved(&why),
+        busy @ Error::Busy => store.unsaved(&busy.to_string()),
         other => other,
     })?;
     // Another client's members are worth keeping; a file nobody can read is what a sign-in replaces.
     let mut login = Login::granted(granted, None);
     if let Ok(Some(before)) = store.load() {
-        login.adopt(before);
+        login.keep_extra_fields(before);
     }
     if let Some(warning) = store.save(&login)? {
         tell(&format!("warning: {warning}"));

@@ -3,25 +3,28 @@
 
 mod browser;
 mod callback;
+mod echo_off;
+mod error;
 mod lock;
 mod login;
 mod page;
-mod paste;
-mod pending;
 mod redirect;
 mod refresh;
 mod session;
+mod stdin_lines;
 mod store;
-mod terminal;
+mod two_step;
 
 pub use browser::Opener;
 #[cfg(fuzzing)]
 pub use callback::entrance as callback_entrance;
-pub use login::{PATIENCE, SignIn, finish, start};
-pub use paste::Paste;
-pub use pending::{LIFETIME as PENDING_FOR, forget as forget_pending};
-pub use redirect::Granted;
-pub use session::{Session, State};
+pub use error::Error;
+pub use login::{SIGN_IN_TIMEOUT, SignIn, finish, start};
+pub use redirect::TokenResponse;
+pub use refresh::{JOB as RENEWAL_JOB, Job as RenewalJob, run_job as run_renewal};
+pub use session::{LoginState, Session};
+pub use stdin_lines::StdinLines;
 #[cfg(fuzzing)]
 pub use store::entrance as token_file_entrance;
 pub use store::{Login, Store};
+pub use two_step::{LIFETIME as PENDING_LIFETIME, forget as forget_pending};

@@ -4,7 +4,7 @@ use rand::Rng as _;
 use subtle::ConstantTimeEq as _;
 use url::{Host, Url, form_urlencoded};
 
-use crate::types::Secret;
+use crate::domain::Secret;
 
 /// The secret that ties a redirect to the sign-in that asked for it: 256 random bits, fresh each time.
 #[derive(Clone)]
@@ -12,7 +12,7 @@ pub struct OAuthState(Secret);
 
 /// What a sign-in or a renewal granted.
 #[derive(Debug, Clone)]
-pub struct Granted {
+pub struct TokenResponse {
     /// What requests carry.
     pub access_token: Secret,
     /// What renews it.
@@ -23,16 +23,16 @@ pub struct Granted {
 
 /// What a query says, once its `state` is right.
 #[derive(Debug, Clone)]
-pub enum Reply {
+pub enum AuthResponse {
     /// The user signed in.
-    Granted(Granted),
+    Granted(TokenResponse),
     /// The user, or the service, declined: its name for why.
     Declined(String),
 }
 
 /// The query is not an answer to this sign-in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Foreign;
+pub struct InvalidCallback;
 
 impl OAuthState {
     /// A fresh one.
@@ -57,7 +57,7 @@ impl OAuthState {
 ///
 /// # Errors
 /// When its `state` is not ours, exactly once; or it is, and the rest grants nothing and declines nothing.
-pub fn read_query(query: &[u8], state: &OAuthState) -> Result<Reply, Foreign> {
+pub fn read_query(query: &[u8], state: &OAuthState) -> Result<AuthResponse, InvalidCallback> {
     let mut states = 0u32;
     let mut ours = false;
     for (name, value) in form_urlencoded::parse(query) {
@@ -67,34 +67,34 @@ pub fn read_query(query: &[u8], state: &OAuthState) -> Result<Reply, Foreign> {
         }
     }
     if states != 1 || !ours {
-        return Err(Foreign);
+        return Err(InvalidCallback);
     }
-    let (mut access, mut refresh, mut lifetime) = (Once::None, Once::None, Once::None);
+    let (mut access, mut refresh, mut lifetime) = (UniqueParam::None, UniqueParam::None, UniqueParam::None);
     for (name, value) in form_urlencoded::parse(query) {
         match &*name {
-            "error" => return Ok(Reply::Declined(value.into_owned())),
+            "error" => return Ok(AuthResponse::Declined(value.into_owned())),
             "access_token" => access.put(value.into_owned()),
             "refresh_token" => refresh.put(value.into_owned()),
             "expires_in" => lifetime.put(value.into_owned()),
             _ => {}
         }
     }
-    let access_token = access.single()?.and_then(|text| Secret::parse(&text)).ok_or(Foreign)?;
+    let access_token = access.single()?.and_then(|text| Secret::parse(&text)).ok_or(InvalidCallback)?;
     let refresh_token = match refresh.single()?.filter(|text| !text.is_empty()) {
-        Some(text) => Some(Secret::parse(&text).ok_or(Foreign)?),
+        Some(text) => Some(Secret::parse(&text).ok_or(InvalidCallback)?),
         None => None,
     };
     let expires_in =
         lifetime.single()?.and_then(|text| text.parse().ok()).filter(|seconds: &f64| seconds.is_finite());
-    Ok(Reply::Granted(Granted { access_token, refresh_token, expires_in }))
+    Ok(AuthResponse::Granted(TokenResponse { access_token, refresh_token, expires_in }))
 }
 
 /// Reads a redirect URL that a person copied out of the browser.
 ///
 /// # Errors
 /// As [`read_query`], and when it is no redirect URL of ours.
-pub fn read_url(text: &str, state: &OAuthState) -> Result<Reply, Foreign> {
-    let url = Url::parse(text.trim()).map_err(|_| Foreign)?;
+pub fn read_url(text: &str, state: &OAuthState) -> Result<AuthResponse, InvalidCallback> {
+    let url = Url::parse(text.trim()).map_err(|_| InvalidCallback)?;
     let here = match url.host() {
         Some(Host::Domain(name)) => name == "localhost",
         Some(Host::Ipv4(address)) => address.is_loopback(),
@@ -102,28 +102,28 @@ pub fn read_url(text: &str, state: &OAuthState) -> Result<Reply, Foreign> {
         None => false,
     };
     if !here || url.scheme() != "http" || url.path() != "/callback" {
-        return Err(Foreign);
+        return Err(InvalidCallback);
     }
     read_query(url.query().unwrap_or_default().as_bytes(), state)
 }
 
 /// A member that may stand once.
-enum Once {
+enum UniqueParam {
     None,
     Single(String),
     Several,
 }
 
-impl Once {
+impl UniqueParam {
     fn put(&mut self, value: String) {
         *self = if matches!(self, Self::None) { Self::Single(value) } else { Self::Several };
     }
 
-    fn single(self) -> Result<Option<String>, Foreign> {
+    fn single(self) -> Result<Option<String>, InvalidCallback> {
         match self {
             Self::None => Ok(None),
             Self::Single(value) => Ok(Some(value)),
-            Self::Several => Err(Foreign),
+            Self::Several => Err(InvalidCallback),
         }
     }
 }
@@ -138,13 +138,13 @@ mod tests {
         OAuthState::parse(&"0123456789abcdef".repeat(4)).expect("64 characters")
     }
 
-    fn read(query: &str) -> Result<Reply, Foreign> {
+    fn read(query: &str) -> Result<AuthResponse, InvalidCallback> {
         read_query(query.replace("STATE", state().expose()).as_bytes(), &state())
     }
 
     #[test]
     fn a_grant_is_read_with_the_right_state() {
-        let Ok(Reply::Granted(granted)) =
+        let Ok(AuthResponse::Granted(granted)) =
             read("access_token=a%2Fb&refresh_token=r&expires_in=3600&state=STATE&x=y")
         else {
             panic!("not granted")
@@ -154,7 +154,7 @@ mod tests {
         assert_eq!(granted.expires_in, Some(3600.0));
         assert!(matches!(
             read("state=STATE&access_token=a&refresh_token="),
-            Ok(Reply::Granted(Granted { refresh_token: None, .. }))
+            Ok(AuthResponse::Granted(TokenResponse { refresh_token: None, .. }))
         ));
     }
 
@@ -191,7 +191,7 @@ mod tests {
             assert!(read(query).is_err(), "{query}");
         }
         assert!(
-            matches!(read("state=STATE&error=access_denied"), Ok(Reply::Declined(why)) if why == "access_denied")
+            matches!(read("state=STATE&error=access_denied"), Ok(AuthResponse::Declined(why)) if why == "access_denied")
         );
     }
 

@@ -1,15 +1,13 @@
 //! The login as commands see it: whether there is one, and a token that works.
 
-use std::io::IsTerminal as _;
-
 use jiff::Timestamp;
 use tokio::time::Instant;
 
+use super::error::{Error, Result};
 use super::refresh::renewed;
 use super::store::Store;
-use crate::api::{Http, Tokens};
-use crate::error::{Error, Result};
-use crate::types::Secret;
+use crate::api::{Http, TokenProvider};
+use crate::domain::Secret;
 
 /// The login of a run.
 pub struct Session<'a> {
@@ -17,12 +15,14 @@ pub struct Session<'a> {
     given: Option<Secret>,
     store: Store,
     http: &'a Http,
+    /// Where the API is, for a process that renews the login; `None` for the emulator.
+    api: Option<String>,
     warn: Box<dyn Fn(&str) + 'a>,
 }
 
 /// What there is of a login.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum State {
+pub enum LoginState {
     /// A token for this run alone.
     Given,
     /// A login that has not expired.
@@ -40,49 +40,57 @@ pub enum State {
 
 impl<'a> Session<'a> {
     /// The login kept in `store`, or the token given for this run. `warn` is told what the person should know.
-    pub fn new(given: Option<Secret>, store: Store, http: &'a Http, warn: impl Fn(&str) + 'a) -> Self {
-        Self { given, store, http, warn: Box::new(warn) }
+    pub fn new(
+        given: Option<Secret>,
+        store: Store,
+        http: &'a Http,
+        api: Option<String>,
+        warn: impl Fn(&str) + 'a,
+    ) -> Self {
+        Self { given, store, http, api, warn: Box::new(warn) }
     }
 
     /// What there is, without sending anything.
     ///
     /// # Errors
     /// When the login's file cannot be used.
-    pub fn state(&self) -> Result<State> {
+    pub fn state(&self) -> Result<LoginState> {
         if self.given.is_some() {
-            return Ok(State::Given);
+            return Ok(LoginState::Given);
         }
         Ok(match self.store.load()? {
-            None => State::Absent,
-            Some(login) if !login.has_expired() => {
-                State::Valid { until: Timestamp::from_second(login.expires_at).unwrap_or(Timestamp::MAX) }
-            }
-            Some(login) if login.refresh_token.is_some() => State::Renewable,
-            Some(_) => State::Expired,
+            None => LoginState::Absent,
+            Some(login) if !login.has_expired() => LoginState::Valid {
+                until: Timestamp::from_second(login.expires_at).unwrap_or(Timestamp::MAX),
+            },
+            Some(login) if login.refresh_token.is_some() => LoginState::Renewable,
+            Some(_) => LoginState::Expired,
         })
     }
 
-    /// Whether somebody is there to sign in.
-    pub fn may_ask(no_input: bool) -> bool {
-        !no_input && (std::io::stdin().is_terminal() || std::io::stderr().is_terminal())
+    /// Whether the token was given for this run alone.
+    pub fn is_given(&self) -> bool {
+        self.given.is_some()
     }
 }
 
-impl Tokens for Session<'_> {
+impl TokenProvider for Session<'_> {
+    type Error = Error;
+
     async fn token(&self, deadline: Instant) -> Result<Secret> {
         if let Some(given) = &self.given {
             return Ok(given.clone());
         }
         match self.store.load()? {
             Some(login) if !login.has_expired() => Ok(login.access_token),
-            _ => renewed(&self.store, self.http, None, deadline, &self.warn).await,
+            _ => renewed(&self.store, self.http, self.api.as_deref(), None, deadline, &self.warn).await,
         }
     }
 
     async fn renew(&self, rejected: &Secret, deadline: Instant) -> Result<Secret> {
         if self.given.is_some() {
-            return Err(Error::GivenToken("the service does not accept KALLYAI_ACCESS_TOKEN".into()));
+            return Err(Error::AccessToken("the service does not accept KALLYAI_ACCESS_TOKEN".into()));
         }
-        renewed(&self.store, self.http, Some(rejected), deadline, &self.warn).await
+        renewed(&self.store, self.http, self.api.as_deref(), Some(rejected), deadline, &self.warn).await
     }
 }

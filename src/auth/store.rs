@@ -15,16 +15,18 @@ use serde_json::value::RawValue;
 use tempfile::{NamedTempFile, TempPath};
 use tokio::time::Instant;
 
-use super::lock::{self, Lock, Unlocked};
-use super::redirect::Granted;
-use crate::error::{Error, Result};
+use super::error::{Error, Result};
+use super::lock::{self, Lock, LockError};
+use super::redirect::TokenResponse;
+use crate::domain::Secret;
 use crate::files;
-use crate::types::Secret;
 
 /// Where the login is kept.
 #[derive(Debug, Clone)]
 pub struct Store {
     path: PathBuf,
+    /// The service whose logins it may hold.
+    issuer: String,
 }
 
 /// A login.
@@ -37,11 +39,11 @@ pub struct Login {
     /// When it is to be renewed, in Unix seconds: a minute before the service would refuse it.
     pub expires_at: i64,
     /// Members of other clients.
-    others: BTreeMap<String, Box<RawValue>>,
+    extra_fields: BTreeMap<String, Box<RawValue>>,
 }
 
 /// Room for a login that is yet to come.
-pub struct Slot {
+pub struct PreparedWrite {
     target: PathBuf,
     /// `None` where no file can be made beside the target.
     aside: Option<NamedTempFile>,
@@ -53,9 +55,9 @@ pub struct Slot {
 /// A login file is well under this; more is another file.
 const LARGEST: u64 = 1024 * 1024;
 /// Room made sure of before a refresh token is spent: two of the longest tokens seen, and more.
-const RESERVED: usize = 32 * 1024;
+const PREALLOCATED: usize = 32 * 1024;
 /// Renewed this long before the service would refuse it, as all the clients do.
-const EARLY: i64 = 60;
+const REFRESH_MARGIN: i64 = 60;
 /// What an answer without a lifetime means, in seconds.
 const USUAL_LIFETIME: f64 = 3600.0;
 /// The longest lifetime believed, in seconds: ten years.
@@ -63,20 +65,20 @@ const LONGEST_LIFETIME: f64 = 10.0 * 365.25 * 86_400.0;
 
 impl Login {
     /// The login that was granted just now; what `before` had and it lacks is kept.
-    pub fn granted(granted: Granted, before: Option<&Self>) -> Self {
+    pub fn granted(granted: TokenResponse, before: Option<&Self>) -> Self {
         let lifetime =
             granted.expires_in.filter(|s| *s > 0.0).unwrap_or(USUAL_LIFETIME).min(LONGEST_LIFETIME);
         Self {
             access_token: granted.access_token,
             refresh_token: granted.refresh_token.or_else(|| before?.refresh_token.clone()),
-            expires_at: Timestamp::now().as_second() + lifetime as i64 - EARLY,
-            others: before.map(|login| login.others.clone()).unwrap_or_default(),
+            expires_at: Timestamp::now().as_second() + lifetime as i64 - REFRESH_MARGIN,
+            extra_fields: before.map(|login| login.extra_fields.clone()).unwrap_or_default(),
         }
     }
 
     /// Keeps what other clients wrote beside an earlier login.
-    pub fn adopt(&mut self, before: Self) {
-        self.others = before.others;
+    pub fn keep_extra_fields(&mut self, before: Self) {
+        self.extra_fields = before.extra_fields;
     }
 
     /// Whether it must be renewed before it is used.
@@ -96,12 +98,12 @@ impl Login {
             Some(raw) => serde_json::from_str::<Option<f64>>(raw.get()).ok()?.unwrap_or(0.0) as i64,
             None => 0,
         };
-        Some(Self { access_token, refresh_token, expires_at, others: members })
+        Some(Self { access_token, refresh_token, expires_at, extra_fields: members })
     }
 
     fn to_json(&self) -> io::Result<Vec<u8>> {
         let mut members: BTreeMap<&str, Box<RawValue>> =
-            self.others.iter().map(|(name, value)| (name.as_str(), value.clone())).collect();
+            self.extra_fields.iter().map(|(name, value)| (name.as_str(), value.clone())).collect();
         members.insert("access_token", serde_json::value::to_raw_value(self.access_token.expose())?);
         members.insert("expires_at", serde_json::value::to_raw_value(&self.expires_at)?);
         if let Some(token) = &self.refresh_token {
@@ -116,14 +118,19 @@ impl Login {
 }
 
 impl Store {
-    /// The login kept in this file, which need not exist.
-    pub fn new(path: PathBuf) -> Self {
-        Self { path }
+    /// The login kept in this file, which need not exist, for the service of this name.
+    pub fn new(path: PathBuf, issuer: String) -> Self {
+        Self { path, issuer }
     }
 
     /// The error that a login could not be saved, and why.
     pub fn unsaved(&self, why: &str) -> Error {
-        Error::token_file(&self.path, &format!("cannot be written ({why})"))
+        Error::token_file(&self.path, format!("cannot be written ({why})"))
+    }
+
+    /// The path of the file, for a process that is elsewhere.
+    pub fn absolute_path(&self) -> PathBuf {
+        std::path::absolute(&self.path).unwrap_or_else(|_| self.path.clone())
     }
 
     /// Reads the login. A file of ours that others may read is made ours alone.
@@ -135,10 +142,11 @@ impl Store {
         let Some(mut file) = self.open(&target)? else { return Ok(None) };
         let mut bytes = Vec::new();
         let read = (&mut file).take(LARGEST).read_to_end(&mut bytes);
-        read.map_err(|e| Error::token_file(&self.path, &format!("cannot be read ({e})")))?;
+        read.map_err(|e| Error::token_file(&self.path, format!("cannot be read ({e})")))?;
         Login::parse(&bytes).map(Some).ok_or_else(|| Error::TokenFile {
-            message: format!("the saved login in {} cannot be read", self.path.display()),
-            hint: "sign in again: kallyai --login".into(),
+            path: self.path.clone(),
+            problem: "cannot be read as a login".into(),
+            replaceable: true,
         })
     }
 
@@ -147,7 +155,7 @@ impl Store {
     /// # Errors
     /// When it could not be saved; the old login is still there.
     pub fn save(&self, login: &Login) -> Result<Option<String>> {
-        self.prepare()?.fill(login).map_err(|e| self.unsaved(&e.to_string()))
+        self.prepare()?.commit(login).map_err(|e| self.unsaved(&e.to_string()))
     }
 
     /// Makes the folder of the file, where there is none.
@@ -163,7 +171,7 @@ impl Store {
     ///
     /// # Errors
     /// When it could not be.
-    pub fn prepare(&self) -> Result<Slot> {
+    pub fn prepare(&self) -> Result<PreparedWrite> {
         let refused = |e: io::Error| self.unsaved(&e.to_string());
         let target = self.target()?;
         #[cfg(unix)]
@@ -173,7 +181,7 @@ impl Store {
         let aside = match aside(&target) {
             Ok(mut aside) => {
                 aside
-                    .write_all(&[b' '; RESERVED])
+                    .write_all(&[b' '; PREALLOCATED])
                     .and_then(|()| aside.as_file().sync_all())
                     .map_err(refused)?;
                 Some(aside)
@@ -182,7 +190,7 @@ impl Store {
             Err(_) if OpenOptions::new().write(true).open(&target).is_ok() => None,
             Err(error) => return Err(refused(error)),
         };
-        Ok(Slot {
+        Ok(PreparedWrite {
             target,
             aside,
             #[cfg(unix)]
@@ -209,7 +217,7 @@ impl Store {
         let target = self.target()?;
         let _ = std::fs::remove_file(aside_file(&target));
         files::remove(&target)
-            .map_err(|error| Error::token_file(&self.path, &format!("cannot be removed ({error})")))
+            .map_err(|error| Error::token_file(&self.path, format!("cannot be removed ({error})")))
     }
 
     /// Gives the lock back and removes its file. Whoever waits for it still holds what it opened, and on Windows keeps
@@ -228,11 +236,9 @@ impl Store {
     /// When the lock cannot be made, or is held beyond `deadline`.
     pub async fn lock(&self, deadline: Instant) -> Result<Lock> {
         lock::acquire(&self.target()?, deadline).await.map_err(|why| match why {
-            Unlocked::Busy => {
-                Error::Unreachable("another process is renewing the login and has not finished".into())
-            }
-            Unlocked::Impossible(error) => {
-                Error::token_file(&self.path, &format!("cannot be locked ({error})"))
+            LockError::Busy => Error::Busy,
+            LockError::Impossible(error) => {
+                Error::token_file(&self.path, format!("cannot be locked ({error})"))
             }
         })
     }
@@ -250,19 +256,23 @@ impl Store {
         std::fs::canonicalize(&self.path).or_else(|_| {
             // A link to a file that is yet to be written.
             let pointed = std::fs::read_link(&self.path)
-                .map_err(|e| Error::token_file(&self.path, &format!("cannot be followed ({e})")))?;
+                .map_err(|e| Error::token_file(&self.path, format!("cannot be followed ({e})")))?;
             Ok(files::folder_of(&self.path).join(pointed))
         })
     }
 
     fn open(&self, target: &Path) -> Result<Option<File>> {
-        let file = match files::patiently(|| no_surprises(OpenOptions::new().read(true)).open(target)) {
-            Ok(file) => file,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(Error::token_file(&self.path, &format!("cannot be opened ({error})"))),
-        };
+        let file =
+            match files::retry_on_sharing_violation(|| no_follow(OpenOptions::new().read(true)).open(target))
+            {
+                Ok(file) => file,
+                Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+                Err(error) => {
+                    return Err(Error::token_file(&self.path, format!("cannot be opened ({error})")));
+                }
+            };
         let metadata =
-            file.metadata().map_err(|e| Error::token_file(&self.path, &format!("cannot be read ({e})")))?;
+            file.metadata().map_err(|e| Error::token_file(&self.path, format!("cannot be read ({e})")))?;
         if !metadata.is_file() {
             return Err(Error::token_file(&self.path, "is not a file"));
         }
@@ -281,12 +291,12 @@ impl Store {
     }
 }
 
-impl Slot {
+impl PreparedWrite {
     /// Puts the login in its place. Returns a warning where that could not be done in one step.
     ///
     /// # Errors
     /// When it could not be saved.
-    pub fn fill(self, login: &Login) -> io::Result<Option<String>> {
+    pub fn commit(self, login: &Login) -> io::Result<Option<String>> {
         let content = login.to_json()?;
         let Some(mut aside) = self.aside else { return in_place(&self.target, &content).map(Some) };
         aside.seek(SeekFrom::Start(0))?;
@@ -297,7 +307,7 @@ impl Slot {
             std::os::unix::fs::fchown(aside.as_file(), Some(user), Some(group))?;
         }
         aside.as_file().sync_all()?;
-        match files::put(aside, &self.target) {
+        match files::persist(aside, &self.target) {
             Ok(()) => {
                 files::sync_folder(files::folder_of(&self.target));
                 Ok(None)
@@ -328,7 +338,7 @@ fn aside(target: &Path) -> io::Result<NamedTempFile> {
 
 /// Writes over the file; if that fails the old content is put back.
 fn in_place(target: &Path, content: &[u8]) -> io::Result<String> {
-    let mut file = no_surprises(OpenOptions::new().read(true).write(true)).open(target)?;
+    let mut file = no_follow(OpenOptions::new().read(true).write(true)).open(target)?;
     let mut old = Vec::new();
     (&mut file).take(LARGEST).read_to_end(&mut old)?;
     if let Err(error) = overwrite(&mut file, content) {
@@ -346,7 +356,7 @@ fn overwrite(file: &mut File, content: &[u8]) -> io::Result<()> {
 }
 
 /// Opens no link put there meanwhile, and does not wait for a FIFO's other end.
-pub fn no_surprises(options: &mut OpenOptions) -> &mut OpenOptions {
+pub fn no_follow(options: &mut OpenOptions) -> &mut OpenOptions {
     #[cfg(unix)]
     {
         use std::os::unix::fs::OpenOptionsExt as _;

@@ -8,9 +8,10 @@ use clap::parser::ValueSource;
 use clap_complete::Shell;
 
 use super::TaskSource;
-use super::flags::{Args, CallFields, HistoryOptions, Options};
+use super::args::{Args, CallFields, Options};
+use crate::domain::{CallRef, IdempotencyKey, Phone, Secret};
 use crate::error::{Error, Result};
-use crate::types::{CallRef, IdempotencyKey, Phone, Secret};
+use crate::service::HistoryQuery;
 
 /// What a run is to do, and how.
 #[derive(Debug)]
@@ -26,7 +27,8 @@ pub struct Invocation {
 pub enum Command {
     Call(Box<CallOptions>),
     Resume(Option<IdempotencyKey>),
-    History(HistoryOptions),
+    Pending,
+    History(HistoryQuery),
     CallInfo(CallRef),
     Transcript(CallRef),
     Calendar { call: CallRef, output: Option<PathBuf> },
@@ -66,6 +68,7 @@ const COMMANDS: &[&str] = &[
     "phone",
     "task",
     "resume",
+    "pending",
     "history",
     "call_info",
     "transcript",
@@ -82,8 +85,23 @@ const COMMANDS: &[&str] = &[
     "skill",
 ];
 
-/// The flags that only some commands take; those not named here go with every command.
-const MODIFIERS: &[(&[&str], &[&str])] = &[
+/// The flags that go with every command.
+#[cfg(test)]
+const EVERYWHERE: &[&str] = &[
+    "json",
+    "sandbox",
+    "timeout",
+    "no_input",
+    "no_browser",
+    "callback_port",
+    "color",
+    "debug",
+    "version",
+    "help",
+];
+
+/// The flags that only some commands take.
+const OPTIONS: &[(&[&str], &[&str])] = &[
     (
         &[
             "category",
@@ -103,6 +121,7 @@ const MODIFIERS: &[(&[&str], &[&str])] = &[
             "dry_run",
             "idempotency_key",
             "again",
+            "detach",
         ],
         &["phone"],
     ),
@@ -120,35 +139,42 @@ pub fn check(matches: &ArgMatches) -> Result<()> {
     match (commands.as_slice(), task) {
         (["phone"], true) => {}
         (["phone"], false) => {
-            return Err(usage("--phone names whom to call, but not what for", "add --task \"…\""));
+            return Err(Error::usage("--phone names whom to call, but not what for", "add --task \"…\""));
         }
-        ([], true) => return Err(usage("--task says what to ask, but not whom", "add --phone +15551234567")),
-        ([], false) => return Err(usage("there is nothing to do", "name a command; kallyai -h lists them")),
+        ([], true) => {
+            return Err(Error::usage("--task says what to ask, but not whom", "add --phone +15551234567"));
+        }
+        ([], false) => {
+            return Err(Error::usage("there is nothing to do", "name a command; kallyai -h lists them"));
+        }
         ([_], false) => {}
         (several, _) => {
             let mut names: Vec<String> = several.iter().map(|id| flag(id)).collect();
             if task && !several.contains(&"phone") {
                 names.push(flag("task"));
             }
-            return Err(usage(
+            return Err(Error::usage(
                 format!("{} are commands of their own", names.join(" and ")),
                 "run them one after the other",
             ));
         }
     }
     let command = commands.first().copied().unwrap_or_default();
-    for (modifiers, allowed) in MODIFIERS {
-        if let Some(id) = modifiers.iter().find(given).filter(|_| !allowed.contains(&command)) {
+    for (options, allowed) in OPTIONS {
+        if let Some(id) = options.iter().find(given).filter(|_| !allowed.contains(&command)) {
             let places: Vec<String> = allowed.iter().map(|id| flag(id)).collect();
             let place = places.join(" or ");
-            return Err(usage(
+            return Err(Error::usage(
                 format!("{} does not go with {}", flag(id), flag(command)),
                 format!("leave it out; it goes with {place}"),
             ));
         }
     }
+    if given(&&"detach") && given(&&"dry_run") {
+        return Err(Error::usage("--dry-run places no call that could be detached", "leave one of them out"));
+    }
     if given(&&"no_wait") && given(&&"callback_url") {
-        return Err(usage(
+        return Err(Error::usage(
             "--no-wait begins a sign-in and --callback-url finishes one",
             "use one, then the other",
         ));
@@ -158,10 +184,6 @@ pub fn check(matches: &ArgMatches) -> Result<()> {
 
 fn flag(id: &str) -> String {
     format!("--{}", id.replace('_', "-"))
-}
-
-fn usage(message: impl Into<String>, hint: impl Into<String>) -> Error {
-    Error::Usage { message: message.into(), hint: hint.into() }
 }
 
 impl From<Args> for Invocation {
@@ -195,7 +217,13 @@ impl From<Args> for Command {
             return Self::Completions(shell);
         }
         match () {
-            () if read.history => Self::History(page),
+            () if read.history => Self::History(HistoryQuery {
+                limit: page.limit,
+                offset: page.offset,
+                all: page.all,
+                status: page.status,
+            }),
+            () if read.pending => Self::Pending,
             () if account.usage => Self::Usage,
             () if account.subscription => Self::Subscription,
             () if account.billing => Self::Billing,
@@ -209,5 +237,22 @@ impl From<Args> for Command {
             () if more.man => Self::Man,
             () => Self::Skill,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_argument_belongs_to_a_command_or_to_all_of_them() {
+        let owned = OPTIONS.iter().flat_map(|(options, _)| options.iter());
+        let owners: Vec<&str> = COMMANDS.iter().chain(EVERYWHERE).chain(owned).copied().collect();
+        let declared = super::super::declaration();
+        for argument in declared.get_arguments() {
+            let id = argument.get_id().as_str();
+            assert_eq!(owners.iter().filter(|owner| **owner == id).count(), 1, "{id}");
+        }
+        assert_eq!(declared.get_arguments().count(), owners.len());
     }
 }

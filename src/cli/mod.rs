@@ -1,18 +1,68 @@
-//! The whole flag surface, declared once. It ends in one [`Command`]: no code after it looks at flags.
+//! Front end 1: the command line. Flags become one [`Command`] of values that are already checked; operations carry it
+//! out; their values are rendered, and the run ends in a documented exit status.
 
+mod args;
 mod command;
-mod flags;
-mod mistakes;
+mod console;
+mod dispatch;
+mod hints;
+pub mod render;
+mod request;
+mod texts;
+mod usage_errors;
 mod values;
 
-pub use command::{CallOptions, Command, LoginMode};
-pub use flags::{HistoryOptions, Options};
-pub use mistakes::{Stop, parse, wants_json};
+use command::CallOptions;
 pub use values::{TaskSource, text};
+
+use std::ffi::OsString;
+use std::process::ExitCode;
 
 use clap::{ArgAction, CommandFactory as _};
 
-use flags::Args;
+use crate::output::{Color, Output};
+use crate::settings::Settings;
+use args::Args;
+use hints::Suggesting;
+use usage_errors::{ParseOutcome, parse, wants_json};
+
+/// Runs a command line whose first element is the program's name, and returns the exit status.
+pub fn run(argv: Vec<OsString>) -> ExitCode {
+    let json = wants_json(&argv);
+    let (out, program, ended) = match parse(argv) {
+        Err(ParseOutcome::Show { plain, colored }) => {
+            let out = Output::new(Color::Auto, false);
+            let shown = out.raw_text(if out.is_colored() { &colored } else { &plain }).map(|()| 0);
+            (out, "kallyai", shown)
+        }
+        Err(ParseOutcome::Mistake(error)) => (Output::new(Color::Auto, json), "kallyai", Err(error)),
+        Ok(invocation) => {
+            let settings = Settings::new(invocation.options.sandbox);
+            let out = Output::new(invocation.options.color, invocation.options.json);
+            let ended = dispatch::run(&out, settings, &invocation.options, invocation.command);
+            (out, settings.program(), ended)
+        }
+    };
+    match ended.and_then(|status| out.finish().map(|()| status)) {
+        Ok(status) => ExitCode::from(status),
+        Err(error) => {
+            render::error(&out, &error, suggesting(&out, program));
+            ExitCode::from(error.exit())
+        }
+    }
+}
+
+/// How commands are suggested to whoever reads these streams.
+fn suggesting(out: &Output, program: &'static str) -> Suggesting {
+    Suggesting { program, json: out.is_json(), is_interactive: is_interactive() }
+}
+
+/// Whether somebody is there to sign in.
+fn is_interactive() -> bool {
+    use std::io::IsTerminal as _;
+
+    std::io::stdin().is_terminal() || std::io::stderr().is_terminal()
+}
 
 /// The declared command line, for completions and the man page.
 pub fn declaration() -> clap::Command {

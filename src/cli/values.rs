@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use crate::types::{Invalid, Secret};
+use crate::domain::{Invalid, Secret};
 
 /// Where the words of a task come from.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -6,7 +6,7 @@ use std::borrow::Cow;
 /// Whether a character does something other than be read: controls (C0 but for tab and line feed, DEL, C1), bidi
 /// overrides, isolates and marks, line separators, interlinear annotation, tags, the byte order mark.
 #[inline]
-pub fn is_hostile(c: char) -> bool {
+pub fn is_unsafe(c: char) -> bool {
     match c {
         '\t' | '\n' => false,
         ' '..='~' => false,
@@ -37,7 +37,7 @@ fn ends_line(c: char) -> bool {
 
 /// A foreign text as one line: line breaks become spaces.
 pub fn clean(text: &str) -> Cow<'_, str> {
-    if is_plain(text) || !text.chars().any(|c| is_hostile(c) || matches!(c, '\t' | '\n')) {
+    if is_plain(text) || !text.chars().any(|c| is_unsafe(c) || matches!(c, '\t' | '\n')) {
         return Cow::Borrowed(text);
     }
     let mut cleaned = String::with_capacity(text.len());
@@ -49,7 +49,7 @@ pub fn clean(text: &str) -> Cow<'_, str> {
             '\u{9b}' => skip_control_sequence(&mut rest),
             '\u{90}' | '\u{98}' | '\u{9d}' | '\u{9e}' | '\u{9f}' => skip_string(&mut rest, &mut unended),
             '\t' | '\n' | '\r' | '\u{2028}' | '\u{2029}' | '\u{85}' | '\u{b}' | '\u{c}' => cleaned.push(' '),
-            c if is_hostile(c) => {}
+            c if is_unsafe(c) => {}
             c => cleaned.push(c),
         }
     }
@@ -185,7 +185,7 @@ mod tests {
             ).prop_map(|chars| chars.into_iter().collect::<String>())
         ) {
             let cleaned = clean(&text).into_owned();
-            prop_assert!(!cleaned.chars().any(|c| is_hostile(c) || c == '\n'));
+            prop_assert!(!cleaned.chars().any(|c| is_unsafe(c) || c == '\n'));
             let again = clean(&cleaned).into_owned();
             prop_assert_eq!(again, cleaned);
         }

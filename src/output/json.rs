@@ -3,7 +3,7 @@
 
 use std::io::{self, Write};
 
-use super::clean::is_hostile;
+use super::clean::is_unsafe;
 
 /// How a document is laid out.
 #[derive(Debug, Clone, Copy)]
@@ -111,7 +111,7 @@ impl<W: Write> Copier<'_, W> {
 
     fn escaped(&mut self, text: &str) -> io::Result<()> {
         let mut clean_from = 0;
-        for (at, c) in text.char_indices().filter(|(_, c)| is_hostile(*c)) {
+        for (at, c) in text.char_indices().filter(|(_, c)| is_unsafe(*c)) {
             self.to.write_all(text.get(clean_from..at).unwrap_or_default().as_bytes())?;
             for unit in c.encode_utf16(&mut [0; 2]) {
                 write!(self.to, "\\u{unit:04x}")?;
@@ -178,7 +178,7 @@ mod tests {
             let expected: Value = serde_json::from_str(&raw).expect("JSON");
             for layout in [Layout::Compact, Layout::Indented(0), Layout::Indented(3)] {
                 let copied = laid_out(&raw, layout);
-                prop_assert!(!copied.chars().any(is_hostile));
+                prop_assert!(!copied.chars().any(is_unsafe));
                 prop_assert_eq!(&serde_json::from_str::<Value>(&copied).expect("JSON"), &expected);
             }
             prop_assert_eq!(laid_out(&raw, Layout::Compact).lines().count(), 1);

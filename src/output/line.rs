@@ -85,7 +85,7 @@ impl<'a> Line<'a> {
 }
 
 /// Appends a foreign text behind something `indent` columns wide, wrapped to `width` columns where one is given.
-pub(super) fn hang(text: &str, indent: usize, width: Option<usize>, to: &mut String) {
+pub(super) fn write_indented(text: &str, indent: usize, width: Option<usize>, to: &mut String) {
     let indent = indent.min(WIDEST_INDENT);
     let room = width.map(|columns| columns.saturating_sub(indent).max(20));
     if room.is_none() && clean::is_plain(text) {
@@ -169,15 +169,15 @@ pub(super) fn shorten(text: &str, most: usize) -> Cow<'_, str> {
 mod tests {
     use super::*;
 
-    fn hung(text: &str, indent: usize, width: Option<usize>) -> String {
+    fn indented(text: &str, indent: usize, width: Option<usize>) -> String {
         let mut to = String::new();
-        hang(text, indent, width, &mut to);
+        write_indented(text, indent, width, &mut to);
         to
     }
 
     #[test]
     fn a_foreign_line_break_cannot_forge_a_line() {
-        assert_eq!(hung("ok\nerror: no\r\n\nend", 3, None), "ok\n   error: no\n\n   end\n");
+        assert_eq!(indented("ok\nerror: no\r\n\nend", 3, None), "ok\n   error: no\n\n   end\n");
         let mut rendered = String::new();
         Line::new().text("a\nb\u{1b}[1mc").render(false, &mut rendered);
         assert_eq!(rendered, "a bc");
@@ -185,9 +185,12 @@ mod tests {
 
     #[test]
     fn prose_is_wrapped_under_its_beginning() {
-        assert_eq!(hung("one two three four five six", 4, Some(24)), "one two three four\n    five six\n");
         assert_eq!(
-            hung("日本語の長い文章はここで折り返す", 2, Some(22)),
+            indented("one two three four five six", 4, Some(24)),
+            "one two three four\n    five six\n"
+        );
+        assert_eq!(
+            indented("日本語の長い文章はここで折り返す", 2, Some(22)),
             "日本語の長い文章はこ\n  こで折り返す\n"
         );
     }
@@ -195,7 +198,7 @@ mod tests {
     #[test]
     fn emoji_that_take_two_columns_do_not_push_words_to_the_edge_of_the_terminal() {
         let hearts = "\u{2764}\u{fe0f}".repeat(20) + " AI     forged " + &"3\u{fe0f}".repeat(25);
-        let printed = hung(&hearts, 4, Some(44));
+        let printed = indented(&hearts, 4, Some(44));
         for line in printed.lines().map(|line| line.trim_start_matches(' ')) {
             assert!(columns(line) <= 40, "{} columns: {line}", columns(line));
         }
@@ -205,8 +208,8 @@ mod tests {
 
     #[test]
     fn a_label_of_any_length_indents_what_follows_by_so_much_at_the_most() {
-        assert_eq!(hung("a\nb", 5000, None), format!("a\n{}b\n", " ".repeat(40)));
-        assert_eq!(hung("a\nb", 5000, Some(80)), format!("a\n{}b\n", " ".repeat(40)));
+        assert_eq!(indented("a\nb", 5000, None), format!("a\n{}b\n", " ".repeat(40)));
+        assert_eq!(indented("a\nb", 5000, Some(80)), format!("a\n{}b\n", " ".repeat(40)));
     }
 
     #[test]

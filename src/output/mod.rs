@@ -6,15 +6,16 @@ mod clean;
 #[path = "../fuzzing/output.rs"]
 pub mod entrance;
 mod json;
+mod json_list;
 mod line;
 mod progress;
-mod report;
-mod screen;
+mod stream_caps;
 mod table;
 mod when;
 
 #[cfg(test)]
-pub use clean::is_hostile;
+pub use clean::is_unsafe;
+pub use json_list::JsonList;
 pub use line::{Line, Tone};
 pub use progress::Progress;
 pub use table::{Cell, Column, Table};
@@ -25,9 +26,8 @@ use std::io::{self, BufWriter, Write};
 
 use serde::Serialize;
 
-use crate::error::{Error, Result};
-use report::Report;
-use screen::Screen;
+use crate::error::{Error, Kind, Result};
+use stream_caps::StreamCaps;
 
 /// When colour is used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
@@ -45,11 +45,11 @@ pub enum Color {
 pub struct Output {
     stdout: RefCell<BufWriter<Box<dyn Write>>>,
     stderr: RefCell<Box<dyn Write>>,
-    result: Screen,
-    notes: Screen,
+    result: StreamCaps,
+    notes: StreamCaps,
     json: bool,
     /// Warnings under `--json`: an error's document has stderr to itself.
-    held: RefCell<Vec<String>>,
+    deferred_warnings: RefCell<Vec<String>>,
 }
 
 /// The width of a table where there is no terminal.
@@ -61,13 +61,26 @@ const WIDEST_PROSE: usize = 100;
 impl Output {
     /// The output of one run.
     pub fn new(color: Color, json: bool) -> Self {
-        let (result, notes) = (Screen::of(color, &io::stdout()), Screen::of(color, &io::stderr()));
+        let (result, notes) = (StreamCaps::of(color, &io::stdout()), StreamCaps::of(color, &io::stderr()));
         Self::to(Box::new(io::stdout()), Box::new(io::stderr()), result, notes, json)
     }
 
-    fn to(stdout: Box<dyn Write>, stderr: Box<dyn Write>, result: Screen, notes: Screen, json: bool) -> Self {
+    fn to(
+        stdout: Box<dyn Write>,
+        stderr: Box<dyn Write>,
+        result: StreamCaps,
+        notes: StreamCaps,
+        json: bool,
+    ) -> Self {
         let stdout = RefCell::new(BufWriter::with_capacity(64 * 1024, stdout));
-        Self { stdout, stderr: RefCell::new(stderr), result, notes, json, held: RefCell::default() }
+        Self {
+            stdout,
+            stderr: RefCell::new(stderr),
+            result,
+            notes,
+            json,
+            deferred_warnings: RefCell::default(),
+        }
     }
 
     /// Whether results are JSON documents.
@@ -113,7 +126,7 @@ impl Output {
         let mut printed = String::with_capacity(text.len() + 32);
         label.render(self.result.color, &mut printed);
         let width = self.result.width.map(|columns| columns.min(WIDEST_PROSE));
-        line::hang(text, label.width(), width, &mut printed);
+        line::write_indented(text, label.width(), width, &mut printed);
         self.write(printed.as_bytes())
     }
 
@@ -156,25 +169,11 @@ impl Output {
         self.document(&raw)
     }
 
-    /// Prints punctuation of a JSON document that is printed piece by piece; a line break stands for one and its
-    /// indentation on a terminal, and for nothing off one.
-    ///
-    /// # Errors
-    /// As [`Self::line`].
-    pub fn punctuation(&self, text: &str) -> Result<()> {
-        if self.is_terminal() {
-            self.write(text.as_bytes())
-        } else {
-            let compact: String = text.chars().filter(|c| !c.is_whitespace()).collect();
-            self.write(compact.as_bytes())
-        }
-    }
-
     /// Prints text of our own that is made of many lines: help, a script, a page.
     ///
     /// # Errors
     /// As [`Self::line`].
-    pub fn page(&self, text: &str) -> Result<()> {
+    pub fn raw_text(&self, text: &str) -> Result<()> {
         self.write(text.as_bytes())
     }
 
@@ -197,18 +196,18 @@ impl Output {
         self.stdout.borrow_mut().flush().map_err(stdout_failed)
     }
 
-    /// Tells the person something on stderr.
+    /// Tells the person something on stderr, on one line however long it is: an address, a command.
     pub fn note(&self, line: &Line<'_>) {
         self.explain(line, "");
     }
 
     /// Tells the person something at length on stderr, wrapped and behind a label as [`Self::prose`] is on stdout.
-    fn explain(&self, label: &Line<'_>, text: &str) {
+    pub fn explain(&self, label: &Line<'_>, text: &str) {
         // Many readers see both streams as one; a failure is reported when the result is finished.
         let _ = self.flush();
         let mut printed = String::new();
         label.render(self.notes.color, &mut printed);
-        line::hang(
+        line::write_indented(
             text,
             label.width(),
             self.notes.width.map(|columns| columns.min(WIDEST_PROSE)),
@@ -218,51 +217,36 @@ impl Output {
         let _ = self.stderr.borrow_mut().write_all(printed.as_bytes());
     }
 
-    /// Warns the person on stderr.
-    pub fn warn(&self, text: &str) {
+    /// Warns the person on stderr. Under `--json` that waits for the end, and programs are told the warning's code.
+    pub fn warn(&self, code: &str, text: &str) {
         if self.json {
-            self.held.borrow_mut().push(text.to_owned());
+            self.deferred_warnings.borrow_mut().push(format!("{text} [{code}]"));
         } else {
             self.explain(&Line::new().tone(Tone::Strong, "warning:").text(" "), text);
         }
     }
 
-    /// Ends the output: what was printed reaches its reader, what was held back is said.
+    /// Ends the output: what was printed reaches its reader, what was deferred_warnings back is said.
     ///
     /// # Errors
     /// As [`Self::line`].
     pub fn finish(&self) -> Result<()> {
         self.flush()?;
-        for text in self.held.borrow_mut().drain(..) {
+        for text in self.deferred_warnings.borrow_mut().drain(..) {
             self.note(&Line::new().text("warning: ").text(&text));
         }
         Ok(())
     }
 
-    /// Reports why the run failed: two lines, or under `--json` one document. `program` is how this program is called.
-    pub fn fatal(&self, error: &Error, program: &str) {
+    /// Prints a failure's document as stderr's last line, in place of the warnings that were deferred.
+    pub fn error_document(&self, document: &impl Serialize) {
         // What came before the failure belongs to its reader all the same.
         let _ = self.flush();
-        if matches!(error, Error::ClosedPipe) {
-            return;
-        }
-        if self.json {
-            let mut document = Vec::new();
-            let report = serde_json::to_vec(&Report::new(error, program)).unwrap_or_default();
-            let _ = json::copy(&report, json::Layout::Compact, &mut document);
-            document.push(b'\n');
-            let _ = self.stderr.borrow_mut().write_all(&document);
-            return;
-        }
-        // One line each, whatever the server put into them.
-        let sentence = format!("{error} [{}]", error.code());
-        self.explain(&Line::new().tone(Tone::Bad, "error:").text(" "), &clean::clean(&sentence));
-        if let Some(id) = error.correlation_id() {
-            self.note(&Line::new().tone(Tone::Faint, "correlation ID: ").text(id));
-        }
-        if let Some(hint) = error.hint(program) {
-            self.explain(&Line::new().tone(Tone::Strong, "hint:").text(" "), &clean::clean(&hint));
-        }
+        let mut line = Vec::new();
+        let raw = serde_json::to_vec(document).unwrap_or_default();
+        let _ = json::copy(&raw, json::Layout::Compact, &mut line);
+        line.push(b'\n');
+        let _ = self.stderr.borrow_mut().write_all(&line);
     }
 
     /// Shows that something is under way, for how long, and what may be done about it: to a person who watches stderr
@@ -302,6 +286,15 @@ impl Output {
         }
     }
 
+    /// Prints text in a JSON document whose line breaks and spaces stand for layout: they are left out off a terminal.
+    fn layout(&self, text: &str) -> Result<()> {
+        if self.is_terminal() {
+            return self.write(text.as_bytes());
+        }
+        let compact: String = text.chars().filter(|c| !c.is_whitespace()).collect();
+        self.write(compact.as_bytes())
+    }
+
     fn write(&self, bytes: &[u8]) -> Result<()> {
         self.stdout.borrow_mut().write_all(bytes).map_err(stdout_failed)
     }
@@ -312,7 +305,7 @@ impl Output {
     /// An output whose streams can be read back, on a terminal this wide or on none.
     pub fn captured(json: bool, width: Option<usize>) -> (Self, Captured, Captured) {
         let (stdout, stderr) = (Captured::default(), Captured::default());
-        let screen = Screen { width, color: false };
+        let screen = StreamCaps { width, color: false };
         let out = Self::to(Box::new(stdout.clone()), Box::new(stderr.clone()), screen, screen, json);
         (out, stdout, stderr)
     }
@@ -343,6 +336,11 @@ impl Write for Captured {
     }
 }
 
+/// A text as one line: cleaned, its line breaks as spaces.
+pub fn one_line(text: &str) -> String {
+    clean::clean(text).into_owned()
+}
+
 /// The beginning of a foreign text, in so many columns at the most.
 pub fn brief(text: &str, most: usize) -> String {
     line::shorten(&clean::clean(text), most).into_owned()
@@ -354,7 +352,7 @@ fn stdout_failed(source: io::Error) -> Error {
 
     let disconnected = cfg!(windows) && source.raw_os_error() == Some(DISCONNECTED);
     if disconnected || source.kind() == io::ErrorKind::BrokenPipe {
-        return Error::ClosedPipe;
+        return Error::new(Kind::ClosedPipe, "the reader of the output has gone");
     }
     Error::io("the result could not be written", source)
 }

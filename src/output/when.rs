@@ -2,7 +2,7 @@
 
 use jiff::{Timestamp, ZonedDateTime};
 
-use crate::types::Zone;
+use crate::domain::Zone;
 
 /// The user's zone and the present moment, against which times are shown.
 #[derive(Debug, Clone)]

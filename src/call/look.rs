@@ -1,0 +1,206 @@
+//! Reading the history: before a phone rings, to see whether that call is made already, and after an answer was lost,
+//! to find the call it was about.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::time::Instant;
+
+use super::entry::{Entry, GUARDED_FOR, Moment};
+use super::events::HistoryResult;
+use super::guard::Guards;
+use super::journal::Journal;
+use super::matching::{self, Clocks, Details, Listed, Match, Told};
+use crate::api::{Call, Client, Page};
+use crate::auth::Session;
+use crate::domain::{CallId, CallRequest, comparable};
+use crate::error::{Error, Kind};
+
+/// How many of the newest calls are looked at before a phone rings.
+const RECENT: u16 = 50;
+/// How long that may take.
+const LOOK_BEFORE_TIMEOUT: Duration = Duration::from_secs(5);
+/// The size of a page when a call is searched for.
+const PAGE: u16 = 100;
+/// No search reads more pages than this.
+const MAX_PAGES: usize = 200;
+/// How many calls are looked at themselves in one search, where the list does not tell enough.
+const MAX_DETAILS: usize = 20;
+/// A history may be out of order by so much, in seconds.
+const DISORDER: i64 = 600;
+
+/// What a look before ringing showed.
+#[derive(Debug)]
+pub struct LookBefore {
+    /// How far the service's clock is ahead of this computer's, in seconds, where it told.
+    pub clock_difference: Option<i64>,
+    /// Why the call must not be placed.
+    pub refusal: Option<Error>,
+}
+
+/// Looks for a call to the same number that is under way, or for the same that has succeeded, whoever placed it.
+///
+/// # Errors
+/// When the history could not be read.
+pub async fn look_before(
+    client: &Client<'_, Session<'_>>,
+    journal: &Journal,
+    request: &CallRequest,
+    guards: Guards,
+) -> Result<LookBefore, Error> {
+    let deadline = client.deadline();
+    client.extend(deadline.min(Instant::now() + LOOK_BEFORE_TIMEOUT));
+    let page = client.history(RECENT, None).await;
+    client.extend(deadline);
+    let page = page?.value;
+    let now = page.date.unwrap_or_else(Timestamp::now);
+    let clock_difference = page.date.map(|date| date.as_second() - Timestamp::now().as_second());
+    let young =
+        |call: &Call| call.created_at().is_none_or(|at| now.as_second() - at.as_second() < GUARDED_FOR);
+    let fits = |call: &Call| {
+        let number = call.number().map(|number| matching::compare_numbers(number, request.phone().as_str()));
+        matches!(number, Some(Told::Same | Told::InPart))
+    };
+    let calls = || page.calls.iter().map(|(_, call)| call).filter(|call| young(call) && fits(call));
+    let running = calls().filter(|_| guards.open).find(|call| call.is_running());
+    let done =
+        calls().filter(|_| guards.done).find(|call| call.is_success() && is_same_request(request, call));
+    let refusal = match (running, done) {
+        (Some(call), _) => {
+            let message = format!("a call to {} is under way already", request.phone());
+            Some(about(Error::new(Kind::CallOpen, message), journal, call))
+        }
+        (None, Some(call)) => {
+            let message =
+                format!("the same was asked of {} already, and that call succeeded", request.phone());
+            Some(about(Error::new(Kind::AlreadyDone, message), journal, call))
+        }
+        (None, None) => None,
+    };
+    Ok(LookBefore { clock_difference, refusal })
+}
+
+/// An error about a call of the history, with its key if the journal knows it.
+fn about(mut error: Error, journal: &Journal, call: &Call) -> Error {
+    let entries = journal.read().map(|contents| contents.entries).unwrap_or_default();
+    error.facts.call_id = call.call_id.parse().ok();
+    let own = entries.into_iter().find(|entry| entry.call_id() == error.facts.call_id.as_ref());
+    error.facts.key = own.filter(|_| error.facts.call_id.is_some()).map(|entry| entry.key);
+    error
+}
+
+/// Whether a call was for the same, as far as the service repeats what it was for. What it does not repeat is no sameness.
+fn is_same_request(request: &CallRequest, call: &Call) -> bool {
+    let Some(echo) = call.submission() else { return false };
+    let asked = &request.submission;
+    let same = |told: &Option<String>, asked: Option<String>| {
+        told.as_deref().map(comparable) == asked.as_deref().map(comparable)
+    };
+    let instructions =
+        (!asked.additional_instructions.is_empty()).then(|| asked.additional_instructions.join("\n"));
+    same(&echo.task_description, Some(asked.task_description.clone()))
+        && same(&echo.business_name, asked.business_name.clone())
+        && same(&echo.user_name, asked.user_name.clone())
+        && same(&echo.appointment_date, asked.appointment_date.map(|date| date.to_string()))
+        && same(&echo.appointment_time, asked.appointment_time.map(|time| time.to_string()))
+        && same(&echo.time_preference_text, asked.time_preference_text.clone())
+        && same(&echo.additional_instructions, instructions)
+        && echo.party_size == asked.party_size.map(u32::from)
+}
+
+/// The search for the call of an entry, over several looks.
+pub struct Search<'a> {
+    client: &'a Client<'a, Session<'a>>,
+    journal: &'a Journal,
+    entry: &'a Entry,
+    /// What single calls said of themselves.
+    details: Details,
+}
+
+impl<'a> Search<'a> {
+    /// A search that has not looked yet.
+    pub fn new(client: &'a Client<'a, Session<'a>>, journal: &'a Journal, entry: &'a Entry) -> Self {
+        Self { client, journal, entry, details: Details::new() }
+    }
+
+    /// One look.
+    pub async fn look(&mut self) -> HistoryResult<Error> {
+        match self.find().await {
+            Ok(Match::Ours(id)) => HistoryResult::Found(id),
+            Ok(Match::Ambiguous(ids)) => HistoryResult::Ambiguous(ids),
+            Ok(Match::NotListed(ids) | Match::NeedsDetails(ids)) => HistoryResult::NotFound(ids),
+            Err(error) => HistoryResult::Failed(error),
+        }
+    }
+
+    async fn find(&mut self) -> Result<Match, Error> {
+        let here = Moment::now();
+        let (calls, service) = self.read_back(&here).await?;
+        let clocks = Clocks { here: &here, service };
+        // What cannot be read assigns nothing; that is checked again under the journal's lock.
+        let contents = self.journal.read().unwrap_or_default();
+        let taken = contents.assigned_to_others(&self.entry.key);
+        let may_own = |other: &&Entry| {
+            other.call_id().is_none() && other.is_open(&here, self.journal.is_waited_for(&other.key))
+        };
+        let open: Vec<&Entry> = contents.entries.iter().filter(may_own).collect();
+        let mut fetched = 0;
+        loop {
+            let known = |listed: &Listed| self.details.get(&listed.id).unwrap_or(listed).clone();
+            let listed: Vec<Listed> =
+                calls.iter().filter(|call| !taken.contains(call.id.as_str())).map(known).collect();
+            let found = matching::find(self.entry, &open, &listed, clocks);
+            let Match::NeedsDetails(ids) = found else { return Ok(found) };
+            for id in ids {
+                fetched += 1;
+                if fetched > MAX_DETAILS {
+                    return Ok(Match::NotListed(Vec::new()));
+                }
+                self.read_details(id, &listed).await?;
+            }
+        }
+    }
+
+    /// Reads a call itself. One that is not there (yet) tells no more than the list, and hides no other.
+    async fn read_details(&mut self, id: CallId, listed: &[Listed]) -> Result<(), Error> {
+        let read = self.client.call(&id).await.map_err(Error::from);
+        let as_listed = || listed.iter().find(|call| call.id == id).cloned();
+        let details = match read {
+            Ok(call) => Listed::of(&call.value, true).or_else(as_listed),
+            Err(error) if error.facts.http_status == Some(404) => as_listed(),
+            Err(error) => return Err(error),
+        };
+        if let Some(details) = details {
+            self.details.insert(id, Listed { is_complete: true, ..details });
+        }
+        Ok(())
+    }
+
+    /// The calls from the newest back to before the entry, and the service's clock.
+    async fn read_back(&self, here: &Moment) -> Result<(Vec<Listed>, Option<Timestamp>), Error> {
+        let mut calls: Vec<Listed> = Vec::new();
+        let mut service = None;
+        let mut offset = 0;
+        for _ in 0..MAX_PAGES {
+            let page = self.client.history(PAGE, (offset > 0).then_some(offset)).await?.value;
+            service = service.or(page.date);
+            let before = calls.len();
+            calls.extend(new_calls(&page, &calls));
+            offset += page.len as u64;
+            let [earliest, _] = matching::window(self.entry, Clocks { here, service });
+            let oldest = page.calls.iter().filter_map(|(_, call)| call.created_at()).min();
+            let is_behind = oldest.is_some_and(|at| at.as_second() < earliest - DISORDER);
+            let is_end = page.len == 0 || page.total.is_some_and(|total| offset >= total);
+            if is_behind || is_end || calls.len() == before {
+                break;
+            }
+        }
+        Ok((calls, service))
+    }
+}
+
+/// The calls of a page that those before it did not list: calls move down the history as new ones are placed.
+fn new_calls(page: &Page, before: &[Listed]) -> Vec<Listed> {
+    let listed = page.calls.iter().filter_map(|(_, call)| Listed::of(call, false));
+    listed.filter(|call| !before.iter().any(|other| other.id == call.id)).collect()
+}

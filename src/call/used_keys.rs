@@ -1,0 +1,54 @@
+//! The keys of calls that the journal has forgotten: a key is good for one call, however long ago that was.
+
+use serde::{Deserialize, Serialize};
+
+use super::entry::Entry;
+use crate::domain::{CallId, IdempotencyKey};
+
+/// A key that was used, as one line of JSON.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct UsedKey {
+    /// SHA-256 of the key, in hexadecimal.
+    key_sha256: String,
+    /// The service it was used at; earlier versions did not write it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    origin: Option<String>,
+    /// What tells its request from others.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digest: Option<String>,
+    /// The call that was made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub call_id: Option<CallId>,
+}
+
+impl UsedKey {
+    /// What is kept of an entry.
+    pub fn of(entry: &Entry) -> Self {
+        Self {
+            key_sha256: sha256(&entry.key),
+            origin: entry.origin.clone(),
+            digest: entry.digest.clone(),
+            call_id: entry.call_id().cloned(),
+        }
+    }
+
+    /// Its line.
+    pub fn to_line(&self) -> Vec<u8> {
+        let mut line = serde_json::to_vec(self).unwrap_or_default();
+        line.push(b'\n');
+        line
+    }
+
+    /// The use of a key at a service, if these lines tell of one.
+    pub fn find(lines: &[u8], key: &IdempotencyKey, origin: &str) -> Option<Self> {
+        let wanted = sha256(key);
+        let used = lines.split(|b| *b == b'\n').filter_map(|line| serde_json::from_slice::<Self>(line).ok());
+        used.filter(|used| used.key_sha256 == wanted)
+            .find(|used| used.origin.as_deref().is_none_or(|own| own == origin))
+    }
+}
+
+fn sha256(key: &IdempotencyKey) -> String {
+    let digest = ring::digest::digest(&ring::digest::SHA256, key.as_str().as_bytes());
+    digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,117 @@
+//! Which calls are waited for: a file for each, locked by the processes that wait. The system frees the lock of a
+//! process that dies.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::domain::IdempotencyKey;
+use crate::files;
+
+/// Shows, for as long as it is held, that this process waits for a call.
+pub struct WaitLock {
+    path: PathBuf,
+    file: File,
+}
+
+/// How many files are looked at for those that killed processes left, each time one is added.
+const LOOKED_AT: usize = 8;
+/// The folder of the files, in the state folder.
+const FOLDER: &str = "waiting";
+
+impl WaitLock {
+    /// Shows that this process waits for the call of a key. Others may wait too.
+    ///
+    /// # Errors
+    /// When the folder cannot be written.
+    pub fn take(folder: &Path, key: &IdempotencyKey) -> io::Result<Self> {
+        let path = file_of(folder, key);
+        files::private_folder(path.parent().unwrap_or(folder))?;
+        remove_abandoned(path.parent().unwrap_or(folder));
+        loop {
+            let options = &mut OpenOptions::new();
+            let options = files::private(options.create(true).truncate(false).read(true).write(true));
+            let file = files::without_waiting(options).open(&path)?;
+            if !file.metadata()?.is_file() {
+                return Err(io::Error::new(
+                    io::ErrorKind::InvalidInput,
+                    "a lock there is not a regular file",
+                ));
+            }
+            files::share_with_folders_owner(&path)?;
+            // Exclusive only while somebody asks whether it is held.
+            file.lock_shared()?;
+            // Another process may have removed it before it was locked, as abandoned.
+            if files::is_at(&file, &path) {
+                return Ok(Self { path, file });
+            }
+        }
+    }
+}
+
+impl Drop for WaitLock {
+    fn drop(&mut self) {
+        let _ = self.file.unlock();
+        // Others may wait for the same call.
+        if self.file.try_lock().is_ok() {
+            let _ = std::fs::remove_file(&self.path);
+        }
+    }
+}
+
+/// Whether a process waits for the call of a key.
+pub fn is_held(folder: &Path, key: &IdempotencyKey) -> bool {
+    is_locked(&file_of(folder, key))
+}
+
+/// Waits until no process waits for the call of a key.
+pub async fn released(folder: &Path, key: &IdempotencyKey) {
+    let path = file_of(folder, key);
+    // The system wakes this up; a task that it never wakes does not keep the program from ending.
+    let waiting = tokio::task::spawn_blocking(move || {
+        if let Ok(file) = files::without_waiting(OpenOptions::new().read(true)).open(&path) {
+            let _ = file.lock();
+        }
+    });
+    let _ = waiting.await;
+}
+
+/// Removes all the files.
+///
+/// # Errors
+/// When they cannot be removed.
+pub fn remove_all(folder: &Path) -> io::Result<()> {
+    match std::fs::remove_dir_all(folder.join(FOLDER)) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// Removes what killed processes left.
+fn remove_abandoned(folder: &Path) {
+    let Ok(files) = std::fs::read_dir(folder) else { return };
+    for path in files.flatten().map(|file| file.path()).take(LOOKED_AT) {
+        let Ok(file) = files::without_waiting(OpenOptions::new().read(true)).open(&path) else { continue };
+        // Locked while it goes, so that whoever opens it now finds that it has gone.
+        if file.try_lock().is_ok() && files::is_at(&file, &path) {
+            let _ = std::fs::remove_file(&path);
+        }
+    }
+}
+
+fn is_locked(path: &Path) -> bool {
+    let lock = files::without_waiting(OpenOptions::new().read(true)).open(path).map(|file| file.try_lock());
+    matches!(lock, Ok(Err(TryLockError::WouldBlock)))
+}
+
+/// Keys may hold any visible character and be long; file names may not.
+fn file_of(folder: &Path, key: &IdempotencyKey) -> PathBuf {
+    let mut name: String = key.as_str().bytes().take(100).map(|b| format!("{b:02x}")).collect();
+    if key.as_str().len() > 100 {
+        let mut whole = DefaultHasher::new();
+        key.as_str().hash(&mut whole);
+        name.push_str(&format!("-{:016x}", whole.finish()));
+    }
+    folder.join(FOLDER).join(name)
+}

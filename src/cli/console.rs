@@ -1,0 +1,106 @@
+//! A person or a program at the command line, as operations see them: who is told, and who takes a call's result.
+
+use std::cell::RefCell;
+
+use super::render::{self, View};
+use crate::error::{Error, Kind};
+use crate::output::{Line, Output, Progress, Tone};
+use crate::service::{Call, Parsed};
+use crate::service::{Notices, Observer};
+
+/// Prints what operations have to say, without tearing what is shown meanwhile.
+pub struct Console<'a> {
+    out: &'a Output,
+    /// The call that is waited for.
+    progress: RefCell<Option<Progress>>,
+}
+
+impl<'a> Console<'a> {
+    /// A console on these streams.
+    pub fn new(out: &'a Output) -> Self {
+        Self { out, progress: RefCell::default() }
+    }
+
+    fn aside(&self, print: impl FnOnce()) {
+        match &*self.progress.borrow() {
+            Some(progress) => progress.suspend(print),
+            None => print(),
+        }
+    }
+}
+
+impl Notices for Console<'_> {
+    fn warn(&self, code: &'static str, text: &str) {
+        self.aside(|| self.out.warn(code, text));
+    }
+
+    fn tell(&self, text: &str) {
+        self.aside(|| self.out.note(&Line::new().text(text)));
+    }
+}
+
+/// Shows that a call is waited for, and prints its result.
+pub struct Waiting<'a> {
+    console: &'a Console<'a>,
+    view: &'a View<'a>,
+    /// Why the result could not be printed.
+    pub unwritten: Option<Error>,
+}
+
+impl<'a> Waiting<'a> {
+    /// Shows what is done, unless what --debug prints would tear it.
+    pub fn start(console: &'a Console<'a>, view: &'a View<'a>, doing: &Line<'_>, is_shown: bool) -> Self {
+        let advice = Line::new().tone(Tone::Faint, "Ctrl-C stops the waiting, not the call");
+        if is_shown {
+            console.progress.replace(Some(view.out.progress(doing, &advice)));
+        }
+        Self { console, view, unwritten: None }
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.console.progress.replace(None);
+    }
+}
+
+impl Observer for Waiting<'_> {
+    fn response_lost(&mut self, why: &str) {
+        if !self.view.out.is_json() {
+            let text = format!("The answer was lost ({why}). Looking up what came of the call.");
+            self.console.aside(|| self.view.out.explain(&Line::new(), &text));
+        }
+    }
+
+    fn warn(&mut self, text: &str) {
+        self.console.warn("journal", text);
+    }
+
+    fn deliver(&mut self, call: &Parsed<Call>) -> bool {
+        self.console.progress.replace(None);
+        match render::result(self.view, call) {
+            Ok(()) => true,
+            Err(error) => {
+                self.unwritten = Some(error);
+                false
+            }
+        }
+    }
+
+    fn not_made(&mut self, _: &Error) -> bool {
+        true
+    }
+}
+
+/// What a result that could not be written means: the call was made all the same.
+pub fn unwritten(error: Error, key: Option<&crate::domain::IdempotencyKey>) -> Error {
+    if error.kind == Kind::ClosedPipe {
+        return error;
+    }
+    let message = format!("the call was made, but its result could not be written ({error})");
+    let failed = Error::new(Kind::ResultUnwritten, message);
+    match key {
+        Some(key) => failed.about(key, None),
+        None => failed,
+    }
+}

@@ -1,0 +1,215 @@
+//! From a command to the operation that carries it out, and from its value to an exit status.
+
+use std::pin::{Pin, pin};
+
+use super::args::Options;
+use super::command::{Command, LoginMode};
+use super::console::{Console, Waiting, unwritten};
+use super::render::{self, HistoryView, View};
+use super::{CallOptions, is_interactive, request, suggesting, texts};
+use crate::domain::{CallRef, CallStatus, IdempotencyKey, Zone};
+use crate::error::{Error, Result};
+use crate::output::{Clock, Line, Output, Tone};
+use crate::service::{self, Call, HistoryQuery, Notices as _, Parsed, Placed, Service, Trace};
+use crate::settings::Settings;
+use crate::signals::{Signals, survive_file_size_limit};
+
+/// The exit status of a run that did what it was asked.
+const DONE: u8 = 0;
+/// With `--exit-status`: the call did not end in success.
+const NO_SUCCESS: u8 = 7;
+
+/// What the commands work with.
+struct Run<'a> {
+    service: &'a Service<'a>,
+    console: &'a Console<'a>,
+    view: &'a View<'a>,
+    options: &'a Options,
+}
+
+/// Carries out a command and returns the exit status.
+///
+/// # Errors
+/// When it could not be carried out.
+pub fn run(out: &Output, settings: Settings, options: &Options, command: Command) -> Result<u8> {
+    let console = Console::new(out);
+    let may_ask = !options.no_input;
+    let service_options = service::Options {
+        timeout: options.timeout,
+        callback_port: options.callback_port,
+        may_open_browser: may_ask && !options.no_browser,
+        is_interactive: may_ask && is_interactive(),
+    };
+    let trace = options.debug.then(|| std::rc::Rc::new(out.tracer()) as Trace);
+    let service = Service::new(settings, service_options, &console, trace);
+    // A zone nobody knows is UTC; what a wrong one means is said where a call is placed.
+    let clock = Clock::new(settings.zone().ok().flatten().unwrap_or(Zone::UTC));
+    let view = View { out, clock, program: settings.program() };
+    let run = Run { service: &service, console: &console, view: &view, options };
+    match command {
+        Command::Completions(shell) => texts::completions(out, shell).map(|()| DONE),
+        Command::Man => texts::man(out).map(|()| DONE),
+        Command::Skill => texts::skill(out).map(|()| DONE),
+        Command::Pending => run.pending(),
+        Command::Call(call) if call.fields.dry_run => run.dry_run(*call),
+        // The task may come from stdin, which a signal must still be able to interrupt.
+        Command::Call(call) => run.place(*call),
+        Command::Resume(key) => run.attend(async |signals| run.resume(key.as_ref(), signals).await),
+        command => run.attend(async |signals| {
+            // One runner for all of them, rather than a copy for each.
+            let work: Pin<&mut dyn Future<Output = Result<u8>>> = pin!(run.read(command));
+            tokio::select! {
+                ended = work => ended,
+                signal = signals.next() => Err(Error::interrupted(signal)),
+            }
+        }),
+    }
+}
+
+impl Run<'_> {
+    /// Runs what waits, until it is done; signals no longer end the program by themselves.
+    fn attend(&self, work: impl AsyncFnOnce(&mut Signals) -> Result<u8>) -> Result<u8> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(|e| Error::io("the program could not be set up", e))?;
+        let work = pin!(async {
+            let mut signals =
+                Signals::listen().map_err(|e| Error::io("signals could not be listened for", e))?;
+            survive_file_size_limit();
+            if self.service.settings.sandbox {
+                let line = Line::new()
+                    .tone(Tone::Strong, "sandbox:")
+                    .text(" no phone rings, nothing leaves this computer");
+                self.view.out.note(&line);
+            }
+            work(&mut signals).await
+        });
+        let status = runtime.block_on(work as Pin<&mut dyn Future<Output = Result<u8>>>);
+        // A look-up of a name, or a read of stdin, may never come back.
+        runtime.shutdown_background();
+        status
+    }
+
+    fn dry_run(&self, call: CallOptions) -> Result<u8> {
+        let (placement, warnings) = request::placement(self.service.settings, call)?;
+        let preview = self.service.preview(&placement)?;
+        let suggesting = suggesting(self.view.out, self.view.program);
+        render::dry_run(self.view, &placement, &preview, &warnings, suggesting).map(|()| DONE)
+    }
+
+    fn place(&self, call: CallOptions) -> Result<u8> {
+        let detach = call.fields.detach;
+        let (placement, warnings) = request::placement(self.service.settings, call)?;
+        warnings.iter().for_each(|warning| self.console.warn(warning.code, &warning.text));
+        self.attend(async |signals| {
+            let number = placement.request.phone();
+            let doing = Line::new().text("Calling ").tone(Tone::Strong, number.as_str());
+            let mut waiting = Waiting::start(self.console, self.view, &doing, !self.options.debug && !detach);
+            let placed = self.service.place(&placement, detach, &mut waiting, signals).await;
+            let failed = waiting.unwritten.take();
+            drop(waiting);
+            match placed? {
+                Placed::Ended { call, key } => self.ended(&call, failed, key.as_ref()),
+                Placed::Detached(detachment) => {
+                    let suggesting = suggesting(self.view.out, self.view.program);
+                    render::detached(self.view, &detachment, suggesting)?;
+                    self.view.out.flush().map(|()| DONE)
+                }
+            }
+        })
+    }
+
+    async fn resume(&self, key: Option<&IdempotencyKey>, signals: &mut Signals) -> Result<u8> {
+        let doing = Line::new().text("Waiting for the end of the call");
+        let mut waiting = Waiting::start(self.console, self.view, &doing, !self.options.debug);
+        let resumed = self.service.resume(key, &mut waiting, signals).await;
+        let failed = waiting.unwritten.take();
+        drop(waiting);
+        let (call, key) = resumed?;
+        self.ended(&call, failed, Some(&key))
+    }
+
+    fn ended(&self, call: &Parsed<Call>, failed: Option<Error>, key: Option<&IdempotencyKey>) -> Result<u8> {
+        match failed {
+            Some(error) => Err(unwritten(error, key)),
+            None => Ok(self.exit_code(call.value.is_success())),
+        }
+    }
+
+    fn pending(&self) -> Result<u8> {
+        let pending = self.service.pending()?;
+        let suggesting = suggesting(self.view.out, self.view.program);
+        render::pending(self.view, &pending, suggesting).map(|()| DONE)
+    }
+
+    /// The commands that a signal may end at any time.
+    async fn read(&self, command: Command) -> Result<u8> {
+        let (service, view) = (self.service, self.view);
+        match command {
+            Command::History(query) => self.history(&query).await?,
+            Command::CallInfo(call) => return self.call_info(&call).await,
+            Command::Transcript(call) => render::transcript(view, &service.transcript(&call).await?)?,
+            Command::Calendar { call, output } => {
+                render::calendar(view, &service.calendar(&call).await?, output.as_deref())?;
+            }
+            Command::Usage => render::usage(view, &service.usage().await?)?,
+            Command::Subscription => render::subscription(view, &service.subscription().await?)?,
+            Command::Billing => self.billing().await?,
+            Command::Login(LoginMode::Wait) => {
+                service.sign_in().await?;
+                render::signed_in(view)?;
+            }
+            Command::Login(LoginMode::Start) => render::sign_in_begun(view, &service.begin_sign_in()?)?,
+            Command::Login(LoginMode::Finish(url)) => {
+                service.finish_sign_in(&url).await?;
+                render::signed_in(view)?;
+            }
+            Command::Logout => render::signed_out(view, service.sign_out().await?)?,
+            Command::AuthStatus => render::auth_status(view, service.auth_status().await?)?,
+            Command::ServeSandbox(address) => {
+                let served = service.serve_sandbox(address).await?;
+                render::sandbox_served(view, &served)?;
+                match self.options.timeout {
+                    Some(seconds) => tokio::time::sleep(std::time::Duration::from_secs(seconds)).await,
+                    None => std::future::pending().await,
+                }
+            }
+            // `run` has carried these out itself.
+            Command::Call(_)
+            | Command::Resume(_)
+            | Command::Pending
+            | Command::Completions(_)
+            | Command::Man
+            | Command::Skill => {}
+        }
+        Ok(DONE)
+    }
+
+    async fn history(&self, query: &HistoryQuery) -> Result<()> {
+        let mut shown = HistoryView::new(self.view, query);
+        let end = self.service.history(query, |part| shown.part(&part)).await?;
+        shown.finish(end)
+    }
+
+    async fn call_info(&self, call: &CallRef) -> Result<u8> {
+        let call = self.service.call(call).await?;
+        render::call(self.view, &call)?;
+        let value = &call.value;
+        Ok(self.exit_code(value.is_running() || value.status == Some(CallStatus::Success)))
+    }
+
+    async fn billing(&self) -> Result<()> {
+        let portal = self.service.billing_portal().await?;
+        render::billing(self.view, &portal)?;
+        if self.service.open_page(&portal.value.url) && !self.view.out.is_json() {
+            self.console.tell("A browser is being opened.");
+        }
+        Ok(())
+    }
+
+    /// The exit status of a finished call under `--exit-status`.
+    fn exit_code(&self, success: bool) -> u8 {
+        if self.options.exit_status && !success { NO_SUCCESS } else { DONE }
+    }
+}

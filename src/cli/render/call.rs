@@ -1,0 +1,65 @@
+//! A call as text.
+
+use super::View;
+use crate::domain::CallStatus;
+use crate::error::Result;
+use crate::output::{Line, Tone, duration};
+use crate::service::{Call, Parsed};
+
+/// How a status stands out.
+pub fn tone(status: Option<&CallStatus>) -> Tone {
+    match status {
+        Some(CallStatus::Success) => Tone::Good,
+        Some(CallStatus::Failed) => Tone::Bad,
+        _ => Tone::Strong,
+    }
+}
+
+/// The name of a status; a call without one has not said how it stands.
+pub fn status_name(status: Option<&CallStatus>) -> &str {
+    status.map_or("unknown", CallStatus::as_str)
+}
+
+/// The result of a call that was waited for, brought to its reader.
+pub fn result(view: &View<'_>, call: &Parsed<Call>) -> Result<()> {
+    view.parsed(call, outcome)?;
+    view.out.flush()
+}
+
+/// Everything about a call.
+pub fn call(view: &View<'_>, call: &Parsed<Call>) -> Result<()> {
+    view.parsed(call, details)
+}
+
+/// The result of a call, ending with one line that carries the status and the whole ID.
+fn outcome(view: &View<'_>, call: &Call) -> Result<()> {
+    if let Some(summary) = call.summary() {
+        view.field("Result", summary)?;
+    }
+    if let Some(next) = &call.next_steps {
+        view.field("Next steps", next)?;
+    }
+    if let Some(time) = call.duration_seconds.and_then(duration) {
+        view.field("Duration", &time)?;
+    }
+    let status = status_name(call.status.as_ref());
+    view.out.line(&Line::new().tone(tone(call.status.as_ref()), status).text("  ").text(&call.call_id))
+}
+
+/// What was asked for, then the result.
+pub fn details(view: &View<'_>, call: &Call) -> Result<()> {
+    let times = [call.created_at(), call.ended_at()].map(|moment| moment.map(|at| view.clock.moment(at)));
+    let [requested, ended] = &times;
+    for (label, text) in [
+        ("Number", call.number()),
+        ("Business", call.business()),
+        ("Task", call.task()),
+        ("Requested", requested.as_deref()),
+        ("Ended", ended.as_deref()),
+    ] {
+        if let Some(text) = text {
+            view.field(label, text)?;
+        }
+    }
+    outcome(view, call)
+}

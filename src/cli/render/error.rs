@@ -1,0 +1,80 @@
+//! A failure as people and programs read it.
+
+use serde::Serialize;
+
+use super::super::hints::Suggesting;
+use crate::error::{Error, Kind};
+use crate::output::{Line, Output, Tone};
+
+/// What programs read: the last line of stderr under `--json`.
+#[derive(Serialize)]
+struct Document<'a> {
+    error: ErrorObject<'a>,
+}
+
+/// A failure as an object.
+#[derive(Serialize)]
+pub struct ErrorObject<'a> {
+    code: &'a str,
+    message: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hint: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    http_status: Option<u16>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    correlation_id: Option<&'a str>,
+    retry_safe: bool,
+    retry_useful: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    idempotency_key: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    call_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_command: Option<String>,
+}
+
+impl<'a> ErrorObject<'a> {
+    /// What is told of a failure.
+    pub fn new(error: &'a Error, suggesting: Suggesting) -> Self {
+        Self {
+            code: error.code(),
+            message: error.to_string(),
+            hint: suggesting.hint(error).map(|hint| hint.one_line()),
+            http_status: error.facts.http_status,
+            correlation_id: error.facts.correlation_id.as_deref(),
+            retry_safe: error.retry_safe(),
+            retry_useful: error.retry_useful(),
+            idempotency_key: error.facts.key.as_ref().map(|key| key.as_str()),
+            call_id: error.facts.call_id.as_ref().map(|id| id.as_str()),
+            next_command: suggesting.next_command(error),
+        }
+    }
+}
+
+/// Says why the run failed: two lines, or under `--json` one document.
+pub fn error(out: &Output, error: &Error, suggesting: Suggesting) {
+    // What came before the failure belongs to its reader all the same.
+    let _ = out.flush();
+    if error.kind == Kind::ClosedPipe {
+        return;
+    }
+    if out.is_json() {
+        return out.error_document(&Document { error: ErrorObject::new(error, suggesting) });
+    }
+    // One line each, whatever the server put into them.
+    let sentence = crate::output::one_line(&format!("{error} [{}]", error.code()));
+    out.explain(&Line::new().tone(Tone::Bad, "error:").text(" "), &sentence);
+    if let Some(id) = &error.facts.correlation_id {
+        out.explain(
+            &Line::new().tone(Tone::Faint, "correlation ID:").text(" "),
+            &crate::output::one_line(id),
+        );
+    }
+    if let Some(hint) = suggesting.hint(error) {
+        out.explain(&Line::new().tone(Tone::Strong, "hint:").text(" "), &crate::output::one_line(&hint.text));
+        // Alone and whole, so that it can be copied.
+        if let Some(command) = &hint.command {
+            out.note(&Line::new().text("  ").tone(Tone::Strong, command));
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! The history: a table, or a JSON list.
+
+use std::collections::HashSet;
+
+use super::{View, call as call_view};
+use crate::error::Result;
+use crate::output::{Cell, Column, JsonList, Line, Table, Tone};
+use crate::service::Call;
+use crate::service::{HistoryEnd, HistoryPart, HistoryQuery};
+
+/// A history, shown as its parts come.
+pub struct HistoryView<'a> {
+    view: &'a View<'a>,
+    query: &'a HistoryQuery,
+    listing: Listing,
+    json: JsonList<'a>,
+    /// Whether the answer was passed on whole.
+    is_passed_on: bool,
+    unreadable: usize,
+}
+
+impl<'a> HistoryView<'a> {
+    /// A history of which nothing is shown yet.
+    pub fn new(view: &'a View<'a>, query: &'a HistoryQuery) -> Self {
+        Self {
+            view,
+            query,
+            listing: Listing::new(view),
+            json: JsonList::new(view.out, "calls"),
+            is_passed_on: false,
+            unreadable: 0,
+        }
+    }
+
+    /// Shows a part.
+    pub fn part(&mut self, part: &HistoryPart) -> Result<()> {
+        self.unreadable += part.unreadable;
+        if !self.view.out.is_json() {
+            let calls = part.calls.iter().map(|(_, call)| call);
+            return if part.calls.is_empty() { Ok(()) } else { self.listing.print(self.view, calls) };
+        }
+        match &part.whole {
+            Some(raw) => {
+                self.is_passed_on = true;
+                self.view.out.document(raw)
+            }
+            None => self.json.extend(part.calls.iter().map(|(raw, _)| raw.get())),
+        }
+    }
+
+    /// Ends it: what was left out is said.
+    pub fn finish(self, end: HistoryEnd) -> Result<()> {
+        let out = self.view.out;
+        if self.unreadable > 0 {
+            let text = format!("{} call(s) could not be read and are left out", self.unreadable);
+            out.warn("unreadable_calls", &text);
+        }
+        if out.is_json() {
+            if self.is_passed_on {
+                return Ok(());
+            }
+            let total = if self.query.status.is_some() { None } else { end.total };
+            return self.json.finish(total.unwrap_or(end.listed));
+        }
+        if end.listed == 0 {
+            return self.nothing();
+        }
+        let more = match (end.total, self.query.status.is_some()) {
+            _ if end.is_whole => return Ok(()),
+            (Some(total), false) => {
+                let (behind, next) = (total.saturating_sub(end.next_offset), end.next_offset);
+                format!("{behind} more of {total}: --offset {next} for the next, --all for every one")
+            }
+            _ => "There may be more: --limit N for as many, --all for every one".into(),
+        };
+        out.line(&Line::new().tone(Tone::Faint, &more))
+    }
+
+    fn nothing(&self) -> Result<()> {
+        let line = match &self.query.status {
+            Some(status) => Line::new().text("There is no call of status ").text(status).text("."),
+            None if self.query.offset.unwrap_or(0) > 0 => {
+                Line::new().text("There are no calls beyond these.")
+            }
+            None => Line::new().text("There are no calls yet."),
+        };
+        self.view.out.line(&line)
+    }
+}
+
+/// The table of calls, page by page.
+struct Listing {
+    table: Table,
+}
+
+/// As much of a UUID as tells calls apart.
+const SHORT_ID: usize = 8;
+
+impl Listing {
+    fn new(view: &View<'_>) -> Self {
+        let column = |heading, most| Column { heading, most };
+        let columns = vec![
+            column("WHEN", Some(16)),
+            column("STATUS", Some(11)),
+            column("CALLED", Some((view.out.table_width() / 5).clamp(12, 30))),
+            column("RESULT", None),
+            column("ID", Some(36)),
+        ];
+        Self { table: Table::new(columns) }
+    }
+
+    fn print<'c>(&mut self, view: &View<'_>, calls: impl Iterator<Item = &'c Call> + Clone) -> Result<()> {
+        let mut seen = HashSet::new();
+        let distinct = calls.clone().all(|call| seen.insert(short(&call.call_id)));
+        for call in calls {
+            let id = if distinct { short(&call.call_id) } else { &call.call_id };
+            self.table.row(vec![
+                Cell::new(&call.created_at().map(|at| view.clock.moment(at)).unwrap_or_default()),
+                Cell::toned(
+                    call_view::tone(call.status.as_ref()),
+                    call_view::status_name(call.status.as_ref()),
+                ),
+                Cell::new(call.business().or(call.number()).unwrap_or_default()),
+                Cell::new(call.summary().or(call.task()).unwrap_or_default()),
+                Cell::new(id),
+            ]);
+        }
+        view.out.table(&mut self.table)
+    }
+}
+
+/// The beginning of a UUID; another kind of ID is shown whole.
+fn short(id: &str) -> &str {
+    let is_uuid = id.len() == 36 && id.bytes().all(|b| b.is_ascii_hexdigit() || b == b'-');
+    if is_uuid { id.get(..SHORT_ID).unwrap_or(id) } else { id }
+}

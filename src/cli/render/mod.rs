@@ -1,0 +1,52 @@
+//! How each value reads as text, or passes on as JSON.
+
+mod account;
+#[cfg(test)]
+mod arbitrary_responses;
+mod auth;
+mod call;
+mod error;
+mod history;
+mod placement;
+mod transcript;
+
+pub use account::{billing, subscription, usage};
+pub use auth::{auth_status, sandbox_served, sign_in_begun, signed_in, signed_out};
+pub use call::{call, result};
+pub use error::error;
+pub use history::HistoryView;
+pub use placement::{detached, dry_run, pending};
+pub use transcript::{calendar, transcript};
+
+use crate::error::Result;
+use crate::output::{Clock, Line, Output, Tone};
+
+/// Where values are shown, and by which clock.
+pub struct View<'a> {
+    /// Where they go.
+    pub out: &'a Output,
+    /// The user's zone and the present.
+    pub clock: Clock,
+    /// How this program is called in the commands that it suggests.
+    pub program: &'static str,
+}
+
+/// The columns of a label.
+const LABEL: usize = 12;
+
+impl View<'_> {
+    /// Prints a labelled text.
+    fn field(&self, label: &str, text: &str) -> Result<()> {
+        let label = format!("{label:<LABEL$}");
+        self.out.prose(&Line::new().tone(Tone::Faint, &label), text)
+    }
+
+    /// Prints what was answered as it is, or as text.
+    fn parsed<T>(
+        &self,
+        answer: &crate::service::Parsed<T>,
+        show: impl FnOnce(&Self, &T) -> Result<()>,
+    ) -> Result<()> {
+        if self.out.is_json() { self.out.document(&answer.raw) } else { show(self, &answer.value) }
+    }
+}

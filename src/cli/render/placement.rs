@@ -1,0 +1,153 @@
+//! A call before its end: what would be sent, what goes on elsewhere, what is pending.
+
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+use super::super::hints::Suggesting;
+use super::View;
+use super::error::ErrorObject;
+use crate::domain::{IdempotencyKey, shell_quoted};
+use crate::error::{Error, Result};
+use crate::output::{Line, Tone};
+use crate::service::{Detachment, PendingCall, Placement, Preview, Warning};
+
+#[derive(Serialize)]
+struct DryRun<'a> {
+    method: &'a str,
+    url: &'a str,
+    headers: serde_json::Map<String, serde_json::Value>,
+    body: Box<RawValue>,
+    would_place: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refusal: Option<ErrorObject<'a>>,
+    warnings: Vec<WarningObject<'a>>,
+}
+
+#[derive(Serialize)]
+struct WarningObject<'a> {
+    code: &'a str,
+    message: &'a str,
+}
+
+/// The request that would be sent, and what would happen to it.
+pub fn dry_run(
+    view: &View<'_>,
+    placement: &Placement,
+    preview: &Preview,
+    warnings: &[Warning],
+    suggesting: Suggesting,
+) -> Result<()> {
+    let json = placement.request.to_json();
+    if view.out.is_json() {
+        let body = RawValue::from_string(String::from_utf8_lossy(&json).into_owned())
+            .map_err(|e| Error::io("the request could not be written", e.into()))?;
+        let mut headers = serde_json::Map::new();
+        headers.insert("Content-Type".into(), "application/json".into());
+        if let Some(key) = &placement.key {
+            headers.insert("Idempotency-Key".into(), key.as_str().into());
+        }
+        let object = |warning: &'_ Warning| (warning.code, warning.text.clone());
+        let told: Vec<(&str, String)> = warnings.iter().map(object).collect();
+        return view.out.object(&DryRun {
+            method: "POST",
+            url: &preview.url,
+            headers,
+            body,
+            would_place: preview.refusal.is_none(),
+            refusal: preview.refusal.as_ref().map(|error| ErrorObject::new(error, suggesting)),
+            warnings: told.iter().map(|(code, message)| WarningObject { code, message }).collect(),
+        });
+    }
+    view.out.line(&Line::new().tone(Tone::Strong, "POST").text(" ").text(&preview.url))?;
+    view.out.line(&Line::new().text("Content-Type: application/json"))?;
+    let key = placement.key.as_ref().map_or("(a fresh one for each call)", IdempotencyKey::as_str);
+    view.out.line(&Line::new().text("Idempotency-Key: ").text(key))?;
+    view.out.blank()?;
+    view.out.indented(&json)?;
+    warnings.iter().for_each(|warning| view.out.warn(warning.code, &warning.text));
+    if let Some(refusal) = &preview.refusal {
+        let text = format!("this call would be refused: {refusal} [{}]", refusal.code());
+        view.out.warn(refusal.code(), &text);
+    }
+    view.out.note(&Line::new().text("Nothing was sent."));
+    Ok(())
+}
+
+/// A call that goes on without this process.
+pub fn detached(view: &View<'_>, detachment: &Detachment, suggesting: Suggesting) -> Result<()> {
+    let next = resume(&detachment.key, suggesting);
+    if view.out.is_json() {
+        let mut object = serde_json::json!({
+            "idempotency_key": detachment.key,
+            "number": detachment.number,
+            "requested_at": timestamp(detachment.requested_at.unix),
+            "next_command": next,
+        });
+        if let (Some(id), Some(members)) = (&detachment.call_id, object.as_object_mut()) {
+            members.insert("call_id".into(), id.as_str().into());
+        }
+        return view.out.object(&object);
+    }
+    let line = Line::new().text("The call to ").tone(Tone::Strong, &detachment.number);
+    view.out.line(&line.text(" goes on. Learn how it ended:"))?;
+    view.out.line(&Line::new().text("  ").text(&next))
+}
+
+/// The calls whose end was not shown yet.
+pub fn pending(view: &View<'_>, pending: &[PendingCall], suggesting: Suggesting) -> Result<()> {
+    if view.out.is_json() {
+        let object = |call: &PendingCall| {
+            let mut object = serde_json::json!({
+                "idempotency_key": call.key,
+                "number": call.number,
+                "task": call.task,
+                "requested_at": timestamp(call.requested_at.unix),
+                "state": call.state,
+                "waited_for": call.is_waited_for,
+                "next_command": resume(&call.key, suggesting),
+            });
+            if let Some(members) = object.as_object_mut() {
+                if let Some(id) = &call.call_id {
+                    members.insert("call_id".into(), id.as_str().into());
+                }
+                if let Some(status) = &call.status {
+                    members.insert("status".into(), status.as_str().into());
+                }
+            }
+            object
+        };
+        return view
+            .out
+            .object(&serde_json::json!({ "pending": pending.iter().map(object).collect::<Vec<_>>() }));
+    }
+    if pending.is_empty() {
+        return view.out.line(&Line::new().text("No call is pending: how each one ended has been shown."));
+    }
+    for call in pending {
+        let at = jiff::Timestamp::from_second(call.requested_at.unix).unwrap_or_default();
+        let state = match (call.state, &call.status) {
+            ("ended", Some(status)) => format!("ended: {}", status.as_str()),
+            (state, _) if call.is_waited_for => format!("{state}, waited for by a process"),
+            (state, _) => state.to_owned(),
+        };
+        view.field("Number", &call.number)?;
+        view.field("Task", &call.task)?;
+        view.field("Requested", &view.clock.moment(at))?;
+        view.field("State", &state)?;
+        if let Some(id) = &call.call_id {
+            view.field("ID", id.as_str())?;
+        }
+        view.out.line(&Line::new().text("  ").text(&resume(&call.key, suggesting)))?;
+        view.out.blank()?;
+    }
+    Ok(())
+}
+
+fn resume(key: &IdempotencyKey, suggesting: Suggesting) -> String {
+    let json = if suggesting.json { " --json" } else { "" };
+    format!("{} --resume {}{json}", suggesting.program, shell_quoted(key.as_str()))
+}
+
+fn timestamp(unix: i64) -> String {
+    jiff::Timestamp::from_second(unix).unwrap_or_default().to_string()
+}

@@ -1,0 +1,68 @@
+//! A call's conversation and its appointment.
+
+use std::path::Path;
+
+use super::View;
+use crate::error::{Error, Result};
+use crate::output::{Line, Tone, brief};
+use crate::service::{Response, Speaker, Transcript};
+
+/// The most columns of a speaker's name. A longer label would push the words to the edge of the terminal, which breaks
+/// lines where they can pass for others.
+const WIDEST_SPEAKER: usize = 24;
+/// The most columns of a turn's time.
+const WIDEST_TIME: usize = 12;
+
+/// A call's conversation.
+pub fn transcript(view: &View<'_>, response: &Response) -> Result<()> {
+    let Some(transcript) = Transcript::parse(&response.body) else {
+        return Err(response.unexpected().into());
+    };
+    if view.out.is_json() {
+        return view.out.document(&response.body);
+    }
+    let mut is_empty = true;
+    for turn in transcript.turns() {
+        is_empty = false;
+        let other;
+        let (tone, speaker) = match &turn.speaker {
+            Speaker::Ai => (Tone::Strong, "AI     "),
+            Speaker::Human => (Tone::Plain, "Human  "),
+            Speaker::Other(name) => {
+                other = format!("{}  ", brief(name, WIDEST_SPEAKER));
+                (Tone::Plain, other.as_str())
+            }
+            Speaker::Unknown => (Tone::Plain, "?      "),
+        };
+        let time = turn.timestamp.as_deref().map(|time| brief(time, WIDEST_TIME));
+        let label = match &time {
+            Some(time) => Line::new().tone(Tone::Faint, time).text("  "),
+            None => Line::new(),
+        };
+        view.out.prose(&label.tone(tone, speaker), &turn.content)?;
+    }
+    if is_empty {
+        view.out.line(&Line::new().text("Nothing was said."))?;
+    }
+    Ok(())
+}
+
+/// A call's appointment, on stdout or in a file.
+pub fn calendar(view: &View<'_>, bytes: &[u8], output: Option<&Path>) -> Result<()> {
+    match output.filter(|path| *path != Path::new("-")) {
+        None if view.out.is_json() => {
+            view.out.object(&serde_json::json!({ "calendar": String::from_utf8_lossy(bytes) }))
+        }
+        None => view.out.bytes(bytes),
+        Some(path) => {
+            let written = path.display().to_string();
+            std::fs::write(path, bytes)
+                .map_err(|e| Error::io(format!("{written} could not be written"), e))?;
+            if view.out.is_json() {
+                return view.out.object(&serde_json::json!({ "output": written }));
+            }
+            view.out.note(&Line::new().text(&format!("The appointment is in {written}.")));
+            Ok(())
+        }
+    }
+}

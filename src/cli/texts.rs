@@ -1,0 +1,61 @@
+//! `--completions`, `--man`, `--skill`: texts that are made from the flags themselves, or kept beside them.
+
+use std::io::Write as _;
+
+use clap::Arg;
+use clap_complete::Shell;
+use clap_mangen::Man;
+
+use super::{EXAMPLES, EXIT_CODES, declaration, in_full};
+use crate::error::{Error, Result};
+use crate::output::Output;
+
+/// When this version was finished, as the man page says it.
+const RELEASED: &str = "2026-11-24";
+
+/// The page that teaches an agent this program.
+const SKILL: &str = include_str!("SKILL.md");
+
+/// Prints a shell's completions.
+pub fn completions(out: &Output, shell: Shell) -> Result<()> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut declaration(), "kallyai", &mut script);
+    out.raw_text(&String::from_utf8_lossy(&script))
+}
+
+/// Prints the man page.
+pub fn man(out: &Output) -> Result<()> {
+    let page = man_page().map_err(|e| Error::io("the man page could not be made", e))?;
+    out.raw_text(&String::from_utf8_lossy(&page))
+}
+
+/// An argument whose help names its aliases, which clap_mangen leaves out.
+fn with_aliases(arg: Arg) -> Arg {
+    let aliases = arg.get_visible_aliases().unwrap_or_default();
+    if aliases.is_empty() {
+        return arg;
+    }
+    let help = arg.get_help().map(ToString::to_string).unwrap_or_default();
+    let help = format!("{help} [also --{}]", aliases.join(", --"));
+    arg.help(help)
+}
+
+fn man_page() -> std::io::Result<Vec<u8>> {
+    let man =
+        Man::new(in_full().mut_args(with_aliases)).title("KALLYAI").date(RELEASED).manual("User Commands");
+    let mut page = Vec::new();
+    man.render_title(&mut page)?;
+    man.render_name_section(&mut page)?;
+    man.render_synopsis_section(&mut page)?;
+    man.render_options_section(&mut page)?;
+    for (heading, text) in [("EXIT STATUS", EXIT_CODES), ("EXAMPLES", EXAMPLES)] {
+        let text = text.replace('\\', "\\e").replace('-', "\\-");
+        write!(page, ".SH \"{heading}\"\n.nf\n{text}\n.fi\n")?;
+    }
+    Ok(page)
+}
+
+/// Prints the skill.
+pub fn skill(out: &Output) -> Result<()> {
+    out.raw_text(SKILL)
+}

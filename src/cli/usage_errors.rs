@@ -1,0 +1,299 @@
+//! What a failed parse means to the person who typed it. Values are never echoed: one of them may be a pasted address
+//! with a login in it.
+
+use std::error::Error as _;
+use std::ffi::{OsStr, OsString};
+
+use clap::FromArgMatches as _;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+
+use super::args::Args;
+use super::command::{Invocation, check};
+use super::{afterword, declaration, in_full};
+use crate::domain::Invalid;
+use crate::error::Error;
+
+/// Why a command line is not a command to run.
+#[derive(Debug)]
+pub enum ParseOutcome {
+    /// It asks for a text of our own: help, or the version.
+    Show {
+        /// Without escapes.
+        plain: String,
+        /// With colour.
+        colored: String,
+    },
+    /// It is mistaken.
+    Mistake(Error),
+}
+
+/// Reads a command line; its first element is the program's name.
+///
+/// # Errors
+/// When it asks for help or the version, or is mistaken.
+pub fn parse(argv: Vec<OsString>) -> Result<Invocation, ParseOutcome> {
+    let full = argv.iter().any(|arg| matches!(arg.to_str(), Some("--help" | "--hel" | "--he")));
+    let mut command = if full { in_full().after_help(afterword()) } else { declaration() };
+    if argv.len() <= 1 {
+        return Err(show(&command.render_help()));
+    }
+    let matches = command.try_get_matches_from_mut(argv).map_err(|error| match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => show(&error.render()),
+        _ => ParseOutcome::Mistake(explain(&error)),
+    })?;
+    check(&matches).map_err(ParseOutcome::Mistake)?;
+    let args = Args::from_arg_matches(&matches).map_err(|error| ParseOutcome::Mistake(explain(&error)))?;
+    Ok(args.into())
+}
+
+fn show(text: &clap::builder::StyledStr) -> ParseOutcome {
+    ParseOutcome::Show { plain: text.to_string(), colored: text.ansi().to_string() }
+}
+
+/// Whether a command line that could not be parsed asks for JSON.
+pub fn wants_json(argv: &[OsString]) -> bool {
+    let unabbreviated = |arg: &OsStr| matches!(arg.to_str(), Some("--json" | "--jso" | "--js" | "--j"));
+    argv.iter().skip(1).take_while(|arg| *arg != "--").any(|arg| unabbreviated(arg))
+}
+
+fn explain(error: &clap::Error) -> Error {
+    if let Some(invalid) = error.source().and_then(|source| source.downcast_ref::<Invalid>()) {
+        return invalid.clone().into();
+    }
+    let context = |kind| match error.get(kind) {
+        Some(ContextValue::String(text)) => Some(text.as_str()),
+        _ => None,
+    };
+    let argument = context(ContextKind::InvalidArg).unwrap_or_default();
+    // clap names an argument as in `--limit <N>`.
+    let name = argument.split([' ', '=']).next().unwrap_or_default();
+    match error.kind() {
+        ErrorKind::UnknownArgument if name.starts_with('-') => {
+            unknown_flag(name, context(ContextKind::SuggestedArg))
+        }
+        ErrorKind::UnknownArgument => unexpected_argument(argument),
+        ErrorKind::InvalidValue if context(ContextKind::InvalidValue).is_none_or(str::is_empty) => {
+            Error::usage(format!("{name} needs a value"), format!("write it after the flag: {argument}"))
+        }
+        ErrorKind::InvalidValue => {
+            let Some(ContextValue::Strings(values)) = error.get(ContextKind::ValidValue) else {
+                return Error::usage(
+                    format!("{name} does not take this value"),
+                    "kallyai --help says what it takes",
+                );
+            };
+            Invalid::new(
+                format!("{name} does not take this value"),
+                format!("write one of: {}", values.join(", ")),
+            )
+            .into()
+        }
+        ErrorKind::TooManyValues | ErrorKind::WrongNumberOfValues => {
+            Error::usage(format!("{name} takes no value"), format!("write {name} alone"))
+        }
+        ErrorKind::InvalidUtf8 => Error::usage("an argument is not UTF-8", "write it in UTF-8"),
+        _ => Error::usage("the command line cannot be read", "kallyai --help shows every flag"),
+    }
+}
+
+/// A flag that does not exist, or an abbreviation of several: clap does not tell these apart.
+fn unknown_flag(name: &str, suggested: Option<&str>) -> Error {
+    let Some(long) =
+        name.strip_prefix("--").filter(|long| long.chars().all(|c| c.is_ascii_alphanumeric() || c == '-'))
+    else {
+        return Error::usage(
+            format!("there is no flag {}", first_letter(name)),
+            "kallyai -h shows the flags",
+        );
+    };
+    let candidates: Vec<String> = long_flags()
+        .into_iter()
+        .filter(|flag| flag.starts_with(long))
+        .map(|flag| format!("--{flag}"))
+        .collect();
+    match (candidates.as_slice(), suggested) {
+        ([], Some(near)) => Error::usage(format!("there is no flag {name}"), format!("did you mean {near}?")),
+        ([], None) => Error::usage(format!("there is no flag {name}"), "kallyai --help shows every flag"),
+        (several, _) => Error::usage(
+            format!("{name} is short for several flags"),
+            format!("write one of: {}", several.join(", ")),
+        ),
+    }
+}
+
+fn first_letter(name: &str) -> String {
+    name.chars().take(2).collect()
+}
+
+/// A word that belongs to no flag. Only one that names a flag is echoed: any other may be a token.
+fn unexpected_argument(word: &str) -> Error {
+    let wanted = word.to_ascii_lowercase().replace('_', "-");
+    let known = long_flags().into_iter().find(|flag| *flag == wanted);
+    match (known, wanted.as_str()) {
+        (Some(flag), _) => {
+            Error::usage(format!("{flag} is written with two dashes"), format!("did you mean --{flag}?"))
+        }
+        (None, "call" | "dial" | "phone-call") => {
+            Error::usage("a call is placed with flags", "write kallyai -p NUMBER -t TEXT")
+        }
+        _ => Error::usage(
+            "there is a word that belongs to no flag",
+            "put texts that contain spaces in quotes; kallyai --help shows every flag",
+        ),
+    }
+}
+
+fn long_flags() -> Vec<String> {
+    let command = declaration();
+    let visible = command.get_arguments().flat_map(|arg| {
+        let aliases = arg.get_visible_aliases().unwrap_or_default();
+        arg.get_long().into_iter().chain(aliases).map(str::to_owned).collect::<Vec<_>>()
+    });
+    visible.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::TaskSource;
+    use super::super::command::Command;
+    use super::*;
+
+    fn parsed(line: &[&str]) -> Result<Invocation, ParseOutcome> {
+        parse(std::iter::once("kallyai").chain(line.iter().copied()).map(OsString::from).collect())
+    }
+
+    fn mistake(line: &[&str]) -> (String, String) {
+        match parsed(line) {
+            Err(ParseOutcome::Mistake(error)) => {
+                assert_eq!(error.exit(), 2, "{line:?}");
+                (error.to_string(), error.facts.hint.unwrap_or_default())
+            }
+            other => panic!("{line:?}: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_declaration_is_sound() {
+        declaration().debug_assert();
+    }
+
+    #[test]
+    fn flags_may_be_abbreviated_where_unambiguous() {
+        assert!(matches!(parsed(&["--trans", "last"]).expect("a command").command, Command::Transcript(_)));
+        assert!(matches!(parsed(&["--us"]).expect("a command").command, Command::Usage));
+        assert!(matches!(parsed(&["--call", "last"]).expect("a command").command, Command::CallInfo(_)));
+        assert!(matches!(parsed(&["--hist", "--lim=3"]).expect("a command").command, Command::History(_)));
+        for line in
+            [["-p=+15551234567", "-t=x"], ["-p+15551234567", "-tx"], ["--phone=+15551234567", "--task=- x"]]
+        {
+            assert!(matches!(parsed(&line).expect("a command").command, Command::Call(_)), "{line:?}");
+        }
+    }
+
+    #[test]
+    fn an_ambiguous_abbreviation_names_its_candidates() {
+        let (_, hint) = mistake(&["--ti", "20:00", "-p", "+15551234567", "-t", "x"]);
+        assert_eq!(hint, "write one of: --time, --time-preference, --timezone, --timeout");
+        assert!(mistake(&["--log"]).1.contains("--login, --logout"));
+    }
+
+    #[test]
+    fn two_commands_in_one_run_are_named() {
+        assert!(mistake(&["--usage", "--history"]).0.contains("--history and --usage"));
+        assert!(mistake(&["-p", "+15551234567", "-t", "x", "--usage"]).0.contains("--phone and --usage"));
+        assert!(mistake(&["-t", "x", "--usage"]).0.contains("--usage and --task"));
+        assert!(mistake(&["-p", "+15551234567"]).1.contains("--task"));
+        assert!(mistake(&["-t", "x"]).1.contains("--phone"));
+        assert!(mistake(&["--json"]).0.contains("nothing to do"));
+    }
+
+    #[test]
+    fn a_modifier_goes_only_where_it_means_something() {
+        for line in [
+            &["--usage", "--limit", "3"][..],
+            &["--history", "--dry-run"],
+            &["--logout", "--no-wait"],
+            &["--usage", "--exit-status"],
+            &["--transcript", "last", "-o", "x"],
+            &["--history", "--timezone", "UTC"],
+        ] {
+            assert!(mistake(line).0.contains("does not go with"), "{line:?}");
+        }
+        assert!(
+            parsed(&["--usage", "--json", "--no-input", "--timeout", "5", "--callback-port", "9000"]).is_ok()
+        );
+    }
+
+    #[test]
+    fn a_bare_word_is_told_its_flag() {
+        assert_eq!(mistake(&["history"]).1, "did you mean --history?");
+        assert_eq!(mistake(&["auth_status"]).1, "did you mean --auth-status?");
+        assert_eq!(mistake(&["help"]).1, "did you mean --help?");
+        assert_eq!(mistake(&["call", "+15551234567"]).1, "write kallyai -p NUMBER -t TEXT");
+        assert!(mistake(&["--histroy"]).1.contains("--history"));
+    }
+
+    #[test]
+    fn no_value_is_echoed_that_may_hold_a_token() {
+        let url = "http://localhost:8976/callback?access_token=hunter2&state=s3cret";
+        let eq = format!("--callbackurl={url}");
+        for line in [
+            &["--login", url][..],
+            &["--login", &eq],
+            &["--usage", "hunter2"],
+            &["--limit", url, "--history"],
+            &["-c", url, "-p", "+15551234567", "-t", "x"],
+            &["--time", url],
+            &["-p", url, "-t", "x"],
+            &["--login", "--callback-url", "a hunter2"],
+            &["-xhunter2"],
+        ] {
+            let (message, hint) = mistake(line);
+            for word in ["hunter2", "s3cret"] {
+                assert!(!message.contains(word) && !hint.contains(word), "{line:?}: {message} / {hint}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_last_of_repeated_flags_wins() {
+        let Command::Call(call) = parsed(&[
+            "-p",
+            "+15551234567",
+            "-p",
+            "+15557654321",
+            "-t",
+            "a",
+            "-t",
+            "- b",
+            "--instruction",
+            "x",
+            "--instruction",
+            "- y",
+        ])
+        .expect("a command")
+        .command
+        else {
+            panic!("not a call")
+        };
+        assert_eq!(
+            (call.phone.to_string().as_str(), &call.task),
+            ("+15557654321", &TaskSource::Text("- b".into()))
+        );
+        assert_eq!(call.fields.instruction, ["x", "- y"]);
+    }
+
+    #[test]
+    fn a_missing_value_is_said() {
+        assert!(mistake(&["-p"]).0.contains("--phone needs a value"));
+        assert!(mistake(&["--usage=yes"]).0.contains("--usage takes no value"));
+        assert!(mistake(&["-t", "--json", "-p", "+15551234567"]).0.contains("another flag"));
+    }
+
+    #[test]
+    fn json_is_found_after_a_failed_parse() {
+        let argv = |line: &[&str]| line.iter().map(OsString::from).collect::<Vec<_>>();
+        assert!(wants_json(&argv(&["kallyai", "--nope", "--json"])));
+        assert!(!wants_json(&argv(&["kallyai", "--nope"])));
+    }
+}

@@ -1,0 +1,103 @@
+//! Names of calls: an ID that can stand in a path, and the ways a person may point at one.
+
+use std::fmt;
+use std::str::FromStr;
+
+use super::{Invalid, quoted};
+
+/// A call's ID. It is one path segment: never empty, `.`, `..`, nor holding control characters.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+#[serde(try_from = "String")]
+pub struct CallId(String);
+
+const HOW: &str = "copy an ID from `kallyai --history`, or write `last`";
+
+/// Longer than any ID, shorter than what a server refuses as a path.
+const LONGEST: usize = 256;
+
+impl CallId {
+    /// The ID as the server wrote it, not yet percent-encoded.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for CallId {
+    type Err = Invalid;
+
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        if text.trim().is_empty() {
+            return Err(Invalid::new("the call ID is empty", HOW));
+        }
+        if matches!(text, "." | "..") || text.len() > LONGEST || text.chars().any(char::is_control) {
+            return Err(Invalid::new(format!("{} is not a call ID", quoted(text)), HOW));
+        }
+        Ok(Self(text.to_owned()))
+    }
+}
+
+impl TryFrom<String> for CallId {
+    type Error = Invalid;
+
+    fn try_from(text: String) -> Result<Self, Invalid> {
+        text.parse()
+    }
+}
+
+impl fmt::Display for CallId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// How a person points at a call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CallRef {
+    /// `last`: the newest call.
+    Last,
+    /// The beginning of an ID, 4 or more hexadecimal digits and dashes.
+    Prefix(String),
+    /// The whole ID.
+    Id(CallId),
+}
+
+/// The length of a UUID in its usual form, which the service uses.
+const UUID_LENGTH: usize = 36;
+
+impl FromStr for CallRef {
+    type Err = Invalid;
+
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        let text = text.trim_matches(' ');
+        if text == "last" {
+            return Ok(Self::Last);
+        }
+        let id: CallId = text.parse()?;
+        let is_prefix = (4..UUID_LENGTH).contains(&text.len())
+            && text.bytes().all(|b| b.is_ascii_hexdigit() || b == b'-');
+        Ok(if is_prefix { Self::Prefix(text.to_owned()) } else { Self::Id(id) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_is_whole_a_prefix_or_last() {
+        assert_eq!("last".parse(), Ok(CallRef::Last));
+        assert_eq!("3f2a".parse(), Ok(CallRef::Prefix("3f2a".into())));
+        assert_eq!("3f2a0c1e-55".parse(), Ok(CallRef::Prefix("3f2a0c1e-55".into())));
+        let whole = "3f2a0c1e-55aa-4bbb-8ccc-0123456789ab";
+        assert_eq!(whole.parse(), Ok(CallRef::Id(CallId(whole.into()))));
+        assert_eq!("call_77".parse(), Ok(CallRef::Id(CallId("call_77".into()))));
+    }
+
+    #[test]
+    fn what_could_leave_the_route_is_refused() {
+        for text in ["", " ", ".", "..", "a\nb", "a\u{7f}", "\u{85}"] {
+            assert!(text.parse::<CallRef>().is_err(), "{text:?}");
+        }
+        assert!("../users/me".parse::<CallId>().is_ok(), "it is one segment once it is percent-encoded");
+    }
+}

@@ -1,0 +1,104 @@
+//! Values that cannot be wrong: each is parsed once, at the edge, and never checked again.
+
+mod api_base;
+mod call_id;
+mod call_request;
+mod call_status;
+mod choice;
+mod key;
+mod phone;
+mod secret;
+mod signal;
+mod when;
+
+pub use api_base::ApiBase;
+pub use call_id::{CallId, CallRef};
+#[cfg(test)]
+pub use call_request::tests::request as example_request;
+pub use call_request::{CallRequest, Submission};
+pub use call_status::CallStatus;
+pub use choice::{Category, Language};
+pub use key::IdempotencyKey;
+pub use phone::Phone;
+pub use secret::Secret;
+pub use signal::Signal;
+pub use when::{Date, Time, Zone};
+
+use std::borrow::Cow;
+
+/// A value from the command line, the environment or the server that is refused before it is used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, serde::Serialize, serde::Deserialize)]
+pub enum Invalid {
+    /// The value cannot mean anything.
+    #[error("{message}")]
+    Value {
+        /// What is wrong with it, as a sentence.
+        message: String,
+        /// What to write instead.
+        hint: Cow<'static, str>,
+    },
+    /// An emergency number: an assistant must never ring one.
+    #[error("{0} is an emergency number; KallyAI never calls those")]
+    Emergency(String),
+}
+
+impl Invalid {
+    /// A refusal of a value: what is wrong, and what to write instead.
+    pub fn new(message: impl Into<String>, hint: impl Into<Cow<'static, str>>) -> Self {
+        Self::Value { message: message.into(), hint: hint.into() }
+    }
+
+    /// The same, said of the environment's variable that the value came from.
+    pub fn in_variable(self, name: &str) -> Self {
+        Self::new(format!("{name}: {self}"), self.hint().to_owned())
+    }
+
+    /// What to do instead.
+    pub fn hint(&self) -> &str {
+        match self {
+            Self::Value { hint, .. } => hint,
+            Self::Emergency(_) => "in an emergency, dial the number yourself, from a phone",
+        }
+    }
+}
+
+/// The same words with every run of white space as one space: how two tasks are compared.
+pub fn collapse_whitespace(text: &str) -> String {
+    let mut collapsed = String::with_capacity(text.len());
+    for word in text.split_whitespace() {
+        if !collapsed.is_empty() {
+            collapsed.push(' ');
+        }
+        collapsed.push_str(word);
+    }
+    collapsed
+}
+
+/// A text as two texts are compared: white space collapsed, case folded, in one Unicode form (NFKC).
+pub fn comparable(text: &str) -> String {
+    let normalizer = icu_normalizer::ComposingNormalizerBorrowed::new_nfkc();
+    let folded = normalizer.normalize(text).to_lowercase();
+    // Lower case may have fallen apart again.
+    collapse_whitespace(&normalizer.normalize(&folded))
+}
+
+/// A word as a shell takes it; on Windows that is PowerShell.
+pub fn shell_quoted(text: &str) -> String {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"-_.:/+=".contains(&b);
+    if !text.is_empty() && text.bytes().all(plain) {
+        text.to_owned()
+    } else {
+        let apostrophe = if cfg!(windows) { "''" } else { "'\\''" };
+        format!("'{}'", text.replace('\'', apostrophe))
+    }
+}
+
+/// A refused value as a message shows it: enough to recognise it, too little to be a token.
+fn quoted(text: &str) -> String {
+    const SHOWN: usize = 24;
+    let mut start: String = text.chars().take(SHOWN).collect();
+    if start.len() < text.len() {
+        start.push('…');
+    }
+    format!("'{start}'")
+}

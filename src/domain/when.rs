@@ -1,0 +1,210 @@
+//! Dates, times of day and time zones, as the API takes them.
+
+use std::fmt;
+use std::path::Path;
+use std::str::FromStr;
+
+use jiff::civil;
+use jiff::tz::{TimeZone, TimeZoneDatabase};
+
+use super::{Invalid, quoted};
+
+/// A day of the calendar, written `YYYY-MM-DD`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Date(civil::Date);
+
+impl FromStr for Date {
+    type Err = Invalid;
+
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        let wrong = |why: &str| {
+            Invalid::new(
+                format!("{} is not a date{why}", quoted(text)),
+                "write YYYY-MM-DD, for example 2027-01-28",
+            )
+        };
+        let [y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2] = *text.as_bytes() else { return Err(wrong("")) };
+        let number = |digits: &[u8]| {
+            digits.iter().try_fold(0i16, |sum, b| b.is_ascii_digit().then(|| sum * 10 + i16::from(b - b'0')))
+        };
+        let (Some(year), Some(month), Some(day)) = (
+            number(&[y1, y2, y3, y4]),
+            number(&[m1, m2]).map(|m| m as i8),
+            number(&[d1, d2]).map(|d| d as i8),
+        ) else {
+            return Err(wrong(""));
+        };
+        civil::Date::new(year, month, day).map(Self).map_err(|_| wrong(": there is no such day"))
+    }
+}
+
+impl serde::Serialize for Date {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl fmt::Display for Date {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// A time of day on the 24-hour clock, written `HH:MM`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Time {
+    hour: u8,
+    minute: u8,
+}
+
+impl FromStr for Time {
+    type Err = Invalid;
+
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        let two_digits = |part: &str| -> Option<u8> {
+            (part.len() == 2 && part.bytes().all(|b| b.is_ascii_digit())).then(|| part.parse().ok()).flatten()
+        };
+        text.split_once(':')
+            .and_then(|(hour, minute)| Some((two_digits(hour)?, two_digits(minute)?)))
+            .filter(|(hour, minute)| *hour < 24 && *minute < 60)
+            .map(|(hour, minute)| Self { hour, minute })
+            .ok_or_else(|| {
+                Invalid::new(
+                    format!("{} is not a time of day", quoted(text)),
+                    "write HH:MM on the 24-hour clock, for example 20:00 for 8 pm",
+                )
+            })
+    }
+}
+
+impl serde::Serialize for Time {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl fmt::Display for Time {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:02}:{:02}", self.hour, self.minute)
+    }
+}
+
+/// A time zone of the IANA database, under its own spelling.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Zone(TimeZone);
+
+impl Zone {
+    /// Coordinated Universal Time.
+    pub const UTC: Self = Self(TimeZone::UTC);
+
+    /// The zone's rules.
+    pub fn rules(&self) -> &TimeZone {
+        &self.0
+    }
+
+    /// The zone's name in the IANA database.
+    pub fn name(&self) -> &str {
+        self.0.iana_name().unwrap_or("UTC")
+    }
+
+    /// Whether clocks there never differ from UTC: what a container has that was never told where it is.
+    pub fn is_utc(&self) -> bool {
+        matches!(
+            self.name(),
+            "UTC"
+                | "UCT"
+                | "Zulu"
+                | "Universal"
+                | "GMT"
+                | "Etc/UTC"
+                | "Etc/UCT"
+                | "Etc/GMT"
+                | "Etc/Zulu"
+                | "Etc/Universal"
+        )
+    }
+}
+
+impl serde::Serialize for Zone {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name())
+    }
+}
+
+impl FromStr for Zone {
+    type Err = Invalid;
+
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        rules(text).filter(|zone| zone.iana_name().is_some() && !zone.is_unknown()).map(Self).ok_or_else(
+            || {
+                Invalid::new(
+                    format!("{} is not a time zone of the IANA database", quoted(text)),
+                    "write a region and a city, for example America/New_York or Europe/Madrid",
+                )
+            },
+        )
+    }
+}
+
+/// A zone's rules as the system has them, else as they were when this program was built. jiff alone would read the names
+/// of all files of the database first.
+fn rules(name: &str) -> Option<TimeZone> {
+    let Ok(known) = TimeZoneDatabase::bundled().get(name) else { return TimeZone::get(name).ok() };
+    let Some(spelled) = known.iana_name().filter(|_| known.to_fixed_offset().is_err()) else {
+        return Some(known);
+    };
+    // Windows has no such folder, and anybody may make one of that name there.
+    let usual = cfg!(unix).then(|| "/usr/share/zoneinfo".into());
+    let folders = [std::env::var_os("TZDIR"), usual];
+    let installed = folders.into_iter().flatten().find_map(|folder| {
+        let rules = std::fs::read(Path::new(&folder).join(spelled)).ok()?;
+        TimeZone::tzif(spelled, &rules).ok()
+    });
+    Some(installed.unwrap_or(known))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_date_must_exist() {
+        assert_eq!("2027-01-28".parse::<Date>().map(|d| d.to_string()).as_deref(), Ok("2027-01-28"));
+        assert!("2028-02-29".parse::<Date>().is_ok(), "a leap year");
+        for text in [
+            "2026-02-30",
+            "2027-02-29",
+            "2027-13-01",
+            "2027-00-10",
+            "27-01-28",
+            "2027-1-28",
+            "28/01/2027",
+            "tomorrow",
+            "",
+            "2027-01-28T20:00",
+            "-027-01-28",
+            "２０２７-01-28",
+        ] {
+            assert!(text.parse::<Date>().is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_time_is_on_the_24_hour_clock() {
+        assert_eq!("20:00".parse::<Time>().map(|t| t.to_string()).as_deref(), Ok("20:00"));
+        assert_eq!("00:05".parse::<Time>().map(|t| t.to_string()).as_deref(), Ok("00:05"));
+        for text in ["24:00", "20:60", "8:00", "8pm", "20:00:00", "", "20", "+1:00", "20:0a"] {
+            assert!(text.parse::<Time>().is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_zone_is_known_and_keeps_its_own_spelling() {
+        assert_eq!("america/new_york".parse::<Zone>().expect("known").name(), "America/New_York");
+        for text in ["", "Mars/Olympus", "EDT-ish", "Etc/Unknown", "../etc/passwd", "UTC+2"] {
+            assert!(text.parse::<Zone>().is_err(), "{text:?}");
+        }
+        assert!("Etc/UTC".parse::<Zone>().expect("known").is_utc());
+        assert!(!"Europe/Madrid".parse::<Zone>().expect("known").is_utc());
+    }
+}

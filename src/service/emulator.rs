@@ -1,0 +1,80 @@
+//! The sandbox in place of the service, and served to others.
+
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::Service;
+use crate::auth::{Login, Store, TokenResponse};
+use crate::domain::Secret;
+use crate::error::{Error, Kind, Result};
+use crate::sandbox::{self, Sandbox};
+use crate::settings::Settings;
+
+/// Where the emulator is served unless the user says otherwise.
+pub const DEFAULT_ADDRESS: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 8977);
+
+/// How long another process may hold the sandbox's login.
+const LOCK_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The emulator as others reach it, until this is dropped.
+pub struct ServedSandbox {
+    /// Where it is.
+    pub url: String,
+    /// A login for it.
+    pub token_file: PathBuf,
+    _emulator: Sandbox,
+}
+
+/// Starts an emulator for this run alone, on a port of its own.
+pub fn start(service: &Service<'_>) -> Result<Sandbox> {
+    start_in(service.settings.state_folder()?).map_err(|e| Error::io("the sandbox could not be started", e))
+}
+
+/// Starts one in a folder.
+pub fn start_in(folder: PathBuf) -> io::Result<Sandbox> {
+    start_at(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), folder)
+}
+
+fn start_at(address: SocketAddr, folder: PathBuf) -> io::Result<Sandbox> {
+    Sandbox::start(sandbox::Options {
+        address,
+        folder,
+        call_duration: sandbox::DEFAULT_CALL_DURATION,
+        access_token_lifetime: sandbox::DEFAULT_ACCESS_TOKEN_LIFETIME,
+    })
+}
+
+/// Saves a login of the emulator's.
+pub async fn sign_in(emulator: &Sandbox, store: &Store) -> Result<()> {
+    let unusable = || Error::new(Kind::SignInFailed, "the sandbox handed out an unusable login");
+    let login = emulator.new_login().map_err(|e| Error::io("the sandbox's login could not be kept", e))?;
+    let granted = TokenResponse {
+        access_token: Secret::parse(&login.access_token).ok_or_else(unusable)?,
+        refresh_token: Secret::parse(&login.refresh_token),
+        expires_in: Some(login.expires_in as f64),
+    };
+    let _lock = store.lock(Instant::now() + LOCK_TIMEOUT).await?;
+    store.save(&Login::granted(granted, None))?;
+    Ok(())
+}
+
+impl Service<'_> {
+    /// Serves the emulator to any client on this computer until the result is dropped.
+    ///
+    /// # Errors
+    /// When the address is not to be had.
+    pub async fn serve_sandbox(&self, address: Option<SocketAddr>) -> Result<ServedSandbox> {
+        // The sandbox's own folder, also where `--sandbox` is not said.
+        let settings = Settings { sandbox: true };
+        let address = address.unwrap_or(DEFAULT_ADDRESS);
+        let emulator = start_at(address, settings.state_folder()?)
+            .map_err(|e| Error::io(format!("the sandbox could not be started on {address}"), e))?;
+        let token_file = settings.token_file()?;
+        sign_in(&emulator, &Store::new(token_file.clone(), settings.issuer()?)).await?;
+        Ok(ServedSandbox { url: emulator.url(), token_file, _emulator: emulator })
+    }
+}

@@ -1,0 +1,93 @@
+//! The operations of the product. Each returns a value or an error and prints nothing, so that every front end can offer
+//! it: the command line, and programs.
+//!
+//! | module | operations |
+//! |---|---|
+//! | `place`, `resume` | placing a call, learning how one ended |
+//! | `read` | the history, calls, the account |
+//! | `sign_in` | the login |
+//! | `emulator` | the sandbox in place of the service |
+//! | `background` | what helper processes do |
+
+mod background;
+mod connection;
+mod emulator;
+mod place;
+mod read;
+mod resume;
+mod sign_in;
+
+pub use background::run as run_helper;
+pub use emulator::ServedSandbox;
+pub use place::{Detachment, Placed, Placement, Preview, Warning};
+pub use read::{HistoryEnd, HistoryPart, HistoryQuery};
+pub use resume::PendingCall;
+pub use sign_in::{AuthStatus, PendingSignIn, SignOut};
+
+// What operations return, and whom they tell.
+pub use crate::api::{
+    BillingPortal, Call, Parsed, Response, Speaker, Subscription, Trace, Transcript, Usage,
+};
+pub use crate::call::Observer;
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::auth::Opener;
+use crate::settings::Settings;
+
+/// What a front end is told while an operation runs.
+pub trait Notices {
+    /// The user should know this. `code` is stable, for programs.
+    fn warn(&self, code: &'static str, text: &str);
+    /// The user is to do this.
+    fn tell(&self, text: &str);
+}
+
+/// How operations are carried out.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// How long an operation may take, in seconds, instead of its usual time.
+    pub timeout: Option<u64>,
+    /// The port that a sign-in comes back to.
+    pub callback_port: u16,
+    /// Whether a browser may be opened.
+    pub may_open_browser: bool,
+    /// Whether somebody is there to sign in when that turns out to be needed.
+    pub is_interactive: bool,
+}
+
+/// The product, for one front end.
+pub struct Service<'a> {
+    /// What the environment says.
+    pub settings: Settings,
+    options: Options,
+    notices: &'a dyn Notices,
+    /// Receives what is sent and received.
+    trace: Option<Trace>,
+}
+
+/// How long a call may take, and its resumption.
+const CALL_TIMEOUT: Duration = Duration::from_secs(600);
+/// How long every other operation may take.
+const READ_TIMEOUT: Duration = Duration::from_secs(30);
+
+impl<'a> Service<'a> {
+    /// The product as the environment and a front end have it.
+    pub fn new(settings: Settings, options: Options, notices: &'a dyn Notices, trace: Option<Trace>) -> Self {
+        Self { settings, options, notices, trace }
+    }
+
+    /// Opens a web page where a browser may be opened. Returns whether one was started. Nothing but an https address is
+    /// handed to the system, and with its quotes and spaces encoded, which some openers take for a command's.
+    pub fn open_page(&self, url: &str) -> bool {
+        let page = url::Url::parse(url).ok().filter(|url| url.scheme() == "https");
+        page.is_some_and(|page| Opener::new(!self.options.may_open_browser).open(page.as_str()))
+    }
+
+    /// When an operation that begins now gives up.
+    fn deadline(&self, usual: Duration) -> Instant {
+        Instant::now() + self.options.timeout.map_or(usual, Duration::from_secs)
+    }
+}

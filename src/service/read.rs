@@ -1,0 +1,207 @@
+//! Reading calls and the account.
+
+use std::collections::HashSet;
+
+use super::{READ_TIMEOUT, Service};
+use crate::api::{BillingPortal, Call, Client, Page, Parsed, Response, Subscription, Usage};
+use crate::auth::Session;
+use crate::domain::{CallId, CallRef};
+use crate::error::{Error, Kind, Result};
+
+/// Which calls of the history.
+#[derive(Debug, Clone, Default)]
+pub struct HistoryQuery {
+    /// How many calls, 1 to 200; with `all`, how many a page.
+    pub limit: Option<u16>,
+    /// How many of the newest to leave out.
+    pub offset: Option<u64>,
+    /// Every page.
+    pub all: bool,
+    /// Only those of this status.
+    pub status: Option<String>,
+}
+
+/// How many calls are listed where nobody says.
+const USUAL_LIMIT: u16 = 10;
+/// The most that the API gives at once.
+const LARGEST_PAGE: u16 = 200;
+/// The newest calls, among which the beginning of an ID must be unique.
+const SEARCHED: u16 = 200;
+
+/// A part of the history: a page, as it came and without what the query leaves out.
+pub struct HistoryPart {
+    /// The whole answer, where it is one page that was asked for as it is.
+    pub whole: Option<Vec<u8>>,
+    /// The calls, newest first.
+    pub calls: Vec<(Box<serde_json::value::RawValue>, Call)>,
+    /// How many items could not be read.
+    pub unreadable: usize,
+}
+
+/// What is known of a history when it has been read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HistoryEnd {
+    /// How many calls were listed.
+    pub listed: u64,
+    /// How many there are in all, where the service said it.
+    pub total: Option<u64>,
+    /// The offset of the first call that was not read.
+    pub next_offset: u64,
+    /// Whether every call was read.
+    pub is_whole: bool,
+}
+
+impl HistoryQuery {
+    fn is_one_page(&self) -> bool {
+        !self.all && self.status.is_none()
+    }
+
+    fn takes(&self, call: &Call) -> bool {
+        let status = call.status.as_ref().map_or("unknown", |status| status.as_str());
+        self.status.as_deref().is_none_or(|wanted| wanted.eq_ignore_ascii_case(status))
+    }
+}
+
+impl Service<'_> {
+    /// Reads the history and hands it over part by part, so that memory holds one.
+    ///
+    /// # Errors
+    /// When it cannot be read, and the first of `each`.
+    pub async fn history(
+        &self,
+        query: &HistoryQuery,
+        mut each: impl FnMut(HistoryPart) -> Result<()>,
+    ) -> Result<HistoryEnd> {
+        self.signed_in(READ_TIMEOUT, async |client| {
+            if query.is_one_page() {
+                let offset = query.offset.unwrap_or_default();
+                let page = client.history(query.limit.unwrap_or(USUAL_LIMIT), query.offset).await?;
+                let (len, total) = (page.value.len as u64, page.value.total);
+                each(HistoryPart {
+                    whole: Some(page.raw),
+                    unreadable: page.value.len - page.value.calls.len(),
+                    calls: page.value.calls,
+                })?;
+                let next_offset = offset + len;
+                let is_whole = total.is_none_or(|total| next_offset >= total);
+                return Ok(HistoryEnd { listed: len, total, next_offset, is_whole });
+            }
+            self.walk(query, client, &mut each).await
+        })
+        .await
+    }
+
+    /// Page after page, until there are enough calls or no more.
+    async fn walk(
+        &self,
+        query: &HistoryQuery,
+        client: &Client<'_, Session<'_>>,
+        each: &mut impl FnMut(HistoryPart) -> Result<()>,
+    ) -> Result<HistoryEnd> {
+        let size = query.limit.filter(|_| query.all).unwrap_or(LARGEST_PAGE);
+        let mut wanted = (!query.all).then(|| usize::from(query.limit.unwrap_or(USUAL_LIMIT)));
+        let mut end = HistoryEnd {
+            listed: 0,
+            total: None,
+            next_offset: query.offset.unwrap_or_default(),
+            is_whole: false,
+        };
+        // The IDs of the page before: calls move down the list as new ones are placed.
+        let mut before: HashSet<String> = HashSet::new();
+        while !end.is_whole && wanted != Some(0) {
+            client.extend(self.deadline(READ_TIMEOUT));
+            let offset = (end.next_offset > 0).then_some(end.next_offset);
+            let Page { calls, len, total, .. } = client.history(size, offset).await?.value;
+            end.next_offset += len as u64;
+            end.total = total.or(end.total);
+            let ids: HashSet<String> = calls.iter().map(|(_, call)| call.call_id.clone()).collect();
+            // A server that knows no offset would give the same page for ever.
+            end.is_whole = ids.is_subset(&before) || end.total.is_some_and(|total| end.next_offset >= total);
+            let unreadable = len - calls.len();
+            let new =
+                calls.into_iter().filter(|(_, call)| !before.contains(&call.call_id) && query.takes(call));
+            let chosen: Vec<_> = new.take(wanted.unwrap_or(usize::MAX)).collect();
+            end.listed += chosen.len() as u64;
+            wanted = wanted.map(|wanted| wanted - chosen.len());
+            each(HistoryPart { whole: None, calls: chosen, unreadable })?;
+            before = ids;
+        }
+        Ok(end)
+    }
+
+    /// One call.
+    ///
+    /// # Errors
+    /// When it cannot be read, or is no single call.
+    pub async fn call(&self, call: &CallRef) -> Result<Parsed<Call>> {
+        self.signed_in(READ_TIMEOUT, async |client| Ok(client.call(&find(client, call).await?).await?)).await
+    }
+
+    /// A call's conversation, as it came.
+    ///
+    /// # Errors
+    /// When it cannot be read, or there is none.
+    pub async fn transcript(&self, call: &CallRef) -> Result<Response> {
+        self.signed_in(READ_TIMEOUT, async |client| Ok(client.transcript(&find(client, call).await?).await?))
+            .await
+    }
+
+    /// A call's appointment: the bytes of an iCalendar file.
+    ///
+    /// # Errors
+    /// When it cannot be read, or there is none.
+    pub async fn calendar(&self, call: &CallRef) -> Result<Vec<u8>> {
+        self.signed_in(READ_TIMEOUT, async |client| Ok(client.calendar(&find(client, call).await?).await?))
+            .await
+    }
+
+    /// What of the plan is used.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub async fn usage(&self) -> Result<Parsed<Usage>> {
+        self.signed_in(READ_TIMEOUT, async |client| Ok(client.usage().await?)).await
+    }
+
+    /// The plan and its renewal.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub async fn subscription(&self) -> Result<Parsed<Subscription>> {
+        self.signed_in(READ_TIMEOUT, async |client| Ok(client.subscription().await?)).await
+    }
+
+    /// Where the account's billing is managed, for one visit.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub async fn billing_portal(&self) -> Result<Parsed<BillingPortal>> {
+        self.signed_in(READ_TIMEOUT, async |client| Ok(client.billing_portal().await?)).await
+    }
+}
+
+/// The ID that a reference points at.
+async fn find(client: &Client<'_, Session<'_>>, call: &CallRef) -> Result<CallId> {
+    let not_found = |message: String| Err(Error::new(Kind::CallNotFound, message));
+    let (limit, prefix) = match call {
+        CallRef::Id(id) => return Ok(id.clone()),
+        CallRef::Last => (1, ""),
+        CallRef::Prefix(prefix) => (SEARCHED, prefix.as_str()),
+    };
+    let page = client.history(limit, None).await?.value;
+    let begins =
+        |id: &&String| id.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix));
+    let mut ids: Vec<&String> = page.calls.iter().map(|(_, call)| &call.call_id).filter(begins).collect();
+    // A page that grew while it was made lists a call twice.
+    ids.dedup();
+    match ids.as_slice() {
+        [id, ..] if *call == CallRef::Last => Ok(id.parse()?),
+        [id] => Ok(id.parse()?),
+        [] if *call == CallRef::Last => not_found("there are no calls yet".into()),
+        [] => not_found(format!("none of the newest {SEARCHED} calls begins with {prefix}")),
+        several => {
+            let list = several.iter().map(|id| id.as_str()).collect::<Vec<_>>().join(", ");
+            not_found(format!("{} calls begin with {prefix}: {list}", several.len()))
+        }
+    }
+}
