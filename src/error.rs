@@ -319,7 +319,7 @@ impl From<api::Error> for Error {
         let mut facts = Facts { http_status: error.http_status(), ..Facts::default() };
         let kind = match error {
             api::Error::Setup(invalid) => return invalid.into(),
-            api::Error::Unreachable(_) => Kind::Unreachable,
+            api::Error::NotSent(_) | api::Error::Unreachable(_) => Kind::Unreachable,
             api::Error::Failing { correlation_id, retry_after, .. } => {
                 facts.correlation_id = correlation_id;
                 facts.retry_after = retry_after.map(|wait| wait.as_secs());

@@ -46,6 +46,8 @@ pub type Query<'a> = &'a [(&'a str, String)];
 
 /// How often a read is asked in all.
 const ATTEMPTS: u32 = 4;
+/// How often a connection for it is tried.
+const CONNECTS: u32 = 3;
 
 impl<'a, T: TokenProvider> Client<'a, T> {
     /// A client that gives up at `deadline`.
@@ -125,7 +127,9 @@ impl<'a, T: TokenProvider> Client<'a, T> {
                 }
             };
             attempt += 1;
-            if attempt == ATTEMPTS || Instant::now() + wait >= self.deadline() {
+            let attempts =
+                if matches!(outcome, Err(SendError::NeverSent { .. })) { CONNECTS } else { ATTEMPTS };
+            if attempt >= attempts || Instant::now() + wait >= self.deadline() {
                 return outcome.map_err(Error::from);
             }
             tokio::time::sleep(wait).await;
@@ -228,7 +232,8 @@ impl From<SendError> for Error {
     fn from(error: SendError) -> Self {
         match error {
             SendError::Setup(invalid) => invalid.into(),
-            SendError::NeverSent { why, .. } | SendError::Lost { why } => Self::Unreachable(why),
+            SendError::NeverSent { why, .. } => Self::NotSent(why),
+            SendError::Lost { why } => Self::Unreachable(why),
         }
     }
 }

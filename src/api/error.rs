@@ -11,6 +11,9 @@ pub enum Error {
     /// Nothing could be sent: certificates or a proxy's address cannot be used.
     #[error(transparent)]
     Setup(#[from] Invalid),
+    /// The request was certainly not sent: no connection could be made.
+    #[error("{0}")]
+    NotSent(String),
     /// No answer: the service was not reached, or did not answer in time.
     #[error("{0}")]
     Unreachable(String),
@@ -46,7 +49,7 @@ impl Error {
     /// The HTTP status of the answer, if there was one.
     pub fn http_status(&self) -> Option<u16> {
         match self {
-            Self::Setup(_) | Self::Unreachable(_) => None,
+            Self::Setup(_) | Self::NotSent(_) | Self::Unreachable(_) => None,
             Self::Unauthorized => Some(401),
             Self::Refused(refusal) => Some(refusal.status),
             Self::Failing { status, .. } | Self::UnexpectedResponse { status, .. } => Some(*status),

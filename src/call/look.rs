@@ -12,7 +12,7 @@ use super::guard::Guards;
 use super::journal::Journal;
 use super::matching::{self, Clocks, Details, Listed, Match, Told};
 use crate::api::{Call, Client, Page};
-use crate::auth::Session;
+use crate::auth::{self, Session};
 use crate::domain::{CallId, CallRequest, comparable};
 use crate::error::{Error, Kind};
 
@@ -20,6 +20,8 @@ use crate::error::{Error, Kind};
 const RECENT: u16 = 50;
 /// How long that may take.
 const LOOK_BEFORE_TIMEOUT: Duration = Duration::from_secs(5);
+/// The part of the time there is that it may take.
+const LOOK_BEFORE_SHARE: u32 = 4;
 /// The size of a page when a call is searched for.
 const PAGE: u16 = 100;
 /// No search reads more pages than this.
@@ -47,9 +49,10 @@ pub async fn look_before(
     journal: &Journal,
     request: &CallRequest,
     guards: Guards,
-) -> Result<LookBefore, Error> {
-    let deadline = client.deadline();
-    client.extend(deadline.min(Instant::now() + LOOK_BEFORE_TIMEOUT));
+) -> Result<LookBefore, auth::Error> {
+    let (deadline, now) = (client.deadline(), Instant::now());
+    let time = deadline.saturating_duration_since(now) / LOOK_BEFORE_SHARE;
+    client.extend(now + time.min(LOOK_BEFORE_TIMEOUT));
     let page = client.history(RECENT, None).await;
     client.extend(deadline);
     let page = page?.value;

@@ -236,13 +236,15 @@ fn first_version(line: Line) -> Option<Entry> {
     })
 }
 
-/// When a line of a later version was written, if it still says that as this one does.
+/// When a line of a later version was written, if it still says that as this one does. A damaged line is not believed.
 fn date_of(text: &[u8]) -> Option<i64> {
     #[derive(Deserialize)]
     struct Dated {
+        v: u8,
         at: i64,
     }
-    serde_json::from_slice::<Dated>(text).ok().map(|line| line.at)
+    let dated = serde_json::from_slice::<Dated>(text).ok().filter(|line| line.v > VERSION);
+    dated.map(|line| line.at)
 }
 
 /// The line that records a change which happens now.

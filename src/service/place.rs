@@ -2,8 +2,8 @@
 
 use super::connection::Connection;
 use super::{CALL_TIMEOUT, Service};
-use crate::api::{Call, Client, Parsed, TokenProvider as _};
-use crate::auth::Session;
+use crate::api::{self, Call, Client, Parsed, TokenProvider as _};
+use crate::auth::{self, Session};
 use crate::call::{self, CallDriver, Detached, Entry, Guards, Journal, Moment, Observer, OpenError, Refusal};
 use crate::domain::{CallId, CallRequest, IdempotencyKey, Signal};
 use crate::error::{Error, Kind, Result};
@@ -93,6 +93,8 @@ impl Service<'_> {
         // Before the journal: a run that ends in here has nothing open.
         let token =
             unless_interrupted(signals, async { Ok(session.token(client.deadline()).await?) }).await?;
+        // The look is short, and a login may take its time to be renewed.
+        unless_interrupted(signals, async { Ok(session.token(client.deadline()).await?) }).await?;
         if !placement.again {
             let look = call::look_before(&client, &journal, &placement.request, guards);
             match unless_interrupted(signals, async { Ok(look.await) }).await? {
@@ -102,13 +104,21 @@ impl Service<'_> {
                         return Err(refusal);
                     }
                 }
-                Err(error) if journal.needs_look(&contents, &entry) => return Err(undecided(&error)),
+                // Where no connection can be made, the request cannot be sent either.
+                Err(error @ auth::Error::Api(api::Error::NotSent(_) | api::Error::Setup(_))) => {
+                    return Err(error.into());
+                }
+                Err(error) if journal.needs_look(&contents, &entry) => return Err(undecided(&error.into())),
                 Err(_) => {}
             }
         }
-        // The look may have renewed it.
-        let token = if session.is_given() { token } else { session.token(client.deadline()).await? };
-        let waiting = match journal.open(&entry, guards).await {
+        // Before the journal: a run that ends in here has nothing open.
+        let token =
+            unless_interrupted(signals, async { Ok(session.token(client.deadline()).await?) }).await?;
+        let opened = tokio::time::timeout_at(client.deadline(), journal.open(&entry, guards));
+        let opened = unless_interrupted(signals, async { Ok(opened.await) }).await?;
+        let too_late = || OpenError::Unavailable(std::io::ErrorKind::TimedOut.into());
+        let waiting = match opened.unwrap_or_else(|_| Err(too_late())) {
             Ok((waiting, forgotten)) => {
                 self.warn_of_forgotten(forgotten);
                 waiting

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::support::{CALL, Gate, Home, Post, Reply, Run, Running, Service, Shown, call, now};
+use crate::support::{CALL, Gate, Home, LOOK_UP, Post, Reply, Run, Running, Service, Shown, call, now};
 
 const ID: &str = "00000000-1111-4222-8333-444444444444";
 
@@ -13,7 +13,7 @@ const ID: &str = "00000000-1111-4222-8333-444444444444";
 fn line(key: &str, age: i64, settled: bool) -> String {
     let id = settled.then_some(ID);
     let task = format!("Task of {key}");
-    json!({ "key": key, "at": now() - age, "number": CALL[1], "task": task, "call_id": id, "settled": settled })
+    json!({ "key": key, "at": now() - age, "number": "+15550001111", "task": task, "call_id": id, "settled": settled })
         .to_string()
 }
 
@@ -32,64 +32,131 @@ fn damage(home: &Home, damaged: &[u8]) {
     std::fs::write(home.journal_file(), bytes).expect("a journal");
 }
 
-#[test]
-fn a_damaged_line_costs_that_line_only_and_is_said() {
+/// Forms of a line that this version cannot read: damaged, or of a later one.
+fn unreadable() -> Vec<Vec<u8>> {
     let whole = line("damaged", 60, false);
-    let half = &whole.as_bytes()[..whole.len() / 2];
-    for damaged in
-        [half, b"\xff\xfe\0", b"null", b"[]", b"{}", br#"{"key":"","at":1,"number":"1","task":""}"#]
-    {
+    let half = whole.as_bytes()[..whole.len() / 2].to_vec();
+    let texts = [
+        "\u{0}\u{0}\u{0}",
+        "null",
+        "[]",
+        "{}",
+        r#"{"key":"","at":1,"number":"1","task":""}"#,
+        r#"{"v":3,"key":"k","event":"prepared","at":9999999999,"number":"+15550001111"}"#,
+        r#"{"v":2,"key":"k","event":"waved","at":9999999999}"#,
+        r#"{"v":2,"key":"k","event":"sent","at":9999999999}"#,
+        r#"{"v":2,"key":"k","event":"prepared","at":9999999999,"number":"+15550001111","task":"x","more":1}"#,
+    ];
+    texts.map(|text| text.as_bytes().to_vec()).into_iter().chain([half, b"\xff\xfe\0".to_vec()]).collect()
+}
+
+#[test]
+fn a_line_that_cannot_be_read_stays_byte_for_byte_and_is_said_and_the_rest_counts() {
+    for damaged in unreadable() {
         let home = Home::new();
-        damage(&home, damaged);
+        damage(&home, &damaged);
+        let before = std::fs::read(home.journal_file()).expect("a journal");
         let service = Service::with([]);
         let run = Run::of(&mut service.at(&home, CALL)).exits(0);
-        assert!(run.stderr.starts_with("warning: 1 damaged line"), "{}", run.stderr);
-        assert_eq!(keys(&home)[..2], ["open", "settled"]);
-        assert_eq!(home.journal().len(), 3);
-        // It is gone by now.
-        assert_eq!(Run::of(&mut service.at(&home, CALL)).exits(0).stderr, "");
+        assert!(run.stderr.starts_with("warning: 1 line(s) of the journal cannot be read"), "{}", run.stderr);
+        let after = std::fs::read(home.journal_file()).expect("a journal");
+        assert!(after.starts_with(&before), "nothing that was there is changed");
+        let open = ["-p", "+15550001111", "-t", "Other words"];
+        let run = Run::of(service.at(&home, open).arg("--json")).exits(6);
+        assert_eq!(run.error()["idempotency_key"], "open");
+        Run::of(service.at(&home, CALL).args(["--again"])).exits(0);
     }
 }
 
 #[test]
-fn a_damaged_line_is_said_by_whatever_drops_it() {
-    let open = ["-p", CALL[1], "-t", "Task of open"];
-    let known = [&open[..], &["--idempotency-key", "open", "--timeout", "1"]].concat();
-    for (args, exit) in [
-        (vec!["--resume", "settled"], 0),
-        (vec!["--resume", "--timeout", "1"], 6),
-        (vec!["--resume", "damaged"], 1),
-        (known, 6),
-        (open.to_vec(), 6),
-        (vec!["--logout"], 0),
-    ] {
+fn while_a_line_cannot_be_read_no_call_is_placed_unless_the_service_was_seen() {
+    for damaged in unreadable() {
         let home = Home::new();
-        damage(&home, b"{");
+        damage(&home, &damaged);
+        // What stands behind it does not date it.
+        let lines = std::fs::read(home.journal_file()).expect("a journal");
         let service = Service::with([]);
-        service.put(call(ID, "success"), json!({ "call_id": ID }));
-        let run = Run::of(&mut service.at(&home, &args)).exits(exit);
-        assert!(run.stderr.contains("warning: 1 damaged line"), "{args:?}: {}", run.stderr);
+        service.is_gone(true);
+        let error = Run::of(service.at(&home, CALL).args(["--json", "--timeout", "8"])).exits(6).error();
+        assert_eq!((&error["code"], error.get("next_command")), (&json!("call_open"), None));
         assert_eq!(service.posts(), 0);
+        assert_eq!(std::fs::read(home.journal_file()).expect("a journal"), lines);
+        Run::of(service.at(&home, CALL).arg("--again")).exits(0);
+        // A later line shows that it is old.
+        let other = Home::new();
+        let old = [damaged, line("later", 7 * 3600, true).into_bytes()].join(&b'\n');
+        std::fs::create_dir_all(other.state()).expect("a folder");
+        std::fs::write(other.journal_file(), old).expect("a journal");
+        Run::of(&mut service.at(&other, CALL)).exits(0);
     }
 }
 
 #[test]
-fn settled_calls_are_forgotten_by_age_and_number_and_open_ones_never() {
+fn a_line_that_a_crash_cut_off_is_not_continued() {
     let home = Home::new();
-    let day = 24 * 3600;
-    let open = (0..5).map(|n| line(&format!("open-{n}"), 400 * day, false));
-    let old = (0..20).map(|n| line(&format!("old-{n}"), 31 * day, true));
-    let settled = (0..250).map(|n| line(&format!("settled-{n}"), 29 * day - n, true));
-    home.write_journal(open.chain(old).chain(settled));
+    let cut = &line("cut", 60, false)[..40];
+    std::fs::create_dir_all(home.state()).expect("a folder");
+    std::fs::write(home.journal_file(), [line("open", 60, false).as_str(), cut].join("\n"))
+        .expect("a journal");
     let service = Service::with([]);
     Run::of(&mut service.at(&home, CALL)).exits(0);
+    let text = std::fs::read_to_string(home.journal_file()).expect("a journal");
+    assert_eq!(text.lines().nth(1), Some(cut));
+    assert!(
+        text.lines().skip(2).all(|line| serde_json::from_str::<serde_json::Value>(line).is_ok()),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_journal_that_is_no_file_is_refused_and_not_waited_for() {
+    for name in ["calls.jsonl", "calls.lock"] {
+        let home = Home::new();
+        std::fs::create_dir_all(home.state()).expect("a folder");
+        let made = Command::new("mkfifo").arg(home.state().join(name)).status().expect("mkfifo");
+        assert!(made.success());
+        let service = Service::with([]);
+        is_unavailable(service.at(&home, CALL).arg("--json"), &service);
+    }
+}
+
+#[test]
+fn finished_calls_are_forgotten_by_age_and_number_and_open_ones_after_thirty_days_are_said() {
+    let home = Home::new();
+    let day = 24 * 3600;
+    let open = (0..5).map(|n| line(&format!("open-{n}"), 29 * day, false));
+    let ancient = (0..3).map(|n| line(&format!("ancient-{n}"), 31 * day, false));
+    let old = (0..20).map(|n| line(&format!("old-{n}"), 31 * day, true));
+    let settled = (0..250).map(|n| line(&format!("settled-{n}"), 29 * day - n, true));
+    home.write_journal(ancient.chain(old).chain(open).chain(settled));
+    let service = Service::with([]);
+    let run = Run::of(&mut service.at(&home, CALL)).exits(0);
+    assert!(run.stderr.contains("warning: 3 call(s) that were open for more than 30 days"), "{}", run.stderr);
     let keys = keys(&home);
-    let settled = home.journal().iter().filter(|entry| entry["settled"] == true).count();
-    assert_eq!((keys.len(), settled), (205, 200));
-    assert_eq!(keys[..6], ["open-0", "open-1", "open-2", "open-3", "open-4", "settled-51"]);
-    assert_eq!(keys[204], service.rings()[0]);
+    let shown = home.journal().iter().filter(|entry| entry["shown"] == true).count();
+    assert_eq!((keys.len(), shown), (206, 201));
+    assert_eq!(keys[..6], ["open-0", "open-1", "open-2", "open-3", "open-4", "settled-50"]);
+    assert_eq!(keys[205], service.rings()[0]);
     Run::of(&mut service.at(&home, ["--logout"])).exits(0);
-    assert_eq!(home.journal().len(), 5, "signing out forgets what is settled");
+    assert_eq!(home.journal().len(), 5, "signing out forgets what is finished");
+    // Their keys stay known all the same.
+    service.put(call(ID, "success"), json!({ "call_id": ID }));
+    for (key, exit) in [("old-3", 0), ("settled-7", 0), ("ancient-1", 6), ("fresh", 0)] {
+        let run = Run::of(service.at(&home, CALL).args(["--idempotency-key", key, "--again"]));
+        assert_eq!(run.exit, Some(exit), "{key}: {}", run.stderr);
+    }
+    assert_eq!(service.posts(), 2);
+}
+
+#[test]
+fn another_services_calls_are_not_this_ones() {
+    let home = Home::new();
+    let (first, second) = (Service::with([Post::lost(Reply::Reset).shown(Shown::Never)]), Service::with([]));
+    let with_key = ["--idempotency-key", "tried", "--timeout", "1"];
+    Run::of(first.at(&home, CALL).args(with_key)).exits(6);
+    Run::of(&mut second.at(&home, ["--resume"])).exits(1);
+    Run::of(second.at(&home, CALL).args(with_key)).exits(0);
+    assert_eq!((first.posts(), second.posts()), (1, 1));
 }
 
 /// Asserts that a call is not placed, for want of a journal.
@@ -98,7 +165,7 @@ fn is_unavailable(command: &mut Command, service: &Service) {
     let error = Run::of(command).exits(1).error();
     assert_eq!((&error["code"], &error["retry_safe"]), (&json!("journal_unavailable"), &json!(true)));
     assert!(error["message"].as_str().expect("words").starts_with("the call was not placed"), "{error}");
-    assert_eq!(service.server.requests().len(), 0);
+    assert_eq!(service.posts(), 0);
 }
 
 #[test]
@@ -170,15 +237,18 @@ fn many_calls_at_once_are_all_written_down() {
     home.sign_in(3600);
     let service = Service::with(vec![Post::answered(), Post::lost(Reply::Reset), Post::answered()]);
     let tasks: Vec<String> = (0..12).map(|n| format!("Task {n}")).collect();
-    let start = |task: &String| Running::start(&mut service.at(&home, ["-p", CALL[1], "-t", task]));
-    let running: Vec<_> = tasks.iter().map(start).collect();
+    let start = |(n, task): (usize, &String)| {
+        let number = format!("+155512340{n:02}");
+        Running::start(&mut service.at(&home, ["-p", &number, "-t", task]))
+    };
+    let running: Vec<_> = tasks.iter().enumerate().map(start).collect();
     running.into_iter().for_each(|running| drop(running.end().exits(0)));
     let mut written: Vec<_> = home.journal().iter().map(|entry| entry["task"].to_string()).collect();
     let mut expected: Vec<_> = tasks.iter().map(|task| json!(task).to_string()).collect();
     written.sort();
     expected.sort();
     assert_eq!(written, expected);
-    assert!(home.journal().iter().all(|entry| entry["settled"] == true));
+    assert!(home.journal().iter().all(|entry| entry["shown"] == true));
     let rings: std::collections::HashSet<_> = service.rings().into_iter().collect();
     assert_eq!((rings.len(), service.posts()), (12, 12));
 }
@@ -216,7 +286,7 @@ fn a_key_that_was_used_for_another_call_is_refused_and_nothing_is_sent() {
     for other in [["-p", "+15550002222", "-t", CALL[3]], ["-p", CALL[1], "-t", "Something else"]] {
         let run = Run::of(service.at(&home, other).args(["--idempotency-key", "k", "--json"])).exits(2);
         let message = run.error()["message"].as_str().expect("a message").to_owned();
-        assert!(message.contains(CALL[1]) && run.stdout.is_empty(), "{message}");
+        assert!(message.contains("another call") && run.stdout.is_empty(), "{message}");
     }
     assert_eq!(service.posts(), 1);
 }
@@ -229,7 +299,8 @@ fn keys_that_begin_alike_are_waited_for_side_by_side() {
     let service = Service::with([held(), held()]);
     let runs = ["a", "b"].map(|end| {
         let key = format!("{}{end}", "k".repeat(200));
-        Running::start(service.at(&home, ["-p", CALL[1], "-t", end]).args(["--idempotency-key", &key]))
+        let call = ["-p", CALL[1], "-t", end, "--again"];
+        Running::start(service.at(&home, call).args(["--idempotency-key", &key]))
     });
     service.server.wait_for("POST", "/v1/calls", 2);
     gate.open();
@@ -245,7 +316,7 @@ fn a_journal_that_another_process_holds_for_ever_is_given_up() {
     std::fs::create_dir_all(home.state()).expect("a folder");
     let lock = std::fs::File::create(home.state().join("calls.lock")).expect("a file");
     lock.lock().expect("a lock");
-    is_unavailable(service.at(&home, CALL).arg("--json"), &service);
+    is_unavailable(service.at(&home, CALL).args(["--json", "--timeout", "1"]), &service);
 }
 
 /// Owners, and limits on what they may write.
@@ -273,7 +344,7 @@ mod unix {
         let gate = Gate::default();
         service.then_look(Reply::Held(gate.clone(), Box::new(Reply::new(500, ""))));
         let running = Running::start(&mut by_shell(&service.at(&home, CALL), "umask 0"));
-        service.server.wait_for("GET", "/v1/calls", 1);
+        service.server.wait_for("GET", LOOK_UP, 1);
         // The entry, the lock over it, and the sign that it is waited for.
         let kept = files(&home.state());
         assert_eq!(kept.len(), 3, "{kept:?}");
@@ -286,11 +357,6 @@ mod unix {
         gate.open();
         running.end().exits(0);
         assert_eq!(files(&home.state()).len(), 2, "nobody waits any more");
-
-        let wide = std::fs::Permissions::from_mode(0o666);
-        std::fs::set_permissions(home.journal_file(), wide).expect("a file of ours");
-        Run::of(&mut service.at(&home, CALL)).exits(0);
-        assert_eq!(mode(&home.journal_file()), 0o600);
     }
 
     #[test]

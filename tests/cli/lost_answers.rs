@@ -6,7 +6,9 @@ use serde_json::{Value, json};
 
 #[cfg(unix)]
 use crate::support::Terminal;
-use crate::support::{CALL, Gate, Home, Post, Reply, Run, Running, Service, Shown, call, moment, now};
+use crate::support::{
+    CALL, Gate, Home, LOOK_UP, Post, Reply, Run, Running, Service, Shown, call, moment, now,
+};
 
 /// A call of somebody else's.
 const OTHER: &str = "00000000-1111-4222-8333-444444444444";
@@ -18,9 +20,9 @@ fn faults() -> Vec<Reply> {
     let mut faults =
         vec![Reply::CutBeforeStatus, Reply::CutInHead, Reply::CutInBody, Reply::Reset, Reply::new(204, "")];
     faults.extend([301, 307, 308].map(|status| Reply::new(status, "").with("Location", "/v1/calls")));
-    faults.extend([408, 409, 500, 502, 503, 504, 520].map(|status| Reply::new(status, page)));
-    faults.extend([408, 409, 500, 502, 504].map(|status| Reply::json(status, &object)));
-    faults.push(Reply::new(502, "").with("Retry-After", "0"));
+    faults.extend([408, 409, 460, 499, 500, 502, 503, 504, 520].map(|status| Reply::new(status, page)));
+    faults.extend([408, 409, 500, 502, 503, 504].map(|status| Reply::json(status, &object)));
+    faults.extend([502, 503].map(|status| Reply::new(status, "").with("Retry-After", "0")));
     faults.push(Reply::new(200, page).with("Content-Type", "text/html"));
     faults.extend(
         ["", "null", "[]", "{}", r#"{"call_id":""}"#, r#"{"call_id":7}"#].map(|b| Reply::new(201, b)),
@@ -74,7 +76,7 @@ fn a_lost_answer_is_looked_up_and_the_result_printed_as_if_nothing_had_happened(
     for trial in start_all(Shown::AtOnce, &[]) {
         let (run, home, _) = trial.exits(0);
         assert_eq!(run.stdout, expected);
-        assert_eq!(home.journal()[0]["settled"], true);
+        assert_eq!(home.journal()[0]["shown"], true);
     }
 }
 
@@ -110,7 +112,7 @@ fn a_call_that_the_history_shows_late_is_waited_for() {
     for trial in late {
         let (run, _, service) = trial.exits(0);
         assert!(run.stdout.starts_with("Result      A table for four is booked.\n"), "{}", run.stdout);
-        assert_eq!(service.server.count("GET", "/v1/calls"), 3);
+        assert_eq!(service.server.count("GET", LOOK_UP), 3);
     }
 }
 
@@ -136,7 +138,7 @@ fn two_calls_that_it_may_be_are_both_listed() {
         let key = service.rings()[0].clone();
         assert!(run.stderr.contains("do not place it again"), "{}", run.stderr);
         assert!(run.stderr.ends_with(&format!("kallyai --resume {key}\n")), "{}", run.stderr);
-        assert_eq!(home.journal()[0].get("settled"), None);
+        assert_eq!(home.journal()[0]["shown"], false);
     }
 }
 
@@ -156,7 +158,7 @@ fn a_history_that_fails_is_read_again_and_one_that_stalls_ends_in_time() {
     assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
     for trial in trials {
         let (_, _, service) = trial.exits(0);
-        assert_eq!(service.server.count("GET", "/v1/calls"), 2);
+        assert_eq!(service.server.count("GET", LOOK_UP), 2);
     }
 }
 
@@ -193,8 +195,13 @@ fn lost_among(calls: &[(Value, Value)], flags: &[&str]) -> Trial {
 #[test]
 fn a_call_of_which_the_list_says_too_little_is_fetched() {
     let full = call(OTHER, "busy");
-    let shapes: [&[&str]; 5] =
-        [&[], &["to"], &["to", "created_at"], &["metadata", "status"], &["submission", "status"]];
+    let shapes: [&[&str]; 5] = [
+        &["status"],
+        &["to", "status"],
+        &["to", "created_at", "status"],
+        &["metadata", "status"],
+        &["submission", "status"],
+    ];
     for trial in shapes.map(|members| lost_among(&[(full.clone(), brief(&full, members))], &[])) {
         let (run, ..) = trial.exits(0);
         assert!(run.stdout.ends_with(&format!("busy  {OTHER}\n")), "{}", run.stdout);
@@ -266,7 +273,7 @@ fn two_runs_that_find_the_same_call_do_not_both_take_it() {
     }
     let start = |looks| {
         let running = Running::start(service.at(&home, CALL).args(["--again", "--json"]));
-        service.server.wait_for("GET", "/v1/calls", looks);
+        service.server.wait_for("GET", LOOK_UP, looks);
         running
     };
     let both = [start(1), start(2)];
@@ -287,15 +294,52 @@ fn a_call_that_goes_on_is_waited_for() {
 }
 
 #[test]
-fn an_answer_is_final_whatever_its_status() {
-    for status in ["in_progress", "ringing", "odd"] {
-        let mut answer = call(OTHER, status);
-        answer["metadata"]["ended_at"] = Value::Null;
-        let (run, home, service) = Trial::start(Post::lost(Reply::json(200, &answer)), &["--json"]).exits(0);
-        assert_eq!(run.json(), answer);
-        assert_eq!(service.server.requests().len(), 1);
-        assert_eq!(home.journal()[0]["settled"], true);
+fn an_answer_that_only_begins_is_waited_for_and_its_end_printed() {
+    for (status, code) in [("in_progress", 201), ("ringing", 202), ("odd", 200)] {
+        let mut begun = call("3f2a0c1e-55aa-4bbb-8ccc-000000000000", status);
+        for member in ["highlights", "next_steps", "duration_seconds"] {
+            begun[member] = Value::Null;
+        }
+        begun["metadata"]["ended_at"] = Value::Null;
+        let post = Post::lost(Reply::json(code, &begun)).running(1);
+        let (run, home, service) = Trial::start(post, &["--json"]).exits(0);
+        assert_eq!(run.json(), service.calls()[0], "{status}");
+        assert_eq!(service.server.count("GET", LOOK_UP), 0, "its ID is known");
+        assert_eq!(home.journal()[0]["status"], "success");
     }
+}
+
+#[test]
+fn a_call_that_only_began_and_does_not_end_in_time_is_named() {
+    let begun = json!({ "call_id": "3f2a0c1e-55aa-4bbb-8ccc-000000000000", "status": "queued" });
+    let post = Post::lost(Reply::json(202, &begun)).running(99);
+    let (run, home, _) = Trial::start(post, &["--json", "--timeout", "1"]).exits(6);
+    assert_eq!(
+        (&run.error()["code"], &run.error()["call_id"]),
+        (&json!("outcome_unknown"), &begun["call_id"])
+    );
+    assert_eq!(
+        (&home.journal()[0]["event"], &home.journal()[0]["call_id"]),
+        (&json!("running"), &begun["call_id"])
+    );
+}
+
+#[test]
+fn a_history_of_many_newer_calls_is_read_back_to_the_entry() {
+    let service = Service::with([Post::lost(Reply::Reset)]);
+    let ids = |first: usize, last: usize| {
+        let newer = (first..last).map(|n| {
+            let mut newer = call(&format!("00000000-0000-4000-8000-{n:012x}"), "success");
+            newer["submission"]["respondent_phone"] = json!("+15550009999");
+            newer
+        });
+        newer.collect::<Vec<_>>()
+    };
+    let ours = call("3f2a0c1e-55aa-4bbb-8ccc-000000000000", "success");
+    service.then_look(Reply::json(200, &json!({ "calls": ids(0, 100) })));
+    service.then_look(Reply::json(200, &json!({ "calls": ids(90, 190) })));
+    service.then_look(Reply::json(200, &json!({ "calls": [Value::Null, json!({ "call_id": null }), ours] })));
+    Trial::begin(Home::new(), service, "behind others".into(), &[]).exits(0);
 }
 
 #[cfg(unix)]

@@ -5,8 +5,10 @@
 mod support;
 
 mod account;
+mod detaching;
 mod errors;
 mod fixtures;
+mod guards;
 mod history;
 mod input;
 mod journal;

@@ -102,6 +102,8 @@ fn a_dry_run_shows_the_request_and_needs_no_login() {
                 },
                 "timezone": "America/New_York",
             },
+            "would_place": true,
+            "warnings": [],
         })
     );
     assert!(!home.path(".local").exists(), "a dry run leaves nothing behind");

@@ -6,10 +6,10 @@ use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use serde_json::{Value, json};
 
-use crate::support::{CALL, Gate, Home, Post, Reply, Run, Running, Service, Shown};
+use crate::support::{CALL, Gate, Home, LOOK_UP, Post, Reply, Run, Running, Service, Shown};
 
 const SEQUENCES: u64 = 48;
-const STEPS: usize = 6;
+const STEPS: usize = 7;
 
 #[test]
 fn no_sequence_of_faults_and_kills_rings_a_key_twice_or_loses_a_result() {
@@ -64,7 +64,7 @@ impl Sequence {
 
     /// The entries whose result was not printed.
     fn open(&self) -> Vec<Value> {
-        self.home.journal().into_iter().filter(|entry| entry["settled"] != true).collect()
+        self.home.journal().into_iter().filter(|entry| entry["shown"] != true).collect()
     }
 
     /// The calls whose result was not printed.
@@ -107,22 +107,27 @@ impl Sequence {
     }
 
     fn place(&mut self) {
-        let task = ["One", "Two"][self.rng.random_range(0..2)];
+        let task = ["One", "Two", "Three", "Four"][self.rng.random_range(0..4)];
         let mut flags = vec!["-p", CALL[1], "-t", task];
         if self.rng.random() {
             flags.push("--json");
         }
-        let is_open = self.open().iter().any(|entry| entry["task"] == task);
+        let entries = self.home.journal();
+        let is_same = |entry: &Value| entry["task"] == task;
+        let is_open = |entry: &Value| entry["event"] != "ended";
+        // The number may be ringing, whatever the words, or the same was done: each call here succeeds.
+        let is_refused = entries.iter().any(|entry| is_open(entry) || is_same(entry));
         if self.rng.random_range(0..4) == 0 {
-            self.doubled |= is_open;
+            self.doubled |= entries.iter().any(|entry| is_open(entry) && is_same(entry));
             flags.push("--again");
-        } else if is_open {
+        } else if is_refused {
             let posts = self.service.posts();
             let run = Run::of(&mut self.service.at(&self.home, &flags));
             self.saw(&run, "the same again", &[6]);
             return assert_eq!(self.service.posts(), posts, "{:#?}", self.log);
         }
-        match self.rng.random_range(0..10) {
+        match self.rng.random_range(0..12) {
+            10.. => self.detach(&flags),
             0..2 => self.kill_during_the_call(&flags),
             2 => self.kill_during_the_look_up(&flags),
             3 => self.leave_before_the_result(&flags),
@@ -152,6 +157,26 @@ impl Sequence {
         self.saw(&run, &what, exits);
     }
 
+    /// Leaves the call to a helper, and waits for its end by that.
+    fn detach(&mut self, flags: &[&str]) {
+        let gate = Gate::default();
+        let fault =
+            if self.rng.random() { self.fault() } else { Reply::new(503, "").with("Retry-After", "5") };
+        self.service.then(Post::lost(Reply::Held(gate.clone(), Box::new(fault))));
+        let posts = self.service.posts();
+        let mut running = Running::start(self.service.at(&self.home, flags).arg("--detach"));
+        self.service.server.wait_for("POST", "/v1/calls", posts + 1);
+        running.kill();
+        running.end();
+        self.log.push("detached, and its parent killed".into());
+        let key = self.service.rings().last().expect("a ring").clone();
+        let resuming =
+            Running::start(&mut self.service.at(&self.home, ["--resume", &key, "--timeout", "10"]));
+        gate.open();
+        let run = resuming.end();
+        self.saw(&run, "resumed", &[0, 6]);
+    }
+
     fn fault(&mut self) -> Reply {
         match self.rng.random_range(0..8) {
             0 => Reply::CutBeforeStatus,
@@ -177,9 +202,9 @@ impl Sequence {
         let fault = self.fault();
         self.service.then(Post::lost(fault));
         self.service.then_look(Reply::Stall);
-        let looks = self.service.server.count("GET", "/v1/calls");
+        let looks = self.service.server.count("GET", LOOK_UP);
         let running = Running::start(&mut self.service.at(&self.home, flags));
-        self.service.server.wait_for("GET", "/v1/calls", looks + 1);
+        self.service.server.wait_for("GET", LOOK_UP, looks + 1);
         self.kill(running, "killed during the look-up");
     }
 

@@ -14,7 +14,7 @@ pub use run::{Run, Running};
 #[cfg(unix)]
 pub use run::{by_shell, limited};
 pub use server::{Gate, Reply, Request, Server};
-pub use service::{Post, Service, Shown};
+pub use service::{LOOK_UP, Post, Service, Shown};
 pub use sign_in::{SignIn, answer, connect, exchange, free_port};
 pub use tls::Proxy;
 
@@ -59,10 +59,43 @@ impl Home {
         self.state().join("calls.jsonl")
     }
 
-    /// What the journal holds, oldest first.
-    pub fn journal(&self) -> Vec<Value> {
+    /// The lines of the journal, oldest first.
+    pub fn journal_lines(&self) -> Vec<Value> {
         let text = std::fs::read_to_string(self.journal_file()).unwrap_or_default();
         text.lines().map(|line| serde_json::from_str(line).expect("JSON in the journal")).collect()
+    }
+
+    /// What the journal holds, oldest first: the lines of each call added up.
+    pub fn journal(&self) -> Vec<Value> {
+        let mut entries: Vec<Value> = Vec::new();
+        for line in self.journal_lines() {
+            let known = entries.iter().position(|entry| entry["key"] == line["key"]);
+            match (line["event"].as_str(), known) {
+                (None | Some("prepared"), _) => {
+                    let mut entry = line.clone();
+                    entry["shown"] = json!(line["settled"] == true);
+                    entries.retain(|entry| entry["key"] != line["key"]);
+                    entries.push(entry);
+                }
+                (Some("discarded"), Some(index)) => drop(entries.remove(index)),
+                (Some(event), Some(index)) => {
+                    let entry = &mut entries[index];
+                    for name in ["call_id", "status", "error"] {
+                        if line.get(name).is_some() {
+                            entry[name] = line[name].clone();
+                        }
+                    }
+                    if event == "shown" || line["shown"] == true {
+                        entry["shown"] = json!(true);
+                    }
+                    if event != "shown" {
+                        entry["event"] = json!(event);
+                    }
+                }
+                (Some(event), None) => panic!("{event} of an unknown call"),
+            }
+        }
+        entries
     }
 
     /// Writes a journal of these lines.

@@ -34,7 +34,10 @@ impl Request {
     }
 
     pub fn is(&self, method: &str, path: &str) -> bool {
-        self.method == method && self.target.split('?').next() == Some(path)
+        // With a query the whole target counts.
+        let target =
+            if path.contains('?') { Some(self.target.as_str()) } else { self.target.split('?').next() };
+        self.method == method && target == Some(path)
     }
 }
 

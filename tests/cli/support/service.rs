@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
 
-use super::{Home, Reply, Request, Server, call};
+use super::{Home, Reply, Request, Server, call, moment};
 
 /// What becomes of a POST.
 #[derive(Debug, Clone)]
@@ -41,6 +41,8 @@ pub struct Service {
 struct State {
     posts: VecDeque<Post>,
     looks: VecDeque<Reply>,
+    /// What a look before ringing gets instead.
+    look_before: Option<Reply>,
     gone: bool,
     calls: Vec<Kept>,
     /// The key of every POST that was taken.
@@ -53,7 +55,14 @@ struct Kept {
     listed: Value,
     hidden: usize,
     running: usize,
+    /// Whether a look before ringing sees it.
+    is_seen_before: bool,
 }
+
+/// The look at the history before a phone rings.
+pub const LOOK_BEFORE: &str = "/v1/calls?limit=50";
+/// A look at the history for a lost call.
+pub const LOOK_UP: &str = "/v1/calls?limit=100";
 
 impl Post {
     /// The call is made and answered.
@@ -99,19 +108,45 @@ impl Service {
         self.state.lock().unwrap().looks.push_back(reply);
     }
 
+    /// What every look before ringing gets.
+    pub fn look_before(&self, reply: Reply) {
+        self.state.lock().unwrap().look_before = Some(reply);
+    }
+
     /// Whether nothing can be read.
     pub fn is_gone(&self, gone: bool) {
         self.state.lock().unwrap().gone = gone;
     }
 
-    /// Adds a call, which the history shows like this.
+    /// Adds a call, which the history shows like this once a call was asked for.
     pub fn put(&self, call: Value, listed: Value) {
-        self.state.lock().unwrap().calls.push(Kept { call, listed, hidden: 0, running: 0 });
+        let kept = Kept { call, listed, hidden: 0, running: 0, is_seen_before: false };
+        self.state.lock().unwrap().calls.push(kept);
+    }
+
+    /// Adds a call that another client placed before.
+    pub fn put_before(&self, call: Value) {
+        let kept = Kept { listed: call.clone(), call, hidden: 0, running: 0, is_seen_before: true };
+        self.state.lock().unwrap().calls.push(kept);
+    }
+
+    /// What was asked, but for looks before ringing.
+    pub fn asked(&self) -> Vec<Request> {
+        self.server.requests().into_iter().filter(|request| request.target != LOOK_BEFORE).collect()
     }
 
     /// Shows every call in the history.
     pub fn show_all(&self) {
         self.state.lock().unwrap().calls.iter_mut().for_each(|kept| kept.hidden = 0);
+    }
+
+    /// Makes the calls there are so many seconds older.
+    pub fn age(&self, seconds: i64) {
+        for kept in &mut self.state.lock().unwrap().calls {
+            for call in [&mut kept.call, &mut kept.listed] {
+                call["metadata"]["created_at"] = json!(moment(-seconds));
+            }
+        }
     }
 
     /// The keys under which a phone rang.
@@ -148,6 +183,14 @@ impl State {
         if self.gone {
             return Reply::CutBeforeStatus;
         }
+        if request.is("GET", LOOK_BEFORE) {
+            if let Some(reply) = &self.look_before {
+                return reply.clone();
+            }
+            let seen = self.calls.iter().filter(|kept| kept.is_seen_before && kept.hidden == 0);
+            let calls: Vec<_> = seen.map(Kept::look).rev().collect();
+            return Reply::json(200, &json!({ "total": calls.len(), "calls": calls }));
+        }
         match request.target.strip_prefix("/v1/calls/") {
             Some(id) => self.read(id),
             None => self.looks.pop_front().unwrap_or_else(|| self.list()),
@@ -168,7 +211,13 @@ impl State {
                 Shown::Never => usize::MAX,
             };
             made.get_or_insert_with(|| call.clone());
-            self.calls.push(Kept { listed: call.clone(), call, hidden, running: post.running });
+            self.calls.push(Kept {
+                listed: call.clone(),
+                call,
+                hidden,
+                running: post.running,
+                is_seen_before: true,
+            });
         }
         post.reply.unwrap_or_else(|| Reply::json(201, &made.expect("a call")))
     }
@@ -187,12 +236,20 @@ impl State {
         let Some(kept) = self.calls.iter_mut().find(|kept| kept.call["call_id"] == id) else {
             return Reply::json(404, &json!({ "error": { "code": "call_not_found" } }));
         };
-        let mut seen = kept.call.clone();
-        if kept.running > 0 {
-            kept.running -= 1;
+        let seen = kept.look();
+        kept.running = kept.running.saturating_sub(1);
+        Reply::json(200, &seen)
+    }
+}
+
+impl Kept {
+    /// The call as it is now.
+    fn look(&self) -> Value {
+        let mut seen = self.call.clone();
+        if self.running > 0 {
             seen["status"] = json!("ringing");
             seen["metadata"]["ended_at"] = Value::Null;
         }
-        Reply::json(200, &seen)
+        seen
     }
 }

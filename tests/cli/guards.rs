@@ -1,0 +1,123 @@
+//! What keeps a phone from ringing twice beyond the journal: a look at the service before, and what was done already.
+
+use serde_json::{Value, json};
+
+use crate::support::{CALL, Home, Post, Reply, Run, Service, call};
+
+const ID: &str = "00000000-1111-4222-8333-444444444444";
+
+fn running(edit: impl FnOnce(&mut Value)) -> Value {
+    let mut running = json!({
+        "call_id": ID,
+        "status": "in_progress",
+        "metadata": { "created_at": crate::support::moment(-30) },
+        "submission": { "respondent_phone": CALL[1], "task_description": "Something else" },
+    });
+    edit(&mut running);
+    running
+}
+
+#[test]
+fn a_number_that_another_client_has_on_the_phone_is_not_called() {
+    for edit in [
+        |_: &mut Value| {},
+        |call: &mut Value| call["status"] = json!("ringing"),
+        |call: &mut Value| call["status"] = Value::Null,
+        |call: &mut Value| call["submission"]["respondent_phone"] = json!("1 555 123-4567"),
+        |call: &mut Value| call["submission"]["respondent_phone"] = json!("+1555***4567"),
+        |call: &mut Value| *call = json!({ "call_id": ID, "to": CALL[1], "status": "queued" }),
+    ] {
+        let home = Home::new();
+        let service = Service::with([]);
+        service.put_before(running(edit));
+        let error = Run::of(service.at(&home, CALL).arg("--json")).exits(6).error();
+        assert_eq!((&error["code"], &error["call_id"]), (&json!("call_open"), &json!(ID)));
+        assert_eq!(error["next_command"], format!("kallyai --call-info {ID} --json"));
+        assert_eq!((service.posts(), home.journal().len()), (0, 0));
+        Run::of(service.at(&home, CALL).arg("--again")).exits(0);
+    }
+}
+
+#[test]
+fn a_call_that_is_over_old_or_to_another_number_is_not_in_the_way() {
+    for edit in [
+        |call: &mut Value| call["status"] = json!("busy"),
+        |call: &mut Value| call["metadata"]["created_at"] = json!(crate::support::moment(-7 * 3600)),
+        |call: &mut Value| call["submission"]["respondent_phone"] = json!("+15551234568"),
+        |call: &mut Value| *call = json!({ "call_id": ID, "status": "in_progress" }),
+    ] {
+        let home = Home::new();
+        let service = Service::with([]);
+        service.put_before(running(edit));
+        Run::of(&mut service.at(&home, CALL)).exits(0);
+    }
+}
+
+#[test]
+fn what_another_client_had_done_is_not_done_again() {
+    let home = Home::new();
+    let service = Service::with([]);
+    service.put_before(call(ID, "success"));
+    let error =
+        Run::of(service.at(&home, ["-p", CALL[1], "-t", " reserve A  table"]).arg("--json")).exits(6).error();
+    assert_eq!((&error["code"], &error["call_id"]), (&json!("already_done"), &json!(ID)));
+    for (flag, value) in [
+        ("--date", "2027-01-28"),
+        ("--party-size", "4"),
+        ("--name", "John Smith"),
+        ("-t", "Cancel the table"),
+    ] {
+        Run::of(service.at(&home, CALL).args([flag, value])).exits(0);
+    }
+    assert_eq!(service.posts(), 4);
+}
+
+#[test]
+fn a_look_that_fails_stops_nothing() {
+    for reply in [Reply::new(500, ""), Reply::new(403, "<html>"), Reply::CutInBody, Reply::new(200, "[]")] {
+        let home = Home::new();
+        let service = Service::with([]);
+        service.look_before(reply);
+        Run::of(&mut service.at(&home, CALL)).exits(0);
+        assert_eq!(service.posts(), 1);
+    }
+}
+
+#[test]
+fn the_same_request_is_done_once_and_what_did_not_succeed_may_be_repeated() {
+    let home = Home::new();
+    for status in ["no_answer", "busy", "failed", "voicemail"] {
+        let service = Service::with([]);
+        // The calls that this model of the service lists all succeeded.
+        service.look_before(Reply::new(500, ""));
+        service.then(Post::lost(Reply::json(201, &call(ID, status))));
+        let task = ["-p", CALL[1], "-t", status];
+        Run::of(&mut service.at(&home, task)).exits(0);
+        service.then(Post::lost(Reply::json(201, &call(ID, status))));
+        Run::of(service.at(&home, task).arg("--json")).exits(0);
+        assert_eq!(service.posts(), 2, "{status}");
+    }
+    let service = Service::with([]);
+    Run::of(&mut service.at(&home, CALL)).exits(0);
+    let key = service.rings()[0].clone();
+    // As the service is not asked for what is known here.
+    service.is_gone(true);
+    for same in [CALL, ["-p", "+1 (555) 123-4567", "-t", "RESERVE\na table"]] {
+        let error = Run::of(service.at(&home, same).arg("--json")).exits(6).error();
+        assert_eq!((&error["code"], &error["idempotency_key"]), (&json!("already_done"), &json!(key)));
+        let hint = error["hint"].as_str().expect("a hint");
+        assert!(hint.contains("--again") && hint.contains("--history"), "{hint}");
+    }
+    let told = Run::of(service.at(&home, CALL).args(["--dry-run", "--json"])).exits(0).json();
+    assert_eq!((&told["would_place"], &told["refusal"]["code"]), (&json!(false), &json!("already_done")));
+    assert_eq!(service.posts(), 1);
+}
+
+#[test]
+fn a_demonstration_can_be_repeated() {
+    let home = Home::new();
+    for _ in 0..2 {
+        home.sandbox(&["-p", "+15555550102", "-t", "Ask for the hours"]).exits(0);
+        home.sandbox(&CALL).exits(0);
+    }
+}
