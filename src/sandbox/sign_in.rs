@@ -3,17 +3,19 @@
 use serde::Deserialize;
 use url::Url;
 
-use super::store::now;
+use super::clock::now;
+use super::page;
+use super::service::Service;
 use super::wire::{Answer, Refusal, Reply, Request};
-use super::{Service, page};
 
-pub(super) fn ask(_: &Service, request: &mut Request) -> Answer {
+pub(super) fn ask(_: &Service, request: &Request) -> Answer {
     let client = Client::of(request)?;
     let host = &client.redirect_uri[..url::Position::BeforePath];
     Ok(page::sign_in(host, request.query()))
 }
 
-pub(super) fn approve(service: &Service, request: &mut Request) -> Answer {
+pub(super) fn approve(service: &Service, request: &Request) -> Answer {
+    check_origin(request)?;
     let client = Client::of(request)?;
     let login = service.new_login()?;
     Ok(client.answer(&[
@@ -23,23 +25,37 @@ pub(super) fn approve(service: &Service, request: &mut Request) -> Answer {
     ]))
 }
 
-pub(super) fn deny(_: &Service, request: &mut Request) -> Answer {
+pub(super) fn deny(_: &Service, request: &Request) -> Answer {
+    check_origin(request)?;
     Ok(Client::of(request)?.answer(&[("error", "access_denied")]))
 }
 
-pub(super) fn refresh(service: &Service, request: &mut Request) -> Answer {
+pub(super) fn refresh(service: &Service, request: &Request) -> Answer {
     #[derive(Deserialize)]
     struct Body {
         refresh_token: String,
     }
     let Body { refresh_token } = request.json()?;
     let lifetime = service.access_token_lifetime;
-    let login = service.store.update(|state| state.logins.refresh(&refresh_token, now(), lifetime))?;
+    let login = service.store.update(|memory| memory.logins.refresh(&refresh_token, now(), lifetime))?;
     match login {
         Some(login) => Reply::json(200, &login),
         None => {
             let message = "The refresh token is unknown or was used before.";
             Err(Refusal::new(401, "invalid_refresh_token", message))
+        }
+    }
+}
+
+/// Only the sandbox's own page can approve or deny: a page of a stranger's could make the browser
+/// post the same form.
+fn check_origin(request: &Request) -> Result<(), Refusal> {
+    let own = request.header("Host").map(|host| format!("http://{host}"));
+    match (request.header("Origin"), own) {
+        (Some(origin), Some(own)) if origin.eq_ignore_ascii_case(&own) => Ok(()),
+        _ => {
+            let message = "Only the sign-in page of the sandbox itself can answer it.";
+            Err(Refusal::new(403, "wrong_origin", message))
         }
     }
 }
