@@ -6,10 +6,10 @@ use serde_json::json;
 
 use super::clock::now;
 use super::service::Service;
-use super::wire::{Answer, Refusal, Reply, Request};
+use super::wire::{HandlerResult, Refusal, Reply, Request};
 use super::{page, plan};
 
-pub(super) fn statistics(service: &Service, _: &Request) -> Answer {
+pub(super) fn statistics(service: &Service, _: &Request) -> HandlerResult {
     let now = now();
     let (start, end) = period(&now.to_zoned(TimeZone::UTC))?;
     let memory = service.store.read()?;
@@ -41,7 +41,7 @@ pub(super) fn statistics(service: &Service, _: &Request) -> Answer {
     )
 }
 
-pub(super) fn subscription(service: &Service, _: &Request) -> Answer {
+pub(super) fn subscription(service: &Service, _: &Request) -> HandlerResult {
     let (_, end) = period(&now().to_zoned(TimeZone::UTC))?;
     Reply::json(
         200,
@@ -57,11 +57,11 @@ pub(super) fn subscription(service: &Service, _: &Request) -> Answer {
     )
 }
 
-pub(super) fn billing_portal(service: &Service, _: &Request) -> Answer {
+pub(super) fn billing_portal(service: &Service, _: &Request) -> HandlerResult {
     Reply::json(200, &json!({ "url": service.billing_url() }))
 }
 
-pub(super) fn billing_page(_: &Service, _: &Request) -> Answer {
+pub(super) fn billing_page(_: &Service, _: &Request) -> HandlerResult {
     Ok(page::billing())
 }
 

@@ -13,11 +13,11 @@ use super::calendar;
 use super::clock::now;
 use super::records::Record;
 use super::scenario::{FirstAnswer, Outcome, Scenario};
-use super::script::Entry;
+use super::script::TranscriptEntry;
 use super::service::Service;
 use super::store::Memory;
 use super::submission::Submission;
-use super::wire::{Answer, Refusal, Reply, Request};
+use super::wire::{HandlerResult, Refusal, Reply, Request};
 
 const DEFAULT_LIMIT: usize = 50;
 const LARGEST_LIMIT: usize = 200;
@@ -33,12 +33,12 @@ struct CreateCall {
 impl CreateCall {
     fn read(request: &Request) -> Result<Self, Refusal> {
         #[derive(Deserialize)]
-        struct Body {
+        struct CreateCallBody {
             submission: Option<Box<RawValue>>,
             timezone: Option<String>,
         }
         let key = request.header("Idempotency-Key").map(str::to_owned);
-        let Body { submission: raw, timezone } = request.json()?;
+        let CreateCallBody { submission: raw, timezone } = request.json()?;
         let raw = raw.ok_or_else(|| Refusal::validation("submission is required."))?;
         let submission = Submission::parse(&raw)?;
         let zone = TimeZone::get(timezone.as_deref().unwrap_or("UTC"))
@@ -82,7 +82,7 @@ impl CreateCall {
 }
 
 #[derive(Serialize)]
-struct Page<'a> {
+struct CallList<'a> {
     calls: Vec<Call<'a>>,
     total: usize,
 }
@@ -117,7 +117,7 @@ struct Metadata {
 
 #[derive(Serialize)]
 struct Transcript<'a> {
-    entries: &'a [Entry],
+    entries: &'a [TranscriptEntry],
 }
 
 impl<'a> Call<'a> {
@@ -143,7 +143,7 @@ impl<'a> Call<'a> {
 }
 
 /// Answers when the call has ended, unless the number called asks for something else.
-pub(super) fn place(service: &Service, request: &Request) -> Answer {
+pub(super) fn place(service: &Service, request: &Request) -> HandlerResult {
     let create = CreateCall::read(request)?;
     let (record, first_answer) =
         service.store.update(|memory| create.execute(memory, service.call_duration))??;
@@ -159,7 +159,7 @@ pub(super) fn place(service: &Service, request: &Request) -> Answer {
     }
 }
 
-pub(super) fn list(service: &Service, request: &Request) -> Answer {
+pub(super) fn list(service: &Service, request: &Request) -> HandlerResult {
     let limit = count(request, "limit")?.unwrap_or(DEFAULT_LIMIT);
     let offset = count(request, "offset")?.unwrap_or_default();
     if !(1..=LARGEST_LIMIT).contains(&limit) {
@@ -168,17 +168,17 @@ pub(super) fn list(service: &Service, request: &Request) -> Answer {
     let memory = service.store.read()?;
     let calls = &memory.calls;
     let now = now();
-    let page: Vec<_> =
+    let listed: Vec<_> =
         calls.newest_first().skip(offset).take(limit).map(|record| Call::seen(record, now)).collect();
-    Reply::json(200, &Page { calls: page, total: calls.newest_first().len() })
+    Reply::json(200, &CallList { calls: listed, total: calls.newest_first().len() })
 }
 
-pub(super) fn show(service: &Service, request: &Request) -> Answer {
+pub(super) fn show(service: &Service, request: &Request) -> HandlerResult {
     let record = find(service, request)?;
     Reply::json(200, &Call::seen(&record, now()))
 }
 
-pub(super) fn transcript(service: &Service, request: &Request) -> Answer {
+pub(super) fn transcript(service: &Service, request: &Request) -> HandlerResult {
     let record = find(service, request)?;
     let entries = &record.script().entries;
     if entries.is_empty() || !record.has_ended(now()) {
@@ -188,7 +188,7 @@ pub(super) fn transcript(service: &Service, request: &Request) -> Answer {
     Reply::json(200, &Transcript { entries })
 }
 
-pub(super) fn calendar(service: &Service, request: &Request) -> Answer {
+pub(super) fn calendar(service: &Service, request: &Request) -> HandlerResult {
     let record = find(service, request)?;
     let booked = record.outcome == Outcome::Success && record.has_ended(now());
     let appointment = record.appointment().filter(|_| booked).ok_or_else(|| {

@@ -44,7 +44,7 @@ pub(super) enum Standing {
 #[derive(Clone, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub(super) struct Logins {
-    logins: Vec<Entry>,
+    logins: Vec<KeptLogin>,
     /// The families of revoked logins.
     revoked_logins: Vec<String>,
 }
@@ -52,7 +52,7 @@ pub(super) struct Logins {
 /// A login that is kept. Its tokens are `sandbox-access-{family}-{secret}` and
 /// `sandbox-refresh-{family}-{secret}`; the family outlives a rotation.
 #[derive(Clone, Serialize, Deserialize)]
-struct Entry {
+struct KeptLogin {
     access_token: String,
     #[serde(with = "rfc3339")]
     expires_at: Timestamp,
@@ -63,7 +63,7 @@ struct Entry {
     family: String,
 }
 
-impl Entry {
+impl KeptLogin {
     fn family(&self) -> &str {
         if self.family.is_empty() {
             family(REFRESH_PREFIX, &self.refresh_token).unwrap_or_default()
@@ -128,7 +128,7 @@ impl Logins {
     }
 
     fn keep(&mut self, family: &str, access: String, refresh: String, now: Timestamp, lifetime: Duration) {
-        self.logins.push(Entry {
+        self.logins.push(KeptLogin {
             access_token: access,
             expires_at: now.saturating_add(lifetime).unwrap_or(Timestamp::MAX),
             refresh_token: refresh,

@@ -68,13 +68,13 @@ impl<S: Read + Write> Receiver<S> {
         let head = self.head()?;
         check_host(&head.headers, self.port)?;
         let body = match head.body {
-            Body::Empty => Vec::new(),
+            BodyLength::Empty => Vec::new(),
             body => {
                 if head.expects_continue {
                     self.stream.write_all(b"HTTP/1.1 100 Continue\r\n\r\n")?;
                 }
                 match body {
-                    Body::Sized(length) => self.take(length)?,
+                    BodyLength::Sized(length) => self.take(length)?,
                     _ => self.chunks()?,
                 }
             }
@@ -162,7 +162,7 @@ impl<S: Read + Write> Receiver<S> {
     }
 }
 
-enum Body {
+enum BodyLength {
     Empty,
     Sized(usize),
     Chunked,
@@ -172,7 +172,7 @@ struct Head {
     method: Method,
     target: String,
     headers: Vec<(String, String)>,
-    body: Body,
+    body: BodyLength,
     keep_alive: bool,
     expects_continue: bool,
 }
@@ -199,7 +199,7 @@ impl Head {
         let headers: Vec<_> = headers.collect();
         let method = Method::from_str(request.method.unwrap_or_default())
             .map_err(|()| Refusal::invalid_request("The method is not one."))?;
-        let body = Body::announced(&headers)?;
+        let body = BodyLength::announced(&headers)?;
         let is_last = values(&headers, "Connection")
             .any(|value| value.split(',').any(|token| token.trim().eq_ignore_ascii_case("close")));
         let expects_continue = match only_header(&headers, "Expect") {
@@ -221,7 +221,7 @@ impl Head {
     }
 }
 
-impl Body {
+impl BodyLength {
     fn announced(headers: &[(String, String)]) -> std::result::Result<Self, Refusal> {
         let lengths: Vec<_> = values(headers, "Content-Length").collect();
         let codings: Vec<_> = values(headers, "Transfer-Encoding").collect();

@@ -3,10 +3,10 @@
 use tiny_http::Method;
 
 use super::service::Service;
-use super::wire::{Answer, Refusal, Reply, Request};
+use super::wire::{HandlerResult, Refusal, Reply, Request};
 use super::{account, calls, sign_in};
 
-type Handler = fn(&Service, &Request) -> Answer;
+type Handler = fn(&Service, &Request) -> HandlerResult;
 
 struct Route {
     is_open: bool,
@@ -69,7 +69,7 @@ pub(super) fn answer(service: &Service, request: &Request) -> Reply {
     dispatch(service, request).unwrap_or_else(Reply::from)
 }
 
-fn dispatch(service: &Service, request: &Request) -> Answer {
+fn dispatch(service: &Service, request: &Request) -> HandlerResult {
     let route =
         route(&request.path()).ok_or_else(|| Refusal::new(404, "not_found", "There is no such route."))?;
     let handler = route.handler(request.method())?;

@@ -14,7 +14,7 @@ use super::receive::{ReceiveError, Received, Receiver};
 use super::wire::{Refusal, Reply, Request};
 
 /// How long a connection may be silent between requests or within one.
-const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
+const IDLE_TIMEOUT: Duration = Duration::from_secs(75);
 
 /// How long a client may take nothing of an answer.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
@@ -153,7 +153,7 @@ where
                 let Some(number) = connections.add(&stream) else {
                     return;
                 };
-                let ended = OnDrop(Arc::clone(connections), number);
+                let ended = RemoveOnDrop(Arc::clone(connections), number);
                 let handler = Arc::clone(handler);
                 let serving = move || {
                     let _ended = ended;
@@ -170,9 +170,9 @@ where
 }
 
 /// Takes a connection out of the table however its thread ends.
-struct OnDrop(Arc<Connections>, u64);
+struct RemoveOnDrop(Arc<Connections>, u64);
 
-impl Drop for OnDrop {
+impl Drop for RemoveOnDrop {
     fn drop(&mut self) {
         self.0.remove(self.1);
     }

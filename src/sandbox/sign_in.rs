@@ -6,17 +6,17 @@ use url::Url;
 use super::clock::now;
 use super::page;
 use super::service::Service;
-use super::wire::{Answer, Refusal, Reply, Request};
+use super::wire::{HandlerResult, Refusal, Reply, Request};
 
-pub(super) fn ask(_: &Service, request: &Request) -> Answer {
-    let client = Client::of(request)?;
+pub(super) fn ask(_: &Service, request: &Request) -> HandlerResult {
+    let client = RedirectTarget::of(request)?;
     let host = &client.redirect_uri[..url::Position::BeforePath];
     Ok(page::sign_in(host, request.query()))
 }
 
-pub(super) fn approve(service: &Service, request: &Request) -> Answer {
+pub(super) fn approve(service: &Service, request: &Request) -> HandlerResult {
     check_origin(request)?;
-    let client = Client::of(request)?;
+    let client = RedirectTarget::of(request)?;
     let login = service.new_login()?;
     Ok(client.answer(&[
         ("access_token", &login.access_token),
@@ -25,17 +25,17 @@ pub(super) fn approve(service: &Service, request: &Request) -> Answer {
     ]))
 }
 
-pub(super) fn deny(_: &Service, request: &Request) -> Answer {
+pub(super) fn deny(_: &Service, request: &Request) -> HandlerResult {
     check_origin(request)?;
-    Ok(Client::of(request)?.answer(&[("error", "access_denied")]))
+    Ok(RedirectTarget::of(request)?.answer(&[("error", "access_denied")]))
 }
 
-pub(super) fn refresh(service: &Service, request: &Request) -> Answer {
+pub(super) fn refresh(service: &Service, request: &Request) -> HandlerResult {
     #[derive(Deserialize)]
-    struct Body {
+    struct RefreshBody {
         refresh_token: String,
     }
-    let Body { refresh_token } = request.json()?;
+    let RefreshBody { refresh_token } = request.json()?;
     let lifetime = service.access_token_lifetime;
     let login = service.store.update(|memory| memory.logins.refresh(&refresh_token, now(), lifetime))?;
     match login {
@@ -61,13 +61,13 @@ fn check_origin(request: &Request) -> Result<(), Refusal> {
 }
 
 /// The program that waits for the browser to come back.
-struct Client<'a> {
+struct RedirectTarget<'a> {
     redirect_uri: Url,
     /// Never decoded, so that it goes back as it came.
     state: Option<&'a str>,
 }
 
-impl<'a> Client<'a> {
+impl<'a> RedirectTarget<'a> {
     fn of(request: &'a Request) -> Result<Self, Refusal> {
         let uri = request.parameter("redirect_uri").unwrap_or_default();
         let redirect_uri = local_uri(&uri).ok_or_else(|| {
@@ -125,7 +125,7 @@ mod tests {
 
     #[test]
     fn an_answer_keeps_the_query_of_the_redirect_uri_and_the_state_as_it_came() {
-        let client = Client {
+        let client = RedirectTarget {
             redirect_uri: local_uri("http://localhost:1/cb?x=1#y").expect("a URL"),
             state: Some("a%2fB+%FF"),
         };

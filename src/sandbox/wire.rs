@@ -10,7 +10,7 @@ use url::Url;
 
 use super::random;
 
-pub(super) type Answer = Result<Reply, Refusal>;
+pub(super) type HandlerResult = Result<Reply, Refusal>;
 
 /// A request that came whole.
 #[derive(Debug)]
@@ -123,7 +123,7 @@ impl Reply {
         }
     }
 
-    pub(super) fn json(status: u16, body: &impl Serialize) -> Answer {
+    pub(super) fn json(status: u16, body: &impl Serialize) -> HandlerResult {
         let body = serde_json::to_string(body).map_err(io::Error::from)?;
         Ok(Self::new(status, "application/json", body))
     }

@@ -2,7 +2,9 @@
 
 use jiff::civil::Time;
 
-use super::{Exchange, Facts, Moment, Outcome, Report, Subject, Talk, Turn};
+use super::facts::{Facts, Moment, Subject};
+use super::talk::{Exchange, Report, Talk, Turn};
+use crate::sandbox::scenario::Outcome;
 
 pub(super) fn report(facts: &Facts, outcome: Outcome) -> Report {
     let phone = &facts.phone;

@@ -1,5 +1,6 @@
 //! What is told of a call.
 
+use super::facts::{closed, shortened};
 use super::*;
 use serde_json::{Value, json};
 
@@ -135,8 +136,8 @@ fn only_a_talk_and_a_voicemail_have_words() {
 
 #[test]
 fn a_sentence_is_closed_once() {
-    for (text, closed) in [("Ask\n", "Ask."), ("Ask.", "Ask."), ("Is it open? ", "Is it open?")] {
-        assert_eq!(super::closed(shortened(text)), closed);
+    for (text, sentence) in [("Ask\n", "Ask."), ("Ask.", "Ask."), ("Is it open? ", "Is it open?")] {
+        assert_eq!(closed(shortened(text)), sentence);
     }
 }
 

@@ -95,6 +95,41 @@ fn ringing_calls_keep_nobody_else_waiting() {
 }
 
 #[test]
+fn many_kept_calls_slow_no_request_down() {
+    const CLIENTS: usize = 64;
+    const REQUESTS: usize = 50;
+    let folder = tempfile::tempdir().expect("a folder");
+    let sandbox = sandbox(folder.path(), MOMENT);
+    let client = Client::of(&sandbox);
+    let id = client.call("+15551234567").json()["call_id"].as_str().expect("an ID").to_owned();
+    let fill = |memory: &mut store::Memory| {
+        let one = memory.calls.find(&id).expect("a call").clone();
+        for _ in 1..1_000 {
+            let (submission, ended) = (one.submission.clone(), one.ends_at);
+            let other = records::Record::new(None, one.outcome, one.created_at, ended, None, submission);
+            memory.calls.keep(other.into());
+        }
+    };
+    sandbox.service.store.update(fill).expect("a save");
+    for target in [format!("GET /v1/calls/{id}"), "GET /v1/users/me/statistics".to_owned()] {
+        let start = Instant::now();
+        thread::scope(|scope| {
+            for _ in 0..CLIENTS {
+                scope.spawn(|| {
+                    let connection = client.connect();
+                    for _ in 0..REQUESTS {
+                        client.ask(&connection, &target, "");
+                        assert_eq!(Answer::read(&connection).status, 200);
+                    }
+                });
+            }
+        });
+        // A program that is not optimised needs about a second, and a minute if it reads the file each time.
+        assert!(start.elapsed() < Duration::from_secs(10), "{target}: {:?}", start.elapsed());
+    }
+}
+
+#[test]
 fn requests_sent_ahead_are_answered_in_turn() {
     let folder = tempfile::tempdir().expect("a folder");
     let sandbox = sandbox(folder.path(), MOMENT);
