@@ -29,4 +29,4 @@ pub use entry::{Entry, EntryState, Moment};
 pub use guard::{Guards, Refusal};
 pub use journal::{Journal, OpenError};
 pub use look::look_before;
-pub use record::Change;
+pub use record::{Change, Contents};

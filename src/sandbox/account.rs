@@ -4,52 +4,51 @@ use jiff::tz::TimeZone;
 use jiff::{ToSpan, ZonedDateTime};
 use serde_json::json;
 
-use super::store::now;
-use super::wire::{Answer, Refusal, Reply, Request};
-use super::{Service, page};
+use super::clock::now;
+use super::service::Service;
+use super::wire::{HandlerResult, Refusal, Reply, Request};
+use super::{page, plan};
 
-pub(super) const PLAN: &str = "starter";
-/// Minutes of talk in a period.
-pub(super) const MINUTES: u32 = 100;
-/// Calls in a period.
-pub(super) const CALLS: u32 = 50;
-
-pub(super) fn statistics(service: &Service, _: &mut Request) -> Answer {
+pub(super) fn statistics(service: &Service, _: &Request) -> HandlerResult {
     let now = now();
     let (start, end) = period(&now.to_zoned_datetime(TimeZone::UTC))?;
-    let calls = service.store.read()?.calls;
-    let placed: Vec<_> =
-        calls.newest_first().take_while(|record| record.created_at >= start.timestamp()).collect();
-    let ended = placed.iter().filter(|record| record.has_ended(now));
-    let seconds: f64 = ended.map(|record| record.script().duration_seconds).sum();
-    let minutes = tenths(seconds / 60.0);
-    let allocated = f64::from(MINUTES);
+    let memory = service.store.read()?;
+    let placed = memory.calls.newest_first().take_while(|record| record.created_at >= start.timestamp());
+    let (mut calls, mut milliseconds) = (0_usize, 0_i64);
+    for record in placed {
+        calls += 1;
+        if record.outcome.is_answered() && record.has_ended(now) {
+            milliseconds += record.duration_milliseconds();
+        }
+    }
+    let minutes = milliseconds as f64 / 60_000.0;
+    let allocated = f64::from(plan::MINUTES);
     Reply::json(
         200,
         &json!({
-            "plan_type": PLAN,
+            "plan_type": plan::NAME,
             "subscription_status": "active",
             "minutes_allocated": allocated,
-            "minutes_used": minutes,
-            "minutes_remaining": tenths((allocated - minutes).max(0.0)),
-            "calls_allocated": CALLS,
-            "calls_used": placed.len(),
-            "calls_remaining": (CALLS as usize).saturating_sub(placed.len()),
+            "minutes_used": rounded(minutes, 2),
+            "minutes_remaining": rounded((allocated - minutes).max(0.0), 2),
+            "calls_allocated": plan::CALLS,
+            "calls_used": calls,
+            "calls_remaining": (plan::CALLS as usize).saturating_sub(calls),
             "period_start": start.timestamp().to_string(),
             "period_end": end.timestamp().to_string(),
-            "usage_percentage": tenths(minutes / allocated * 100.0),
+            "usage_percentage": rounded(minutes / allocated * 100.0, 1),
         }),
     )
 }
 
-pub(super) fn subscription(service: &Service, _: &mut Request) -> Answer {
+pub(super) fn subscription(service: &Service, _: &Request) -> HandlerResult {
     let (_, end) = period(&now().to_zoned_datetime(TimeZone::UTC))?;
     Reply::json(
         200,
         &json!({
             "has_active_subscription": true,
             "provider": "stripe",
-            "plan": {"type": PLAN, "period": "monthly", "minutes_included": MINUTES},
+            "plan": {"type": plan::NAME, "period": "monthly", "minutes_included": plan::MINUTES},
             "status": "active",
             "expires_at": end.timestamp().to_string(),
             "auto_renew": true,
@@ -58,11 +57,11 @@ pub(super) fn subscription(service: &Service, _: &mut Request) -> Answer {
     )
 }
 
-pub(super) fn billing_portal(service: &Service, _: &mut Request) -> Answer {
+pub(super) fn billing_portal(service: &Service, _: &Request) -> HandlerResult {
     Reply::json(200, &json!({ "url": service.billing_url() }))
 }
 
-pub(super) fn billing_page(_: &Service, _: &mut Request) -> Answer {
+pub(super) fn billing_page(_: &Service, _: &Request) -> HandlerResult {
     Ok(page::billing())
 }
 
@@ -73,8 +72,9 @@ fn period(now: &ZonedDateTime) -> Result<(ZonedDateTime, ZonedDateTime), Refusal
     Ok((start.map_err(Refusal::internal)?, end.map_err(Refusal::internal)?))
 }
 
-fn tenths(number: f64) -> f64 {
-    (number * 10.0).round() / 10.0
+fn rounded(number: f64, decimals: i32) -> f64 {
+    let factor = 10_f64.powi(decimals);
+    (number * factor).round() / factor
 }
 
 #[cfg(test)]
@@ -87,5 +87,12 @@ mod tests {
         let (start, end) = period(&now).expect("a period");
         assert_eq!(start.timestamp().to_string(), "2028-12-01T00:00:00Z");
         assert_eq!(end.timestamp().to_string(), "2029-01-01T00:00:00Z");
+    }
+
+    #[test]
+    fn numbers_are_rounded_to_plain_ones() {
+        for (number, decimals, text) in [(0.0, 2, "0.0"), (4.0 / 60.0, 2, "0.07"), (99.933, 1, "99.9")] {
+            assert_eq!(json!(rounded(number, decimals)).to_string(), text);
+        }
     }
 }

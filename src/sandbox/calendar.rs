@@ -1,43 +1,10 @@
-//! The appointment a call made, and the iCalendar file (RFC 5545) that says so.
+//! The iCalendar file (RFC 5545) of a call's appointment.
 
-use jiff::civil::{Time, time};
-use jiff::{SignedDuration, Timestamp, ZonedDateTime};
+use jiff::Timestamp;
 
+use super::appointment::Appointment;
 use super::records::Record;
-use super::submission::{Category, Submission};
-
-pub(super) struct Appointment {
-    pub(super) start: ZonedDateTime,
-    pub(super) end: ZonedDateTime,
-}
-
-impl Appointment {
-    /// What the submission asks for at `placed`, which carries the caller's time zone; where it
-    /// is silent, tomorrow at a usual hour. `None` beyond the end of the calendar.
-    pub(super) fn of(submission: &Submission, placed: &ZonedDateTime) -> Option<Self> {
-        let (usual, length) = habits(submission.category());
-        let date = match submission.date() {
-            Some(date) => date,
-            None => placed.date().tomorrow().ok()?,
-        };
-        let start = date
-            .to_datetime(submission.time().unwrap_or(usual))
-            .to_zoned_datetime(placed.time_zone().clone())
-            .ok()?;
-        let end = start.checked_add(length).ok()?;
-        Some(Self { start, end })
-    }
-}
-
-/// The usual time of day of an appointment, and its length.
-fn habits(category: Category) -> (Time, SignedDuration) {
-    match category {
-        Category::Restaurant => (time(20, 0, 0, 0), SignedDuration::from_hours(2)),
-        Category::Clinic => (time(9, 30, 0, 0), SignedDuration::from_mins(30)),
-        Category::Hotel => (time(15, 0, 0, 0), SignedDuration::from_hours(20)),
-        Category::General => (time(10, 0, 0, 0), SignedDuration::from_hours(1)),
-    }
-}
+use super::submission::Submission;
 
 /// The .ics file of the call's appointment.
 pub(super) fn file(record: &Record, appointment: &Appointment) -> String {
@@ -53,7 +20,7 @@ pub(super) fn file(record: &Record, appointment: &Appointment) -> String {
         format!("DTSTAMP:{}", instant(record.ends_at)),
         format!("DTSTART:{}", instant(appointment.start.timestamp())),
         format!("DTEND:{}", instant(appointment.end.timestamp())),
-        format!("SUMMARY:{}", escaped(&record.script().title)),
+        format!("SUMMARY:{}", escaped(&record.script().report.title)),
         format!("DESCRIPTION:{}", escaped(&description(&submission))),
     ];
     lines.extend(submission.business_name.iter().map(|name| format!("LOCATION:{}", escaped(name))));
@@ -104,45 +71,26 @@ fn folded(line: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sandbox::outcome::Outcome;
+    use crate::sandbox::scenario::Outcome;
     use serde_json::{Value, json};
 
-    fn record(submission: &Value, timezone: &str) -> Record {
+    fn file_of(mut submission: Value, timezone: &str) -> String {
+        submission["appointment_date"] = json!("2027-07-14");
+        submission["appointment_time"] = json!("20:30");
         let created_at = "2027-01-09T23:30:00Z".parse().expect("an instant");
-        Record {
-            call_id: "4f9c".to_owned(),
-            idempotency_key: None,
-            outcome: Outcome::Success,
-            created_at,
-            ends_at: created_at,
-            timezone: Some(timezone.to_owned()),
-            submission: serde_json::value::to_raw_value(submission).expect("JSON"),
-        }
-    }
-
-    fn file_of(submission: &Value, timezone: &str) -> String {
-        let record = record(submission, timezone);
+        let submission = serde_json::value::to_raw_value(&submission).expect("JSON");
+        let zone = Some(timezone.to_owned());
+        let record = Record::new(None, Outcome::Success, created_at, created_at, zone, submission);
         file(&record, &record.appointment().expect("an appointment"))
     }
 
     #[test]
     fn an_appointment_is_converted_from_the_callers_zone() {
-        let submission = json!({
-            "task_category": "restaurant",
-            "appointment_date": "2027-07-14",
-            "appointment_time": "20:30",
-        });
-        let madrid = file_of(&submission, "Europe/Madrid");
+        let submission = json!({"task_category": "restaurant"});
+        let madrid = file_of(submission.clone(), "Europe/Madrid");
         assert!(madrid.contains("\r\nDTSTART:20270714T183000Z\r\nDTEND:20270714T203000Z\r\n"));
-        let new_york = file_of(&submission, "America/New_York");
+        let new_york = file_of(submission, "America/New_York");
         assert!(new_york.contains("\r\nDTSTART:20270715T003000Z\r\n"));
-    }
-
-    #[test]
-    fn without_a_date_it_is_tomorrow_where_the_caller_is() {
-        let clinic = json!({"task_category": "clinic"});
-        assert!(file_of(&clinic, "Asia/Tokyo").contains("DTSTART:20270111T003000Z"));
-        assert!(file_of(&clinic, "UTC").contains("DTSTART:20270110T093000Z"));
     }
 
     #[test]
@@ -153,17 +101,11 @@ mod tests {
     #[test]
     fn no_line_is_longer_than_75_octets_and_unfolding_restores_it() {
         let submission = json!({"business_name": "Café Señor ".repeat(40)});
-        let file = file_of(&submission, "UTC");
+        let file = file_of(submission, "UTC");
         assert!(file.starts_with("BEGIN:VCALENDAR\r\n"));
         assert!(file.ends_with("END:VCALENDAR\r\n"));
         assert!(file.split("\r\n").all(|line| line.len() <= 75 && !line.contains('\n')));
         let unfolded = file.replace("\r\n ", "");
         assert!(unfolded.contains(&format!("LOCATION:{}", "Café Señor ".repeat(40))));
-    }
-
-    #[test]
-    fn a_time_beyond_the_calendar_is_no_appointment() {
-        let late = json!({"appointment_date": "9999-12-31", "appointment_time": "23:59"});
-        assert!(record(&late, "UTC").appointment().is_none());
     }
 }

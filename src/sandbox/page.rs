@@ -1,7 +1,7 @@
 //! The pages a person sees. They need no script and load nothing, and what came from outside
 //! stands in them only escaped.
 
-use super::account;
+use super::plan;
 use super::wire::Reply;
 
 const STYLE: &str = include_str!("pages/style.css");
@@ -20,9 +20,9 @@ pub(super) fn billing() -> Reply {
     page(format!(
         include_str!("pages/billing.html"),
         style = STYLE,
-        plan = account::PLAN,
-        minutes = account::MINUTES,
-        calls = account::CALLS,
+        plan = plan::NAME,
+        minutes = plan::MINUTES,
+        calls = plan::CALLS,
     ))
 }
 
@@ -32,7 +32,8 @@ fn page(html: String) -> Reply {
         form-action 'self' http://localhost:* http://127.0.0.1:*; frame-ancestors 'none'";
     Reply::html(200, html)
         .with_header("Content-Security-Policy", POLICY)
-        .with_header("Referrer-Policy", "no-referrer")
+        // "no-referrer" would make browsers send the forms with "Origin: null".
+        .with_header("Referrer-Policy", "same-origin")
         .with_header("X-Content-Type-Options", "nosniff")
 }
 

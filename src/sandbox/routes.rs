@@ -2,11 +2,11 @@
 
 use tiny_http::Method;
 
-use super::store::now;
-use super::wire::{Answer, Refusal, Request};
-use super::{Service, account, calls, sign_in};
+use super::service::Service;
+use super::wire::{HandlerResult, Refusal, Reply, Request};
+use super::{account, calls, sign_in};
 
-type Handler = fn(&Service, &mut Request) -> Answer;
+type Handler = fn(&Service, &Request) -> HandlerResult;
 
 struct Route {
     is_open: bool,
@@ -65,7 +65,11 @@ fn route(path: &[&str]) -> Option<Route> {
     })
 }
 
-pub(super) fn answer(service: &Service, request: &mut Request) -> Answer {
+pub(super) fn answer(service: &Service, request: &Request) -> Reply {
+    dispatch(service, request).unwrap_or_else(Reply::from)
+}
+
+fn dispatch(service: &Service, request: &Request) -> HandlerResult {
     let route =
         route(&request.path()).ok_or_else(|| Refusal::new(404, "not_found", "There is no such route."))?;
     let handler = route.handler(request.method())?;
@@ -78,7 +82,7 @@ pub(super) fn answer(service: &Service, request: &mut Request) -> Answer {
 fn authorize(service: &Service, request: &Request) -> Result<(), Refusal> {
     let token =
         request.bearer().ok_or_else(|| Refusal::new(401, "missing_token", "A bearer token is required."))?;
-    if service.store.read()?.logins.accept(token, now()) {
+    if service.accepts(token)? {
         Ok(())
     } else {
         let message = "The access token is unknown or has expired.";

@@ -3,18 +3,20 @@
 use serde::Deserialize;
 use url::Url;
 
-use super::store::now;
-use super::wire::{Answer, Refusal, Reply, Request};
-use super::{Service, page};
+use super::clock::now;
+use super::page;
+use super::service::Service;
+use super::wire::{HandlerResult, Refusal, Reply, Request};
 
-pub(super) fn ask(_: &Service, request: &mut Request) -> Answer {
-    let client = Client::of(request)?;
+pub(super) fn ask(_: &Service, request: &Request) -> HandlerResult {
+    let client = RedirectTarget::of(request)?;
     let host = &client.redirect_uri[..url::Position::BeforePath];
     Ok(page::sign_in(host, request.query()))
 }
 
-pub(super) fn approve(service: &Service, request: &mut Request) -> Answer {
-    let client = Client::of(request)?;
+pub(super) fn approve(service: &Service, request: &Request) -> HandlerResult {
+    check_origin(request)?;
+    let client = RedirectTarget::of(request)?;
     let login = service.new_login()?;
     Ok(client.answer(&[
         ("access_token", &login.access_token),
@@ -23,18 +25,19 @@ pub(super) fn approve(service: &Service, request: &mut Request) -> Answer {
     ]))
 }
 
-pub(super) fn deny(_: &Service, request: &mut Request) -> Answer {
-    Ok(Client::of(request)?.answer(&[("error", "access_denied")]))
+pub(super) fn deny(_: &Service, request: &Request) -> HandlerResult {
+    check_origin(request)?;
+    Ok(RedirectTarget::of(request)?.answer(&[("error", "access_denied")]))
 }
 
-pub(super) fn refresh(service: &Service, request: &mut Request) -> Answer {
+pub(super) fn refresh(service: &Service, request: &Request) -> HandlerResult {
     #[derive(Deserialize)]
-    struct Body {
+    struct RefreshBody {
         refresh_token: String,
     }
-    let Body { refresh_token } = request.json()?;
+    let RefreshBody { refresh_token } = request.json()?;
     let lifetime = service.access_token_lifetime;
-    let login = service.store.update(|state| state.logins.refresh(&refresh_token, now(), lifetime))?;
+    let login = service.store.update(|memory| memory.logins.refresh(&refresh_token, now(), lifetime))?;
     match login {
         Some(login) => Reply::json(200, &login),
         None => {
@@ -44,14 +47,27 @@ pub(super) fn refresh(service: &Service, request: &mut Request) -> Answer {
     }
 }
 
+/// Only the sandbox's own page can approve or deny: a page of a stranger's could make the browser
+/// post the same form.
+fn check_origin(request: &Request) -> Result<(), Refusal> {
+    let own = request.header("Host").map(|host| format!("http://{host}"));
+    match (request.header("Origin"), own) {
+        (Some(origin), Some(own)) if origin.eq_ignore_ascii_case(&own) => Ok(()),
+        _ => {
+            let message = "Only the sign-in page of the sandbox itself can answer it.";
+            Err(Refusal::new(403, "wrong_origin", message))
+        }
+    }
+}
+
 /// The program that waits for the browser to come back.
-struct Client<'a> {
+struct RedirectTarget<'a> {
     redirect_uri: Url,
     /// Never decoded, so that it goes back as it came.
     state: Option<&'a str>,
 }
 
-impl<'a> Client<'a> {
+impl<'a> RedirectTarget<'a> {
     fn of(request: &'a Request) -> Result<Self, Refusal> {
         let uri = request.parameter("redirect_uri").unwrap_or_default();
         let redirect_uri = local_uri(&uri).ok_or_else(|| {
@@ -109,7 +125,7 @@ mod tests {
 
     #[test]
     fn an_answer_keeps_the_query_of_the_redirect_uri_and_the_state_as_it_came() {
-        let client = Client {
+        let client = RedirectTarget {
             redirect_uri: local_uri("http://localhost:1/cb?x=1#y").expect("a URL"),
             state: Some("a%2fB+%FF"),
         };

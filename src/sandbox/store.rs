@@ -1,10 +1,12 @@
-//! What the sandbox remembers, in one file that any number of processes share.
+//! What the sandbox remembers, in one file that any number of processes share. It is read again
+//! only when the file system says that it is another one.
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, ErrorKind};
+use std::fs::{self, DirBuilder, File, Metadata, OpenOptions};
+use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::SystemTime;
 
-use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use tempfile::NamedTempFile;
 
@@ -15,37 +17,109 @@ const FILE: &str = "state.json";
 const DAMAGED_FILE: &str = "state.json.damaged";
 const LOCK_FILE: &str = "state.lock";
 
-#[derive(Default, Serialize, Deserialize)]
+/// All that is remembered.
+#[derive(Clone, Default, Serialize, Deserialize)]
 #[serde(default)]
-pub(super) struct State {
+pub(super) struct Memory {
+    #[serde(flatten)]
     pub(super) logins: Logins,
     pub(super) calls: Records,
 }
 
 pub(super) struct Store {
     folder: PathBuf,
+    cache: Mutex<Cache>,
+}
+
+/// The newest memory that this process has seen.
+#[derive(Default)]
+struct Cache {
+    memory: Arc<Memory>,
+    /// The file it is from; `None` when it has to be read.
+    source: Option<Source>,
+}
+
+/// A file that was read or written.
+struct Source {
+    version: Version,
+    /// Kept open, so that no later file can be given the same inode.
+    #[cfg(unix)]
+    _file: File,
+}
+
+/// What tells one file in the same place from another.
+#[derive(PartialEq)]
+struct Version {
+    length: u64,
+    modified: Option<SystemTime>,
+    #[cfg(unix)]
+    inode: (u64, u64),
+}
+
+impl Version {
+    fn of(metadata: &Metadata) -> Self {
+        #[cfg(unix)]
+        use std::os::unix::fs::MetadataExt as _;
+        Self {
+            length: metadata.len(),
+            modified: metadata.modified().ok(),
+            #[cfg(unix)]
+            inode: (metadata.dev(), metadata.ino()),
+        }
+    }
+}
+
+impl Source {
+    fn of(file: File) -> io::Result<Self> {
+        Ok(Self {
+            version: Version::of(&file.metadata()?),
+            #[cfg(unix)]
+            _file: file,
+        })
+    }
 }
 
 impl Store {
     /// Opens the store in `folder`, which is created if need be.
     pub(super) fn open(folder: PathBuf) -> io::Result<Self> {
-        let store = Self { folder };
+        let store = Self { folder, cache: Mutex::default() };
         store.read()?;
         Ok(store)
     }
 
-    pub(super) fn read(&self) -> io::Result<State> {
-        let _lock = self.lock()?;
-        self.load()
+    pub(super) fn read(&self) -> io::Result<Arc<Memory>> {
+        let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
+        if !self.is_current(&cache)? {
+            let _lock = self.lock()?;
+            self.load(&mut cache)?;
+        }
+        Ok(Arc::clone(&cache.memory))
     }
 
-    /// Changes the state while no other process can. `change` must not wait for anything.
-    pub(super) fn update<T>(&self, change: impl FnOnce(&mut State) -> T) -> io::Result<T> {
+    /// Changes the memory while no other process can. `change` must not wait for anything.
+    pub(super) fn update<T>(&self, change: impl FnOnce(&mut Memory) -> T) -> io::Result<T> {
+        let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
         let _lock = self.lock()?;
-        let mut state = self.load()?;
-        let result = change(&mut state);
-        self.save(&state)?;
+        if !self.is_current(&cache)? {
+            self.load(&mut cache)?;
+        }
+        // Until it is saved, what is in the cache is not what is in the file.
+        cache.source = None;
+        let memory = Arc::make_mut(&mut cache.memory);
+        let result = change(memory);
+        let source = self.save(memory)?;
+        cache.source = Some(source);
         Ok(result)
+    }
+
+    fn is_current(&self, cache: &Cache) -> io::Result<bool> {
+        let Some(source) = &cache.source else {
+            return Ok(false);
+        };
+        match fs::metadata(self.folder.join(FILE)) {
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+            metadata => Ok(source.version == Version::of(&metadata?)),
+        }
     }
 
     /// Held until the file is dropped. Readers take it too: Windows cannot replace an open file.
@@ -65,26 +139,31 @@ impl Store {
         Ok(file)
     }
 
-    fn load(&self) -> io::Result<State> {
+    fn load(&self, cache: &mut Cache) -> io::Result<()> {
+        *cache = Cache::default();
         let path = self.folder.join(FILE);
-        let bytes = match fs::read(&path) {
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(State::default()),
-            bytes => bytes?,
+        let mut file = match File::open(&path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+            file => file?,
         };
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes)?;
         match serde_json::from_slice(&bytes) {
-            Ok(state) => Ok(state),
+            Ok(memory) => {
+                *cache = Cache { memory: Arc::new(memory), source: Some(Source::of(file)?) };
+            }
             Err(_) => {
+                drop(file);
                 fs::rename(path, self.folder.join(DAMAGED_FILE))?;
-                Ok(State::default())
             }
         }
+        Ok(())
     }
 
-    fn save(&self, state: &State) -> io::Result<()> {
+    fn save(&self, memory: &Memory) -> io::Result<Source> {
         let mut file = NamedTempFile::new_in(&self.folder)?;
-        io::Write::write_all(&mut file, &serde_json::to_vec(state)?)?;
-        file.persist(self.folder.join(FILE))?;
-        Ok(())
+        file.write_all(&serde_json::to_vec(memory)?)?;
+        Source::of(file.persist(self.folder.join(FILE))?)
     }
 }
 
@@ -100,77 +179,6 @@ pub(super) fn remove(folder: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// The wall clock to the millisecond, which is as fine as the API shows it.
-pub(super) fn now() -> Timestamp {
-    let now = Timestamp::now();
-    Timestamp::from_millisecond(now.as_millisecond()).unwrap_or(now)
-}
-
-/// An instant as RFC 3339 text: jiff's own serde support is a feature the crate does without.
-pub(super) mod rfc3339 {
-    use jiff::Timestamp;
-    use serde::{Deserialize, Deserializer, Serializer, de};
-
-    pub(in super::super) fn serialize<S: Serializer>(
-        instant: &Timestamp,
-        serializer: S,
-    ) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(instant)
-    }
-
-    pub(in super::super) fn deserialize<'de, D: Deserializer<'de>>(
-        deserializer: D,
-    ) -> Result<Timestamp, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        text.parse().map_err(de::Error::custom)
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use std::thread;
-    use std::time::Duration;
-
-    const HOUR: Duration = Duration::from_secs(3600);
-
-    #[test]
-    fn changes_made_at_once_by_many_are_all_kept() {
-        let folder = tempfile::tempdir().expect("a folder");
-        thread::scope(|scope| {
-            for _ in 0..16 {
-                scope.spawn(|| {
-                    let store = Store::open(folder.path().to_owned()).expect("a store");
-                    store.update(|state| state.logins.issue(now(), HOUR))
-                });
-            }
-        });
-        let store = Store::open(folder.path().to_owned()).expect("a store");
-        assert_eq!(store.read().expect("a state").logins.len(), 16);
-    }
-
-    #[test]
-    fn a_damaged_file_is_put_aside_and_the_sandbox_starts_afresh() {
-        let folder = tempfile::tempdir().expect("a folder");
-        fs::write(folder.path().join(FILE), "{\"logins\": [\0").expect("a file");
-        let store = Store::open(folder.path().to_owned()).expect("a store");
-        store.update(|state| state.logins.issue(now(), HOUR)).expect("a save");
-        let aside = fs::read(folder.path().join(DAMAGED_FILE)).expect("the damaged file");
-        assert_eq!(aside, b"{\"logins\": [\0");
-        assert_eq!(store.read().expect("a state").logins.len(), 1);
-    }
-
-    #[cfg(unix)]
-    #[test]
-    fn nobody_else_can_read_the_state() {
-        use std::os::unix::fs::PermissionsExt;
-        let parent = tempfile::tempdir().expect("a folder");
-        let folder = parent.path().join("state").join("sandbox");
-        let store = Store::open(folder.clone()).expect("a store");
-        store.update(|_| ()).expect("a save");
-        let mode = |path: PathBuf| fs::metadata(path).expect("metadata").permissions().mode();
-        assert_eq!(mode(folder.join(FILE)) & 0o777, 0o600);
-        assert_eq!(mode(folder.join(LOCK_FILE)) & 0o777, 0o600);
-        assert_eq!(mode(folder) & 0o777, 0o700);
-    }
-}
+#[path = "tests/store.rs"]
+mod tests;

@@ -22,6 +22,12 @@ pub(super) enum Language {
     Spanish,
 }
 
+impl Language {
+    fn of(code: Option<&str>) -> Self {
+        if code == Some("es") { Self::Spanish } else { Self::English }
+    }
+}
+
 #[derive(Debug, Default, Deserialize)]
 pub(super) struct Submission {
     task_category: Option<Category>,
@@ -81,12 +87,14 @@ impl Submission {
         Time::new(hour as i8, minute as i8, 0, 0).ok()
     }
 
-    /// The language of the call.
-    pub(super) fn language(&self) -> Language {
-        match self.call_language.as_deref().or(self.language.as_deref()) {
-            Some("es") => Language::Spanish,
-            _ => Language::English,
-        }
+    /// The language that is spoken in the call.
+    pub(super) fn call_language(&self) -> Language {
+        Language::of(self.call_language.as_deref().or(self.language.as_deref()))
+    }
+
+    /// The language in which the caller is told how it went.
+    pub(super) fn report_language(&self) -> Language {
+        Language::of(self.language.as_deref().or(self.call_language.as_deref()))
     }
 
     fn check_phones(&self) -> Result<(), Refusal> {
@@ -220,14 +228,21 @@ mod tests {
     }
 
     #[test]
-    fn the_language_of_the_call_goes_before_that_of_the_app() {
-        let language = |json: &str| {
+    fn call_and_report_have_languages_of_their_own_and_stand_in_for_each_other() {
+        let languages = |json: &str| {
             let raw: &RawValue = serde_json::from_str(json).expect("JSON");
-            Submission::recall(raw).language()
+            let submission = Submission::recall(raw);
+            (submission.call_language(), submission.report_language())
         };
-        assert_eq!(language(r#"{"language":"es"}"#), Language::Spanish);
-        let both = r#"{"language":"es","call_language":"en"}"#;
-        assert_eq!(language(both), Language::English);
-        assert_eq!(language("{}"), Language::English);
+        use Language::{English, Spanish};
+        for (json, call, report) in [
+            (r#"{"language":"es"}"#, Spanish, Spanish),
+            (r#"{"call_language":"es"}"#, Spanish, Spanish),
+            (r#"{"language":"en","call_language":"es"}"#, Spanish, English),
+            (r#"{"language":"es","call_language":"en"}"#, English, Spanish),
+            ("{}", English, English),
+        ] {
+            assert_eq!(languages(json), (call, report), "{json}");
+        }
     }
 }

@@ -1,42 +1,53 @@
 //! The HTTP side of every route: a request as the routes read it, and what they answer.
 
-use std::io::{self, Read};
+use std::io::{self, Write as _};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::json;
-use tiny_http::{Header, Method, Response, StatusCode};
+use tiny_http::{HTTPVersion, Header, Method, Response, StatusCode};
 use url::Url;
 
 use super::random;
 
-/// The largest request body that is taken, in bytes.
-const BODY_LIMIT: usize = 1 << 20;
+pub(super) type HandlerResult = Result<Reply, Refusal>;
 
-pub(super) type Answer = Result<Reply, Refusal>;
-
-pub(super) struct Request<'a> {
-    raw: &'a mut tiny_http::Request,
+/// A request that came whole.
+#[derive(Debug)]
+pub(super) struct Request {
+    method: Method,
     url: Url,
     path: Vec<String>,
+    headers: Vec<(String, String)>,
+    body: Vec<u8>,
 }
 
-impl<'a> Request<'a> {
-    pub(super) fn new(raw: &'a mut tiny_http::Request) -> Result<Self, Refusal> {
-        let url = Url::parse("http://sandbox")
-            .and_then(|base| base.join(raw.url()))
-            .map_err(|_| Refusal::invalid_request("The request target is not a URL."))?;
-        let path = url.path_segments().into_iter().flatten();
-        let path = path.map(percent_decoded).collect();
-        Ok(Self { raw, url, path })
+impl Request {
+    /// `target` is what stands in the request line: a path and perhaps a query.
+    pub(super) fn new(
+        method: Method,
+        target: &str,
+        headers: Vec<(String, String)>,
+        body: Vec<u8>,
+    ) -> Result<Self, Refusal> {
+        let url = target.starts_with('/').then(|| Url::parse(&format!("http://sandbox{target}")));
+        let url = url
+            .and_then(Result::ok)
+            .ok_or_else(|| Refusal::invalid_request("The request target is not a path."))?;
+        let path = url.path_segments().into_iter().flatten().map(percent_decoded).collect();
+        Ok(Self { method, url, path, headers, body })
     }
 
-    /// HEAD counts as GET: tiny_http leaves out the body by itself.
+    /// HEAD counts as GET; the body is left out when the reply is sent.
     pub(super) fn method(&self) -> &Method {
-        match self.raw.method() {
+        match self.method {
             Method::Head => &Method::Get,
-            other => other,
+            ref other => other,
         }
+    }
+
+    pub(super) fn is_head(&self) -> bool {
+        self.method == Method::Head
     }
 
     pub(super) fn path(&self) -> Vec<&str> {
@@ -53,10 +64,9 @@ impl<'a> Request<'a> {
         pairs.find_map(|(key, value)| (key == name).then(|| value.into_owned()))
     }
 
-    pub(super) fn header(&self, name: &'static str) -> Option<&str> {
-        let mut headers = self.raw.headers().iter();
-        let header = headers.find(|header| header.field.equiv(name))?;
-        Some(header.value.as_str().trim())
+    /// The header of this name; `None` also when there are several.
+    pub(super) fn header(&self, name: &str) -> Option<&str> {
+        only_header(&self.headers, name)
     }
 
     pub(super) fn bearer(&self) -> Option<&str> {
@@ -65,26 +75,19 @@ impl<'a> Request<'a> {
     }
 
     /// The body, which must be a JSON object.
-    pub(super) fn json<T: DeserializeOwned>(&mut self) -> Result<T, Refusal> {
-        let body = self.body()?;
-        if !body.trim_ascii_start().starts_with(b"{") {
+    pub(super) fn json<T: DeserializeOwned>(&self) -> Result<T, Refusal> {
+        if !self.body.trim_ascii_start().starts_with(b"{") {
             return Err(Refusal::invalid_request("The body is not a JSON object."));
         }
-        serde_json::from_slice(&body).map_err(Refusal::invalid_request)
+        serde_json::from_slice(&self.body).map_err(Refusal::invalid_request)
     }
+}
 
-    fn body(&mut self) -> Result<Vec<u8>, Refusal> {
-        let mut body = Vec::new();
-        if self.raw.body_length() <= Some(BODY_LIMIT) {
-            let mut bounded = self.raw.as_reader().take(BODY_LIMIT as u64 + 1);
-            bounded.read_to_end(&mut body).map_err(Refusal::invalid_request)?;
-            if body.len() <= BODY_LIMIT {
-                return Ok(body);
-            }
-        }
-        let message = format!("The body is larger than {BODY_LIMIT} bytes.");
-        Err(Refusal::new(413, "request_too_large", message))
-    }
+/// The value of the one header of this name, `None` when there is none or several.
+pub(super) fn only_header<'a>(headers: &'a [(String, String)], name: &str) -> Option<&'a str> {
+    let mut values = headers.iter().filter(|(key, _)| key.eq_ignore_ascii_case(name));
+    let (_, value) = values.next()?;
+    values.next().is_none().then_some(value.as_str())
 }
 
 fn percent_decoded(segment: &str) -> String {
@@ -120,7 +123,7 @@ impl Reply {
         }
     }
 
-    pub(super) fn json(status: u16, body: &impl Serialize) -> Answer {
+    pub(super) fn json(status: u16, body: &impl Serialize) -> HandlerResult {
         let body = serde_json::to_string(body).map_err(io::Error::from)?;
         Ok(Self::new(status, "application/json", body))
     }
@@ -145,7 +148,14 @@ impl Reply {
         Self::html(504, PAGE.to_owned())
     }
 
-    /// `value` must be printable ASCII: tiny_http writes it as it is.
+    /// What a cache (a stock Varnish) says when the API behind it did not answer in time.
+    pub(super) fn backend_unavailable() -> Self {
+        const PAGE: &str = "<!DOCTYPE html>\n<html>\n<head><title>503 Backend fetch failed</title></head>\n\
+            <body>\n<h1>Error 503 Backend fetch failed</h1>\n<p>Backend fetch failed</p>\n</body>\n</html>\n";
+        Self::html(503, PAGE.to_owned()).with_header("Retry-After", "5")
+    }
+
+    /// `value` must be printable ASCII: another is left out.
     pub(super) fn with_header(mut self, name: &'static str, value: impl Into<String>) -> Self {
         self.headers.push((name, value.into()));
         self
@@ -157,14 +167,27 @@ impl Reply {
         headers.find_map(|(key, value)| (*key == name).then_some(value.as_str()))
     }
 
-    pub(super) fn send(self, request: tiny_http::Request) -> io::Result<()> {
+    /// Head and body as they are sent, in one piece: a head that is written apart makes the body
+    /// wait for the client's delayed acknowledgement.
+    pub(super) fn to_bytes(&self, with_body: bool, keep_alive: bool) -> io::Result<Vec<u8>> {
         let headers = self.headers.iter();
-        let headers =
-            headers.filter_map(|(name, value)| Header::from_bytes(*name, value.as_bytes()).ok()).collect();
-        let length = self.body.len();
-        let body = io::Cursor::new(self.body);
-        let status = StatusCode(self.status);
-        request.respond(Response::new(status, headers, body, Some(length), None))
+        let headers = headers.filter(|(_, value)| value.bytes().all(|byte| matches!(byte, b' '..=b'~')));
+        let headers = headers.filter_map(|(name, value)| Header::from_bytes(*name, value.as_bytes()).ok());
+        let headers = headers.collect();
+        let length = Some(self.body.len());
+        let response = Response::new(StatusCode(self.status), headers, io::empty(), length, None)
+            .with_chunked_threshold(usize::MAX);
+        let mut bytes = Vec::with_capacity(self.body.len() + 512);
+        response.raw_print(&mut bytes, HTTPVersion(1, 1), &[], true, None)?;
+        if !keep_alive {
+            // tiny_http decides this header by itself, for its own connections alone.
+            bytes.truncate(bytes.len() - 2);
+            bytes.write_all(b"Connection: close\r\n\r\n")?;
+        }
+        if with_body {
+            bytes.write_all(self.body.as_bytes())?;
+        }
+        Ok(bytes)
     }
 }
 
@@ -226,7 +249,7 @@ impl From<Refusal> for Reply {
 
 #[cfg(test)]
 mod tests {
-    use super::percent_decoded;
+    use super::*;
 
     #[test]
     fn an_escape_is_decoded_and_a_broken_one_kept() {
@@ -234,5 +257,27 @@ mod tests {
         assert_eq!(percent_decoded("100%"), "100%");
         assert_eq!(percent_decoded("%2"), "%2");
         assert_eq!(percent_decoded("%zz%41"), "%zzA");
+    }
+
+    #[test]
+    fn a_reply_is_one_message_with_a_date_and_its_length() {
+        let reply = Reply::html(200, "é".to_owned()).with_header("X", "line\r\nbreak");
+        let text = String::from_utf8(reply.to_bytes(true, true).expect("bytes")).expect("UTF-8");
+        let (head, body) = text.split_once("\r\n\r\n").expect("a head");
+        assert!(head.starts_with("HTTP/1.1 200 OK\r\n") && head.contains("\r\nContent-Length: 2"), "{head}");
+        assert!(head.contains("\r\nDate: ") && !head.contains("Connection"), "{head}");
+        assert!(!head.contains("break"), "{head}");
+        assert_eq!(body, "é");
+        let last = String::from_utf8(reply.to_bytes(false, false).expect("bytes")).expect("UTF-8");
+        assert!(last.contains("\r\nContent-Length: 2\r\n"), "{last}");
+        assert!(last.ends_with("\r\nConnection: close\r\n\r\n"), "{last}");
+    }
+
+    #[test]
+    fn a_header_that_comes_twice_counts_for_nothing() {
+        let twice = [("Host", "a"), ("host", "b"), ("Accept", "c")];
+        let headers: Vec<_> = twice.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+        assert_eq!(only_header(&headers, "HOST"), None);
+        assert_eq!(only_header(&headers, "accept"), Some("c"));
     }
 }

@@ -4,7 +4,9 @@ use super::connection::Connection;
 use super::{CALL_TIMEOUT, Service};
 use crate::api::{self, Call, Client, Parsed, TokenProvider as _};
 use crate::auth::{self, Session};
-use crate::call::{self, CallDriver, Detached, Entry, Guards, Journal, Moment, Observer, OpenError, Refusal};
+use crate::call::{
+    self, CallDriver, Contents, Detached, Entry, Guards, Journal, Moment, Observer, OpenError, Refusal,
+};
 use crate::domain::{CallId, CallRequest, IdempotencyKey, Signal};
 use crate::error::{Error, Kind, Result};
 use crate::signals::Signals;
@@ -90,27 +92,11 @@ impl Service<'_> {
         if let Err(refusal) = journal.check(&contents, &entry, guards) {
             return self.handle_refusal(refusal, &client, &journal, observer, signals).await;
         }
-        // Before the journal: a run that ends in here has nothing open.
-        let token =
-            unless_interrupted(signals, async { Ok(session.token(client.deadline()).await?) }).await?;
         // The look is short, and a login may take its time to be renewed.
         unless_interrupted(signals, async { Ok(session.token(client.deadline()).await?) }).await?;
         if !placement.again {
-            let look = call::look_before(&client, &journal, &placement.request, guards);
-            match unless_interrupted(signals, async { Ok(look.await) }).await? {
-                Ok(look) => {
-                    entry.clock_difference = look.clock_difference;
-                    if let Some(refusal) = look.refusal {
-                        return Err(refusal);
-                    }
-                }
-                // Where no connection can be made, the request cannot be sent either.
-                Err(error @ auth::Error::Api(api::Error::NotSent(_) | api::Error::Setup(_))) => {
-                    return Err(error.into());
-                }
-                Err(error) if journal.needs_look(&contents, &entry) => return Err(undecided(&error.into())),
-                Err(_) => {}
-            }
+            let look = self.look_before(&client, &journal, placement, &entry, &contents);
+            entry.clock_difference = unless_interrupted(signals, look).await?;
         }
         // Before the journal: a run that ends in here has nothing open.
         let token =
@@ -151,6 +137,24 @@ impl Service<'_> {
                 requested_at: entry.written,
             }),
         })
+    }
+
+    /// Looks at the history before a phone rings. Returns how far the service's clock is ahead, where it told.
+    async fn look_before(
+        &self,
+        client: &Client<'_, Session<'_>>,
+        journal: &Journal,
+        placement: &Placement,
+        entry: &Entry,
+        contents: &Contents,
+    ) -> Result<Option<i64>> {
+        match call::look_before(client, journal, &placement.request, self.guards(placement)).await {
+            Ok(look) => look.refusal.map_or(Ok(look.clock_difference), Err),
+            // Where no connection can be made, the request cannot be sent either.
+            Err(error @ auth::Error::Api(api::Error::NotSent(_) | api::Error::Setup(_))) => Err(error.into()),
+            Err(error) if journal.needs_look(contents, entry) => Err(undecided(&error.into())),
+            Err(_) => Ok(None),
+        }
     }
 
     /// Says what would happen to a call, by what is known on this computer. Sends nothing.

@@ -23,6 +23,7 @@ mod production;
 mod readme;
 mod resuming;
 mod sandbox;
+mod sandbox_server;
 mod sequences;
 mod sign_in;
 mod sign_in_steps;

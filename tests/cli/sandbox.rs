@@ -84,6 +84,53 @@ fn test_numbers_give_each_outcome() {
 }
 
 #[test]
+fn what_was_asked_is_told_in_the_callers_language_and_the_calls() {
+    let home = Home::new();
+    let flags = [
+        "-p",
+        "+34912345678",
+        "-t",
+        "Reserva una mesa",
+        "-c",
+        "restaurant",
+        "--business",
+        "Casa Lucio",
+        "--name",
+        "Ana",
+        "--party-size",
+        "3",
+        "--date",
+        "2027-03-14",
+        "--time",
+        "20:30",
+        "--language",
+        "en",
+        "--call-language",
+        "es",
+    ];
+    let report = home.sandbox(&flags).exits(0).stdout;
+    let told = "Table for 3 people booked at Casa Lucio, Sunday, March 14 at 8:30 PM, under the name Ana.";
+    assert!(report.contains(told), "{report}");
+    let call = home.sandbox(&["--call-info", "last", "--json"]).exits(0).json();
+    assert_eq!(call["duration_seconds"], 4.0);
+    let talk = home.sandbox(&["--transcript", "last"]).exits(0).stdout;
+    for said in ["Casa Lucio, dígame.", "para 3 personas, el domingo 14 de marzo a las 20:30", "Ana"] {
+        assert!(talk.contains(said), "{said}: {talk}");
+    }
+    assert!(!talk.contains("00:00:04"), "{talk}");
+}
+
+#[test]
+fn a_question_and_a_cancellation_book_nothing() {
+    let home = Home::new();
+    for (task, told) in [("Ask for opening hours", "Answered"), ("Cancel my table for Friday", "Cancelled")] {
+        let run = home.sandbox(&["-p", "+15551234567", "-c", "restaurant", "-t", task]).exits(0);
+        assert!(run.stdout.contains(&format!("{told}: {task}.")), "{}", run.stdout);
+        home.sandbox(&["--calendar", "last"]).exits(1);
+    }
+}
+
+#[test]
 fn the_sandbox_leaves_the_real_login_and_journal_alone() {
     let home = Home::new();
     let mut command = home.kallyai(["--usage"]);

@@ -1,28 +1,14 @@
 //! The English script.
 
-use jiff::civil::DateTime;
+use jiff::civil::Time;
 
-use super::{Exchange, Facts, Outcome, Talk, Telling, Turn};
-use crate::sandbox::submission::Category;
+use super::facts::{Facts, Moment, Subject};
+use super::talk::{Exchange, Report, Talk, Turn};
+use crate::sandbox::scenario::Outcome;
 
-pub(super) fn tell(facts: &Facts, outcome: Outcome) -> Telling {
-    let (highlights, next_steps) = result(facts, outcome);
-    Telling { title: title(facts), highlights, next_steps, talk: talk(facts), message: message(facts) }
-}
-
-fn title(facts: &Facts) -> String {
-    let (people, at) = (people(facts), at(facts));
-    match facts.category {
-        Category::Restaurant => format!("Table for {people}{at}"),
-        Category::Clinic => format!("Appointment{at}"),
-        Category::Hotel => format!("Room for {people}{at}"),
-        Category::General => facts.task.trim_end_matches('.').to_owned(),
-    }
-}
-
-fn result(facts: &Facts, outcome: Outcome) -> (String, String) {
+pub(super) fn report(facts: &Facts, outcome: Outcome) -> Report {
     let phone = &facts.phone;
-    match outcome {
+    let (highlights, next_steps) = match outcome {
         Outcome::Success => (success(facts), after_success(facts)),
         Outcome::NoAnswer => {
             (format!("Nobody answered at {phone}."), "Call again later, within opening hours.".to_owned())
@@ -42,36 +28,50 @@ fn result(facts: &Facts, outcome: Outcome) -> (String, String) {
             format!("The call to {phone} was cancelled before anyone answered."),
             "Place the call again if it is still wanted.".to_owned(),
         ),
+    };
+    Report { title: title(facts), highlights, next_steps }
+}
+
+fn title(facts: &Facts) -> String {
+    let (people, at) = (for_people(facts), at(facts));
+    match facts.subject {
+        Subject::Table => format!("Table{people}{at}"),
+        Subject::Visit => format!("Appointment{at}"),
+        Subject::Room => format!("Room{people}{at}"),
+        _ => facts.task.trim_end_matches('.').to_owned(),
     }
 }
 
 fn success(facts: &Facts) -> String {
     let (name, task) = (&facts.name, &facts.task);
-    let (people, at, when) = (people(facts), at(facts), when(facts.start));
-    match facts.category {
-        Category::Restaurant => {
-            format!("Table for {people} booked{at}, {when}, under the name {name}.")
+    let (people, at, when) = (for_people(facts), at(facts), behind(", ", facts.agreed));
+    let done = match facts.subject {
+        Subject::Table => format!("Table{people} booked{at}{when}, under the name {name}."),
+        Subject::Visit => format!("Appointment made{at} for {name}{when}."),
+        Subject::Room => {
+            let arriving = behind(", arriving ", facts.agreed);
+            format!("Room{people} booked{at}{arriving}, under the name {name}.")
         }
-        Category::Clinic => format!("Appointment made{at} for {name}, {when}."),
-        Category::Hotel => {
-            format!("Room for {people} booked{at}, arriving {when}, under the name {name}.")
-        }
-        Category::General if facts.has_start => format!("Agreed{at} for {when}: {task}"),
-        Category::General => format!("Done{at}: {task}"),
-    }
+        Subject::Cancelling => return format!("Cancelled{at}{people}{when}: {task}"),
+        Subject::Changing => return format!("Changed{at}{people}{when}: {task}"),
+        Subject::Asking => return format!("Answered{at}{people}{when}: {task}"),
+        Subject::Other if facts.agreed.is_empty() => return format!("Done{at}{people}: {task}"),
+        Subject::Other => return format!("Agreed{at}{people}{when}: {task}"),
+    };
+    if facts.tells_task { format!("{done} As asked: {task}") } else { done }
 }
 
 fn after_success(facts: &Facts) -> String {
     let phone = &facts.phone;
-    match facts.category {
-        Category::Restaurant => format!("To change or cancel the table, call {phone}."),
-        Category::Clinic => "Be there ten minutes early, with an identity card.".to_owned(),
-        Category::Hotel => format!("To arrive after 22:00, call {phone} beforehand."),
-        Category::General => format!("Nothing is left to do; for questions, call {phone}."),
+    match facts.subject {
+        Subject::Table => format!("To change or cancel the table, call {phone}."),
+        Subject::Visit => "Be there ten minutes early, with an identity card.".to_owned(),
+        Subject::Room => format!("To change or cancel the room, call {phone}."),
+        _ => format!("Nothing is left to do; for questions, call {phone}."),
     }
 }
 
-fn talk(facts: &Facts) -> Talk {
+pub(super) fn talk(facts: &Facts) -> Talk {
     let name = &facts.name;
     let greeting = match &facts.business {
         Some(business) => format!("{business}, hello. How can I help you?"),
@@ -104,44 +104,70 @@ fn talk(facts: &Facts) -> Talk {
 }
 
 fn request(facts: &Facts) -> String {
-    let (people, when, task) = (people(facts), when(facts.start), &facts.task);
-    match facts.category {
-        Category::Restaurant => {
-            format!("I would like to book a table for {people}, {when}, please.")
+    let (people, when, task) = (for_people(facts), behind(", ", facts.asked), &facts.task);
+    let request = match facts.subject {
+        Subject::Table => format!("I would like to book a table{people}{when}, please."),
+        Subject::Visit => format!("I would like to make an appointment{people}{when}, if possible."),
+        Subject::Room => {
+            let arriving = behind(", arriving ", facts.asked);
+            format!("I would like to book a room{people}{arriving}, please.")
         }
-        Category::Clinic => format!("I would like to make an appointment, {when}, if possible."),
-        Category::Hotel => {
-            format!("I would like to book a room for {people}, arriving {when}, please.")
+        _ => {
+            let details: Vec<_> = people_of(facts).into_iter().chain(when_of(facts.asked)).collect();
+            return match details.is_empty() {
+                true => format!("It is about this: {task}"),
+                false => format!("It is about this: {task} That is: {}.", details.join(", ")),
+            };
         }
-        Category::General if facts.has_start => format!("It is about this: {task} For {when}."),
-        Category::General => format!("It is about this: {task}"),
-    }
+    };
+    if facts.tells_task { format!("{request} In their words: {task}") } else { request }
 }
 
 fn offer(facts: &Facts) -> String {
-    let (people, time) = (people(facts), time(facts.start));
-    match facts.category {
-        Category::Restaurant => {
-            format!("One moment, let me look. Yes, I have a table for {people} at {time}.")
+    let people = for_people(facts);
+    // The day is repeated only by whoever chooses it.
+    let slot = match facts.asked.date {
+        Some(_) => Moment { date: None, ..facts.agreed },
+        None => facts.agreed,
+    };
+    match facts.subject {
+        Subject::Table if slot.date.is_none() => {
+            format!("One moment, let me look. Yes, I have a table{people}{}.", behind(" ", slot))
         }
-        Category::Clinic => format!("Let me look at the calendar. Yes, {time} is still free."),
-        Category::Hotel => format!("Let me check. Yes, we have a room for {people} that night."),
-        Category::General => "One moment, let me check. Yes, that can be done.".to_owned(),
+        Subject::Table => {
+            format!("One moment, let me look. Yes, I have a table{people}{}.", behind(", ", slot))
+        }
+        Subject::Visit => match when_of(slot) {
+            Some(when) => format!("Let me look at the calendar. There is one {when}."),
+            None => "Let me look at the calendar. Yes, that is possible.".to_owned(),
+        },
+        Subject::Room if facts.asked.date.is_some() => {
+            format!("Let me check. Yes, we have a room{people} that night.")
+        }
+        Subject::Room => format!("Let me check. Yes, we have a room{people}{}.", behind(", ", slot)),
+        Subject::Cancelling => "One moment, let me look. Yes, I have found it.".to_owned(),
+        Subject::Changing => "One moment, let me look. Yes, that can be changed.".to_owned(),
+        Subject::Asking => "One moment, let me check. Yes, I can tell you that.".to_owned(),
+        Subject::Other => "One moment, let me check. Yes, that can be done.".to_owned(),
     }
 }
 
 fn confirmation(facts: &Facts) -> String {
-    let (name, people, when) = (&facts.name, people(facts), when(facts.start));
-    match facts.category {
-        Category::Restaurant => format!("Then a table for {people}, {when}, for {name}. Done."),
-        Category::Clinic => format!("Then {name}, {when}. Please come ten minutes early."),
-        Category::Hotel => format!("Then a room for {people}, arriving {when}, for {name}. Done."),
-        Category::General if facts.has_start => format!("Very well, {name}: {when}. All set."),
-        Category::General => format!("Very well, {name}. All set."),
+    let (name, people, when) = (&facts.name, for_people(facts), behind(", ", facts.agreed));
+    match facts.subject {
+        Subject::Table => format!("Then a table{people}{when}, for {name}. Done."),
+        Subject::Visit => format!("Then {name}{people}{when}. Please come ten minutes early."),
+        Subject::Room => {
+            format!("Then a room{people}{}, for {name}. Done.", behind(", arriving ", facts.agreed))
+        }
+        Subject::Cancelling => format!("Very well, {name}. It is cancelled."),
+        Subject::Changing => format!("Very well, {name}. It is changed."),
+        Subject::Asking => format!("With pleasure, {name}. That is everything."),
+        Subject::Other => format!("Very well, {name}{}. All set.", behind(": ", facts.agreed)),
     }
 }
 
-fn message(facts: &Facts) -> Vec<Turn> {
+pub(super) fn message(facts: &Facts) -> Vec<Turn> {
     let (name, task) = (&facts.name, &facts.task);
     let whose = facts.business.as_ref().unwrap_or(&facts.phone);
     let number = match &facts.user_phone {
@@ -162,17 +188,26 @@ fn at(facts: &Facts) -> String {
     business.map(|business| format!(" at {business}")).collect()
 }
 
-fn people(facts: &Facts) -> String {
-    match facts.people {
-        1 => "1 person".to_owned(),
-        count => format!("{count} people"),
-    }
+fn people_of(facts: &Facts) -> Option<String> {
+    facts.people.map(|count| if count == 1 { "1 person".to_owned() } else { format!("{count} people") })
 }
 
-fn when(start: DateTime) -> String {
-    format!("{} at {}", start.strftime("%A, %B %-d"), time(start))
+fn for_people(facts: &Facts) -> String {
+    people_of(facts).map(|people| format!(" for {people}")).unwrap_or_default()
 }
 
-fn time(start: DateTime) -> String {
-    start.strftime("%-I:%M %p").to_string()
+/// The moment with this before it, or nothing.
+fn behind(start: &str, moment: Moment) -> String {
+    when_of(moment).map(|when| format!("{start}{when}")).unwrap_or_default()
+}
+
+fn when_of(moment: Moment) -> Option<String> {
+    let date = moment.date.map(|date| date.strftime("%A, %B %-d").to_string());
+    let time = moment.time.map(time);
+    let parts: Vec<_> = date.into_iter().chain(time).collect();
+    (!parts.is_empty()).then(|| parts.join(" "))
+}
+
+fn time(time: Time) -> String {
+    time.strftime("at %-I:%M %p").to_string()
 }

@@ -1,28 +1,14 @@
 //! The Spanish script.
 
-use jiff::civil::DateTime;
+use jiff::civil::{Date, Time};
 
-use super::{Exchange, Facts, Outcome, Talk, Telling, Turn};
-use crate::sandbox::submission::Category;
+use super::facts::{Facts, Moment, Subject};
+use super::talk::{Exchange, Report, Talk, Turn};
+use crate::sandbox::scenario::Outcome;
 
-pub(super) fn tell(facts: &Facts, outcome: Outcome) -> Telling {
-    let (highlights, next_steps) = result(facts, outcome);
-    Telling { title: title(facts), highlights, next_steps, talk: talk(facts), message: message(facts) }
-}
-
-fn title(facts: &Facts) -> String {
-    let (people, at) = (people(facts), at(facts));
-    match facts.category {
-        Category::Restaurant => format!("Mesa para {people}{at}"),
-        Category::Clinic => format!("Cita{at}"),
-        Category::Hotel => format!("Habitación para {people}{at}"),
-        Category::General => facts.task.trim_end_matches('.').to_owned(),
-    }
-}
-
-fn result(facts: &Facts, outcome: Outcome) -> (String, String) {
+pub(super) fn report(facts: &Facts, outcome: Outcome) -> Report {
     let phone = &facts.phone;
-    match outcome {
+    let (highlights, next_steps) = match outcome {
         Outcome::Success => (success(facts), after_success(facts)),
         Outcome::NoAnswer => (
             format!("Nadie contestó en el {phone}."),
@@ -44,36 +30,50 @@ fn result(facts: &Facts, outcome: Outcome) -> (String, String) {
             format!("La llamada al {phone} se canceló antes de que contestaran."),
             "Vuelve a hacer la llamada si aún la necesitas.".to_owned(),
         ),
+    };
+    Report { title: title(facts), highlights, next_steps }
+}
+
+fn title(facts: &Facts) -> String {
+    let (people, at) = (for_people(facts), at(facts));
+    match facts.subject {
+        Subject::Table => format!("Mesa{people}{at}"),
+        Subject::Visit => format!("Cita{at}"),
+        Subject::Room => format!("Habitación{people}{at}"),
+        _ => facts.task.trim_end_matches('.').to_owned(),
     }
 }
 
 fn success(facts: &Facts) -> String {
     let (name, task) = (&facts.name, &facts.task);
-    let (people, at, when) = (people(facts), at(facts), when(facts.start));
-    match facts.category {
-        Category::Restaurant => {
-            format!("Mesa para {people} reservada{at}, {when}, a nombre de {name}.")
+    let (people, at, when) = (for_people(facts), at(facts), behind(", ", facts.agreed));
+    let done = match facts.subject {
+        Subject::Table => format!("Mesa{people} reservada{at}{when}, a nombre de {name}."),
+        Subject::Visit => format!("Cita concertada{at} para {name}{when}."),
+        Subject::Room => {
+            let arriving = behind(", llegada ", facts.agreed);
+            format!("Habitación{people} reservada{at}{arriving}, a nombre de {name}.")
         }
-        Category::Clinic => format!("Cita concertada{at} para {name}, {when}."),
-        Category::Hotel => {
-            format!("Habitación para {people} reservada{at}, llegada {when}, a nombre de {name}.")
-        }
-        Category::General if facts.has_start => format!("Acordado{at}, {when}: {task}"),
-        Category::General => format!("Hecho{at}: {task}"),
-    }
+        Subject::Cancelling => return format!("Anulado{at}{people}{when}: {task}"),
+        Subject::Changing => return format!("Cambiado{at}{people}{when}: {task}"),
+        Subject::Asking => return format!("Respondido{at}{people}{when}: {task}"),
+        Subject::Other if facts.agreed.is_empty() => return format!("Hecho{at}{people}: {task}"),
+        Subject::Other => return format!("Acordado{at}{people}{when}: {task}"),
+    };
+    if facts.tells_task { format!("{done} Según lo pedido: {task}") } else { done }
 }
 
 fn after_success(facts: &Facts) -> String {
     let phone = &facts.phone;
-    match facts.category {
-        Category::Restaurant => format!("Para cambiar o anular la mesa, llama al {phone}."),
-        Category::Clinic => "Llega diez minutos antes y lleva un documento de identidad.".to_owned(),
-        Category::Hotel => format!("Si llegas después de las 22:00, avisa al {phone}."),
-        Category::General => format!("No queda nada por hacer; si hay dudas, llama al {phone}."),
+    match facts.subject {
+        Subject::Table => format!("Para cambiar o anular la mesa, llama al {phone}."),
+        Subject::Visit => "Llega diez minutos antes y lleva un documento de identidad.".to_owned(),
+        Subject::Room => format!("Para cambiar o anular la habitación, llama al {phone}."),
+        _ => format!("No queda nada por hacer; si hay dudas, llama al {phone}."),
     }
 }
 
-fn talk(facts: &Facts) -> Talk {
+pub(super) fn talk(facts: &Facts) -> Talk {
     let name = &facts.name;
     let greeting = match &facts.business {
         Some(business) => format!("{business}, dígame. ¿En qué puedo ayudarle?"),
@@ -106,50 +106,68 @@ fn talk(facts: &Facts) -> Talk {
 }
 
 fn request(facts: &Facts) -> String {
-    let (people, when, task) = (people(facts), when(facts.start), &facts.task);
-    match facts.category {
-        Category::Restaurant => format!("Quería reservar una mesa para {people}, {when}."),
-        Category::Clinic => format!("Quería pedir una cita, a ser posible {when}."),
-        Category::Hotel => {
-            format!("Quería reservar una habitación para {people}, con llegada {when}.")
+    let (people, when, task) = (for_people(facts), behind(", ", facts.asked), &facts.task);
+    let request = match facts.subject {
+        Subject::Table => format!("Quería reservar una mesa{people}{when}."),
+        Subject::Visit => format!("Quería pedir una cita{people}{when}, si es posible."),
+        Subject::Room => {
+            let arriving = behind(", con llegada ", facts.asked);
+            format!("Quería reservar una habitación{people}{arriving}.")
         }
-        Category::General if facts.has_start => {
-            format!("Se trata de lo siguiente: {task} Sería {when}.")
+        _ => {
+            let details: Vec<_> = people_of(facts).into_iter().chain(when_of(facts.asked)).collect();
+            return match details.is_empty() {
+                true => format!("Se trata de lo siguiente: {task}"),
+                false => format!("Se trata de lo siguiente: {task} Es decir: {}.", details.join(", ")),
+            };
         }
-        Category::General => format!("Se trata de lo siguiente: {task}"),
-    }
+    };
+    if facts.tells_task { format!("{request} En sus palabras: {task}") } else { request }
 }
 
 fn offer(facts: &Facts) -> String {
-    let (people, time) = (people(facts), time(facts.start));
-    match facts.category {
-        Category::Restaurant => {
-            format!("Un momento, que lo miro. Sí, tengo una mesa para {people} {time}.")
+    let people = for_people(facts);
+    // The day is repeated only by whoever chooses it.
+    let slot = match facts.asked.date {
+        Some(_) => Moment { date: None, ..facts.agreed },
+        None => facts.agreed,
+    };
+    match facts.subject {
+        Subject::Table => {
+            format!("Un momento, que lo miro. Sí, tengo una mesa{people}{}.", behind(" ", slot))
         }
-        Category::Clinic => format!("Déjeme ver la agenda. Sí, {time} hay un hueco libre."),
-        Category::Hotel => {
-            format!("Lo compruebo. Sí, tenemos una habitación para {people} esa noche.")
+        Subject::Visit => match when_of(slot) {
+            Some(when) => format!("Déjeme ver la agenda. Hay un hueco libre {when}."),
+            None => "Déjeme ver la agenda. Sí, es posible.".to_owned(),
+        },
+        Subject::Room if facts.asked.date.is_some() => {
+            format!("Lo compruebo. Sí, tenemos una habitación{people} esa noche.")
         }
-        Category::General => "Un momento, que lo compruebo. Sí, se puede hacer.".to_owned(),
+        Subject::Room => format!("Lo compruebo. Sí, tenemos una habitación{people}{}.", behind(", ", slot)),
+        Subject::Cancelling => "Un momento, que lo miro. Sí, aquí está.".to_owned(),
+        Subject::Changing => "Un momento, que lo miro. Sí, se puede cambiar.".to_owned(),
+        Subject::Asking => "Un momento, que lo compruebo. Sí, se lo puedo decir.".to_owned(),
+        Subject::Other => "Un momento, que lo compruebo. Sí, se puede hacer.".to_owned(),
     }
 }
 
 fn confirmation(facts: &Facts) -> String {
-    let (name, people, when) = (&facts.name, people(facts), when(facts.start));
-    match facts.category {
-        Category::Restaurant => {
-            format!("Entonces, mesa para {people}, {when}, a nombre de {name}. Hecho.")
+    let (name, people, when) = (&facts.name, for_people(facts), behind(", ", facts.agreed));
+    match facts.subject {
+        Subject::Table => format!("Entonces, mesa{people}{when}, a nombre de {name}. Hecho."),
+        Subject::Visit => format!("Entonces, {name}{people}{when}. Venga diez minutos antes."),
+        Subject::Room => {
+            let arriving = behind(", llegada ", facts.agreed);
+            format!("Entonces, habitación{people}{arriving}, a nombre de {name}. Hecho.")
         }
-        Category::Clinic => format!("Entonces, {name}, {when}. Venga diez minutos antes."),
-        Category::Hotel => {
-            format!("Entonces, habitación para {people}, llegada {when}, a nombre de {name}. Hecho.")
-        }
-        Category::General if facts.has_start => format!("Muy bien, {name}: {when}. Queda hecho."),
-        Category::General => format!("Muy bien, {name}. Queda hecho."),
+        Subject::Cancelling => format!("Muy bien, {name}. Queda anulado."),
+        Subject::Changing => format!("Muy bien, {name}. Queda cambiado."),
+        Subject::Asking => format!("Con mucho gusto, {name}. Eso es todo."),
+        Subject::Other => format!("Muy bien, {name}{}. Queda hecho.", behind(": ", facts.agreed)),
     }
 }
 
-fn message(facts: &Facts) -> Vec<Turn> {
+pub(super) fn message(facts: &Facts) -> Vec<Turn> {
     let (name, task) = (&facts.name, &facts.task);
     let whose = match &facts.business {
         Some(business) => format!("de {business}"),
@@ -173,14 +191,25 @@ fn at(facts: &Facts) -> String {
     business.map(|business| format!(" en {business}")).collect()
 }
 
-fn people(facts: &Facts) -> String {
-    match facts.people {
-        1 => "1 persona".to_owned(),
-        count => format!("{count} personas"),
-    }
+fn people_of(facts: &Facts) -> Option<String> {
+    facts.people.map(|count| if count == 1 { "1 persona".to_owned() } else { format!("{count} personas") })
 }
 
-fn when(start: DateTime) -> String {
+fn for_people(facts: &Facts) -> String {
+    people_of(facts).map(|people| format!(" para {people}")).unwrap_or_default()
+}
+
+/// The moment with this before it, or nothing.
+fn behind(start: &str, moment: Moment) -> String {
+    when_of(moment).map(|when| format!("{start}{when}")).unwrap_or_default()
+}
+
+fn when_of(moment: Moment) -> Option<String> {
+    let parts: Vec<_> = moment.date.map(day).into_iter().chain(moment.time.map(time)).collect();
+    (!parts.is_empty()).then(|| parts.join(" "))
+}
+
+fn day(date: Date) -> String {
     const WEEKDAYS: [&str; 7] = ["lunes", "martes", "miércoles", "jueves", "viernes", "sábado", "domingo"];
     const MONTHS: [&str; 12] = [
         "enero",
@@ -196,12 +225,12 @@ fn when(start: DateTime) -> String {
         "noviembre",
         "diciembre",
     ];
-    let weekday = WEEKDAYS[start.weekday().to_monday_zero_offset() as usize];
-    let month = MONTHS[start.month() as usize - 1];
-    format!("el {weekday} {} de {month} {}", start.day(), time(start))
+    let weekday = WEEKDAYS[date.weekday().to_monday_zero_offset() as usize];
+    let month = MONTHS[date.month() as usize - 1];
+    format!("el {weekday} {} de {month}", date.day())
 }
 
-fn time(start: DateTime) -> String {
-    let article = if start.hour() == 1 { "la" } else { "las" };
-    format!("a {article} {}", start.strftime("%-H:%M"))
+fn time(time: Time) -> String {
+    let article = if time.hour() == 1 { "la" } else { "las" };
+    format!("a {article} {}", time.strftime("%-H:%M"))
 }

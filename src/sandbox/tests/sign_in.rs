@@ -32,7 +32,8 @@ fn the_sign_in_page_leads_back_with_tokens_or_a_refusal() {
     let action = format!("/v1/auth/cli/approve?{}", query.replace('"', "%22"));
     assert!(page.body.contains(&action.replace('&', "&amp;")));
 
-    let approved = client.send(&format!("POST {action}"), "");
+    let origin = format!("Origin: http://{}", client.host);
+    let approved = client.send(&format!("POST {action}\n{origin}"), "");
     assert_eq!(approved.status, 303);
     let location = url::Url::parse(&approved.headers["location"]).expect("a URL");
     assert!(location.as_str().starts_with("http://localhost:8976/callback?"));
@@ -42,7 +43,7 @@ fn the_sign_in_page_leads_back_with_tokens_or_a_refusal() {
     client.token.clone_from(&answer["access_token"]);
     assert_eq!(client.get("/v1/users/me/subscription").json()["status"], "active");
 
-    let denied = client.send(&format!("POST {}", action.replace("approve", "deny")), "");
+    let denied = client.send(&format!("POST {}\n{origin}", action.replace("approve", "deny")), "");
     let expected = "http://localhost:8976/callback?error=access_denied&state=a%2Fb%22%3E";
     assert_eq!(denied.headers["location"], expected);
 }
@@ -57,6 +58,52 @@ fn a_refresh_rotates_and_its_reuse_signs_out() {
     let renewed = client.send("POST /v1/auth/refresh", &body).json();
     assert_eq!(renewed["expires_in"], 3600);
     client.token = renewed["access_token"].as_str().expect("a token").to_owned();
+    assert_eq!(client.get("/v1/calls").status, 200);
+    let reused = client.send("POST /v1/auth/refresh", &body);
+    assert_eq!(reused.error(), (401, "invalid_refresh_token".to_owned()));
+    assert_eq!(client.get("/v1/calls").error(), (401, "invalid_token".to_owned()));
+}
+
+#[test]
+fn only_the_page_itself_can_approve_or_deny() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let sandbox = sandbox(folder.path(), MOMENT);
+    let client = Client::of(&sandbox);
+    let port = client.host.rsplit(':').next().expect("a port");
+    let page = client.get("/v1/auth/cli?redirect_uri=http://localhost:8976/callback");
+    assert_eq!(page.headers["referrer-policy"], "same-origin");
+    for origin in [
+        "X: y".to_owned(),
+        "Origin: null".to_owned(),
+        "Origin: http://a.test".to_owned(),
+        format!("Origin: https://127.0.0.1:{port}"),
+        // Another origin in the eyes of a browser, though the same machine.
+        format!("Origin: http://localhost:{port}"),
+        format!("Origin: http://{0}\nOrigin: http://{0}", client.host),
+    ] {
+        for answer in ["approve", "deny"] {
+            let target = format!("/v1/auth/cli/{answer}?redirect_uri=http://localhost:8976/callback");
+            let refused = client.send(&format!("POST {target}\n{origin}"), "");
+            assert_eq!(refused.error(), (403, "wrong_origin".to_owned()), "{origin}");
+        }
+    }
+}
+
+#[test]
+fn a_client_that_kept_its_login_goes_on_after_the_sandbox_lost_it() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let sandbox = sandbox(folder.path(), MOMENT);
+    let mut client = Client::of(&sandbox);
+    let lose = || std::fs::remove_file(folder.path().join("state.json")).expect("the file");
+    lose();
+    assert_eq!(client.get("/v1/calls").json()["total"], 0);
+
+    let login = sandbox.new_login().expect("a login");
+    lose();
+    let body = json!({"refresh_token": login.refresh_token}).to_string();
+    let renewed = client.send("POST /v1/auth/refresh", &body);
+    assert_eq!(renewed.status, 200);
+    client.token = renewed.json()["access_token"].as_str().expect("a token").to_owned();
     assert_eq!(client.get("/v1/calls").status, 200);
     let reused = client.send("POST /v1/auth/refresh", &body);
     assert_eq!(reused.error(), (401, "invalid_refresh_token".to_owned()));
