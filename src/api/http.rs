@@ -27,6 +27,9 @@ const USER_AGENT: &str = concat!("kallyai/", env!("CARGO_PKG_VERSION"));
 /// A NAT forgets a silent connection after minutes; a call is silent for minutes.
 const KEEP_ALIVE: Duration = Duration::from_secs(30);
 
+/// Connections that are kept for the next request; more than one only where requests are made side by side.
+const KEPT_CONNECTIONS: usize = 8;
+
 /// The longest any connection may take to be made: name, TCP, proxy and TLS together.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -189,7 +192,7 @@ impl Http {
             .connect_timeout(connect)
             .tcp_keepalive(KEEP_ALIVE)
             .tcp_keepalive_interval(KEEP_ALIVE)
-            .pool_max_idle_per_host(usize::from(keep));
+            .pool_max_idle_per_host(if keep { KEPT_CONNECTIONS } else { 0 });
         Ok(if self.base.is_loopback() { builder.no_proxy() } else { builder })
     }
 

@@ -357,3 +357,6 @@ fn append(file: &mut File, end: u64, line: &[u8]) -> io::Result<()> {
     file.seek(SeekFrom::Start(end))?;
     file.write_all(&text).inspect_err(|_| drop(file.set_len(end)))
 }
+
+#[cfg(test)]
+mod tests;

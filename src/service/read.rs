@@ -2,6 +2,10 @@
 
 use std::collections::HashSet;
 
+use futures_util::StreamExt as _;
+use futures_util::future::LocalBoxFuture;
+use futures_util::stream::FuturesOrdered;
+
 use super::{READ_TIMEOUT, Service};
 use crate::api::{BillingPortal, Call, Client, Page, Parsed, Response, Subscription, Usage};
 use crate::auth::Session;
@@ -25,6 +29,8 @@ pub struct HistoryQuery {
 const USUAL_LIMIT: u16 = 10;
 /// The most that the API gives at once.
 const LARGEST_PAGE: u16 = 200;
+/// How many pages are on their way at a time where all are wanted.
+const PAGES_UNDER_WAY: usize = 6;
 /// The newest calls, among which the beginning of an ID must be unique.
 const SEARCHED: u16 = 200;
 
@@ -91,28 +97,23 @@ impl Service<'_> {
         .await
     }
 
-    /// Page after page, until there are enough calls or no more.
+    /// Page after page, until there are enough calls or no more. Where every page is wanted and the service says how
+    /// many calls there are, several pages are on their way at a time.
     async fn walk(
         &self,
         query: &HistoryQuery,
         client: &Client<'_, Session<'_>>,
         each: &mut impl FnMut(HistoryPart) -> Result<()>,
     ) -> Result<HistoryEnd> {
-        let size = query.limit.filter(|_| query.all).unwrap_or(LARGEST_PAGE);
         let mut wanted = (!query.all).then(|| usize::from(query.limit.unwrap_or(USUAL_LIMIT)));
-        let mut end = HistoryEnd {
-            listed: 0,
-            total: None,
-            next_offset: query.offset.unwrap_or_default(),
-            is_whole: false,
-        };
+        let mut pages = Pages::new(client, query);
+        let mut end = HistoryEnd { listed: 0, total: None, next_offset: pages.next_offset, is_whole: false };
         // The IDs of the page before: calls move down the list as new ones are placed.
         let mut before: HashSet<String> = HashSet::new();
         while !end.is_whole && wanted != Some(0) {
             client.extend(self.deadline(READ_TIMEOUT));
-            let offset = (end.next_offset > 0).then_some(end.next_offset);
-            let Page { calls, len, total, .. } = client.history(size, offset).await?.value;
-            end.next_offset += len as u64;
+            let Page { calls, len, total, .. } = pages.next().await?;
+            end.next_offset = pages.next_offset;
             end.total = total.or(end.total);
             let ids: HashSet<String> = calls.iter().map(|(_, call)| call.call_id.clone()).collect();
             // A server that knows no offset would give the same page for ever.
@@ -177,6 +178,71 @@ impl Service<'_> {
     /// When it cannot be read.
     pub async fn billing_portal(&self) -> Result<Parsed<BillingPortal>> {
         self.signed_in(READ_TIMEOUT, async |client| Ok(client.billing_portal().await?)).await
+    }
+}
+
+/// The pages of the history in order.
+struct Pages<'a> {
+    client: &'a Client<'a, Session<'a>>,
+    /// How many calls a page is asked for.
+    size: u16,
+    /// How many pages may be on their way at a time.
+    window: usize,
+    under_way: FuturesOrdered<LocalBoxFuture<'a, Result<(u64, Page)>>>,
+    /// The offset behind the last page that came.
+    next_offset: u64,
+    /// The offset of the next page to be asked for.
+    unasked: u64,
+    /// How many calls the service gives at once, once that is known.
+    step: Option<u64>,
+    total: Option<u64>,
+}
+
+impl<'a> Pages<'a> {
+    fn new(client: &'a Client<'a, Session<'a>>, query: &HistoryQuery) -> Self {
+        let offset = query.offset.unwrap_or_default();
+        Self {
+            client,
+            size: query.limit.filter(|_| query.all).unwrap_or(LARGEST_PAGE),
+            window: if query.all { PAGES_UNDER_WAY } else { 1 },
+            under_way: FuturesOrdered::new(),
+            next_offset: offset,
+            unasked: offset,
+            step: None,
+            total: None,
+        }
+    }
+
+    async fn next(&mut self) -> Result<Page> {
+        loop {
+            self.ask();
+            let Some(page) = self.under_way.next().await else { continue };
+            let (offset, page) = page?;
+            let len = page.len as u64;
+            self.next_offset = offset + len;
+            self.total = page.total.or(self.total);
+            // The first page tells how many calls the service gives; a shorter one leaves a gap before the next.
+            if self.step.is_none_or(|step| len < step) {
+                self.step = Some(len.max(1));
+                self.unasked = self.next_offset;
+                self.under_way.clear();
+            }
+            return Ok(page);
+        }
+    }
+
+    /// Asks for what may be on its way: one page until it is known how many there are.
+    fn ask(&mut self) {
+        let (client, size) = (self.client, self.size);
+        let is_known = |offset: u64| self.total.is_some_and(|total| offset < total);
+        while self.under_way.is_empty() || (self.under_way.len() < self.window && is_known(self.unasked)) {
+            let offset = self.unasked;
+            let page = async move {
+                Ok((offset, client.history(size, (offset > 0).then_some(offset)).await?.value))
+            };
+            self.under_way.push_back(Box::pin(page));
+            self.unasked += self.step.unwrap_or(size.into());
+        }
     }
 }
 

@@ -67,7 +67,9 @@ fn all_walks_every_page_and_prints_one_document() {
     let server = serving(calls.clone());
     let run = Run::of(&mut home.at(&server, ["--history", "--all", "--json"])).exits(0);
     assert_eq!(run.json(), json!({ "calls": calls, "total": 450 }));
-    let asked: Vec<String> = server.requests().iter().map(Request::line).collect();
+    // Those behind the first are on their way together.
+    let mut asked: Vec<String> = server.requests().iter().map(Request::line).collect();
+    asked.sort();
     assert_eq!(
         asked,
         [

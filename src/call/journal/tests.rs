@@ -1,0 +1,180 @@
+//! The journal on disk.
+
+use super::super::entry::EntryState;
+use super::*;
+use crate::domain::{CallStatus, example_request};
+use crate::error::{Error, Kind};
+
+const ORIGIN: &str = "https://example.org";
+const ALL: Guards = Guards { open: true, done: true, chosen_key: true };
+
+fn journal(folder: &tempfile::TempDir) -> Journal {
+    Journal::new(folder.path().join("state"), ORIGIN.into())
+}
+
+fn entry(key: &str, task: &str) -> Entry {
+    Entry::new(key.parse().expect("a key"), &example_request(task), ORIGIN.into(), Moment::now())
+}
+
+fn id(text: &str) -> CallId {
+    text.parse().expect("an ID")
+}
+
+/// The one entry there is.
+fn only(journal: &Journal) -> Entry {
+    let mut entries = journal.read().expect("a journal").entries;
+    assert_eq!(entries.len(), 1, "{entries:?}");
+    entries.remove(0)
+}
+
+#[tokio::test]
+async fn what_is_recorded_is_read_back_state_by_state() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let journal = journal(&folder);
+    let entry = entry("k", "Ask");
+    let (waiting, _) = journal.open(&entry, ALL).await.expect("a journal");
+    assert_eq!(only(&journal), entry);
+    assert!(journal.is_waited_for(&entry.key));
+    journal.record(&entry.key, &Change::Sent).await.expect("a line");
+    assert_eq!(only(&journal).state, EntryState::Sent);
+    assert!(journal.assign_call_id(&entry.key, &id("a")).await.expect("a line"));
+    assert_eq!(only(&journal).state, EntryState::Running(id("a")));
+    let status = Some(&CallStatus::Busy);
+    journal.record(&entry.key, &Change::Ended { call_id: None, status, shown: false }).await.expect("a line");
+    let ended = EntryState::Ended { call_id: Some(id("a")), status: status.cloned() };
+    assert_eq!((only(&journal).state, only(&journal).shown), (ended, false));
+    journal.record(&entry.key, &Change::Shown).await.expect("a line");
+    assert!(only(&journal).shown);
+    drop(waiting);
+    assert!(!journal.is_waited_for(&entry.key));
+    journal.record(&entry.key, &Change::Discarded).await.expect("a line");
+    assert!(journal.read().expect("a journal").entries.is_empty());
+}
+
+#[tokio::test]
+async fn a_refusal_is_kept_with_all_that_is_known_of_it() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (journal, entry) = (journal(&folder), entry("k", "Ask"));
+    drop(journal.open(&entry, ALL).await.expect("a journal"));
+    let mut error = Error::new(Kind::Refused, "the minutes are used up");
+    error.facts.http_status = Some(402);
+    error.facts.server_code = Some("quota_exceeded".into());
+    journal.record(&entry.key, &Change::Refused(&error)).await.expect("a line");
+    assert_eq!(only(&journal).state, EntryState::Refused(Box::new(error)));
+}
+
+#[tokio::test]
+async fn a_call_is_one_entrys_only() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let journal = journal(&folder);
+    let again = Guards { open: false, done: false, chosen_key: false };
+    for key in ["a", "b"] {
+        drop(journal.open(&entry(key, "Ask"), again).await.expect("a journal"));
+    }
+    let key = |text: &str| text.parse::<IdempotencyKey>().expect("a key");
+    assert!(journal.assign_call_id(&key("a"), &id("x")).await.expect("a line"));
+    assert!(!journal.assign_call_id(&key("b"), &id("x")).await.expect("a journal"));
+    assert!(journal.assign_call_id(&key("a"), &id("x")).await.expect("the same again"));
+}
+
+#[tokio::test]
+async fn what_was_prepared_by_a_process_that_ended_is_in_nobodys_way() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let journal = journal(&folder);
+    let (waiting, _) = journal.open(&entry("a", "Ask"), ALL).await.expect("a journal");
+    let refused = journal.open(&entry("b", "Other words"), ALL).await.err().expect("a refusal");
+    assert!(matches!(refused, OpenError::Refused(Refusal::Open(_))), "{refused:?}");
+    drop(waiting);
+    // Where the system does not tell when it was started, what followed may be lost.
+    let is_told = Moment::now().boot.is_some();
+    assert_eq!(journal.open(&entry("b", "Other words"), ALL).await.is_ok(), is_told);
+    // Its key was never used.
+    if is_told {
+        assert!(journal.open(&entry("a", "Ask"), Guards { open: false, ..ALL }).await.is_ok());
+    }
+}
+
+#[tokio::test]
+async fn keys_of_forgotten_calls_stay_known_with_their_call() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let journal = journal(&folder);
+    let done = entry("done", "Ask");
+    drop(journal.open(&done, ALL).await.expect("a journal"));
+    let change = Change::Ended { call_id: Some(&id("x")), status: Some(&CallStatus::Busy), shown: true };
+    journal.record(&done.key, &change).await.expect("a line");
+    journal.forget_done().await.expect("a journal");
+    assert!(journal.read().expect("a journal").entries.is_empty());
+    let refused = journal.open(&done, ALL).await.err().expect("a refusal");
+    assert!(matches!(&refused, OpenError::Used(Some(call)) if *call == id("x")), "{refused:?}");
+    let refused = journal.open(&entry("done", "Something else"), ALL).await.err().expect("a refusal");
+    assert!(matches!(refused, OpenError::KeyTaken), "{refused:?}");
+    let elsewhere = Journal::new(folder.path().join("state"), "https://other.example".into());
+    let mut fresh = done.clone();
+    fresh.origin = Some("https://other.example".into());
+    assert!(elsewhere.open(&fresh, ALL).await.is_ok(), "another service has keys of its own");
+}
+
+#[tokio::test]
+async fn a_rewritten_journal_says_the_same() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let journal = journal(&folder);
+    let again = Guards { open: false, done: false, chosen_key: false };
+    for (key, shown) in [("shown", true), ("kept", false)] {
+        drop(journal.open(&entry(key, key), again).await.expect("a journal"));
+        let key = key.parse().expect("a key");
+        journal.record(&key, &Change::Sent).await.expect("a line");
+        let change = Change::Ended { call_id: Some(&id("x")), status: Some(&CallStatus::Success), shown };
+        journal.record(&key, &change).await.expect("a line");
+    }
+    for key in ["sent", "running"] {
+        drop(journal.open(&entry(key, key), again).await.expect("a journal"));
+        journal.record(&key.parse().expect("a key"), &Change::Sent).await.expect("a line");
+    }
+    journal.assign_call_id(&"running".parse().expect("a key"), &id("y")).await.expect("a line");
+    let log = journal.log_file();
+    let at = Moment::now().unix - 60;
+    let first_version = format!(r#"{{"key":"old","at":{at},"number":"+15551234567","task":"Old"}}"#);
+    let text = std::fs::read_to_string(&log).expect("a journal");
+    std::fs::write(&log, format!("{first_version}\n{text}{{\"v\":9}}\n")).expect("a journal");
+    let mut before = journal.read().expect("a journal");
+    journal.forget_done().await.expect("a journal");
+    let after = journal.read().expect("a journal");
+    before.entries.retain(|entry| !entry.shown);
+    assert_eq!(after.entries, before.entries);
+    assert_eq!((before.entries.len(), after.unreadable()), (4, 1));
+    let text = std::fs::read_to_string(&log).expect("a journal");
+    assert!(text.ends_with("{\"v\":9}\n"), "{text}");
+}
+
+#[tokio::test]
+async fn a_lock_left_by_a_killed_process_is_cleaned_up() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let journal = journal(&folder);
+    let waiting = journal.folder.join("waiting");
+    std::fs::create_dir_all(&waiting).expect("a folder");
+    std::fs::write(waiting.join("abandoned"), "").expect("a file");
+    let (held, _) = journal.open(&entry("k", "Ask"), ALL).await.expect("a journal");
+    let left = std::fs::read_dir(&waiting).expect("a folder").count();
+    assert_eq!(left, 1);
+    drop(held);
+    assert_eq!(std::fs::read_dir(&waiting).expect("a folder").count(), 0);
+}
+
+#[tokio::test]
+async fn two_processes_may_wait_for_one_call_and_the_last_takes_the_sign_away() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let journal = journal(&folder);
+    let key: IdempotencyKey = "k".parse().expect("a key");
+    let (first, second) = (journal.wait_too(&key).expect("a lock"), journal.wait_too(&key).expect("a lock"));
+    drop(first);
+    assert!(journal.is_waited_for(&key));
+    let others = {
+        let journal = journal.clone();
+        let key = key.clone();
+        tokio::spawn(async move { journal.wait_for_others(&key).await })
+    };
+    tokio::task::yield_now().await;
+    drop(second);
+    others.await.expect("an end");
+    assert!(!journal.is_waited_for(&key));
+}
