@@ -3,7 +3,7 @@
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use tempfile::NamedTempFile;
 
@@ -66,6 +66,32 @@ pub fn without_waiting(options: &mut OpenOptions) -> &mut OpenOptions {
     }
     #[cfg(not(unix))]
     options
+}
+
+/// Which file this is and as of when: a file that is only appended to has changed if this has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Identity {
+    /// Device and inode; zero on Windows, which tells neither.
+    file: [u64; 2],
+    modified: Option<SystemTime>,
+    /// In bytes.
+    pub length: u64,
+}
+
+/// Which file this is, and as of when.
+///
+/// # Errors
+/// When the system does not tell.
+pub fn identity(file: &File) -> io::Result<Identity> {
+    let metadata = file.metadata()?;
+    #[cfg(unix)]
+    let of_file = {
+        use std::os::unix::fs::MetadataExt as _;
+        [metadata.dev(), metadata.ino()]
+    };
+    #[cfg(windows)]
+    let of_file = [0; 2];
+    Ok(Identity { file: of_file, modified: metadata.modified().ok(), length: metadata.len() })
 }
 
 /// Whether an open file is still the one at this path.

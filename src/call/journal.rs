@@ -82,13 +82,11 @@ impl Journal {
     /// # Errors
     /// When it is there and cannot be read.
     pub fn read(&self) -> io::Result<Contents> {
-        let mut bytes = Vec::new();
         match open_regular(OpenOptions::new().read(true), &self.log_file()) {
-            Ok(mut file) => file.read_to_end(&mut bytes)?,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => 0,
-            Err(error) => return Err(error),
-        };
-        Ok(Contents::parse(&bytes, &self.origin))
+            Ok(mut file) => self.contents_of(&mut file),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Contents::default()),
+            Err(error) => Err(error),
+        }
     }
 
     /// Says whether [`Self::open`] would refuse a call, by what was read.
@@ -116,18 +114,25 @@ impl Journal {
         contents.may_hide_recent(&entry.written) || guard::has_old_open(&contents.entries, entry)
     }
 
-    /// Writes a call down before it is sent, unless it may not be placed. Returns the lock that shows that it is waited
+    /// Writes a call down before it is sent, unless it may not be placed. `read` is the journal as it was read a moment
+    /// ago, so that an unchanged one need not be read again. Returns the lock that shows that it is waited
     /// for, and how many open entries were forgotten for their age.
     ///
     /// # Errors
     /// When the call may not be placed.
-    pub async fn open(&self, entry: &Entry, guards: Guards) -> Result<(WaitLock, usize), OpenError> {
+    pub async fn open(
+        &self,
+        entry: &Entry,
+        guards: Guards,
+        read: Contents,
+    ) -> Result<(WaitLock, usize), OpenError> {
         let (lock, mut file) = self.lock().await?;
-        let (contents, end) = self.contents_of(&mut file)?;
+        let is_unchanged = read.identity.is_some() && read.identity == Some(files::identity(&file)?);
+        let contents = if is_unchanged { read } else { self.contents_of(&mut file)? };
         self.check(&contents, entry, guards)?;
         let forgotten = self.prune(&contents, &entry.written, &mut file, false)?;
         let waiting = WaitLock::take(&self.folder, &entry.key)?;
-        let end = if forgotten.is_some() { file.seek(SeekFrom::End(0))? } else { end };
+        let end = file.seek(SeekFrom::End(0))?;
         append(&mut file, end, &line_of(&entry.key, &Change::Prepared(entry)))?;
         drop(lock);
         // The disk is waited for without keeping others from the journal.
@@ -157,10 +162,11 @@ impl Journal {
     /// When the journal cannot be read or written.
     pub async fn assign_call_id(&self, key: &IdempotencyKey, id: &CallId) -> io::Result<bool> {
         let (_lock, mut file) = self.lock().await?;
-        let (contents, end) = self.contents_of(&mut file)?;
+        let contents = self.contents_of(&mut file)?;
         if contents.entries.iter().any(|other| other.key != *key && other.call_id() == Some(id)) {
             return Ok(false);
         }
+        let end = file.seek(SeekFrom::End(0))?;
         append(&mut file, end, &line_of(key, &Change::Running(id)))?;
         Ok(true)
     }
@@ -174,7 +180,7 @@ impl Journal {
             return Ok(());
         }
         let (_lock, mut file) = self.lock().await?;
-        let (contents, _) = self.contents_of(&mut file)?;
+        let contents = self.contents_of(&mut file)?;
         self.prune(&contents, &Moment::now(), &mut file, true).map(|_| ())
     }
 
@@ -269,11 +275,16 @@ impl Journal {
         Ok(UsedKey::find(&text, key, &self.origin))
     }
 
-    fn contents_of(&self, file: &mut File) -> io::Result<(Contents, u64)> {
+    fn contents_of(&self, file: &mut File) -> io::Result<Contents> {
         let mut bytes = Vec::new();
+        let identity = files::identity(file)?;
         file.seek(SeekFrom::Start(0))?;
         file.read_to_end(&mut bytes)?;
-        Ok((Contents::parse(&bytes, &self.origin), bytes.len() as u64))
+        // What was appended meanwhile is not in what the identity stands for.
+        let is_whole = identity.length == bytes.len() as u64;
+        let mut contents = Contents::parse(&bytes, &self.origin);
+        contents.identity = is_whole.then_some(identity);
+        Ok(contents)
     }
 
     /// Locks the journal for this process, and opens the log.

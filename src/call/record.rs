@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::entry::{Entry, EntryState, GUARDED_FOR, Moment, SinceBoot};
 use crate::domain::{CallId, CallStatus, IdempotencyKey};
 use crate::error::Error;
+use crate::files::Identity;
 
 /// The version of the lines that are written. Version 1 had one line a call, which was replaced.
 const VERSION: u8 = 2;
@@ -96,6 +97,8 @@ pub struct Contents {
     unreadable: Vec<Unreadable>,
     /// How many lines there are.
     pub lines: usize,
+    /// The file they were read from, as it was then.
+    pub identity: Option<Identity>,
 }
 
 #[derive(Debug)]

@@ -101,7 +101,7 @@ impl Service<'_> {
         // Before the journal: a run that ends in here has nothing open.
         let token =
             unless_interrupted(signals, async { Ok(session.token(client.deadline()).await?) }).await?;
-        let opened = tokio::time::timeout_at(client.deadline(), journal.open(&entry, guards));
+        let opened = tokio::time::timeout_at(client.deadline(), journal.open(&entry, guards, contents));
         let opened = unless_interrupted(signals, async { Ok(opened.await) }).await?;
         let too_late = || OpenError::Unavailable(std::io::ErrorKind::TimedOut.into());
         let waiting = match opened.unwrap_or_else(|_| Err(too_late())) {

@@ -32,7 +32,7 @@ async fn what_is_recorded_is_read_back_state_by_state() {
     let folder = tempfile::tempdir().expect("a folder");
     let journal = journal(&folder);
     let entry = entry("k", "Ask");
-    let (waiting, _) = journal.open(&entry, ALL).await.expect("a journal");
+    let (waiting, _) = journal.open(&entry, ALL, Contents::default()).await.expect("a journal");
     assert_eq!(only(&journal), entry);
     assert!(journal.is_waited_for(&entry.key));
     journal.record(&entry.key, &Change::Sent).await.expect("a line");
@@ -55,7 +55,7 @@ async fn what_is_recorded_is_read_back_state_by_state() {
 async fn a_refusal_is_kept_with_all_that_is_known_of_it() {
     let folder = tempfile::tempdir().expect("a folder");
     let (journal, entry) = (journal(&folder), entry("k", "Ask"));
-    drop(journal.open(&entry, ALL).await.expect("a journal"));
+    drop(journal.open(&entry, ALL, Contents::default()).await.expect("a journal"));
     let mut error = Error::new(Kind::Refused, "the minutes are used up");
     error.facts.http_status = Some(402);
     error.facts.server_code = Some("quota_exceeded".into());
@@ -69,7 +69,7 @@ async fn a_call_is_one_entrys_only() {
     let journal = journal(&folder);
     let again = Guards { open: false, done: false, chosen_key: false };
     for key in ["a", "b"] {
-        drop(journal.open(&entry(key, "Ask"), again).await.expect("a journal"));
+        drop(journal.open(&entry(key, "Ask"), again, Contents::default()).await.expect("a journal"));
     }
     let key = |text: &str| text.parse::<IdempotencyKey>().expect("a key");
     assert!(journal.assign_call_id(&key("a"), &id("x")).await.expect("a line"));
@@ -81,16 +81,22 @@ async fn a_call_is_one_entrys_only() {
 async fn what_was_prepared_by_a_process_that_ended_is_in_nobodys_way() {
     let folder = tempfile::tempdir().expect("a folder");
     let journal = journal(&folder);
-    let (waiting, _) = journal.open(&entry("a", "Ask"), ALL).await.expect("a journal");
-    let refused = journal.open(&entry("b", "Other words"), ALL).await.err().expect("a refusal");
+    let (waiting, _) = journal.open(&entry("a", "Ask"), ALL, Contents::default()).await.expect("a journal");
+    let refused =
+        journal.open(&entry("b", "Other words"), ALL, Contents::default()).await.err().expect("a refusal");
     assert!(matches!(refused, OpenError::Refused(Refusal::Open(_))), "{refused:?}");
     drop(waiting);
     // Where the system does not tell when it was started, what followed may be lost.
     let is_told = Moment::now().boot.is_some();
-    assert_eq!(journal.open(&entry("b", "Other words"), ALL).await.is_ok(), is_told);
+    assert_eq!(journal.open(&entry("b", "Other words"), ALL, Contents::default()).await.is_ok(), is_told);
     // Its key was never used.
     if is_told {
-        assert!(journal.open(&entry("a", "Ask"), Guards { open: false, ..ALL }).await.is_ok());
+        assert!(
+            journal
+                .open(&entry("a", "Ask"), Guards { open: false, ..ALL }, Contents::default())
+                .await
+                .is_ok()
+        );
     }
 }
 
@@ -99,19 +105,26 @@ async fn keys_of_forgotten_calls_stay_known_with_their_call() {
     let folder = tempfile::tempdir().expect("a folder");
     let journal = journal(&folder);
     let done = entry("done", "Ask");
-    drop(journal.open(&done, ALL).await.expect("a journal"));
+    drop(journal.open(&done, ALL, Contents::default()).await.expect("a journal"));
     let change = Change::Ended { call_id: Some(&id("x")), status: Some(&CallStatus::Busy), shown: true };
     journal.record(&done.key, &change).await.expect("a line");
     journal.forget_done().await.expect("a journal");
     assert!(journal.read().expect("a journal").entries.is_empty());
-    let refused = journal.open(&done, ALL).await.err().expect("a refusal");
+    let refused = journal.open(&done, ALL, Contents::default()).await.err().expect("a refusal");
     assert!(matches!(&refused, OpenError::Used(Some(call)) if *call == id("x")), "{refused:?}");
-    let refused = journal.open(&entry("done", "Something else"), ALL).await.err().expect("a refusal");
+    let refused = journal
+        .open(&entry("done", "Something else"), ALL, Contents::default())
+        .await
+        .err()
+        .expect("a refusal");
     assert!(matches!(refused, OpenError::KeyTaken), "{refused:?}");
     let elsewhere = Journal::new(folder.path().join("state"), "https://other.example".into());
     let mut fresh = done.clone();
     fresh.origin = Some("https://other.example".into());
-    assert!(elsewhere.open(&fresh, ALL).await.is_ok(), "another service has keys of its own");
+    assert!(
+        elsewhere.open(&fresh, ALL, Contents::default()).await.is_ok(),
+        "another service has keys of its own"
+    );
 }
 
 #[tokio::test]
@@ -120,14 +133,14 @@ async fn a_rewritten_journal_says_the_same() {
     let journal = journal(&folder);
     let again = Guards { open: false, done: false, chosen_key: false };
     for (key, shown) in [("shown", true), ("kept", false)] {
-        drop(journal.open(&entry(key, key), again).await.expect("a journal"));
+        drop(journal.open(&entry(key, key), again, Contents::default()).await.expect("a journal"));
         let key = key.parse().expect("a key");
         journal.record(&key, &Change::Sent).await.expect("a line");
         let change = Change::Ended { call_id: Some(&id("x")), status: Some(&CallStatus::Success), shown };
         journal.record(&key, &change).await.expect("a line");
     }
     for key in ["sent", "running"] {
-        drop(journal.open(&entry(key, key), again).await.expect("a journal"));
+        drop(journal.open(&entry(key, key), again, Contents::default()).await.expect("a journal"));
         journal.record(&key.parse().expect("a key"), &Change::Sent).await.expect("a line");
     }
     journal.assign_call_id(&"running".parse().expect("a key"), &id("y")).await.expect("a line");
@@ -153,7 +166,7 @@ async fn a_lock_left_by_a_killed_process_is_cleaned_up() {
     let waiting = journal.folder.join("waiting");
     std::fs::create_dir_all(&waiting).expect("a folder");
     std::fs::write(waiting.join("abandoned"), "").expect("a file");
-    let (held, _) = journal.open(&entry("k", "Ask"), ALL).await.expect("a journal");
+    let (held, _) = journal.open(&entry("k", "Ask"), ALL, Contents::default()).await.expect("a journal");
     let left = std::fs::read_dir(&waiting).expect("a folder").count();
     assert_eq!(left, 1);
     drop(held);
