@@ -14,7 +14,7 @@ use tokio::time::Instant;
 
 use super::entry::{Entry, KEPT_FOR, Moment};
 use super::guard::{self, Guards, Refusal};
-use super::record::{Change, Contents, line_of, lines_of};
+use super::record::{Change, Contents, line_count, line_of, lines_of};
 use super::used_keys::UsedKey;
 use super::wait_lock::{self, WaitLock};
 use crate::domain::{CallId, IdempotencyKey};
@@ -240,7 +240,8 @@ impl Journal {
             };
             if drop { dropped.push(entry) } else { kept.push(entry) }
         }
-        let superseded = contents.lines.saturating_sub(kept.len());
+        let needed: usize = kept.iter().map(|entry| line_count(entry)).sum();
+        let superseded = contents.lines.saturating_sub(needed + contents.unreadable());
         let enough = dropped.len() >= PRUNED_TOGETHER || (all_done && !dropped.is_empty());
         if old == 0 && !enough && superseded < MAX_SUPERSEDED {
             return Ok(None);

@@ -322,6 +322,12 @@ pub fn lines_of(entry: &Entry) -> Vec<u8> {
     text
 }
 
+/// How many lines [`lines_of`] has for an entry.
+pub fn line_count(entry: &Entry) -> usize {
+    let has_state = !matches!(entry.state, EntryState::Prepared | EntryState::Sent);
+    1 + usize::from(entry.sent_at.is_some()) + usize::from(has_state) + usize::from(entry.shown)
+}
+
 impl Line {
     fn new(key: &IdempotencyKey, at: i64) -> Self {
         Self {
