@@ -207,6 +207,8 @@ pub fn sync_folder(folder: &Path) {
 mod tests {
     use super::*;
 
+    // Elsewhere nothing keeps an open file from being replaced.
+    #[cfg(windows)]
     #[test]
     fn a_file_is_replaced_though_somebody_reads_it() {
         let folder = tempfile::tempdir().expect("a folder");

@@ -6,12 +6,12 @@ use jiff::Timestamp;
 use rand::RngExt as _;
 
 const FIRST: Duration = Duration::from_millis(250);
-const LONGEST: Duration = Duration::from_secs(8);
+const MAX_BACKOFF: Duration = Duration::from_secs(8);
 
 /// The wait before attempt `attempt + 1` (0 is the first): doubling from 0.25 s to 8 s, each drawn from its upper half
 /// so that many clients do not come back together.
 pub fn backoff(attempt: u32) -> Duration {
-    let ceiling = FIRST.saturating_mul(1 << attempt.min(10)).min(LONGEST);
+    let ceiling = FIRST.saturating_mul(1 << attempt.min(10)).min(MAX_BACKOFF);
     ceiling.mul_f64(rand::rng().random_range(0.5..=1.0))
 }
 
@@ -48,7 +48,7 @@ mod tests {
     #[test]
     fn the_wait_grows_and_stays_bounded() {
         for attempt in [0, 3, 5, 40, u32::MAX] {
-            assert!(backoff(attempt) <= LONGEST);
+            assert!(backoff(attempt) <= MAX_BACKOFF);
         }
         assert!(backoff(3) > backoff(0));
     }

@@ -23,7 +23,8 @@ pub struct Hint {
     pub command: Option<String>,
 }
 
-const PRICING: &str = "https://kallyai.com/pricing";
+/// Where plans are sold.
+pub const PRICING: &str = "https://kallyai.com/pricing";
 
 impl Hint {
     fn text(text: impl Into<String>) -> Self {

@@ -13,7 +13,7 @@ pub struct CallId(String);
 const HOW: &str = "copy an ID from `kallyai --history`, or write `last`";
 
 /// Longer than any ID, shorter than what a server refuses as a path.
-const LONGEST: usize = 256;
+const MAX_LENGTH: usize = 256;
 
 impl CallId {
     /// The ID as the server wrote it, not yet percent-encoded.
@@ -29,7 +29,7 @@ impl FromStr for CallId {
         if text.trim().is_empty() {
             return Err(Invalid::new("the call ID is empty", HOW));
         }
-        if matches!(text, "." | "..") || text.len() > LONGEST || text.chars().any(char::is_control) {
+        if matches!(text, "." | "..") || text.len() > MAX_LENGTH || text.chars().any(char::is_control) {
             return Err(Invalid::new(format!("{} is not a call ID", quoted(text)), HOW));
         }
         Ok(Self(text.to_owned()))

@@ -8,12 +8,12 @@ use std::fmt;
 pub struct Secret(String);
 
 /// A larger one would be refused by every server as a header.
-const LONGEST: usize = 64 * 1024;
+const MAX_LENGTH: usize = 64 * 1024;
 
 impl Secret {
     /// The secret in `text`, if it can stand in a header.
     pub fn parse(text: &str) -> Option<Self> {
-        let fits = (1..=LONGEST).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic());
+        let fits = (1..=MAX_LENGTH).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic());
         fits.then(|| Self(text.to_owned()))
     }
 

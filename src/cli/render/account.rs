@@ -1,11 +1,10 @@
 //! The account as text: usage, subscription, billing.
 
+use super::super::hints::PRICING;
 use super::View;
 use crate::error::Result;
 use crate::output::{Line, Tone};
 use crate::service::{BillingPortal, Parsed, Subscription, Usage};
-
-const PRICING: &str = "https://kallyai.com/pricing";
 
 /// Minutes and calls of the current period.
 pub fn usage(view: &View<'_>, usage: &Parsed<Usage>) -> Result<()> {

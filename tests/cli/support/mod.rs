@@ -25,6 +25,15 @@ use std::process::Command;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+/// Under `nohup` the programs that tests start would ignore a hang-up as the tests do. One that is handled here is theirs
+/// to handle anew: a program begins with the usual disposition of every signal that was not ignored.
+#[cfg(unix)]
+static HANG_UP_IS_HANDLED: std::sync::LazyLock<()> = std::sync::LazyLock::new(|| {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let _entered = runtime.enter();
+    tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup()).expect("a handler");
+});
+
 /// A user's home, empty at first.
 pub struct Home {
     folder: TempDir,
@@ -107,6 +116,8 @@ impl Home {
 
     /// A command in an environment that holds this home and nothing of the machine's.
     pub fn kallyai<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Command {
+        #[cfg(unix)]
+        std::sync::LazyLock::force(&HANG_UP_IS_HANDLED);
         let mut command = Command::new(env!("CARGO_BIN_EXE_kallyai"));
         command.args(args).env_clear().env("HOME", self.folder.path()).env("TZ", "America/New_York");
         // Windows finds its own libraries, and where to put what is temporary, by these; the last is where a measurement of
