@@ -96,6 +96,15 @@ impl Moment {
     }
 }
 
+/// A time that has passed, in seconds, as words.
+pub fn ago(seconds: i64) -> String {
+    match seconds {
+        ..60 => "less than a minute ago".into(),
+        60..3600 => format!("{} min ago", seconds / 60),
+        _ => format!("{} h {:02} min ago", seconds / 3600, seconds / 60 % 60),
+    }
+}
+
 impl SinceBoot {
     #[cfg(target_os = "linux")]
     fn now() -> Option<Self> {

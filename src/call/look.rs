@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-use super::entry::{Entry, GUARDED_FOR, Moment};
+use super::entry::{Entry, GUARDED_FOR, Moment, ago};
 use super::events::HistoryResult;
 use super::guard::Guards;
 use super::journal::Journal;
@@ -68,14 +68,18 @@ pub async fn look_before(
     let running = calls().filter(|_| guards.open).find(|call| call.is_running());
     let done =
         calls().filter(|_| guards.done).find(|call| call.is_success() && is_same_request(request, call));
+    let when = |call: &Call| {
+        let age = call.created_at().map(|at| now.as_second() - at.as_second());
+        age.map_or(String::new(), |age| format!(" {}", ago(age)))
+    };
     let refusal = match (running, done) {
         (Some(call), _) => {
-            let message = format!("a call to {} is under way already", request.phone());
+            let message = format!("a call to {} that began{} is under way", request.phone(), when(call));
             Some(about(Error::new(Kind::CallOpen, message), journal, call))
         }
         (None, Some(call)) => {
             let message =
-                format!("the same was asked of {} already, and that call succeeded", request.phone());
+                format!("the same was asked of {}{}, and that call succeeded", request.phone(), when(call));
             Some(about(Error::new(Kind::AlreadyDone, message), journal, call))
         }
         (None, None) => None,

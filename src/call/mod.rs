@@ -25,7 +25,7 @@ mod wait_lock;
 
 pub use detached::{Detached, JOB, Job, run as run_job, start as detach};
 pub use driver::{CallDriver, Observer};
-pub use entry::{Entry, EntryState, Moment};
+pub use entry::{Entry, EntryState, Moment, ago};
 pub use guard::{Guards, Refusal};
 pub use journal::{Journal, OpenError};
 pub use look::look_before;

@@ -45,6 +45,8 @@ pub struct Waiting<'a> {
     view: &'a View<'a>,
     /// Why the result could not be printed.
     pub unwritten: Option<Error>,
+    /// How the call stood when it was last seen under way.
+    last_status: Option<String>,
 }
 
 impl<'a> Waiting<'a> {
@@ -54,7 +56,18 @@ impl<'a> Waiting<'a> {
         if is_shown {
             console.progress.replace(Some(view.out.progress(doing, &advice)));
         }
-        Self { console, view, unwritten: None }
+        Self { console, view, unwritten: None, last_status: None }
+    }
+}
+
+impl Waiting<'_> {
+    /// Ends the waiting. Returns why the result could not be printed; where there is none, what came instead is said.
+    pub fn end(mut self, error: Option<&Error>) -> Option<Error> {
+        let is_unknown = error.is_some_and(|error| error.kind == Kind::OutcomeUnknown);
+        if let (true, Some(status), false) = (is_unknown, &self.last_status, self.view.out.is_json()) {
+            self.console.tell(&format!("The service last said of the call: {status}."));
+        }
+        self.unwritten.take()
     }
 }
 
@@ -70,6 +83,10 @@ impl Observer for Waiting<'_> {
             let text = format!("The answer was lost ({why}). Looking up what came of the call.");
             self.console.aside(|| self.view.out.explain(&Line::new(), &text));
         }
+    }
+
+    fn running(&mut self, call: &Parsed<Call>) {
+        self.last_status = call.value.status.as_ref().map(|status| status.as_str().to_owned());
     }
 
     fn warn(&mut self, text: &str) {

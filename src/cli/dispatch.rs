@@ -107,8 +107,7 @@ impl Run<'_> {
             let doing = Line::new().text("Calling ").tone(Tone::Strong, number.as_str());
             let mut waiting = Waiting::start(self.console, self.view, &doing, !self.options.debug && !detach);
             let placed = self.service.place(&placement, detach, &mut waiting, signals).await;
-            let failed = waiting.unwritten.take();
-            drop(waiting);
+            let failed = waiting.end(placed.as_ref().err());
             match placed? {
                 Placed::Ended { call, key } => self.ended(&call, failed, key.as_ref()),
                 Placed::Detached(detachment) => {
@@ -124,8 +123,7 @@ impl Run<'_> {
         let doing = Line::new().text("Waiting for the end of the call");
         let mut waiting = Waiting::start(self.console, self.view, &doing, !self.options.debug);
         let resumed = self.service.resume(key, &mut waiting, signals).await;
-        let failed = waiting.unwritten.take();
-        drop(waiting);
+        let failed = waiting.end(resumed.as_ref().err());
         let (call, key) = resumed?;
         self.ended(&call, failed, Some(&key))
     }

@@ -216,17 +216,19 @@ impl Service<'_> {
         match refusal {
             OpenError::Refused(Refusal::Open(entry)) => {
                 let message = format!(
-                    "a call to {} was requested {} and is not known to have ended",
+                    "a call to {} (\"{}\") was requested {} and is not known to have ended",
                     entry.number,
-                    ago(&entry)
+                    beginning(&entry.task),
+                    age(&entry)
                 );
                 Error::new(Kind::CallOpen, message).about(&entry.key, entry.call_id().cloned())
             }
             OpenError::Refused(Refusal::Done(entry)) => {
                 let message = format!(
-                    "the same was asked of {} {}, and that call succeeded",
+                    "the same was asked of {} (\"{}\") {}, and that call succeeded",
                     entry.number,
-                    ago(&entry)
+                    beginning(&entry.task),
+                    age(&entry)
                 );
                 Error::new(Kind::AlreadyDone, message).about(&entry.key, entry.call_id().cloned())
             }
@@ -296,12 +298,15 @@ fn absolute(path: std::path::PathBuf) -> std::path::PathBuf {
 }
 
 /// How long ago an entry was written, in words.
-fn ago(entry: &Entry) -> String {
-    match entry.written.age(&Moment::now()) {
-        0..60 => "less than a minute ago".into(),
-        seconds @ 60..3600 => format!("{} min ago", seconds / 60),
-        seconds => format!("{} h {:02} min ago", seconds / 3600, seconds / 60 % 60),
-    }
+fn age(entry: &Entry) -> String {
+    call::ago(entry.written.age(&Moment::now()))
+}
+
+/// As much of a task as tells which call it was.
+fn beginning(task: &str) -> String {
+    const SHOWN: usize = 60;
+    let start: String = task.chars().take(SHOWN).collect();
+    if start.len() < task.len() { start + "…" } else { start }
 }
 
 /// Waits for something that leaves nothing open when a signal ends it.
