@@ -31,7 +31,7 @@ use tempfile::TempDir;
 static HANG_UP_IS_HANDLED: std::sync::LazyLock<()> = std::sync::LazyLock::new(|| {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     let _entered = runtime.enter();
-    tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup()).expect("a handler");
+    drop(tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup()).expect("a handler"));
 });
 
 /// A user's home, empty at first.
