@@ -22,6 +22,8 @@ mod readme;
 mod resuming;
 mod sandbox;
 mod sequences;
+#[cfg(unix)]
+mod side_by_side;
 mod sign_in;
 mod sign_in_steps;
 #[cfg(unix)]
