@@ -25,6 +25,8 @@ mod resuming;
 mod sandbox;
 mod sandbox_server;
 mod sequences;
+#[cfg(unix)]
+mod side_by_side;
 mod sign_in;
 mod sign_in_steps;
 #[cfg(unix)]
