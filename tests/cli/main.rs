@@ -17,6 +17,8 @@ mod login_file;
 mod login_races;
 mod lost_answers;
 mod not_taken;
+#[cfg(unix)]
+mod picture;
 mod placing;
 mod production;
 #[cfg(unix)]
