@@ -21,6 +21,8 @@ mod placing;
 mod production;
 #[cfg(unix)]
 mod readme;
+#[cfg(unix)]
+mod renewals;
 mod resuming;
 mod sandbox;
 mod sandbox_server;
