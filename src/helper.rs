@@ -24,6 +24,7 @@ pub struct Helper {
 }
 
 /// Reports to the process that started this one, for as long as that listens.
+#[derive(Clone)]
 pub struct Parent {
     _private: (),
 }

@@ -88,6 +88,11 @@ impl Settings {
         Ok(home.join(TOKEN_FILE))
     }
 
+    /// Whether that file is at a path of this program's own, and not where the user pointed it.
+    pub fn is_own_token_file(self) -> bool {
+        self.sandbox || path("KALLYAI_TOKEN_FILE").is_none()
+    }
+
     /// The folder of the journal and of everything else that is not the login.
     ///
     /// # Errors

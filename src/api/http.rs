@@ -128,6 +128,11 @@ impl Http {
         &self.base
     }
 
+    /// Who is shown what is sent and received, if anybody is.
+    pub fn trace(&self) -> Option<&Trace> {
+        self.trace.as_ref()
+    }
+
     /// Sends on a kept connection where there is one, and waits for the whole answer until `deadline`.
     ///
     /// # Errors

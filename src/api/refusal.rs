@@ -36,7 +36,7 @@ struct ErrorBody {
 #[derive(Deserialize, Default)]
 #[serde(default)]
 struct ErrorObject {
-    #[serde(deserialize_with = "text_or_lines")]
+    #[serde(deserialize_with = "or_none")]
     code: Option<String>,
     #[serde(deserialize_with = "text_or_lines")]
     message: Option<String>,

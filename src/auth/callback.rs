@@ -1,13 +1,9 @@
 //! The receiver of the sign-in's redirect. Whoever answers at the callback's port owns the account, so both address
 //! families are owned before anything is opened, and whatever is not the one right request changes nothing.
 
-#[cfg(fuzzing)]
-#[path = "../fuzzing/callback.rs"]
-pub mod entrance;
-
-use std::collections::VecDeque;
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -17,21 +13,15 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, timeout_at};
 
+use super::connections::Connections;
 use super::error::{Error, Result};
 use super::page::{self, Page};
+use super::peer::PeerCheck;
 use super::redirect::{AuthResponse, OAuthState, read_query};
+use super::request::{CALLBACK, LARGEST_HEAD, read_request};
 
-/// The path of the redirect URL.
-const CALLBACK: &str = "/callback";
 /// A connection's whole life.
 const CONNECTION: Duration = Duration::from_secs(5);
-/// The largest head taken, in bytes: other programs' cookies for localhost come along.
-const LARGEST_HEAD: usize = 128 * 1024;
-/// The most header fields taken.
-const MOST_FIELDS: usize = 256;
-/// The most connections at a time.
-const MOST_CONNECTIONS: usize = 64;
-
 /// Both ends of the callback's port.
 pub struct Receiver {
     listeners: Vec<TcpListener>,
@@ -46,16 +36,44 @@ pub struct CallbackReceived {
     pub show: oneshot::Sender<Page>,
 }
 
+/// What the receiver tells the sign-in.
+pub enum Event {
+    /// The one right answer.
+    Callback(CallbackReceived),
+    /// The right answer, by a program of another user: it was refused.
+    OtherUser,
+}
+
 /// What every connection shares.
-struct Shared {
+pub(crate) struct Shared {
     port: u16,
     state: OAuthState,
     /// Taken by the first right request: a replay finds it empty.
-    arrivals: Mutex<Option<mpsc::Sender<CallbackReceived>>>,
+    arrivals: Mutex<Option<mpsc::Sender<Event>>>,
     /// The page that may be fetched, once there is one.
     page: Mutex<Option<Page>>,
     /// Who waits for that.
     fetched: Mutex<Option<oneshot::Sender<()>>>,
+}
+
+impl Shared {
+    /// A receiver that waits for the answer of this state, which goes to `arrivals`.
+    pub(crate) fn new(
+        port: u16,
+        state: OAuthState,
+        arrivals: Option<mpsc::Sender<Event>>,
+        page: Option<Page>,
+    ) -> (Self, oneshot::Receiver<()>) {
+        let (fetched, page_fetched) = oneshot::channel();
+        let shared = Self {
+            port,
+            state,
+            arrivals: Mutex::new(arrivals),
+            page: Mutex::new(page),
+            fetched: Mutex::new(Some(fetched)),
+        };
+        (shared, page_fetched)
+    }
 }
 
 impl Receiver {
@@ -83,33 +101,31 @@ impl Receiver {
         Ok(Self { listeners, port })
     }
 
-    /// Starts taking requests. The arrival, if any, comes through the returned channel; dropping [`Serving`] ends all.
-    pub fn serve(self, state: OAuthState) -> (Serving, mpsc::Receiver<CallbackReceived>) {
-        let (arrivals, arrival) = mpsc::channel(1);
-        let (fetched, page_fetched) = oneshot::channel();
-        let shared = Arc::new(Shared {
-            port: self.port,
-            state,
-            arrivals: Mutex::new(Some(arrivals)),
-            page: Mutex::new(None),
-            fetched: Mutex::new(Some(fetched)),
-        });
-        let connections = Arc::new(Mutex::new(VecDeque::new()));
+    /// Starts taking requests. What comes of them comes through the returned channel; dropping [`Serving`] ends all.
+    pub fn serve(self, state: OAuthState) -> (Serving, mpsc::Receiver<Event>) {
+        // One callback, and once that another user's came.
+        let (arrivals, events) = mpsc::channel(2);
+        let (shared, page_fetched) = Shared::new(self.port, state, Some(arrivals), None);
+        let shared = Arc::new(shared);
+        let connections = Arc::new(Connections::default());
+        let peers = Arc::new(PeerCheck::new());
         let tasks = self
             .listeners
             .into_iter()
             .map(|listener| {
-                tokio::spawn(accept(listener, Arc::clone(&shared), Arc::clone(&connections))).abort_handle()
+                let accepting =
+                    accept(listener, Arc::clone(&shared), Arc::clone(&connections), Arc::clone(&peers));
+                tokio::spawn(accepting).abort_handle()
             })
             .collect();
-        (Serving { tasks, connections, page_fetched }, arrival)
+        (Serving { tasks, connections, page_fetched }, events)
     }
 }
 
 /// A receiver at work.
 pub struct Serving {
     tasks: Vec<AbortHandle>,
-    connections: Connections,
+    connections: Arc<Connections>,
     page_fetched: oneshot::Receiver<()>,
 }
 
@@ -123,38 +139,45 @@ impl Serving {
 impl Drop for Serving {
     fn drop(&mut self) {
         self.tasks.iter().for_each(AbortHandle::abort);
-        lock(&self.connections).iter().for_each(AbortHandle::abort);
+        self.connections.end_all();
     }
 }
 
-/// The connections that have brought no right answer, oldest first.
-type Connections = Arc<Mutex<VecDeque<AbortHandle>>>;
-
-async fn accept(listener: TcpListener, shared: Arc<Shared>, connections: Connections) {
+async fn accept(
+    listener: TcpListener,
+    shared: Arc<Shared>,
+    connections: Arc<Connections>,
+    peers: Arc<PeerCheck>,
+) {
     loop {
-        let stream = match listener.accept().await {
-            Ok((stream, _)) => stream,
-            // Out of file descriptors, most likely: connections end, and the next is taken.
+        let (stream, peer) = match listener.accept().await {
+            Ok(accepted) => accepted,
+            // Out of file descriptors, most likely: one of them is had back.
             Err(_) => {
-                tokio::time::sleep(Duration::from_millis(50)).await;
+                tokio::time::sleep(Duration::from_millis(20)).await;
+                connections.end_one();
                 continue;
             }
         };
-        let mut connections = lock(&connections);
-        connections.retain(|connection| !connection.is_finished());
-        while connections.len() >= MOST_CONNECTIONS {
-            if let Some(oldest) = connections.pop_front() {
-                oldest.abort();
-            }
-        }
-        connections.push_back(tokio::spawn(handle_connection(stream, Arc::clone(&shared))).abort_handle());
+        // At once: a connection that has ended is nobody's.
+        let is_ours = stream.local_addr().is_ok_and(|here| peers.is_ours(peer, here));
+        connections.make_room().await;
+        let has_head = Arc::new(AtomicBool::new(false));
+        let handling = handle_connection(stream, is_ours, Arc::clone(&has_head), Arc::clone(&shared));
+        connections.add(tokio::spawn(handling).abort_handle(), has_head);
     }
 }
 
-async fn handle_connection(mut stream: TcpStream, shared: Arc<Shared>) {
+async fn handle_connection(
+    mut stream: TcpStream,
+    is_ours: bool,
+    has_head: Arc<AtomicBool>,
+    shared: Arc<Shared>,
+) {
     let deadline = Instant::now() + CONNECTION;
     let Ok(Some(head)) = timeout_at(deadline, read_head(&mut stream)).await else { return };
-    let response = match route(&head, &shared) {
+    has_head.store(true, Ordering::Relaxed);
+    let response = match route(&head, is_ours, &shared) {
         Routed::Status(status) => page::refusal(status),
         Routed::Page(page) => page.response(),
         Routed::AuthResponse(reply) => {
@@ -174,11 +197,11 @@ async fn handle_connection(mut stream: TcpStream, shared: Arc<Shared>) {
 async fn deliver(
     mut stream: TcpStream,
     reply: AuthResponse,
-    arrivals: mpsc::Sender<CallbackReceived>,
+    arrivals: mpsc::Sender<Event>,
     shared: Arc<Shared>,
 ) {
     let (show, shown) = oneshot::channel();
-    if arrivals.send(CallbackReceived { reply, show }).await.is_err() {
+    if arrivals.send(Event::Callback(CallbackReceived { reply, show })).await.is_err() {
         return;
     }
     let page = shown.await.unwrap_or(Page::NotSaved);
@@ -188,7 +211,7 @@ async fn deliver(
 
 /// Reads up to the empty line behind the head; `None` when the connection ends before. Anything longer than a head may
 /// be is returned as far as it was read.
-async fn read_head(stream: &mut (impl AsyncRead + Unpin)) -> Option<Vec<u8>> {
+pub(crate) async fn read_head(stream: &mut (impl AsyncRead + Unpin)) -> Option<Vec<u8>> {
     let mut head = Vec::with_capacity(4096);
     loop {
         let seen = head.len().saturating_sub(3);
@@ -220,16 +243,29 @@ async fn say(stream: &mut TcpStream, response: &page::Response) -> io::Result<()
 }
 
 /// What a request gets.
-enum Routed {
+pub(crate) enum Routed {
+    /// A refusal.
     Status(u16),
+    /// The page that may be fetched.
     Page(Page),
+    /// What is handed over as the answer to the sign-in.
     AuthResponse(AuthResponse),
 }
 
-fn route(head: &[u8], shared: &Shared) -> Routed {
+/// Decides on a request of a program of the user's, or of another user's.
+pub(crate) fn route(head: &[u8], is_ours: bool, shared: &Shared) -> Routed {
+    let answered = |query: &str| read_query(query.as_bytes(), &shared.state);
     match read_request(head, shared.port) {
         Err(status) => Routed::Status(status),
-        Ok((CALLBACK, query)) => match read_query(query.as_bytes(), &shared.state) {
+        Ok((path, query)) if !is_ours => {
+            let arrivals = lock(&shared.arrivals);
+            if let (CALLBACK, Ok(_), Some(arrivals)) = (path, answered(query), &*arrivals) {
+                // Said once: where it was said, the channel is full, or somebody reads it.
+                let _ = arrivals.try_send(Event::OtherUser);
+            }
+            Routed::Status(403)
+        }
+        Ok((CALLBACK, query)) => match answered(query) {
             // The state is spent with the first right answer.
             Ok(reply) if lock(&shared.arrivals).is_some() => Routed::AuthResponse(reply),
             _ => Routed::Status(400),
@@ -239,46 +275,6 @@ fn route(head: &[u8], shared: &Shared) -> Routed {
             _ => Routed::Status(404),
         },
     }
-}
-
-/// The path and query of a request to this receiver, or the status that refuses it. Only `/callback` and the pages
-/// behind it are here.
-fn read_request(head: &[u8], port: u16) -> std::result::Result<(&str, &str), u16> {
-    if head.len() > LARGEST_HEAD {
-        return Err(431);
-    }
-    let mut fields = [httparse::EMPTY_HEADER; MOST_FIELDS];
-    let mut request = httparse::Request::new(&mut fields);
-    match request.parse(head) {
-        Ok(httparse::Status::Complete(_)) => {}
-        Err(httparse::Error::TooManyHeaders) => return Err(431),
-        _ => return Err(400),
-    }
-    let (Some(method), Some(target)) = (request.method, request.path) else { return Err(400) };
-    if !target.starts_with('/') {
-        return Err(400);
-    }
-    let mut hosts = request.headers.iter().filter(|field| field.name.eq_ignore_ascii_case("host"));
-    match (hosts.next(), hosts.next()) {
-        (Some(host), None) if is_our_host(host.value, port) => {}
-        (Some(_), None) => return Err(403),
-        _ => return Err(400),
-    }
-    let (path, query) = target.split_once('?').unwrap_or((target, ""));
-    if path != CALLBACK && !Page::PATHS.contains(&path) {
-        return Err(404);
-    }
-    if method != "GET" {
-        return Err(405);
-    }
-    Ok((path, query))
-}
-
-fn is_our_host(host: &[u8], port: u16) -> bool {
-    let ours = |name: &str| host.eq_ignore_ascii_case(format!("{name}:{port}").as_bytes());
-    // A browser leaves out the port that HTTP has anyway.
-    let bare = |name: &str| port == 80 && host.eq_ignore_ascii_case(name.as_bytes());
-    ["localhost", "127.0.0.1", "[::1]"].into_iter().any(|name| ours(name) || bare(name))
 }
 
 async fn answers(address: SocketAddr) -> bool {
@@ -311,91 +307,4 @@ fn refused(error: &io::Error, port: u16) -> Error {
 /// A panic while the lock was held would have ended the program's only thread.
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn request(line: &str, host: &str) -> String {
-        format!("{line} HTTP/1.1\r\nHost: {host}\r\n\r\n")
-    }
-
-    #[test]
-    fn only_a_get_of_the_callback_at_our_host_is_read() {
-        for host in ["localhost:8976", "127.0.0.1:8976", "[::1]:8976", "LOCALHOST:8976"] {
-            let head = request("GET /callback?a=b", host);
-            assert_eq!(read_request(head.as_bytes(), 8976), Ok(("/callback", "a=b")), "{host}");
-        }
-        for (line, host, status) in [
-            ("GET /", "localhost:8976", 404),
-            ("GET /favicon.ico", "localhost:8976", 404),
-            ("GET /Callback", "localhost:8976", 404),
-            ("GET /callback/x", "localhost:8976", 404),
-            ("GET //callback", "localhost:8976", 404),
-            ("HEAD /callback", "localhost:8976", 405),
-            ("POST /callback", "localhost:8976", 405),
-            ("OPTIONS /callback", "localhost:8976", 405),
-            ("OPTIONS *", "localhost:8976", 400),
-            ("GET http://localhost:8976/callback", "localhost:8976", 400),
-            ("GET /callback", "evil.example:8976", 403),
-            ("GET /callback", "localhost", 403),
-            ("GET /callback", "localhost:8977", 403),
-            ("GET /callback", "localhost:8976.evil.example", 403),
-            ("GET /callback", "", 403),
-        ] {
-            assert_eq!(read_request(request(line, host).as_bytes(), 8976), Err(status), "{line} {host}");
-        }
-        for head in [
-            "GET /callback HTTP/1.1\r\n\r\n",
-            "GET /callback HTTP/1.0\r\n\r\n",
-            "\x16\x03\x01\x02\r\n\r\n",
-            "GET /callback HTTP/1.1\r\nHost: localhost:8976\r\nHost: localhost:8976\r\n\r\n",
-            "GET\r\n\r\n",
-        ] {
-            assert_eq!(read_request(head.as_bytes(), 8976), Err(400), "{head:?}");
-        }
-    }
-
-    #[test]
-    fn a_head_of_64_kib_passes_and_one_beyond_the_cap_does_not() {
-        let with = |cookies: usize| {
-            format!("GET /callback HTTP/1.1\r\nHost: localhost:1\r\nCookie: {}\r\n\r\n", "c".repeat(cookies))
-        };
-        assert!(read_request(with(64 * 1024).as_bytes(), 1).is_ok());
-        assert_eq!(read_request(with(LARGEST_HEAD).as_bytes(), 1), Err(431));
-        let many = "X: y\r\n".repeat(MOST_FIELDS);
-        assert_eq!(
-            read_request(format!("GET /callback HTTP/1.1\r\n{many}Host: localhost:1\r\n\r\n").as_bytes(), 1),
-            Err(431)
-        );
-    }
-
-    #[test]
-    fn a_host_has_its_port_unless_http_has_it_anyway() {
-        assert!(
-            is_our_host(b"LocalHost", 80) && is_our_host(b"[::1]", 80) && is_our_host(b"localhost:80", 80)
-        );
-        assert!(!is_our_host(b"localhost", 8976) && !is_our_host(b"example.org", 80));
-    }
-
-    proptest! {
-        #![proptest_config(ProptestConfig::with_cases(10_000))]
-
-        #[test]
-        fn no_bytes_make_the_head_parser_panic_or_forget_the_host(
-            bytes in prop_oneof![
-                any::<Vec<u8>>(),
-                "(GET|POST|/callback|/| |HTTP/1.1|\r\n|Host: |localhost:1|:|\\?state=|\u{0}){0,30}".prop_map(String::into_bytes),
-            ]
-        ) {
-            if let Ok((path, _)) = read_request(&bytes, 1) {
-                prop_assert_eq!(path, CALLBACK);
-                let head = String::from_utf8_lossy(&bytes).to_ascii_lowercase();
-                prop_assert!(head.contains("localhost:1") && head.contains("get"));
-            }
-        }
-    }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::store::no_follow;
+use super::access::no_follow;
 use crate::files;
 
 /// The right, until it is dropped.
@@ -22,6 +22,11 @@ pub enum LockError {
     Impossible(io::Error),
 }
 
+/// The wait between two attempts doubles from this.
+pub const FIRST_PAUSE: Duration = Duration::from_millis(10);
+/// The longest wait between two attempts.
+pub const LONGEST_PAUSE: Duration = Duration::from_millis(100);
+
 /// The lock's file for a login's.
 pub fn lock_file(target: &Path) -> PathBuf {
     files::with_ending(target, ".lock")
@@ -32,21 +37,32 @@ pub fn lock_file(target: &Path) -> PathBuf {
 /// # Errors
 /// When there can be no lock, or it is held beyond `deadline`.
 pub async fn acquire(target: &Path, deadline: Instant) -> Result<Lock, LockError> {
-    let path = lock_file(target);
-    let mut pause = Duration::from_millis(10);
+    let mut pause = FIRST_PAUSE;
     loop {
-        let file = open(&path, target).map_err(LockError::Impossible)?;
-        match file.try_lock() {
-            // A sign-out may have removed the file between opening and locking; its lock would be nobody else's.
-            Ok(()) if files::is_at(&file, &path) => return Ok(Lock(file)),
-            Ok(()) | Err(TryLockError::WouldBlock) => {}
-            Err(TryLockError::Error(error)) => return Err(LockError::Impossible(error)),
+        match try_acquire(target) {
+            Err(LockError::Busy) => {}
+            done => return done,
         }
         if Instant::now() + pause >= deadline {
             return Err(LockError::Busy);
         }
         tokio::time::sleep(pause).await;
-        pause = (pause * 2).min(Duration::from_millis(100));
+        pause = (pause * 2).min(LONGEST_PAUSE);
+    }
+}
+
+/// The right to change the login in `target`, unless somebody else has it.
+///
+/// # Errors
+/// When there can be no lock, or it is held.
+pub fn try_acquire(target: &Path) -> Result<Lock, LockError> {
+    let path = lock_file(target);
+    let file = open(&path, target).map_err(LockError::Impossible)?;
+    match file.try_lock() {
+        // A sign-out may have removed the file between opening and locking; its lock would be nobody else's.
+        Ok(()) if files::is_at(&file, &path) => Ok(Lock(file)),
+        Ok(()) | Err(TryLockError::WouldBlock) => Err(LockError::Busy),
+        Err(TryLockError::Error(error)) => Err(LockError::Impossible(error)),
     }
 }
 

@@ -7,12 +7,16 @@ use tokio::time::Instant;
 use url::Url;
 
 use super::browser::Opener;
-use super::callback::{CallbackReceived, Receiver};
+use super::callback::{CallbackReceived, Event, Receiver};
 use super::error::{Error, Result};
+use super::lock::{FIRST_PAUSE, LONGEST_PAUSE, Lock};
+use super::login_file::Login;
 use super::page::Page;
+use super::prepared::PreparedWrite;
 use super::redirect::{AuthResponse, InvalidCallback, OAuthState, TokenResponse, read_url};
+use super::spare::Spare;
 use super::stdin_lines::StdinLines;
-use super::store::{Login, Store};
+use super::store::Store;
 use super::two_step;
 use crate::domain::ApiBase;
 
@@ -24,6 +28,8 @@ const MOST_PASTED: u32 = 100;
 
 /// A renewal by another process may hold the login this long.
 const LOCKED_FOR: Duration = Duration::from_secs(30);
+/// A process that holds it longer than this is taken for one that has stopped, before anybody is asked to sign in.
+const LOCKED_FOR_CHECK: Duration = Duration::from_secs(3);
 
 /// A sign-in in one step.
 pub struct SignIn<'a> {
@@ -48,22 +54,38 @@ impl SignIn<'_> {
     /// When the port is not to be had, the sign-in is declined, the time is up, or the login cannot be saved.
     pub async fn run(&self) -> Result<Login> {
         let receiver = Receiver::bind(self.port).await?;
+        check(self.store, self.deadline).await?;
+        if let Err(Error::WrongIssuer { found, .. }) = self.store.load() {
+            (self.tell)(&format!("warning: this replaces the saved login, which is for {found}"));
+        }
+        let mut spare = Spare::keep();
         let state = OAuthState::generate();
-        let (serving, mut arrivals) = receiver.serve(state.clone());
+        let (serving, mut events) = receiver.serve(state.clone());
         let url = sign_in_url(self.base, self.port, &state);
         // Before anybody has an address to sign in at: a paste must not find the echo still on.
         let mut paste = StdinLines::start();
         let mut wrong = 0;
+        let mut is_other_user_told = false;
         self.print_instructions(&url);
         loop {
             tokio::select! {
-                Some(arrival) = arrivals.recv() => {
-                    let outcome = self.receive(arrival).await;
-                    serving.wait_for_page_fetch().await;
-                    return outcome;
-                }
+                Some(event) = events.recv() => match event {
+                    Event::Callback(arrival) => {
+                        let outcome = self.receive(arrival, &mut spare).await;
+                        serving.wait_for_page_fetch().await;
+                        return outcome;
+                    }
+                    Event::OtherUser if is_other_user_told => {}
+                    Event::OtherUser => {
+                        is_other_user_told = true;
+                        (self.tell)(
+                            "A program of another user of this computer brought the sign-in back, and was refused. \
+                             If that was your browser, paste here the address it ended at.",
+                        );
+                    }
+                },
                 line = paste.line(), if wrong < MOST_PASTED => match read_url(&line, &state) {
-                    Ok(reply) => return conclude(reply, self.store, self.lock_by(), self.tell).await,
+                    Ok(reply) => return self.conclude(reply, &mut spare).await,
                     Err(InvalidCallback) => {
                         wrong += 1;
                         (self.tell)("That is not the address this sign-in leads to. Still waiting.");
@@ -100,8 +122,14 @@ impl SignIn<'_> {
         }
     }
 
-    async fn receive(&self, arrival: CallbackReceived) -> Result<Login> {
-        let outcome = conclude(arrival.reply, self.store, self.lock_by(), self.tell).await;
+    async fn conclude(&self, reply: AuthResponse, spare: &mut Spare) -> Result<Login> {
+        let granted = granted(reply)?;
+        let (_lock, prepared) = prepare(self.store, self.lock_by(), spare).await?;
+        save(granted, self.store, prepared, self.tell)
+    }
+
+    async fn receive(&self, arrival: CallbackReceived, spare: &mut Spare) -> Result<Login> {
+        let outcome = self.conclude(arrival.reply, spare).await;
         let page = match &outcome {
             Ok(_) => Page::SignedIn,
             Err(Error::SignInFailed(_)) => Page::Declined,
@@ -116,10 +144,17 @@ impl SignIn<'_> {
 /// The first of two steps: the address to open, on whatever computer has a browser.
 ///
 /// # Errors
-/// When its state cannot be kept.
-pub fn start(base: &ApiBase, port: u16, folder: &Path) -> Result<Url> {
+/// When its state cannot be kept, or the login could not be saved.
+pub async fn start(
+    base: &ApiBase,
+    port: u16,
+    store: &Store,
+    folder: &Path,
+    deadline: Instant,
+) -> Result<Url> {
+    check(store, deadline).await?;
     let state = OAuthState::generate();
-    two_step::keep(folder, &state).map_err(|e| {
+    two_step::keep(folder, &state, store.issuer()).map_err(|e| {
         Error::SignInFailed(format!("the sign-in cannot be kept in {}: {e}", folder.display()))
     })?;
     Ok(sign_in_url(base, port, &state))
@@ -128,7 +163,7 @@ pub fn start(base: &ApiBase, port: u16, folder: &Path) -> Result<Url> {
 /// The second: the address the browser ended at. Another process may hold the login until `deadline`.
 ///
 /// # Errors
-/// When no sign-in was begun, this is not where it leads, or the login cannot be saved.
+/// When no sign-in was begun with this service, this is not where it leads, or the login cannot be saved.
 pub async fn finish(
     pasted: &str,
     store: &Store,
@@ -136,28 +171,44 @@ pub async fn finish(
     deadline: Instant,
     tell: &dyn Fn(&str),
 ) -> Result<Login> {
-    let Some(state) = two_step::find(folder) else {
+    let Some(pending) = two_step::find(folder) else {
         return Err(Error::SignInFailed(
             "no sign-in is waiting to be finished: none was begun in the last ten minutes, or it was finished".into(),
         ));
     };
-    let reply = read_url(pasted, &state).map_err(|InvalidCallback| {
+    if pending.issuer != store.issuer() {
+        return Err(Error::SignInFailed(format!(
+            "the last sign-in was begun with {}, and this command speaks to {}",
+            pending.issuer,
+            store.issuer()
+        )));
+    }
+    let reply = read_url(pasted, &pending.state).map_err(|InvalidCallback| {
         Error::SignInFailed("that is not the address the last sign-in leads to".into())
     })?;
-    let mine = two_step::forget(folder)
-        .map_err(|e| Error::SignInFailed(format!("the sign-in cannot be used only once: {e}")))?;
-    if !mine {
-        return Err(Error::SignInFailed("another process has just finished this sign-in".into()));
+    match granted(reply) {
+        Ok(granted) => {
+            let (_lock, prepared) = prepare(store, deadline, &mut Spare::keep()).await?;
+            use_up(folder)?;
+            save(granted, store, prepared, tell)
+        }
+        Err(declined) => {
+            use_up(folder)?;
+            Err(declined)
+        }
     }
-    conclude(reply, store, deadline, tell).await
 }
 
-async fn conclude(
-    reply: AuthResponse,
-    store: &Store,
-    lock_by: Instant,
-    tell: &dyn Fn(&str),
-) -> Result<Login> {
+/// Makes sure that a begun sign-in is finished once.
+fn use_up(folder: &Path) -> Result<()> {
+    match two_step::forget(folder) {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(Error::SignInFailed("another process has just finished this sign-in".into())),
+        Err(error) => Err(Error::SignInFailed(format!("the sign-in cannot be used only once: {error}"))),
+    }
+}
+
+fn granted(reply: AuthResponse) -> Result<TokenResponse> {
     match reply {
         AuthResponse::Declined(why) => {
             let why: String = why
@@ -167,23 +218,50 @@ async fn conclude(
                 .collect();
             Err(Error::SignInFailed(format!("the sign-in was declined ({why})")))
         }
-        AuthResponse::Granted(granted) => save(granted, store, lock_by, tell).await,
+        AuthResponse::Granted(granted) => Ok(granted),
     }
 }
 
-async fn save(granted: TokenResponse, store: &Store, lock_by: Instant, tell: &dyn Fn(&str)) -> Result<Login> {
-    store.make_folder()?;
-    let _lock = store.lock(lock_by).await.map_err(|error| match error {
-        // Trying the same again is no help here: what was granted is lost.
-        busy @ Error::Busy => store.unsaved(&busy.to_string()),
-        other => other,
-    })?;
+/// Makes sure, before anybody signs in, that the login could be saved.
+async fn check(store: &Store, deadline: Instant) -> Result<()> {
+    let locked_by = deadline.min(Instant::now() + LOCKED_FOR_CHECK);
+    prepare(store, locked_by, &mut Spare::keep()).await.map(drop)
+}
+
+/// The right to save the login, and room for it.
+async fn prepare(store: &Store, lock_by: Instant, spare: &mut Spare) -> Result<(Lock, PreparedWrite)> {
+    let mut pause = FIRST_PAUSE;
+    loop {
+        spare.release();
+        store.may_be_replaced()?;
+        match store.try_lock() {
+            // Nothing else runs until it is saved, and can take the descriptors.
+            Ok(lock) => return Ok((lock, store.prepare()?)),
+            // Trying the same again would be no help: what was granted is lost.
+            Err(busy @ Error::Busy) if Instant::now() + pause >= lock_by => {
+                return Err(store.unsaved(&busy.to_string()));
+            }
+            Err(Error::Busy) => {}
+            Err(error) => return Err(error),
+        }
+        spare.refill();
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(LONGEST_PAUSE);
+    }
+}
+
+fn save(
+    granted: TokenResponse,
+    store: &Store,
+    prepared: PreparedWrite,
+    tell: &dyn Fn(&str),
+) -> Result<Login> {
     // Another client's members are worth keeping; a file nobody can read is what a sign-in replaces.
-    let mut login = Login::granted(granted, None);
+    let mut login = Login::granted(granted, store.issuer());
     if let Ok(Some(before)) = store.load() {
         login.keep_extra_fields(before);
     }
-    if let Some(warning) = store.save(&login)? {
+    if let Some(warning) = prepared.commit(&login).map_err(|e| store.unsaved(&e.to_string()))? {
         tell(&format!("warning: {warning}"));
     }
     Ok(login)

@@ -1,30 +1,34 @@
 //! The login: where it is kept, how it is renewed, how one is obtained. It is shared with other clients of the service,
 //! so it is never written half, spent twice or lost.
 
+mod access;
 mod browser;
 mod callback;
+mod connections;
 mod echo_off;
 mod error;
 mod lock;
 mod login;
+mod login_file;
 mod page;
+mod peer;
+mod prepared;
 mod redirect;
 mod refresh;
+mod request;
 mod session;
+mod spare;
 mod stdin_lines;
 mod store;
 mod two_step;
 
 pub use browser::Opener;
-#[cfg(fuzzing)]
-pub use callback::entrance as callback_entrance;
 pub use error::Error;
 pub use login::{SIGN_IN_TIMEOUT, SignIn, finish, start};
+pub use login_file::Login;
 pub use redirect::TokenResponse;
-pub use refresh::{JOB as RENEWAL_JOB, Job as RenewalJob, run_job as run_renewal};
+pub use refresh::{JOB as RENEWAL_JOB, Job as RenewalJob, run_job as run_renewal, trace_to};
 pub use session::{LoginState, Session};
 pub use stdin_lines::StdinLines;
-#[cfg(fuzzing)]
-pub use store::entrance as token_file_entrance;
-pub use store::{Login, Store};
+pub use store::Store;
 pub use two_step::{LIFETIME as PENDING_LIFETIME, forget as forget_pending};

@@ -1,6 +1,9 @@
 //! What the service appends to the redirect URL, however it comes to us. Nothing in it counts before the `state` does.
 
+use std::collections::BTreeMap;
+
 use rand::Rng as _;
+use serde_json::value::RawValue;
 use subtle::ConstantTimeEq as _;
 use url::{Host, Url, form_urlencoded};
 
@@ -33,6 +36,26 @@ pub enum AuthResponse {
 /// The query is not an answer to this sign-in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct InvalidCallback;
+
+impl TokenResponse {
+    /// What the answer to a renewal grants. Only the access token must be right: the old login is spent, and whatever else
+    /// is odd is as if it had been left out.
+    pub fn parse(body: &[u8]) -> Option<Self> {
+        let members: BTreeMap<String, Box<RawValue>> = serde_json::from_slice(body).ok()?;
+        let text = |name: &str| serde_json::from_str::<String>(members.get(name)?.get()).ok();
+        let number = |name: &str| serde_json::from_str::<f64>(members.get(name)?.get()).ok();
+        Some(Self {
+            access_token: Secret::parse(&text("access_token")?)?,
+            refresh_token: text("refresh_token").and_then(|token| Secret::parse(&token)),
+            expires_in: number("expires_in").or_else(|| lifetime(&text("expires_in")?)),
+        })
+    }
+}
+
+/// A lifetime in seconds that is spelt as a text.
+fn lifetime(text: &str) -> Option<f64> {
+    text.trim().parse().ok().filter(|seconds: &f64| seconds.is_finite())
+}
 
 impl OAuthState {
     /// A fresh one.
@@ -69,23 +92,20 @@ pub fn read_query(query: &[u8], state: &OAuthState) -> Result<AuthResponse, Inva
     if states != 1 || !ours {
         return Err(InvalidCallback);
     }
-    let (mut access, mut refresh, mut lifetime) = (UniqueParam::None, UniqueParam::None, UniqueParam::None);
+    let (mut access, mut refresh, mut expiry) = (UniqueParam::None, UniqueParam::None, UniqueParam::None);
     for (name, value) in form_urlencoded::parse(query) {
         match &*name {
             "error" => return Ok(AuthResponse::Declined(value.into_owned())),
             "access_token" => access.put(value.into_owned()),
             "refresh_token" => refresh.put(value.into_owned()),
-            "expires_in" => lifetime.put(value.into_owned()),
+            "expires_in" => expiry.put(value.into_owned()),
             _ => {}
         }
     }
     let access_token = access.single()?.and_then(|text| Secret::parse(&text)).ok_or(InvalidCallback)?;
-    let refresh_token = match refresh.single()?.filter(|text| !text.is_empty()) {
-        Some(text) => Some(Secret::parse(&text).ok_or(InvalidCallback)?),
-        None => None,
-    };
-    let expires_in =
-        lifetime.single()?.and_then(|text| text.parse().ok()).filter(|seconds: &f64| seconds.is_finite());
+    // Odd as these may be, the access token is good.
+    let refresh_token = refresh.single().ok().flatten().and_then(|text| Secret::parse(&text));
+    let expires_in = expiry.single().ok().flatten().and_then(|text| lifetime(&text));
     Ok(AuthResponse::Granted(TokenResponse { access_token, refresh_token, expires_in }))
 }
 
@@ -185,7 +205,6 @@ mod tests {
             "state=STATE&access_token=a%0Ab",
             "state=STATE&access_token=a b",
             "state=STATE&access_token=a&access_token=b",
-            "state=STATE&access_token=a&refresh_token=%00",
             "state=STATE&access_token=%C3%A9",
         ] {
             assert!(read(query).is_err(), "{query}");
@@ -193,6 +212,24 @@ mod tests {
         assert!(
             matches!(read("state=STATE&error=access_denied"), Ok(AuthResponse::Declined(why)) if why == "access_denied")
         );
+    }
+
+    #[test]
+    fn a_good_access_token_is_kept_whatever_is_odd_beside_it() {
+        for (odd, refresh, seconds) in [
+            ("refresh_token=%00&expires_in=60", None, Some(60.0)),
+            ("refresh_token=r&expires_in=1e400", Some("r"), None),
+            ("refresh_token=r&refresh_token=s&expires_in=", None, None),
+            ("expires_in=5&expires_in=6&refresh_token=", None, None),
+        ] {
+            let Ok(AuthResponse::Granted(granted)) = read(&format!("state=STATE&access_token=a&{odd}"))
+            else {
+                panic!("{odd}")
+            };
+            assert_eq!(granted.access_token.expose(), "a");
+            assert_eq!(granted.refresh_token.as_ref().map(Secret::expose), refresh, "{odd}");
+            assert_eq!(granted.expires_in, seconds, "{odd}");
+        }
     }
 
     #[test]

@@ -58,6 +58,7 @@ impl<'a> Session<'a> {
         if self.given.is_some() {
             return Ok(LoginState::Given);
         }
+        self.recover()?;
         Ok(match self.store.load()? {
             None => LoginState::Absent,
             Some(login) if !login.has_expired() => LoginState::Valid {
@@ -66,6 +67,14 @@ impl<'a> Session<'a> {
             Some(login) if login.refresh_token.is_some() => LoginState::Renewable,
             Some(_) => LoginState::Expired,
         })
+    }
+
+    /// Finds a login that a killed process had no time to put in its place. One that is still at work does so itself.
+    fn recover(&self) -> Result<()> {
+        match self.store.has_left_over().then(|| self.store.try_lock()) {
+            Some(Ok(lock)) => self.store.adopt_left_over(&lock),
+            _ => Ok(()),
+        }
     }
 
     /// Whether the token was given for this run alone.

@@ -25,9 +25,9 @@ impl StdinLines {
             #[cfg(windows)]
             Some(EchoOff { console: Some(console) }) => {
                 let console = console.clone();
-                std::thread::spawn(move || read_keys(&console, &sender));
+                start_thread(move || read_keys(&console, &sender));
             }
-            Some(_) => drop(std::thread::spawn(move || read(&sender))),
+            Some(_) => start_thread(move || read(&sender)),
             None => {}
         }
         Self { lines, _hidden: hidden }
@@ -45,6 +45,11 @@ impl StdinLines {
     pub async fn line_or_end(&mut self) -> Option<String> {
         self.lines.recv().await
     }
+}
+
+/// Where no thread can be started no line ever comes, and the browser can still come back.
+fn start_thread(reading: impl FnOnce() + Send + 'static) {
+    let _ = std::thread::Builder::new().name("stdin".into()).spawn(reading);
 }
 
 fn read(lines: &mpsc::Sender<String>) {

@@ -1,24 +1,20 @@
-//! The file of the login, shared with kallyai-cli and kallyai-mcp-server: `{"access_token", "refresh_token",
-//! "expires_at"}`, 0600. Members this program does not know are kept.
+//! The file of the login: whose it is, what may be done with it, and which service's logins it holds.
 
-#[cfg(fuzzing)]
-#[path = "../fuzzing/token_file.rs"]
-pub mod entrance;
+use std::fs::{File, Metadata, OpenOptions};
+use std::io::{self, Read as _};
+use std::path::PathBuf;
+use std::time::Duration;
 
-use std::collections::BTreeMap;
-use std::fs::{File, OpenOptions};
-use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
-use std::path::{Path, PathBuf};
-
-use jiff::Timestamp;
-use serde_json::value::RawValue;
-use tempfile::{NamedTempFile, TempPath};
 use tokio::time::Instant;
 
+use super::access::no_follow;
+#[cfg(unix)]
+use super::access::{is_ours, may_lead, owner_to_keep};
 use super::error::{Error, Result};
 use super::lock::{self, Lock, LockError};
-use super::redirect::TokenResponse;
-use crate::domain::Secret;
+use super::login_file::{Content, LARGEST, Login, SANDBOX};
+use super::prepared::{PreparedWrite, adopt, aside_file};
+use crate::domain::ApiBase;
 use crate::files;
 
 /// Where the login is kept.
@@ -27,100 +23,42 @@ pub struct Store {
     path: PathBuf,
     /// The service whose logins it may hold.
     issuer: String,
+    /// Whether the path is this program's own, where whatever cannot be read is a login that was spoilt.
+    is_own_path: bool,
 }
 
-/// A login.
-#[derive(Debug, Clone)]
-pub struct Login {
-    /// What requests carry.
-    pub access_token: Secret,
-    /// What renews it, once.
-    pub refresh_token: Option<Secret>,
-    /// When it is to be renewed, in Unix seconds: a minute before the service would refuse it.
-    pub expires_at: i64,
-    /// Members of other clients.
-    extra_fields: BTreeMap<String, Box<RawValue>>,
-}
-
-/// Room for a login that is yet to come.
-pub struct PreparedWrite {
-    target: PathBuf,
-    /// `None` where no file can be made beside the target.
-    aside: Option<NamedTempFile>,
-    /// Whose the file is, where root writes another user's.
+/// The file, without the links that lead to it.
+struct Target {
+    path: PathBuf,
+    /// The link at the path, if there is one.
     #[cfg(unix)]
-    owner: Option<(u32, u32)>,
+    link: Option<Metadata>,
 }
 
-/// A login file is well under this; more is another file.
-const LARGEST: u64 = 1024 * 1024;
-/// Room made sure of before a refresh token is spent: two of the longest tokens seen, and more.
-const PREALLOCATED: usize = 32 * 1024;
-/// Renewed this long before the service would refuse it, as all the clients do.
-const REFRESH_MARGIN: i64 = 60;
-/// What an answer without a lifetime means, in seconds.
-const USUAL_LIFETIME: f64 = 3600.0;
-/// The longest lifetime believed, in seconds: ten years.
-const LONGEST_LIFETIME: f64 = 10.0 * 365.25 * 86_400.0;
-
-impl Login {
-    /// The login that was granted just now; what `before` had and it lacks is kept.
-    pub fn granted(granted: TokenResponse, before: Option<&Self>) -> Self {
-        let lifetime =
-            granted.expires_in.filter(|s| *s > 0.0).unwrap_or(USUAL_LIFETIME).min(LONGEST_LIFETIME);
-        Self {
-            access_token: granted.access_token,
-            refresh_token: granted.refresh_token.or_else(|| before?.refresh_token.clone()),
-            expires_at: Timestamp::now().as_second() + lifetime as i64 - REFRESH_MARGIN,
-            extra_fields: before.map(|login| login.extra_fields.clone()).unwrap_or_default(),
-        }
-    }
-
-    /// Keeps what other clients wrote beside an earlier login.
-    pub fn keep_extra_fields(&mut self, before: Self) {
-        self.extra_fields = before.extra_fields;
-    }
-
-    /// Whether it must be renewed before it is used.
-    pub fn has_expired(&self) -> bool {
-        self.expires_at <= Timestamp::now().as_second()
-    }
-
-    fn parse(bytes: &[u8]) -> Option<Self> {
-        let mut members: BTreeMap<String, Box<RawValue>> = serde_json::from_slice(bytes).ok()?;
-        let text = |raw: Box<RawValue>| serde_json::from_str::<Option<String>>(raw.get()).ok();
-        let access_token = Secret::parse(&text(members.remove("access_token")?)??)?;
-        let refresh_token = match members.remove("refresh_token").map_or(Some(None), text)? {
-            Some(token) if !token.is_empty() => Some(Secret::parse(&token)?),
-            _ => None,
-        };
-        let expires_at = match members.remove("expires_at") {
-            Some(raw) => serde_json::from_str::<Option<f64>>(raw.get()).ok()?.unwrap_or(0.0) as i64,
-            None => 0,
-        };
-        Some(Self { access_token, refresh_token, expires_at, extra_fields: members })
-    }
-
-    fn to_json(&self) -> io::Result<Vec<u8>> {
-        let mut members: BTreeMap<&str, Box<RawValue>> =
-            self.extra_fields.iter().map(|(name, value)| (name.as_str(), value.clone())).collect();
-        members.insert("access_token", serde_json::value::to_raw_value(self.access_token.expose())?);
-        members.insert("expires_at", serde_json::value::to_raw_value(&self.expires_at)?);
-        if let Some(token) = &self.refresh_token {
-            members.insert("refresh_token", serde_json::value::to_raw_value(token.expose())?);
-        }
-        Ok(serde_json::to_vec(&members)?)
-    }
-
-    fn is_same(&self, other: &Self) -> bool {
-        self.access_token == other.access_token && self.refresh_token == other.refresh_token
-    }
+/// A file that was opened and may be used.
+struct Opened {
+    file: File,
+    metadata: Metadata,
+    bytes: Vec<u8>,
 }
+
+/// A login that came where there was none is adopted this long: a sign-out by another client leaves it behind.
+const ADOPTED_FOR: Duration = Duration::from_secs(600);
 
 impl Store {
     /// The login kept in this file, which need not exist, for the service of this name.
     pub fn new(path: PathBuf, issuer: String) -> Self {
-        Self { path, issuer }
+        Self { path, issuer, is_own_path: false }
+    }
+
+    /// The same, at a path that no other program uses for anything else.
+    pub fn at_own_path(self, is_own_path: bool) -> Self {
+        Self { is_own_path, ..self }
+    }
+
+    /// The service whose logins it holds: its origin, or `sandbox`.
+    pub fn issuer(&self) -> &str {
+        &self.issuer
     }
 
     /// The error that a login could not be saved, and why.
@@ -133,21 +71,59 @@ impl Store {
         std::path::absolute(&self.path).unwrap_or_else(|_| self.path.clone())
     }
 
-    /// Reads the login. A file of ours that others may read is made ours alone.
+    /// Reads the login. A login of ours that others may read is made ours alone.
     ///
     /// # Errors
-    /// When there is a file that cannot be used.
+    /// When there is a file that cannot be used, or it is another service's.
     pub fn load(&self) -> Result<Option<Login>> {
+        let Some(opened) = self.open(&self.target()?)? else { return Ok(None) };
+        match Content::parse(&opened.bytes) {
+            Content::Login(login) => {
+                opened.tighten();
+                self.accept(login).map(Some)
+            }
+            content => Err(Error::TokenFile {
+                path: self.path.clone(),
+                problem: "cannot be read as a login".into(),
+                replaceable: self.is_own_path || matches!(content, Content::Damaged),
+            }),
+        }
+    }
+
+    /// A login, if it is for the service in use. The emulator's, whose address changes, is for any on this computer.
+    fn accept(&self, login: Login) -> Result<Login> {
+        let found = login.issuer();
+        let is_here = || self.issuer.parse().is_ok_and(|base: ApiBase| base.is_loopback());
+        if found == self.issuer || (found == SANDBOX && is_here()) {
+            return Ok(login);
+        }
+        let known = |name: &str| match name {
+            SANDBOX => "the sandbox".to_owned(),
+            name => name.chars().take(200).collect(),
+        };
+        Err(Error::WrongIssuer { path: self.path.clone(), found: known(&found), wanted: known(&self.issuer) })
+    }
+
+    /// Makes sure that a sign-in may replace what is in the file, and makes its folder where there is none.
+    ///
+    /// # Errors
+    /// When the file holds something else than a login, or cannot be used.
+    pub fn may_be_replaced(&self) -> Result<()> {
         let target = self.target()?;
-        let Some(mut file) = self.open(&target)? else { return Ok(None) };
-        let mut bytes = Vec::new();
-        let read = (&mut file).take(LARGEST).read_to_end(&mut bytes);
-        read.map_err(|e| Error::token_file(&self.path, format!("cannot be read ({e})")))?;
-        Login::parse(&bytes).map(Some).ok_or_else(|| Error::TokenFile {
-            path: self.path.clone(),
-            problem: "cannot be read as a login".into(),
-            replaceable: true,
-        })
+        files::private_folder(files::folder_of(&target.path)).map_err(|e| self.unsaved(&e.to_string()))?;
+        match self.open(&target)? {
+            Some(opened) => self.must_be_login(&opened),
+            None => Ok(()),
+        }
+    }
+
+    fn must_be_login(&self, opened: &Opened) -> Result<()> {
+        match Content::parse(&opened.bytes) {
+            Content::Foreign if !self.is_own_path => {
+                Err(Error::token_file(&self.path, "holds something else than a login, and is left alone"))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Saves a login. Returns a warning where it could not be done as safely as usual.
@@ -158,44 +134,59 @@ impl Store {
         self.prepare()?.commit(login).map_err(|e| self.unsaved(&e.to_string()))
     }
 
-    /// Makes the folder of the file, where there is none.
+    /// Makes sure that a login can be saved, before anything is spent on obtaining it. Whoever asks has the lock.
     ///
     /// # Errors
-    /// When it cannot be made.
-    pub fn make_folder(&self) -> Result<()> {
+    /// When it could not be, or the file holds something else.
+    pub fn prepare(&self) -> Result<PreparedWrite> {
         let target = self.target()?;
-        files::private_folder(files::folder_of(&target)).map_err(|e| self.unsaved(&e.to_string()))
+        let opened = self.open(&target)?;
+        if let Some(opened) = &opened {
+            self.must_be_login(opened)?;
+        }
+        #[cfg(unix)]
+        let owner = opened.and_then(|opened| owner_to_keep(&opened.metadata));
+        #[cfg(not(unix))]
+        let owner = None;
+        PreparedWrite::new(target.path, owner).map_err(|e| self.unsaved(&e.to_string()))
     }
 
-    /// Makes sure that a login can be saved, before anything is spent on obtaining it.
+    /// Whether a killed process may have left a login beside the file.
+    pub fn has_left_over(&self) -> bool {
+        self.target().is_ok_and(|target| std::fs::symlink_metadata(aside_file(&target.path)).is_ok())
+    }
+
+    /// Puts a whole login that a killed process left beside the file in its place, if it is newer than the one there.
+    /// Whoever asks has the lock.
     ///
     /// # Errors
-    /// When it could not be.
-    pub fn prepare(&self) -> Result<PreparedWrite> {
-        let refused = |e: io::Error| self.unsaved(&e.to_string());
+    /// When that cannot be done: renewing the old login would lose the new one.
+    pub fn adopt_left_over(&self, _lock: &Lock) -> Result<()> {
         let target = self.target()?;
-        #[cfg(unix)]
-        let owner = self.open(&target)?.map(|file| owner_of(&file)).transpose().map_err(refused)?.flatten();
-        #[cfg(not(unix))]
-        self.open(&target)?;
-        let aside = match aside(&target) {
-            Ok(mut aside) => {
-                aside
-                    .write_all(&[b' '; PREALLOCATED])
-                    .and_then(|()| aside.as_file().sync_all())
-                    .map_err(refused)?;
-                Some(aside)
+        let beside = Target { path: aside_file(&target.path), ..target };
+        let Ok(Some(left)) = self.open(&beside) else { return Ok(()) };
+        let Some(login) = Login::parse(&left.bytes) else { return Ok(()) };
+        let target = self.target()?;
+        let is_newer = match self.open(&target)? {
+            None => {
+                left.is_private_like(None)
+                    && self.accept(login).is_ok()
+                    && left.modified().is_some_and(|at| at.elapsed().is_ok_and(|age| age < ADOPTED_FOR))
             }
-            // The folder may be another's while the file is ours, as with a file mounted into a container.
-            Err(_) if OpenOptions::new().write(true).open(&target).is_ok() => None,
-            Err(error) => return Err(refused(error)),
+            Some(now) => {
+                left.is_private_like(Some(&now))
+                    && left.modified() >= now.modified()
+                    && match Content::parse(&now.bytes) {
+                        Content::Login(now) => now.issuer() == login.issuer(),
+                        Content::Damaged => self.accept(login).is_ok(),
+                        Content::Foreign => false,
+                    }
+            }
         };
-        Ok(PreparedWrite {
-            target,
-            aside,
-            #[cfg(unix)]
-            owner,
-        })
+        if !is_newer {
+            return Ok(());
+        }
+        adopt(&left.file, &left.bytes, &target.path).map_err(|e| self.unsaved(&e.to_string()))
     }
 
     /// Removes the file if it still holds `login`. Returns whether it did.
@@ -212,11 +203,18 @@ impl Store {
     /// Removes the file, and what a killed process wrote of it. Returns whether there was one.
     ///
     /// # Errors
-    /// When it cannot be removed.
+    /// When it cannot be removed, or holds something else than a login.
     pub fn remove(&self) -> Result<bool> {
         let target = self.target()?;
-        let _ = std::fs::remove_file(aside_file(&target));
-        files::remove(&target)
+        match self.open(&target) {
+            Ok(Some(opened)) => self.must_be_login(&opened)?,
+            Ok(None) => {}
+            // What cannot be opened can still be removed, where it can be nothing else.
+            Err(_) if self.is_own_path && (target.path.is_file() || !target.path.exists()) => {}
+            Err(error) => return Err(error),
+        }
+        let _ = std::fs::remove_file(aside_file(&target.path));
+        files::remove(&target.path)
             .map_err(|error| Error::token_file(&self.path, format!("cannot be removed ({error})")))
     }
 
@@ -225,7 +223,7 @@ impl Store {
     pub fn remove_lock(&self, lock: Lock) {
         let held = (!cfg!(windows)).then_some(lock);
         if let Ok(target) = self.target() {
-            let _ = std::fs::remove_file(lock::lock_file(&target));
+            let _ = std::fs::remove_file(lock::lock_file(&target.path));
         }
         drop(held);
     }
@@ -235,150 +233,109 @@ impl Store {
     /// # Errors
     /// When the lock cannot be made, or is held beyond `deadline`.
     pub async fn lock(&self, deadline: Instant) -> Result<Lock> {
-        lock::acquire(&self.target()?, deadline).await.map_err(|why| match why {
+        lock::acquire(&self.target()?.path, deadline).await.map_err(|why| self.unlocked(why))
+    }
+
+    /// The right to change the login, unless another process has it now.
+    ///
+    /// # Errors
+    /// When the lock cannot be made, or is held.
+    pub fn try_lock(&self) -> Result<Lock> {
+        lock::try_acquire(&self.target()?.path).map_err(|why| self.unlocked(why))
+    }
+
+    fn unlocked(&self, why: LockError) -> Error {
+        match why {
             LockError::Busy => Error::Busy,
             LockError::Impossible(error) => {
                 Error::token_file(&self.path, format!("cannot be locked ({error})"))
             }
-        })
+        }
     }
 
     /// The file itself: a symbolic link of the user's own is followed, and stays.
-    fn target(&self) -> Result<PathBuf> {
-        let Ok(metadata) = std::fs::symlink_metadata(&self.path) else { return Ok(self.path.clone()) };
-        if !metadata.is_symlink() {
-            return Ok(self.path.clone());
-        }
+    fn target(&self) -> Result<Target> {
+        let link = std::fs::symlink_metadata(&self.path).ok().filter(Metadata::is_symlink);
+        let path = match &link {
+            None => self.path.clone(),
+            Some(_) => std::fs::canonicalize(&self.path).or_else(|_| {
+                // A link to a file that is yet to be written.
+                let pointed = std::fs::read_link(&self.path)
+                    .map_err(|e| Error::token_file(&self.path, format!("cannot be followed ({e})")))?;
+                Ok::<_, Error>(files::folder_of(&self.path).join(pointed))
+            })?,
+        };
         #[cfg(unix)]
-        if !is_ours(&metadata) {
+        if let Some(link) = &link
+            && !may_lead(link, std::fs::symlink_metadata(&path).ok().as_ref())
+        {
             return Err(Error::token_file(&self.path, "is a link that another user made"));
         }
-        std::fs::canonicalize(&self.path).or_else(|_| {
-            // A link to a file that is yet to be written.
-            let pointed = std::fs::read_link(&self.path)
-                .map_err(|e| Error::token_file(&self.path, format!("cannot be followed ({e})")))?;
-            Ok(files::folder_of(&self.path).join(pointed))
+        Ok(Target {
+            path,
+            #[cfg(unix)]
+            link,
         })
     }
 
-    fn open(&self, target: &Path) -> Result<Option<File>> {
-        let file =
-            match files::retry_on_sharing_violation(|| no_follow(OpenOptions::new().read(true)).open(target))
-            {
-                Ok(file) => file,
-                Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-                Err(error) => {
-                    return Err(Error::token_file(&self.path, format!("cannot be opened ({error})")));
-                }
-            };
-        let metadata =
-            file.metadata().map_err(|e| Error::token_file(&self.path, format!("cannot be read ({e})")))?;
+    fn open(&self, target: &Target) -> Result<Option<Opened>> {
+        let refused = |problem: String| Error::token_file(&self.path, problem);
+        let open = || no_follow(OpenOptions::new().read(true)).open(&target.path);
+        let mut file = match files::retry_on_sharing_violation(open) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(refused(format!("cannot be opened ({error})"))),
+        };
+        let unreadable = |error: io::Error| refused(format!("cannot be read ({error})"));
+        let metadata = file.metadata().map_err(unreadable)?;
         if !metadata.is_file() {
-            return Err(Error::token_file(&self.path, "is not a file"));
+            return Err(refused("is not a file".into()));
         }
         #[cfg(unix)]
         {
-            use std::os::unix::fs::PermissionsExt as _;
             if !is_ours(&metadata) {
-                return Err(Error::token_file(&self.path, "belongs to another user"));
+                return Err(refused("belongs to another user".into()));
             }
-            if metadata.permissions().mode() & 0o077 != 0 {
-                // Read all the same: it is the user's login either way.
-                let _ = file.set_permissions(std::fs::Permissions::from_mode(0o600));
+            // What the link led to may have been exchanged meanwhile.
+            if target.link.as_ref().is_some_and(|link| !may_lead(link, Some(&metadata))) {
+                return Err(refused("is a link that another user made".into()));
             }
         }
-        Ok(Some(file))
+        let mut bytes = Vec::new();
+        (&mut file).take(LARGEST).read_to_end(&mut bytes).map_err(unreadable)?;
+        Ok(Some(Opened { file, metadata, bytes }))
     }
 }
 
-impl PreparedWrite {
-    /// Puts the login in its place. Returns a warning where that could not be done in one step.
-    ///
-    /// # Errors
-    /// When it could not be saved.
-    pub fn commit(self, login: &Login) -> io::Result<Option<String>> {
-        let content = login.to_json()?;
-        let Some(mut aside) = self.aside else { return in_place(&self.target, &content).map(Some) };
-        aside.seek(SeekFrom::Start(0))?;
-        aside.write_all(&content)?;
-        aside.as_file().set_len(content.len() as u64)?;
+impl Opened {
+    /// Makes a file that others may read its owner's alone.
+    fn tighten(&self) {
         #[cfg(unix)]
-        if let Some((user, group)) = self.owner {
-            std::os::unix::fs::fchown(aside.as_file(), Some(user), Some(group))?;
-        }
-        aside.as_file().sync_all()?;
-        match files::persist(aside, &self.target) {
-            Ok(()) => {
-                files::sync_folder(files::folder_of(&self.target));
-                Ok(None)
+        {
+            use std::os::unix::fs::PermissionsExt as _;
+            if self.metadata.permissions().mode() & 0o077 != 0 {
+                // Read all the same: it is the user's login either way.
+                let _ = self.file.set_permissions(std::fs::Permissions::from_mode(0o600));
             }
-            // A mounted file cannot be renamed over.
-            Err(error) if self.target.exists() => match in_place(&self.target, &content) {
-                Ok(warning) => Ok(Some(warning)),
-                Err(_) => Err(error),
-            },
-            Err(error) => Err(error),
         }
     }
-}
 
-/// Where a login is written before it takes its place. The name is always the same, so that what a killed process left
-/// there is found: whoever writes has the lock.
-fn aside_file(target: &Path) -> PathBuf {
-    files::with_ending(target, ".kallyai-new")
-}
-
-/// A file beside the target, 0600 on Unix, gone when dropped.
-fn aside(target: &Path) -> io::Result<NamedTempFile> {
-    let path = aside_file(target);
-    let _ = std::fs::remove_file(&path);
-    let file = files::private(OpenOptions::new().write(true).create_new(true)).open(&path)?;
-    Ok(NamedTempFile::from_parts(file, TempPath::try_from_path(path)?))
-}
-
-/// Writes over the file; if that fails the old content is put back.
-fn in_place(target: &Path, content: &[u8]) -> io::Result<String> {
-    let mut file = no_follow(OpenOptions::new().read(true).write(true)).open(target)?;
-    let mut old = Vec::new();
-    (&mut file).take(LARGEST).read_to_end(&mut old)?;
-    if let Err(error) = overwrite(&mut file, content) {
-        overwrite(&mut file, &old)?;
-        return Err(error);
+    fn modified(&self) -> Option<std::time::SystemTime> {
+        self.metadata.modified().ok()
     }
-    Ok(format!("the login file {} cannot be replaced in one step; it was written in place", target.display()))
-}
 
-fn overwrite(file: &mut File, content: &[u8]) -> io::Result<()> {
-    file.seek(SeekFrom::Start(0))?;
-    file.write_all(content)?;
-    file.set_len(content.len() as u64)?;
-    file.sync_all()
-}
-
-/// Opens no link put there meanwhile, and does not wait for a FIFO's other end.
-pub fn no_follow(options: &mut OpenOptions) -> &mut OpenOptions {
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::OpenOptionsExt as _;
-        let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
-        options.custom_flags(flags.bits() as i32)
+    /// Whether this program wrote it for the owner of another file, or without one for the user.
+    fn is_private_like(&self, other: Option<&Self>) -> bool {
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::MetadataExt as _;
+            let owner = other.map_or(rustix::process::geteuid().as_raw(), |other| other.metadata.uid());
+            self.metadata.mode() & 0o077 == 0 && self.metadata.uid() == owner
+        }
+        #[cfg(not(unix))]
+        {
+            let _ = other;
+            true
+        }
     }
-    #[cfg(not(unix))]
-    options
-}
-
-#[cfg(unix)]
-fn is_ours(metadata: &std::fs::Metadata) -> bool {
-    use std::os::unix::fs::MetadataExt as _;
-    let user = rustix::process::geteuid();
-    user.is_root() || metadata.uid() == user.as_raw()
-}
-
-/// The owner to be kept: only root writes another user's file.
-#[cfg(unix)]
-fn owner_of(file: &File) -> io::Result<Option<(u32, u32)>> {
-    use std::os::unix::fs::MetadataExt as _;
-    let metadata = file.metadata()?;
-    let ours = metadata.uid() == rustix::process::geteuid().as_raw();
-    Ok((!ours).then(|| (metadata.uid(), metadata.gid())))
 }

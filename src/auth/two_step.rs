@@ -7,34 +7,50 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::redirect::OAuthState;
+use crate::domain::ApiBase;
 use crate::files;
 
 /// How long a sign-in may be finished, in seconds.
 pub const LIFETIME: i64 = 600;
 
-#[derive(Serialize, Deserialize)]
-struct Pending {
-    state: String,
-    at: i64,
+/// A sign-in that was begun.
+pub struct Pending {
+    /// What its redirect must bring.
+    pub state: OAuthState,
+    /// The service it was begun with.
+    pub issuer: String,
 }
 
-/// Keeps the state of a sign-in that was begun.
+#[derive(Serialize, Deserialize)]
+struct Kept {
+    state: String,
+    at: i64,
+    #[serde(default = "production")]
+    issuer: String,
+}
+
+fn production() -> String {
+    ApiBase::PRODUCTION.to_owned()
+}
+
+/// Keeps the state of a sign-in that was begun with a service.
 ///
 /// # Errors
 /// When the folder cannot be written.
-pub fn keep(folder: &Path, state: &OAuthState) -> io::Result<()> {
+pub fn keep(folder: &Path, state: &OAuthState, issuer: &str) -> io::Result<()> {
     files::private_folder(folder)?;
-    let pending = Pending { state: state.expose().to_owned(), at: Timestamp::now().as_second() };
-    files::replace(&file(folder), &serde_json::to_vec(&pending)?)
+    let at = Timestamp::now().as_second();
+    let kept = Kept { state: state.expose().to_owned(), at, issuer: issuer.to_owned() };
+    files::replace(&file(folder), &serde_json::to_vec(&kept)?)
 }
 
-/// The state of the sign-in that was begun last, unless it is too old.
-pub fn find(folder: &Path) -> Option<OAuthState> {
-    let pending: Pending =
-        serde_json::from_slice(&files::retry_on_sharing_violation(|| std::fs::read(file(folder))).ok()?)
-            .ok()?;
-    let age = Timestamp::now().as_second().saturating_sub(pending.at);
-    (0..LIFETIME).contains(&age).then(|| OAuthState::parse(&pending.state)).flatten()
+/// The sign-in that was begun last, unless it is too old.
+pub fn find(folder: &Path) -> Option<Pending> {
+    let read = files::retry_on_sharing_violation(|| std::fs::read(file(folder)));
+    let kept: Kept = serde_json::from_slice(&read.ok()?).ok()?;
+    let age = Timestamp::now().as_second().saturating_sub(kept.at);
+    let state = (0..LIFETIME).contains(&age).then(|| OAuthState::parse(&kept.state)).flatten()?;
+    Some(Pending { state, issuer: kept.issuer })
 }
 
 /// Forgets the sign-in that was begun. Returns whether there was one: of several processes, one is told so.

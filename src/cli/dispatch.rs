@@ -158,7 +158,9 @@ impl Run<'_> {
                 service.sign_in().await?;
                 render::signed_in(view)?;
             }
-            Command::Login(LoginMode::Start) => render::sign_in_begun(view, &service.begin_sign_in()?)?,
+            Command::Login(LoginMode::Start) => {
+                render::sign_in_begun(view, &service.begin_sign_in().await?)?;
+            }
             Command::Login(LoginMode::Finish(url)) => {
                 service.finish_sign_in(&url).await?;
                 render::signed_in(view)?;

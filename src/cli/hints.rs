@@ -77,9 +77,10 @@ impl Suggesting {
             ),
             Kind::NotSignedIn | Kind::SignInFailed => Hint::command("sign in, in two steps:", next()),
             Kind::TokenFileUnreadable => Hint::command("sign in again, which replaces it:", next()),
-            Kind::WrongIssuer => {
-                Hint::command("sign in to the service in use, with a file of its own:", next())
-            }
+            Kind::WrongIssuer => Hint::command(
+                "sign in to the service in use, with the environment as it is now (this replaces that login; KALLYAI_TOKEN_FILE names another file):",
+                next(),
+            ),
             Kind::AccessToken => {
                 Hint::text("unset KALLYAI_ACCESS_TOKEN to sign in or to use the saved login, or replace it")
             }

@@ -12,8 +12,8 @@ use super::Invalid;
 pub struct ApiBase(Url);
 
 impl ApiBase {
-    /// The service itself.
-    const PRODUCTION: &str = "https://api.kallyai.com";
+    /// The origin of the service itself.
+    pub const PRODUCTION: &str = "https://api.kallyai.com";
 
     /// The service itself.
     ///

@@ -8,12 +8,13 @@ use serde::de::DeserializeOwned;
 use tokio::time::Instant;
 
 use super::emulator;
-use crate::api::{Client, Http};
+use crate::api::{Client, Http, Trace};
 use crate::auth::{self, RenewalJob, Session, Store};
 use crate::call::{self, Job as CallJob, Journal};
 use crate::domain::{ApiBase, Secret};
 use crate::helper::{self, Parent};
 use crate::sandbox::Sandbox;
+use crate::signals::survive_file_size_limit;
 
 /// Does the job that this process was started for.
 pub fn run(kind: &str) -> ExitCode {
@@ -28,7 +29,10 @@ pub fn run(kind: &str) -> ExitCode {
 fn with_job<J: DeserializeOwned>(work: impl AsyncFnOnce(J, &Parent) -> io::Result<()>) -> io::Result<()> {
     let (job, parent) = helper::take_job()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let done = runtime.block_on(work(job, &parent));
+    let done = runtime.block_on(async {
+        survive_file_size_limit();
+        work(job, &parent).await
+    });
     runtime.shutdown_background();
     done
 }
@@ -43,7 +47,11 @@ struct Service {
 }
 
 impl Service {
-    fn of(api: Option<String>, state_folder: impl FnOnce() -> std::path::PathBuf) -> io::Result<Self> {
+    fn of(
+        api: Option<String>,
+        state_folder: impl FnOnce() -> std::path::PathBuf,
+        trace: Option<Trace>,
+    ) -> io::Result<Self> {
         let emulator = match &api {
             Some(_) => None,
             None => Some(emulator::start_in(state_folder())?),
@@ -51,12 +59,12 @@ impl Service {
         let url = emulator.as_ref().map_or_else(|| api.clone().unwrap_or_default(), Sandbox::url);
         let base: ApiBase = url.parse().map_err(io::Error::other)?;
         let name = if emulator.is_some() { "sandbox".into() } else { base.origin() };
-        Ok(Self { http: Http::new(base, None), name, api, _emulator: emulator })
+        Ok(Self { http: Http::new(base, trace), name, api, _emulator: emulator })
     }
 }
 
 async fn place(job: CallJob, parent: &Parent) -> io::Result<()> {
-    let service = Service::of(job.api.clone(), || job.state_folder.clone())?;
+    let service = Service::of(job.api.clone(), || job.state_folder.clone(), None)?;
     let journal = Journal::new(job.state_folder.clone(), service.name.clone());
     let entries = journal.read()?.entries;
     let entry = entries.into_iter().rev().find(|entry| entry.key == job.key);
@@ -71,7 +79,7 @@ async fn place(job: CallJob, parent: &Parent) -> io::Result<()> {
 
 async fn renew(job: &RenewalJob, parent: &Parent) -> io::Result<()> {
     let folder = || job.token_file.parent().map(std::path::Path::to_path_buf).unwrap_or_default();
-    let service = Service::of(job.api.clone(), folder)?;
+    let service = Service::of(job.api.clone(), folder, job.trace.then(|| auth::trace_to(parent)))?;
     let store = Store::new(job.token_file.clone(), service.name.clone());
     auth::run_renewal(job, &store, &service.http, parent).await;
     Ok(())

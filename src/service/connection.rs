@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use super::{Service, emulator};
 use crate::api::{Client, Http};
-use crate::auth::{LoginState, Opener, SIGN_IN_TIMEOUT, Session, SignIn, Store};
+use crate::auth::{self, LoginState, Opener, SIGN_IN_TIMEOUT, Session, SignIn, Store};
 use crate::error::{Error, Kind, Result};
 use crate::sandbox::Sandbox;
 
@@ -26,7 +26,7 @@ impl Connection {
     /// # Errors
     /// When the environment names none, or the emulator cannot be started.
     pub fn open(service: &Service<'_>) -> Result<Self> {
-        let store = Store::new(service.settings.token_file()?, service.settings.issuer()?);
+        let store = service.store(service.settings.issuer()?)?;
         let emulator = service.settings.sandbox.then(|| emulator::start(service)).transpose()?;
         let base = match &emulator {
             Some(emulator) => emulator.url().parse()?,
@@ -60,10 +60,13 @@ impl Connection {
         session: &Session<'_>,
         may_ask: bool,
     ) -> Result<()> {
-        let why = match session.state()? {
-            LoginState::Given | LoginState::Valid { .. } | LoginState::Renewable => return Ok(()),
-            LoginState::Expired => "the login has expired",
-            LoginState::Absent => "you are not signed in",
+        let why = match session.state() {
+            Ok(LoginState::Given | LoginState::Valid { .. } | LoginState::Renewable) => return Ok(()),
+            Ok(LoginState::Expired) => "the login has expired",
+            Ok(LoginState::Absent) => "you are not signed in",
+            // What the sandbox's own folder holds is of an earlier version, or of the sandbox as it was served.
+            Err(auth::Error::WrongIssuer { .. }) if self.emulator.is_some() => "",
+            Err(error) => return Err(error.into()),
         };
         if let Some(emulator) = &self.emulator {
             return emulator::sign_in(emulator, &self.store).await;
@@ -93,6 +96,15 @@ impl Connection {
 }
 
 impl Service<'_> {
+    /// Where the login of this run is kept, for the service of this name.
+    ///
+    /// # Errors
+    /// When there is no home folder to hold it.
+    pub(super) fn store(&self, issuer: String) -> Result<Store> {
+        let store = Store::new(self.settings.token_file()?, issuer);
+        Ok(store.at_own_path(self.settings.is_own_token_file()))
+    }
+
     /// Does something as a signed-in user. The clock starts once somebody is signed in.
     pub(super) async fn signed_in<R>(
         &self,

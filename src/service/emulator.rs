@@ -58,7 +58,7 @@ pub async fn sign_in(emulator: &Sandbox, store: &Store) -> Result<()> {
         expires_in: Some(login.expires_in as f64),
     };
     let _lock = store.lock(Instant::now() + LOCK_TIMEOUT).await?;
-    store.save(&Login::granted(granted, None))?;
+    store.save(&Login::granted(granted, store.issuer()))?;
     Ok(())
 }
 
@@ -74,7 +74,7 @@ impl Service<'_> {
         let emulator = start_at(address, settings.state_folder()?)
             .map_err(|e| Error::io(format!("the sandbox could not be started on {address}"), e))?;
         let token_file = settings.token_file()?;
-        sign_in(&emulator, &Store::new(token_file.clone(), settings.issuer()?)).await?;
+        sign_in(&emulator, &Store::new(token_file.clone(), settings.issuer()?).at_own_path(true)).await?;
         Ok(ServedSandbox { url: emulator.url(), token_file, _emulator: emulator })
     }
 }

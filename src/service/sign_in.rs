@@ -8,7 +8,7 @@ use tokio::time::timeout_at;
 use super::connection::Connection;
 use super::{READ_TIMEOUT, Service};
 use crate::api::TokenProvider as _;
-use crate::auth::{self, LoginState, SIGN_IN_TIMEOUT, Store};
+use crate::auth::{self, LoginState, SIGN_IN_TIMEOUT};
 use crate::domain::Secret;
 use crate::error::{Error, Kind, Result};
 use crate::sandbox;
@@ -58,8 +58,8 @@ impl Service<'_> {
     /// The first of two steps: the address to open on any computer.
     ///
     /// # Errors
-    /// When the sign-in cannot be kept until it is finished.
-    pub fn begin_sign_in(&self) -> Result<PendingSignIn> {
+    /// When the sign-in cannot be kept until it is finished, or its login could not be saved.
+    pub async fn begin_sign_in(&self) -> Result<PendingSignIn> {
         self.refuse_given_token()?;
         if self.settings.sandbox {
             return Err(Error::new(
@@ -68,7 +68,9 @@ impl Service<'_> {
             ));
         }
         let folder = self.settings.state_folder()?;
-        let url = auth::start(&self.settings.api()?, self.options.callback_port, &folder)?;
+        let store = self.store(self.settings.issuer()?)?;
+        let (base, port) = (self.settings.api()?, self.options.callback_port);
+        let url = auth::start(&base, port, &store, &folder, self.deadline(READ_TIMEOUT)).await?;
         Ok(PendingSignIn { url: url.into(), expires_in: auth::PENDING_LIFETIME })
     }
 
@@ -79,9 +81,8 @@ impl Service<'_> {
     pub async fn finish_sign_in(&self, url: &Secret) -> Result<()> {
         self.refuse_given_token()?;
         let pasted = if url.expose() == "-" { self.read_line().await? } else { url.expose().to_owned() };
-        let store = Store::new(self.settings.token_file()?, self.settings.issuer()?);
         // A login of another service needs a file of its own, here as everywhere.
-        self.settings.api()?;
+        let store = self.store(self.settings.issuer()?)?;
         let folder = self.settings.state_folder()?;
         let tell = |text: &str| self.notices.tell(text);
         auth::finish(&pasted, &store, &folder, self.deadline(READ_TIMEOUT), &tell).await?;
@@ -110,7 +111,7 @@ impl Service<'_> {
     /// # Errors
     /// When it cannot be removed, or is being renewed.
     pub async fn sign_out(&self) -> Result<SignOut> {
-        let store = Store::new(self.settings.token_file()?, self.settings.issuer().unwrap_or_default());
+        let store = self.store(self.settings.issuer().unwrap_or_default())?;
         let lock = match store.lock(self.deadline(LOCK_TIMEOUT)).await {
             // The process that renews it would bring it back.
             Err(busy @ auth::Error::Busy) => return Err(busy.into()),

@@ -158,18 +158,15 @@ fn a_redirect_is_not_followed() {
 fn a_service_may_be_known_by_a_name() {
     let home = Home::new();
     let server = Server::always(Reply::json(200, &json!({})));
-    let mut command = home.at(&server, ["--usage"]);
-    Run::of(command.env("KALLYAI_API_URL", server.url().replace("127.0.0.1", "localhost"))).exits(0);
+    let url = server.url().replace("127.0.0.1", "localhost");
+    Run::of(&mut home.at_url(&url, ["--usage"])).exits(0);
     assert_eq!(server.requests().len(), 1);
 }
 
 #[test]
 fn a_service_that_is_not_there_exits_3() {
     let home = Home::new();
-    home.sign_in(3600);
-    let mut command = home.kallyai(["--usage", "--json"]);
-    command.env("KALLYAI_API_URL", "http://127.0.0.1:9").env("KALLYAI_TOKEN_FILE", home.token_file());
-    let error = Run::of(&mut command).exits(3).error();
+    let error = Run::of(&mut home.at_url("http://127.0.0.1:9", ["--usage", "--json"])).exits(3).error();
     assert_eq!((&error["code"], &error["retry_safe"]), (&json!("unreachable"), &json!(true)));
 }
 

@@ -35,9 +35,10 @@ fn a_limit_on_file_sizes_spends_no_refresh_token() {
     for blocks in [0, 1, 16] {
         let home = Home::new();
         home.sign_in(-10);
-        let before = std::fs::read(home.token_file()).expect("the file");
         let server = renewing();
-        let run = Run::of(&mut limited(&home.at(&server, ["--usage", "--json"]), blocks)).exits(4);
+        let command = home.at(&server, ["--usage", "--json"]);
+        let before = std::fs::read(home.token_file()).expect("the file");
+        let run = Run::of(&mut limited(&command, blocks)).exits(4);
         assert_eq!(run.error()["code"], "token_file");
         assert!(server.requests().is_empty());
         assert_eq!(std::fs::read(home.token_file()).expect("the file"), before);
@@ -46,14 +47,12 @@ fn a_limit_on_file_sizes_spends_no_refresh_token() {
 }
 
 #[test]
-fn a_sign_in_under_a_limit_on_file_sizes_keeps_the_old_login() {
+fn a_sign_in_under_a_limit_on_file_sizes_is_refused_before_it_begins() {
     let home = Home::new();
     home.sign_in(3600);
     let before = home.login();
-    let port = free_port();
-    let sign_in = SignIn::of(limited(&home.login_command(port), 0).stdin(Stdio::null()), port);
-    assert!(sign_in.complete("granted").body().contains("could not be saved"));
-    sign_in.running.end().exits(4);
+    let run = Run::of(&mut limited(&home.login_command(free_port()), 0)).exits(4);
+    run.never_says("state=");
     assert_eq!(home.login(), before);
 }
 
@@ -291,8 +290,6 @@ fn a_renewal_that_can_no_longer_be_saved_serves_the_run_all_the_same() {
     let home = Home::new();
     let folder = home.path("folder");
     std::fs::create_dir(&folder).expect("a folder");
-    home.sign_in(-10);
-    std::fs::rename(home.token_file(), folder.join("login.json")).expect("a login");
     let doomed = folder.clone();
     let server = Server::start(move |request| {
         if request.is("POST", "/v1/auth/refresh") {
@@ -302,9 +299,10 @@ fn a_renewal_that_can_no_longer_be_saved_serves_the_run_all_the_same() {
         assert_eq!(request.header("authorization"), Some("Bearer fresh"));
         Reply::json(200, &json!({}))
     });
-    let mut command = home.kallyai(["--usage"]);
-    command.env("KALLYAI_API_URL", server.url()).env("KALLYAI_TOKEN_FILE", folder.join("login.json"));
-    let run = Run::of(&mut command).exits(0);
+    let mut command = home.at(&server, ["--usage"]);
+    home.sign_in(-10);
+    std::fs::rename(home.token_file(), folder.join("login.json")).expect("a login");
+    let run = Run::of(command.env("KALLYAI_TOKEN_FILE", folder.join("login.json"))).exits(0);
     assert!(run.stderr.contains("warning: the renewed login could not be saved"), "{}", run.stderr);
     assert_eq!(server.requests().len(), 2);
 }

@@ -23,6 +23,8 @@ mod placing;
 mod production;
 #[cfg(unix)]
 mod readme;
+#[cfg(unix)]
+mod renewals;
 mod resuming;
 mod sandbox;
 mod sandbox_server;

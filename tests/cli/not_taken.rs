@@ -142,7 +142,9 @@ fn a_service_that_cannot_be_reached_ends_with_3_and_the_command_works_afterwards
     let started = Instant::now();
     for _ in 0..2 {
         let mut command = service.at(&home, CALL);
-        command.arg("--json").env("KALLYAI_API_URL", format!("http://{closed}"));
+        let url = format!("http://{closed}");
+        home.issued_by(&url);
+        command.arg("--json").env("KALLYAI_API_URL", url);
         let error = Run::of(&mut command).exits(3).error();
         assert_eq!((&error["code"], &error["retry_safe"]), (&json!("unreachable"), &json!(true)));
         assert_eq!(home.journal(), Vec::<Value>::new());
@@ -196,6 +198,7 @@ fn connecting(url: &str, count: &AtomicUsize, flags: &[&str]) -> (Run, usize) {
     let home = Home::new();
     let service = Service::with([]);
     let mut command = service.at(&home, CALL);
+    home.issued_by(url);
     let run = Running::start(command.args(flags).env("KALLYAI_API_URL", url)).end().exits(3);
     assert_eq!(home.journal(), Vec::<Value>::new());
     Run::of(&mut service.at(&home, CALL)).exits(0);
@@ -232,6 +235,7 @@ fn a_proxy_that_refuses_is_asked_once() {
         let proxy = Server::always(Reply::new(status, "").with("Proxy-Authenticate", "Basic"));
         let home = Home::new();
         let mut command = Service::with([]).at(&home, CALL);
+        home.issued_by("https://no-such-host.invalid");
         command.env("KALLYAI_API_URL", "https://no-such-host.invalid").env("HTTPS_PROXY", proxy.url());
         let error = Run::of(command.arg("--json")).exits(3).error();
         assert_eq!((&error["code"], &error["retry_safe"]), (&json!("unreachable"), &json!(true)));

@@ -43,7 +43,7 @@ fn a_callback_by_either_address_signs_in() {
 fn what_the_redirect_leaves_out_is_left_out_of_the_login() {
     let home = Home::new();
     home.write_login(
-        &json!({ "access_token": "old", "refresh_token": "old", "expires_at": 1, "theirs": [1.0] }),
+        &json!({ "access_token": "old", "refresh_token": "old", "expires_at": 1, "theirs": [1.0], "issuer": "http://127.0.0.1:9" }),
     );
     let sign_in = SignIn::start(&home);
     let state = sign_in.state.clone();

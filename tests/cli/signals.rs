@@ -77,30 +77,6 @@ fn a_signal_before_the_call_is_sent_leaves_nothing_open() {
     assert_eq!(server.requests().len(), 1);
 }
 
-#[test]
-fn a_signal_during_a_renewal_is_not_forgotten_when_that_ends() {
-    // Which of the two is seen first is left to chance.
-    for _ in 0..4 {
-        let home = Home::new();
-        let gate = Gate::default();
-        let renewal = Reply::json(200, &json!({ "access_token": "fresh" }));
-        let renewal = Reply::Held(gate.clone(), Box::new(renewal));
-        let server = Server::start(move |request| match request.header("authorization") {
-            None => renewal.clone(),
-            Some("Bearer fresh") => Reply::Stall,
-            Some(_) => Reply::json(401, &json!({ "error": { "code": "missing_token" } })),
-        });
-        let mut command = home.at(&server, CALL);
-        let running = Running::start(command.arg("--json").env("KALLYAI_STATE_DIR", home.state()));
-        server.wait_for("POST", "/v1/auth/refresh", 1);
-        running.signal(Signal::INT);
-        gate.open();
-        let error = running.end().exits(130).error();
-        assert_eq!(home.login()["access_token"], "fresh", "its refresh token is spent");
-        assert_eq!(error["retry_safe"], home.journal().is_empty(), "{error}");
-    }
-}
-
 /// A run that waits between two attempts, signalled: its exit status, and what it says after that.
 fn between_two_attempts(home: &Home, signals: &[Signal]) -> (Option<i32>, Vec<String>) {
     let later = Reply::new(429, "").with("Retry-After", "60");
@@ -147,28 +123,4 @@ fn a_run_under_nohup_outlives_its_terminal() {
     running.signal(Signal::HUP);
     gate.open();
     running.end().exits(0);
-}
-
-#[test]
-fn a_signal_during_a_renewal_that_still_ends_places_no_call() {
-    // The login has expired, or the service says so of the POST; none of these takes a call.
-    for expires_in in [-10, 3600] {
-        let home = Home::new();
-        home.sign_in(expires_in);
-        let renewed = json!({ "access_token": "fresh", "refresh_token": "next", "expires_in": 3600 });
-        let server = Server::start(move |request| match request.target.as_str() {
-            "/v1/auth/refresh" => {
-                Reply::Late(Duration::from_millis(300), Box::new(Reply::json(200, &renewed)))
-            }
-            _ => Reply::new(401, ""),
-        });
-        let mut command = home.at(&server, CALL);
-        let running = Running::start(command.arg("--json").env("KALLYAI_STATE_DIR", home.state()));
-        server.wait_for("POST", "/v1/auth/refresh", 1);
-        let error = ended_by(running, Signal::INT, 130).error();
-        assert_eq!((&error["retry_safe"], error.get("next_command")), (&json!(true), None));
-        assert_eq!(home.journal(), Vec::<Value>::new());
-        assert_eq!(home.login()["access_token"], "fresh");
-        assert_eq!(server.count("POST", "/v1/calls"), usize::from(expires_in > 0));
-    }
 }

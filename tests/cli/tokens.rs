@@ -66,10 +66,7 @@ fn a_token_refused_after_its_renewal_ends_the_run() {
     let server = renewing(json!({ "access_token": "stale", "refresh_token": "next" }));
     let error = Run::of(&mut home.at(&server, ["--usage", "--json"])).exits(4).error();
     assert_eq!((&error["code"], &error["http_status"]), (&json!("missing_token"), &json!(401)));
-    assert_eq!(
-        (&error["hint"], &error["next_command"]),
-        (&json!("sign in: kallyai --login"), &json!("kallyai --login"))
-    );
+    assert_eq!(error["next_command"], "kallyai --login --no-wait --json");
     assert_eq!(server.count("POST", "/v1/auth/refresh"), 1);
 }
 
@@ -84,7 +81,7 @@ fn a_login_that_is_refused_without_a_word_is_renewed_and_then_given_up() {
     let error = Run::of(&mut home.at(&server, ["--usage", "--json"])).exits(4).error();
     assert_eq!(
         (&error["code"], &error["next_command"]),
-        (&json!("not_signed_in"), &json!("kallyai --login"))
+        (&json!("not_signed_in"), &json!("kallyai --login --no-wait --json"))
     );
     assert_eq!(server.requests().len(), 3);
 }
@@ -110,27 +107,63 @@ fn a_refused_login_that_has_gone_or_cannot_be_renewed_is_not_renewed() {
 }
 
 #[test]
-fn a_refusal_of_an_old_login_leaves_the_one_that_came_meanwhile() {
-    let home = Home::new();
-    home.sign_in(-10);
-    let newer =
-        json!({ "access_token": "newer", "refresh_token": "newer-refresh", "expires_at": now() + 999 });
-    let (file, text) = (home.token_file(), newer.to_string());
-    let server = Server::start(move |_| {
-        std::fs::write(&file, &text).expect("the login");
-        Reply::json(401, &json!({ "error": { "code": "invalid_refresh_token" } }))
-    });
-    Run::of(&mut home.at(&server, ["--usage"])).exits(4);
-    assert_eq!(home.login(), newer);
+fn a_refusal_of_an_old_login_leads_to_the_one_that_another_client_saved_meanwhile() {
+    // It is still good, or has to be renewed in turn.
+    for (lasts, expected) in [(999, "newer"), (-10, "fresh")] {
+        let home = Home::new();
+        home.sign_in(-10);
+        let newer =
+            json!({ "access_token": "newer", "refresh_token": "newer-refresh", "expires_at": now() + lasts });
+        let (file, newer) = (home.token_file(), std::sync::Mutex::new(newer));
+        let server = Server::start(move |request| match request.line().as_str() {
+            "POST /v1/auth/refresh" if request.json()["refresh_token"] == "newer-refresh" => {
+                Reply::json(200, &json!({ "access_token": "fresh" }))
+            }
+            "POST /v1/auth/refresh" => {
+                let mut newer = newer.lock().unwrap();
+                newer["issuer"] = json!(format!("http://{}", request.header("host").expect("a host")));
+                std::fs::write(&file, newer.to_string()).expect("the login");
+                Reply::json(401, &json!({ "error": { "code": "invalid_refresh_token" } }))
+            }
+            _ => Reply::json(200, &json!({})),
+        });
+        Run::of(&mut home.at(&server, ["--usage"])).exits(0);
+        assert_eq!(home.login()["access_token"], expected);
+        let last = server.requests().pop().expect("a request");
+        assert_eq!(last.header("authorization"), Some(format!("Bearer {expected}").as_str()));
+    }
+}
+
+#[test]
+fn a_good_access_token_is_kept_whatever_is_odd_beside_it() {
+    for (renewed, lasts, refresh) in [
+        (r#"{"access_token":"fresh","expires_in":"7200"}"#, 7140, REFRESH),
+        (r#"{"access_token":"fresh","expires_in":null,"refresh_token":null}"#, 3540, REFRESH),
+        (r#"{"access_token":"fresh","expires_in":true,"refresh_token":7}"#, 3540, REFRESH),
+        (r#"{"access_token":"fresh","expires_in":1e400,"refresh_token":"a b"}"#, 3540, REFRESH),
+        (r#"{"access_token":"fresh","expires_in":{"s":1},"refresh_token":""}"#, 3540, REFRESH),
+        (r#"{"access_token":"fresh","expires_in":-1,"refresh_token":"next","x":"\ud800"}"#, 3540, "next"),
+    ] {
+        let home = Home::new();
+        home.sign_in(-10);
+        let server = Server::start(move |request| match request.line().as_str() {
+            "POST /v1/auth/refresh" => Reply::new(200, renewed),
+            _ => Reply::json(200, &json!({})),
+        });
+        Run::of(&mut home.at(&server, ["--usage"])).exits(0);
+        let login = home.login();
+        assert_eq!((&login["access_token"], &login["refresh_token"]), (&json!("fresh"), &json!(refresh)));
+        let expires_at = login["expires_at"].as_i64().expect("an integer");
+        assert!((expires_at - (now() + lasts)).abs() <= 5, "{renewed}: {expires_at}");
+    }
 }
 
 #[test]
 fn a_renewal_that_finds_nobody_is_tried_three_times_and_leaves_the_login() {
     let home = Home::new();
     home.sign_in(-10);
+    let mut command = home.at_url("http://127.0.0.1:9", ["--usage", "--debug"]);
     let before = home.login();
-    let mut command = home.kallyai(["--usage", "--debug"]);
-    command.env("KALLYAI_API_URL", "http://127.0.0.1:9").env("KALLYAI_TOKEN_FILE", home.token_file());
     let run = Run::of(&mut command).exits(3);
     assert_eq!(run.stderr.matches("> POST http://127.0.0.1:9/v1/auth/refresh").count(), 3, "{}", run.stderr);
     assert!(run.stderr.contains("the login could not be renewed: no connection"), "{}", run.stderr);
@@ -179,6 +212,9 @@ fn any_other_answer_to_a_renewal_leaves_the_file_as_it_is() {
         Reply::new(401, "<html>"),
         Reply::new(403, ""),
         Reply::new(403, "{\"error\":\"Forbidden\"}"),
+        Reply::new(403, "{\"error\":{\"code\":403}}"),
+        Reply::new(403, "{\"error\":{\"code\":[\"forbidden\"]}}"),
+        Reply::new(403, "{\"error\":{\"message\":\"blocked\"}}"),
         Reply::new(302, "").with("Location", "/"),
         Reply::new(200, "{\"access_token\":\"a b\"}"),
         Reply::new(404, "{\"error\":{}}"),
@@ -190,9 +226,10 @@ fn any_other_answer_to_a_renewal_leaves_the_file_as_it_is() {
         home.write_login(
             &json!({ "access_token": TOKEN, "refresh_token": REFRESH, "expires_at": 5.5, "x": null }),
         );
-        let before = std::fs::read(home.token_file()).expect("the file");
         let server = Server::always(reply.clone());
-        Run::of(&mut home.at(&server, ["--usage"])).exits(3);
+        let mut command = home.at(&server, ["--usage"]);
+        let before = std::fs::read(home.token_file()).expect("the file");
+        Run::of(&mut command).exits(3);
         assert_eq!(std::fs::read(home.token_file()).expect("the file"), before, "{reply:?}");
         assert_eq!(server.count("POST", "/v1/auth/refresh"), 1, "{reply:?}");
     }
@@ -211,9 +248,10 @@ fn a_login_that_cannot_be_read_is_left_alone() {
         "{\"access_token\":\"a\",\"refresh_token\":7}",
     ] {
         let home = Home::new();
-        std::fs::write(home.token_file(), text).expect("the file");
         let server = Server::always(Reply::json(200, &json!({})));
-        let run = Run::of(&mut home.at(&server, ["--usage", "--json"])).exits(4);
+        let mut command = home.at(&server, ["--usage", "--json"]);
+        std::fs::write(home.token_file(), text).expect("the file");
+        let run = Run::of(&mut command).exits(4);
         assert_eq!(run.error()["code"], "token_file", "{text}");
         assert!(run.error()["hint"].as_str().unwrap().contains("kallyai --login"));
         assert_eq!(std::fs::read_to_string(home.token_file()).expect("the file"), text);
@@ -233,7 +271,7 @@ fn without_a_login_off_a_terminal_the_way_to_one_is_named() {
         let error = run.error();
         assert_eq!(
             (&error["code"], &error["next_command"]),
-            (&json!("not_signed_in"), &json!("kallyai --login"))
+            (&json!("not_signed_in"), &json!("kallyai --login --no-wait --json"))
         );
     }
 }

@@ -18,10 +18,13 @@ pub use service::{LOOK_UP, Post, Service, Shown};
 pub use sign_in::{SignIn, answer, connect, exchange, free_port};
 pub use tls::Proxy;
 
+use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::path::PathBuf;
 use std::process::Command;
+use std::sync::Mutex;
 
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -37,6 +40,8 @@ static HANG_UP_IS_HANDLED: std::sync::LazyLock<()> = std::sync::LazyLock::new(||
 /// A user's home, empty at first.
 pub struct Home {
     folder: TempDir,
+    /// The server that the last command spoke to, which issued the login.
+    issuer: Mutex<Option<String>>,
 }
 
 /// A token that must never be seen.
@@ -46,7 +51,7 @@ pub const REFRESH: &str = "secret-refresh-token-1";
 
 impl Home {
     pub fn new() -> Self {
-        Self { folder: tempfile::tempdir().expect("a folder") }
+        Self { folder: tempfile::tempdir().expect("a folder"), issuer: Mutex::default() }
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
@@ -135,12 +140,40 @@ impl Home {
 
     /// A command that speaks to `server`, signed in.
     pub fn at<S: AsRef<OsStr>>(&self, server: &Server, args: impl IntoIterator<Item = S>) -> Command {
-        if !self.token_file().exists() {
+        self.at_url(server.url(), args)
+    }
+
+    /// The same for a server at this address, which is written as an origin is.
+    pub fn at_url<S: AsRef<OsStr>>(&self, url: &str, args: impl IntoIterator<Item = S>) -> Command {
+        self.issued_by(url);
+        if std::fs::symlink_metadata(self.token_file()).is_err() {
             self.sign_in(3600);
         }
         let mut command = self.kallyai(args);
-        command.env("KALLYAI_API_URL", server.url()).env("KALLYAI_TOKEN_FILE", self.token_file());
+        command.env("KALLYAI_API_URL", url).env("KALLYAI_TOKEN_FILE", self.token_file());
         command
+    }
+
+    /// Makes the login one of the server at this address, and those that are yet to be written. All else of the file
+    /// stays as it is.
+    pub fn issued_by(&self, url: &str) {
+        *self.issuer.lock().unwrap() = Some(url.to_owned());
+        let path = self.token_file();
+        let Ok(text) = std::fs::read_to_string(&path) else { return };
+        let Ok(mut login) = serde_json::from_str::<BTreeMap<String, Box<RawValue>>>(&text) else { return };
+        let issuer = json!(url).to_string();
+        let has_token = login.get("access_token").is_some_and(|raw| raw.get().starts_with('"'));
+        if !has_token || login.get("issuer").is_some_and(|raw| raw.get() == issuer) {
+            return;
+        }
+        login.insert("issuer".into(), RawValue::from_string(issuer).expect("JSON"));
+        let before = std::fs::metadata(&path).expect("the file").permissions();
+        let mut writable = before.clone();
+        #[allow(clippy::permissions_set_readonly_false)]
+        writable.set_readonly(false);
+        std::fs::set_permissions(&path, writable).expect("permissions");
+        std::fs::write(&path, serde_json::to_vec(&login).expect("JSON")).expect("a login");
+        std::fs::set_permissions(&path, before).expect("permissions");
     }
 
     /// Writes a login that expires in so many seconds.
@@ -153,6 +186,10 @@ impl Home {
 
     /// Replaces the login whole, as every client does: a run may be reading it.
     pub fn write_login(&self, login: &Value) {
+        let mut login = login.clone();
+        if let (Some(issuer), None) = (&*self.issuer.lock().unwrap(), login.get("issuer")) {
+            login["issuer"] = json!(issuer);
+        }
         let aside = self.path("login.new");
         std::fs::write(&aside, login.to_string()).expect("a login");
         std::fs::rename(aside, self.token_file()).expect("a login in its place");

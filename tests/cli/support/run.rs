@@ -133,6 +133,17 @@ impl Running {
         let _ = self.child.kill();
     }
 
+    /// Kills it together with the process that renews the login for it.
+    #[cfg(target_os = "linux")]
+    pub fn kill_with_helper(&mut self) {
+        let children = format!("/proc/{0}/task/{0}/children", self.id());
+        let children = std::fs::read_to_string(children).expect("its children");
+        let child = children.split_whitespace().next().and_then(|id| id.parse().ok()).expect("a helper");
+        let child = rustix::process::Pid::from_raw(child).expect("a process");
+        rustix::process::kill_process(child, rustix::process::Signal::KILL).expect("a signal");
+        self.kill();
+    }
+
     /// Its stdin, if that is a pipe.
     pub fn stdin(&mut self) -> ChildStdin {
         self.child.stdin.take().expect("a pipe")
