@@ -261,12 +261,20 @@ impl<T: TokenProvider> Client<'_, T> {
     /// # Errors
     /// As [`Client::read`].
     pub async fn history(&self, limit: u16, offset: Option<u64>) -> Result<Parsed<Page>, T::Error> {
+        Ok(self.history_response(limit, offset).await?.page()?)
+    }
+
+    /// A page of the history as it came, which is smaller than what it says.
+    ///
+    /// # Errors
+    /// As [`Client::get`].
+    pub async fn history_response(&self, limit: u16, offset: Option<u64>) -> Result<Response, T::Error> {
         let query: Query<'_> = &[
             ("limit", limit.to_string()),
             ("offset", offset.map(|offset| offset.to_string()).unwrap_or_default()),
         ];
         let members = if offset.is_some() { query } else { &query[..1] };
-        Ok(self.get(&["v1", "calls"], members).await?.page()?)
+        self.get(&["v1", "calls"], members).await
     }
 
     /// A call's conversation, as it came.

@@ -28,7 +28,7 @@ const USER_AGENT: &str = concat!("kallyai/", env!("CARGO_PKG_VERSION"));
 const KEEP_ALIVE: Duration = Duration::from_secs(30);
 
 /// Connections that are kept for the next request; more than one only where requests are made side by side.
-const KEPT_CONNECTIONS: usize = 8;
+const KEPT_CONNECTIONS: usize = 4;
 
 /// The longest any connection may take to be made: name, TCP, proxy and TLS together.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);

@@ -30,7 +30,7 @@ const USUAL_LIMIT: u16 = 10;
 /// The most that the API gives at once.
 const LARGEST_PAGE: u16 = 200;
 /// How many pages are on their way at a time where all are wanted.
-const PAGES_UNDER_WAY: usize = 6;
+const PAGES_UNDER_WAY: usize = 4;
 /// The newest calls, among which the beginning of an ID must be unique.
 const SEARCHED: u16 = 200;
 
@@ -186,9 +186,9 @@ struct Pages<'a> {
     client: &'a Client<'a, Session<'a>>,
     /// How many calls a page is asked for.
     size: u16,
-    /// How many pages may be on their way at a time.
+    /// How many pages may be on their way, or wait unread, at a time.
     window: usize,
-    under_way: FuturesOrdered<LocalBoxFuture<'a, Result<(u64, Page)>>>,
+    under_way: FuturesOrdered<LocalBoxFuture<'a, Result<(u64, Response)>>>,
     /// The offset behind the last page that came.
     next_offset: u64,
     /// The offset of the next page to be asked for.
@@ -217,7 +217,8 @@ impl<'a> Pages<'a> {
         loop {
             self.ask();
             let Some(page) = self.under_way.next().await else { continue };
-            let (offset, page) = page?;
+            let (offset, response) = page?;
+            let page = response.page()?.value;
             let len = page.len as u64;
             self.next_offset = offset + len;
             self.total = page.total.or(self.total);
@@ -238,7 +239,7 @@ impl<'a> Pages<'a> {
         while self.under_way.is_empty() || (self.under_way.len() < self.window && is_known(self.unasked)) {
             let offset = self.unasked;
             let page = async move {
-                Ok((offset, client.history(size, (offset > 0).then_some(offset)).await?.value))
+                Ok((offset, client.history_response(size, (offset > 0).then_some(offset)).await?))
             };
             self.under_way.push_back(Box::pin(page));
             self.unasked += self.step.unwrap_or(size.into());
