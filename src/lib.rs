@@ -15,7 +15,7 @@
 //! | `auth` | the login: the file shared with other clients, its renewal, the sign-in |
 //! | `api` | the HTTP API: one place that sends, what its answers mean |
 //! | `helper` | work that must not end with the command, in a process of its own |
-//! | `files`, `signals` | private files replaced whole; the signals that end a wait |
+//! | `files`, `signals`, `core_files` | private files replaced whole; the signals that end a wait; no core files |
 //! | `domain` | values that cannot be wrong: numbers, IDs, dates, zones, secrets, requests |
 //! | `fuzzing` | the entrances of the fuzz targets, in their builds only |
 //! | [`sandbox`] | an emulator of the service, which knows nothing of the rest |
@@ -24,6 +24,7 @@ mod api;
 mod auth;
 mod call;
 mod cli;
+mod core_files;
 mod domain;
 mod error;
 mod files;
@@ -42,6 +43,7 @@ use std::process::ExitCode;
 
 /// Runs the program with a command line whose first element is the program's name, and returns its exit status.
 pub fn run(argv: impl IntoIterator<Item = OsString>) -> ExitCode {
+    core_files::forbid();
     let argv: Vec<OsString> = argv.into_iter().collect();
     match helper::job_of(&argv) {
         Some(kind) => service::run_helper(kind),

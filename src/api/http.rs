@@ -16,6 +16,7 @@ use tokio::time::Instant;
 use tower::util::AndThenLayer;
 use url::Url;
 
+use super::proxy;
 use super::resolver::{NameUnknown, SystemResolver};
 use super::retry::{http_date, retry_after};
 use super::tls;
@@ -181,6 +182,9 @@ impl Http {
         let tls = match self.tls.get() {
             Some(tls) => tls,
             None => {
+                if self.base.is_tls() && !self.base.is_loopback() {
+                    proxy::check(self.base.host_name()).map_err(SendError::Setup)?;
+                }
                 let tls = if self.base.is_tls() { tls::client_config() } else { tls::unused() };
                 let tls = tls.map_err(SendError::Setup)?;
                 self.tls.get_or_init(|| tls)

@@ -6,6 +6,7 @@ mod client;
 mod error;
 mod http;
 mod lenient;
+mod proxy;
 mod refusal;
 mod resolver;
 mod retry;

@@ -40,6 +40,13 @@ fn named_roots() -> Result<Option<RootCertStore>, Invalid> {
     }
     let mut roots = RootCertStore::empty();
     if let Some(file) = &file {
+        // Reading a FIFO, which `<(...)` is, could wait for ever; and the process that renews the login cannot have it.
+        if file.exists() && !file.is_file() {
+            return Err(Invalid::new(
+                "SSL_CERT_FILE names something that is not a regular file",
+                "point it at a PEM bundle that stays where it is",
+            ));
+        }
         add(&mut roots, Some(file), None);
     }
     for folder in &folders {

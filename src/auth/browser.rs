@@ -3,6 +3,8 @@
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use crate::core_files;
+
 /// Decides whether a browser is started, and which.
 #[derive(Debug, Clone)]
 pub struct Opener {
@@ -91,7 +93,7 @@ fn spawn(command: &mut Command) -> bool {
         use std::os::unix::process::CommandExt as _;
         command.process_group(0);
     }
-    command.spawn().is_ok()
+    core_files::allowed(|| command.spawn().is_ok())
 }
 
 #[cfg(test)]

@@ -12,6 +12,9 @@ use crate::files;
 /// Room made sure of, in bytes: two of the longest tokens seen, and more.
 const PREALLOCATED: usize = 32 * 1024;
 
+/// The same number on every Unix.
+const EPERM: i32 = 1;
+
 /// Room for a login.
 pub struct PreparedWrite {
     target: PathBuf,
@@ -44,7 +47,11 @@ impl PreparedWrite {
     /// # Errors
     /// When no login could be saved there.
     pub fn new(target: PathBuf, owner: Option<(u32, u32)>) -> io::Result<Self> {
-        let mut in_place = InPlace::open(&target).ok();
+        let mut in_place = match InPlace::open(&target) {
+            // "Not permitted", and not "denied": it is immutable, and cannot be renamed over either.
+            Err(error) if cfg!(unix) && error.raw_os_error() == Some(EPERM) => return Err(error),
+            opened => opened.ok(),
+        };
         let aside = match Aside::new(&target, owner) {
             Ok(mut aside) => {
                 aside.make_room()?;

@@ -5,6 +5,7 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use crate::domain::IdempotencyKey;
 use crate::files;
@@ -17,6 +18,8 @@ pub struct WaitLock {
 
 /// How many files are looked at for those that killed processes left, each time one is added.
 const LOOKED_AT: usize = 8;
+/// How often a file is looked at where nothing else tells that it is free.
+const LOOKED_AT_EVERY: Duration = Duration::from_millis(100);
 /// The folder of the files, in the state folder.
 const FOLDER: &str = "waiting";
 
@@ -68,13 +71,24 @@ pub fn is_held(folder: &Path, key: &IdempotencyKey) -> bool {
 /// Waits until no process waits for the call of a key.
 pub async fn released(folder: &Path, key: &IdempotencyKey) {
     let path = file_of(folder, key);
-    // The system wakes this up; a task that it never wakes does not keep the program from ending.
-    let waiting = tokio::task::spawn_blocking(move || {
-        if let Ok(file) = files::without_waiting(OpenOptions::new().read(true)).open(&path) {
+    let (sender, free) = tokio::sync::oneshot::channel::<()>();
+    let in_thread = path.clone();
+    // The system wakes this up; a thread that it never wakes does not keep the program from ending.
+    let waiting = std::thread::Builder::new().name("wait".into()).spawn(move || {
+        if let Ok(file) = files::without_waiting(OpenOptions::new().read(true)).open(&in_thread) {
             let _ = file.lock();
         }
+        drop(sender);
     });
-    let _ = waiting.await;
+    match waiting {
+        Ok(_) => drop(free.await),
+        // There can be no thread.
+        Err(_) => {
+            while is_locked(&path) {
+                tokio::time::sleep(LOOKED_AT_EVERY).await;
+            }
+        }
+    }
 }
 
 /// Removes all the files.

@@ -43,6 +43,11 @@ impl ApiBase {
         self.0.scheme() == "https"
     }
 
+    /// The host alone.
+    pub fn host_name(&self) -> &str {
+        self.0.host_str().unwrap_or_default()
+    }
+
     /// The host a person knows it by, with the port where it is not the usual one.
     pub fn host(&self) -> String {
         let host = self.0.host_str().unwrap_or_default();

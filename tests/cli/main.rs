@@ -11,6 +11,7 @@ mod fixtures;
 mod guards;
 mod history;
 mod input;
+mod issuers;
 mod journal;
 #[cfg(unix)]
 mod login_file;
@@ -19,6 +20,8 @@ mod lost_answers;
 mod not_taken;
 #[cfg(unix)]
 mod picture;
+#[cfg(target_os = "linux")]
+mod peers;
 mod placing;
 mod production;
 #[cfg(unix)]
@@ -28,10 +31,14 @@ mod renewals;
 mod resuming;
 mod sandbox;
 mod sandbox_server;
+#[cfg(target_os = "linux")]
+mod scarcity;
 mod sequences;
 #[cfg(unix)]
 mod side_by_side;
 mod sign_in;
+#[cfg(unix)]
+mod sign_in_checks;
 mod sign_in_steps;
 #[cfg(unix)]
 mod sign_in_terminal;
