@@ -13,7 +13,9 @@ use kallyai::fuzzing::token_file::{LARGEST_FILE, Seen, read, renewed, renewed_in
 use libfuzzer_sys::fuzz_target;
 use serde_json::value::RawValue;
 
-const OURS: [&str; 3] = ["access_token", "refresh_token", "expires_at"];
+const OURS: [&str; 4] = ["access_token", "refresh_token", "expires_at", "issuer"];
+/// The service whose logins need not say so.
+const PRODUCTION: &str = "https://api.kallyai.com";
 const LIFETIMES: [Option<f64>; 8] =
     [None, Some(3600.0), Some(0.0), Some(-1.0), Some(0.5), Some(1e300), Some(f64::MIN_POSITIVE), Some(61.0)];
 
@@ -61,13 +63,19 @@ fuzz_target!(|data: &[u8]| {
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).expect("ours");
         let seen = renewed_in(&path, &access, refresh.as_deref(), lifetime);
         let now = std::fs::read(&path).expect("a file");
-        assert_eq!(std::fs::metadata(&path).expect("a file").permissions().mode() & 0o777, 0o600);
+        let mode = std::fs::metadata(&path).expect("a file").permissions().mode() & 0o777;
+        assert_eq!(mode, if before.is_some() { 0o600 } else { 0o644 });
         match (seen, &before) {
             (Ok(Some(seen)), Some(before)) => {
                 assert_eq!(&seen, before);
+                assert_eq!(before.issuer, PRODUCTION);
                 is_renewal(before, &now, &access, refresh.as_deref(), lifetime);
             }
             (Err(_), None) => assert_eq!(now, file, "a file that cannot be read is left alone"),
+            (Err(_), Some(before)) => {
+                assert_ne!(before.issuer, PRODUCTION);
+                assert_eq!(now, file, "another service's login is left alone");
+            }
             (seen, _) => panic!("{seen:?}"),
         }
         written_over(&path, file).expect("ours");
@@ -88,7 +96,9 @@ fn is_renewal(before: &Seen, after: &[u8], access: &str, refresh: Option<&str>, 
     assert_eq!(others(&members), before.others, "members of other clients");
     let ours = members.keys().filter(|name| OURS.contains(&name.as_str())).count();
     let seen = read(after).expect("a login");
-    assert_eq!(ours, 2 + usize::from(seen.refresh_token.is_some()));
+    let named = usize::from(members.contains_key("issuer"));
+    assert_eq!(ours, 2 + named + usize::from(seen.refresh_token.is_some()));
+    assert_eq!(seen.issuer, before.issuer);
     assert_eq!(seen.access_token, access);
     assert_eq!(seen.refresh_token.as_deref(), refresh.or(before.refresh_token.as_deref()));
     let now =

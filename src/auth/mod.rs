@@ -32,3 +32,14 @@ pub use session::{LoginState, Session};
 pub use stdin_lines::StdinLines;
 pub use store::Store;
 pub use two_step::{LIFETIME as PENDING_LIFETIME, forget as forget_pending};
+
+/// What the fuzz targets come in by.
+#[cfg(fuzzing)]
+pub(crate) mod fuzz_api {
+    pub(crate) use super::callback::{Routed, Shared, read_head, route};
+    pub(crate) use super::login_file::LARGEST;
+    pub(crate) use super::page::Page;
+    pub(crate) use super::prepared::write_in_place;
+    pub(crate) use super::redirect::{AuthResponse, OAuthState, read_url};
+    pub(crate) use super::request::LARGEST_HEAD;
+}

@@ -213,6 +213,12 @@ pub fn adopt(file: &File, content: &[u8], target: &Path) -> io::Result<()> {
     Ok(())
 }
 
+/// Writes over a file without replacing it.
+#[cfg(fuzzing)]
+pub(crate) fn write_in_place(target: &Path, content: &[u8]) -> io::Result<()> {
+    InPlace::open(target)?.write(content)
+}
+
 fn overwrite(file: &mut File, content: &[u8]) -> io::Result<()> {
     file.seek(SeekFrom::Start(0))?;
     file.write_all(content)

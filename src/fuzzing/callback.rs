@@ -1,12 +1,15 @@
 //! The receiver without its sockets: what it reads of a connection, and what it makes of that.
 
+use std::io;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker};
 
-use tokio::io::ReadBuf;
+use tokio::io::{AsyncRead, ReadBuf};
+use tokio::sync::mpsc;
 
-use super::super::redirect::{Foreign, read_url};
-use super::*;
+use crate::auth::fuzz_api::{
+    AuthResponse, LARGEST_HEAD, OAuthState, Page, Routed, Shared, read_head, read_url, route,
+};
 
 /// The largest head taken, in bytes.
 pub const LARGEST: usize = LARGEST_HEAD;
@@ -54,37 +57,32 @@ pub enum Outcome {
 /// What comes of a connection that brings these pieces and ends.
 pub fn connection(pieces: &[&[u8]], port: u16, state: &str, phase: Phase) -> Option<Outcome> {
     let (arrivals, _arrival) = mpsc::channel(1);
-    let shared = Shared {
-        port,
-        state: OAuthState::parse(state)?,
-        arrivals: Mutex::new((phase == Phase::Waiting).then_some(arrivals)),
-        page: Mutex::new((phase == Phase::Saved).then_some(Page::SignedIn)),
-        fetched: Mutex::new(None),
-    };
+    let arrivals = (phase == Phase::Waiting).then_some(arrivals);
+    let page = (phase == Phase::Saved).then_some(Page::SignedIn);
+    let (shared, _fetched) = Shared::new(port, OAuthState::parse(state)?, arrivals, page);
     let Some(head) = finished(read_head(&mut Pieces { pieces: pieces.to_vec(), idle: false })) else {
         return Some(Outcome::Nothing);
     };
-    Some(match judge(&head, &shared) {
-        Verdict::Status(status) => Outcome::Refused(status),
-        Verdict::Page(page) => Outcome::Shown(page.path()),
-        Verdict::Reply(reply) => Outcome::Taken(said(reply)),
+    Some(match route(&head, true, &shared) {
+        Routed::Status(status) => Outcome::Refused(status),
+        Routed::Page(page) => Outcome::Shown(page.path()),
+        Routed::AuthResponse(reply) => Outcome::Taken(said(reply)),
     })
 }
 
 /// What a pasted URL says.
 pub fn pasted(text: &str, state: &str) -> Option<Said> {
-    let read: Result<Reply, Foreign> = read_url(text, &OAuthState::parse(state)?);
-    read.ok().map(said)
+    read_url(text, &OAuthState::parse(state)?).ok().map(said)
 }
 
-fn said(reply: Reply) -> Said {
+fn said(reply: AuthResponse) -> Said {
     match reply {
-        Reply::Granted(granted) => Said::Granted {
+        AuthResponse::Granted(granted) => Said::Granted {
             access_token: granted.access_token.expose().to_owned(),
             refresh_token: granted.refresh_token.map(|token| token.expose().to_owned()),
             expires_in: granted.expires_in,
         },
-        Reply::Declined(why) => Said::Declined(why),
+        AuthResponse::Declined(why) => Said::Declined(why),
     }
 }
 

@@ -31,7 +31,7 @@ impl Write for Kept {
 /// An output to memory, on a terminal this wide or on none.
 pub(crate) fn kept(json: bool, width: Option<usize>, color: bool) -> (Output, Kept, Kept) {
     let (stdout, stderr) = (Kept::default(), Kept::default());
-    let screen = Screen { width, color };
+    let screen = StreamCaps { width, color };
     let out = Output::to(Box::new(stdout.clone()), Box::new(stderr.clone()), screen, screen, json);
     (out, stdout, stderr)
 }

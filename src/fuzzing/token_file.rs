@@ -1,6 +1,12 @@
 //! The login's file, its secrets open.
 
-use super::*;
+use std::collections::BTreeMap;
+use std::io;
+use std::path::Path;
+
+use crate::auth::fuzz_api::{LARGEST, write_in_place};
+use crate::auth::{Login, Store, TokenResponse};
+use crate::domain::{ApiBase, Secret};
 
 /// The largest file read, in bytes.
 pub const LARGEST_FILE: u64 = LARGEST;
@@ -14,6 +20,8 @@ pub struct Seen {
     pub refresh_token: Option<String>,
     /// When it is to be renewed.
     pub expires_at: i64,
+    /// The service that issued it.
+    pub issuer: String,
     /// Members of other clients, each value as it is spelt.
     pub others: BTreeMap<String, String>,
 }
@@ -47,11 +55,11 @@ pub fn renewed_in(
     access_token: &str,
     refresh_token: Option<&str>,
     expires_in: Option<f64>,
-) -> std::result::Result<Option<Seen>, String> {
-    let store = Store::new(path.to_owned());
+) -> Result<Option<Seen>, String> {
+    let store = Store::new(path.to_owned(), ApiBase::PRODUCTION.to_owned());
     let Some(before) = store.load().map_err(|e| e.to_string())? else { return Ok(None) };
     let granted = granted(access_token, refresh_token, expires_in).ok_or("no token")?;
-    match store.save(&Login::granted(granted, Some(&before))).map_err(|e| e.to_string())? {
+    match store.save(&before.renewed(granted)).map_err(|e| e.to_string())? {
         None => Ok(Some(seen(before))),
         Some(warning) => Err(warning),
     }
@@ -62,27 +70,28 @@ pub fn renewed_in(
 /// # Errors
 /// When it cannot be written.
 pub fn written_over(path: &Path, content: &[u8]) -> io::Result<()> {
-    in_place(path, content).map(drop)
+    write_in_place(path, content)
 }
 
 fn after(bytes: &[u8], access: &str, refresh: Option<&str>, expires_in: Option<f64>) -> Option<Login> {
     let before = Login::parse(bytes)?;
-    Some(Login::granted(granted(access, refresh, expires_in)?, Some(&before)))
+    Some(before.renewed(granted(access, refresh, expires_in)?))
 }
 
-fn granted(access: &str, refresh: Option<&str>, expires_in: Option<f64>) -> Option<Granted> {
+fn granted(access: &str, refresh: Option<&str>, expires_in: Option<f64>) -> Option<TokenResponse> {
     let refresh_token = match refresh {
         Some(text) => Some(Secret::parse(text)?),
         None => None,
     };
-    Some(Granted { access_token: Secret::parse(access)?, refresh_token, expires_in })
+    Some(TokenResponse { access_token: Secret::parse(access)?, refresh_token, expires_in })
 }
 
 fn seen(login: Login) -> Seen {
     Seen {
+        issuer: login.issuer(),
         access_token: login.access_token.expose().to_owned(),
         refresh_token: login.refresh_token.map(|token| token.expose().to_owned()),
         expires_at: login.expires_at,
-        others: login.others.into_iter().map(|(name, raw)| (name, raw.get().to_owned())).collect(),
+        others: login.extra_fields.into_iter().map(|(name, raw)| (name, raw.get().to_owned())).collect(),
     }
 }
