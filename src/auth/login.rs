@@ -124,8 +124,9 @@ impl SignIn<'_> {
 
     async fn conclude(&self, reply: AuthResponse, spare: &mut Spare) -> Result<Login> {
         let granted = granted(reply)?;
-        let (_lock, prepared) = prepare(self.store, self.lock_by(), spare).await?;
-        save(granted, self.store, prepared, self.tell)
+        let (_lock, mut prepared) = prepare(self.store, self.lock_by(), spare).await?;
+        let login = complete(granted, self.store, &mut prepared);
+        save(login, self.store, prepared, self.tell)
     }
 
     async fn receive(&self, arrival: CallbackReceived, spare: &mut Spare) -> Result<Login> {
@@ -188,9 +189,11 @@ pub async fn finish(
     })?;
     match granted(reply) {
         Ok(granted) => {
-            let (_lock, prepared) = prepare(store, deadline, &mut Spare::keep()).await?;
+            let (_lock, mut prepared) = prepare(store, deadline, &mut Spare::keep()).await?;
+            let login = complete(granted, store, &mut prepared);
             use_up(folder)?;
-            save(granted, store, prepared, tell)
+            // Nothing comes between the two: whatever ends the process here loses the login.
+            save(login, store, prepared, tell)
         }
         Err(declined) => {
             use_up(folder)?;
@@ -250,17 +253,17 @@ async fn prepare(store: &Store, lock_by: Instant, spare: &mut Spare) -> Result<(
     }
 }
 
-fn save(
-    granted: TokenResponse,
-    store: &Store,
-    prepared: PreparedWrite,
-    tell: &dyn Fn(&str),
-) -> Result<Login> {
-    // Another client's members are worth keeping; a file nobody can read is what a sign-in replaces.
+/// The login that was granted. Another client's members are worth keeping; a file nobody can read is what a sign-in
+/// replaces.
+fn complete(granted: TokenResponse, store: &Store, prepared: &mut PreparedWrite) -> Login {
     let mut login = Login::granted(granted, store.issuer());
-    if let Ok(Some(before)) = store.load() {
+    if let Some(before) = prepared.before.take() {
         login.keep_extra_fields(before);
     }
+    login
+}
+
+fn save(login: Login, store: &Store, prepared: PreparedWrite, tell: &dyn Fn(&str)) -> Result<Login> {
     if let Some(warning) = prepared.commit(&login).map_err(|e| store.unsaved(&e.to_string()))? {
         tell(&format!("warning: {warning}"));
     }

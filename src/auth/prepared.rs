@@ -17,6 +17,8 @@ const EPERM: i32 = 1;
 
 /// Room for a login.
 pub struct PreparedWrite {
+    /// The login that is replaced, if it is the same service's.
+    pub before: Option<Login>,
     target: PathBuf,
     /// `None` where no file can be made beside the target.
     aside: Option<Aside>,
@@ -46,7 +48,7 @@ impl PreparedWrite {
     ///
     /// # Errors
     /// When no login could be saved there.
-    pub fn new(target: PathBuf, owner: Option<(u32, u32)>) -> io::Result<Self> {
+    pub fn new(target: PathBuf, owner: Option<(u32, u32)>, before: Option<Login>) -> io::Result<Self> {
         let mut in_place = match InPlace::open(&target) {
             // "Not permitted", and not "denied": it is immutable, and cannot be renamed over either.
             Err(error) if cfg!(unix) && error.raw_os_error() == Some(EPERM) => return Err(error),
@@ -67,7 +69,7 @@ impl PreparedWrite {
             },
         };
         let folder = if cfg!(unix) { File::open(files::folder_of(&target)).ok() } else { None };
-        Ok(Self { target, aside, in_place, folder })
+        Ok(Self { before, target, aside, in_place, folder })
     }
 
     /// Puts the login in its place. Returns a warning where that could not be done as safely as usual.
@@ -105,9 +107,17 @@ impl PreparedWrite {
         let opened = self.in_place.take().filter(|opened| files::is_at(&opened.file, &self.target));
         let mut file = match opened {
             Some(file) => file,
-            None => InPlace::open(&self.target)?,
+            None => match InPlace::open(&self.target) {
+                // Nothing was there, and the file beside it failed.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => InPlace::create(&self.target)?,
+                opened => opened?,
+            },
         };
-        file.write(content)?;
+        let written = file.write(content);
+        if written.is_err() && file.old.is_empty() {
+            let _ = std::fs::remove_file(&self.target);
+        }
+        written?;
         let target = self.target.display();
         Ok(format!("the login file {target} cannot be replaced in one step; it was written in place"))
     }
@@ -157,6 +167,11 @@ impl InPlace {
         let mut old = Vec::new();
         (&mut file).take(LARGEST).read_to_end(&mut old)?;
         Ok(Self { file, old, is_extended: false })
+    }
+
+    fn create(target: &Path) -> io::Result<Self> {
+        let file = files::private(OpenOptions::new().write(true).create_new(true)).open(target)?;
+        Ok(Self { file, old: Vec::new(), is_extended: false })
     }
 
     /// White space behind the old login leaves it a login.

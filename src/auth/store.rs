@@ -144,11 +144,13 @@ impl Store {
         if let Some(opened) = &opened {
             self.must_be_login(opened)?;
         }
+        let before = opened.as_ref().and_then(|opened| Login::parse(&opened.bytes));
+        let before = before.and_then(|login| self.accept(login).ok());
         #[cfg(unix)]
         let owner = opened.and_then(|opened| owner_to_keep(&opened.metadata));
         #[cfg(not(unix))]
         let owner = None;
-        PreparedWrite::new(target.path, owner).map_err(|e| self.unsaved(&e.to_string()))
+        PreparedWrite::new(target.path, owner, before).map_err(|e| self.unsaved(&e.to_string()))
     }
 
     /// Whether a killed process may have left a login beside the file.

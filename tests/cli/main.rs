@@ -18,10 +18,10 @@ mod login_file;
 mod login_races;
 mod lost_answers;
 mod not_taken;
-#[cfg(unix)]
-mod picture;
 #[cfg(target_os = "linux")]
 mod peers;
+#[cfg(unix)]
+mod picture;
 mod placing;
 mod production;
 #[cfg(unix)]

@@ -7,7 +7,7 @@ use rustix::process::Signal;
 use serde_json::{Value, json};
 
 use crate::login_races::{REFRESH_PATH, refreshes, renewing, rotating};
-use crate::support::{CALL, Gate, Home, Reply, Run, Running, Server, Terminal};
+use crate::support::{CALL, Gate, Home, Reply, Run, Running, Server, TOKEN, Terminal};
 
 /// A service that answers a renewal when a test opens the gate.
 fn gated() -> (Server, Gate) {
@@ -174,5 +174,41 @@ fn a_login_that_is_older_half_or_another_services_is_not_put_in_its_place() {
         assert_eq!(home.login()["access_token"], "fresh", "{spoil}");
         assert!(!left.exists(), "{spoil}");
         assert_eq!(refreshes(&server), 1, "{spoil}");
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_begun_sign_in_that_is_killed_leaves_the_old_login_or_the_new() {
+    // Where nothing was, nothing or the new one.
+    for has_login in [true, false] {
+        let home = Home::new();
+        let step = |flags: &[&str]| {
+            let mut command = home.kallyai(flags);
+            command.env("KALLYAI_STATE_DIR", home.state()).env("KALLYAI_TOKEN_FILE", home.token_file());
+            command
+        };
+        for turn in 0..20 {
+            let _ = std::fs::remove_file(home.token_file());
+            if has_login {
+                home.sign_in(3600);
+            }
+            let url = Run::of(&mut step(&["--login", "--no-wait"])).exits(0).stdout;
+            let (_, state) = url.trim_end().split_once("state=").expect("a state");
+            let address = format!("http://localhost:8976/callback?access_token=granted&state={state}");
+            let finish = ["--login", "--callback-url", &address];
+            let mut running = Running::start(step(&finish).stdin(Stdio::null()));
+            // Each at another moment of the few milliseconds that it takes.
+            std::thread::sleep(Duration::from_micros(300 * turn));
+            running.kill();
+            running.end();
+            Run::of(&mut step(&["--auth-status"]));
+            match std::fs::read_to_string(home.token_file()) {
+                Ok(text) => {
+                    assert!(text.contains("granted") || (has_login && text.contains(TOKEN)), "{text}")
+                }
+                Err(_) => assert!(!has_login),
+            }
+        }
     }
 }
