@@ -5,6 +5,9 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use crate::domain::IdempotencyKey;
 use crate::files;
@@ -17,6 +20,10 @@ pub struct WaitLock {
 
 /// How many files are looked at for those that killed processes left, each time one is added.
 const LOOKED_AT: usize = 8;
+/// How long another process may ask whether a file is locked, which takes it microseconds.
+const LOCK_TIMEOUT: Duration = Duration::from_secs(5);
+/// The pause between attempts to lock.
+const PAUSE: Duration = Duration::from_millis(1);
 /// The folder of the files, in the state folder.
 const FOLDER: &str = "waiting";
 
@@ -25,10 +32,11 @@ impl WaitLock {
     ///
     /// # Errors
     /// When the folder cannot be written.
-    pub fn take(folder: &Path, key: &IdempotencyKey) -> io::Result<Self> {
+    pub async fn take(folder: &Path, key: &IdempotencyKey) -> io::Result<Self> {
         let path = file_of(folder, key);
         files::private_folder(path.parent().unwrap_or(folder))?;
         remove_abandoned(path.parent().unwrap_or(folder));
+        let deadline = Instant::now() + LOCK_TIMEOUT;
         loop {
             let options = &mut OpenOptions::new();
             let options = files::private(options.create(true).truncate(false).read(true).write(true));
@@ -41,7 +49,13 @@ impl WaitLock {
             }
             files::share_with_folders_owner(&path)?;
             // Exclusive only while somebody asks whether it is held.
-            file.lock_shared()?;
+            while let Err(error) = file.try_lock_shared() {
+                match error {
+                    TryLockError::WouldBlock if Instant::now() < deadline => tokio::time::sleep(PAUSE).await,
+                    TryLockError::WouldBlock => return Err(io::ErrorKind::TimedOut.into()),
+                    TryLockError::Error(error) => return Err(error),
+                }
+            }
             // Another process may have removed it before it was locked, as abandoned.
             if files::is_at(&file, &path) {
                 return Ok(Self { path, file });
@@ -53,14 +67,14 @@ impl WaitLock {
 impl Drop for WaitLock {
     fn drop(&mut self) {
         let _ = self.file.unlock();
-        // Others may wait for the same call.
-        if self.file.try_lock().is_ok() {
+        // Others may wait for the same call, or have taken it up again in a file of their own.
+        if self.file.try_lock().is_ok() && files::is_at(&self.file, &self.path) {
             let _ = std::fs::remove_file(&self.path);
         }
     }
 }
 
-/// Whether a process waits for the call of a key.
+/// Whether a process waits for the call of a key. Where that cannot be told, one may.
 pub fn is_held(folder: &Path, key: &IdempotencyKey) -> bool {
     is_locked(&file_of(folder, key))
 }
@@ -101,8 +115,10 @@ fn remove_abandoned(folder: &Path) {
 }
 
 fn is_locked(path: &Path) -> bool {
-    let lock = files::without_waiting(OpenOptions::new().read(true)).open(path).map(|file| file.try_lock());
-    matches!(lock, Ok(Err(TryLockError::WouldBlock)))
+    match files::without_waiting(OpenOptions::new().read(true)).open(path) {
+        Ok(file) => file.try_lock().is_err(),
+        Err(error) => error.kind() != io::ErrorKind::NotFound,
+    }
 }
 
 /// Keys may hold any visible character and be long; file names may not.
