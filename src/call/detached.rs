@@ -170,7 +170,7 @@ pub async fn run(
     entry: &Entry,
     parent: &Parent,
 ) -> std::io::Result<()> {
-    let waiting = journal.wait_too(&job.key)?;
+    let waiting = journal.wait_too(&job.key).await?;
     parent.report(&Report::Ready);
     if !parent.says_begin() {
         return journal.record(&job.key, &Change::Discarded).await;

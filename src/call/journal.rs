@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::entry::{Entry, KEPT_FOR, Moment};
+use super::entry::{Entry, EntryState, KEPT_FOR, Moment};
 use super::guard::{self, Guards, Refusal};
 use super::record::{Change, Contents, line_count, line_of, lines_of};
 use super::used_keys::UsedKey;
@@ -131,7 +131,7 @@ impl Journal {
         let contents = if is_unchanged { read } else { self.contents_of(&mut file)? };
         self.check(&contents, entry, guards)?;
         let forgotten = self.prune(&contents, &entry.written, &mut file, false)?;
-        let waiting = WaitLock::take(&self.folder, &entry.key)?;
+        let waiting = WaitLock::take(&self.folder, &entry.key).await?;
         let end = file.seek(SeekFrom::End(0))?;
         append(&mut file, end, &line_of(&entry.key, &Change::Prepared(entry)))?;
         drop(lock);
@@ -171,6 +171,28 @@ impl Journal {
         Ok(true)
     }
 
+    /// Takes out a call that was prepared and certainly never sent. Returns what the journal says of it now where it was
+    /// sent after all, or still may be.
+    ///
+    /// # Errors
+    /// When the journal cannot be read or written.
+    pub async fn discard_unsent(&self, entry: &Entry) -> io::Result<Option<Entry>> {
+        let (_lock, mut file) = self.lock().await?;
+        let contents = self.contents_of(&mut file)?;
+        let Some(latest) = contents.entries.into_iter().rev().find(|latest| latest.key == entry.key) else {
+            return Ok(None);
+        };
+        // Its process cannot note meanwhile that it sends.
+        let is_unsent = latest.state == EntryState::Prepared
+            && !latest.is_open(&Moment::now(), self.is_waited_for(&entry.key));
+        if !is_unsent {
+            return Ok(Some(latest));
+        }
+        let end = file.seek(SeekFrom::End(0))?;
+        append(&mut file, end, &line_of(&entry.key, &Change::Discarded))?;
+        Ok(None)
+    }
+
     /// Forgets the calls whose result was shown; the others stay resumable, and all keys stay known.
     ///
     /// # Errors
@@ -204,8 +226,8 @@ impl Journal {
     ///
     /// # Errors
     /// When the folder cannot be written.
-    pub fn wait_too(&self, key: &IdempotencyKey) -> io::Result<WaitLock> {
-        WaitLock::take(&self.folder, key)
+    pub async fn wait_too(&self, key: &IdempotencyKey) -> io::Result<WaitLock> {
+        WaitLock::take(&self.folder, key).await
     }
 
     /// Waits until no process waits for the call of this key any more.
@@ -260,9 +282,12 @@ impl Journal {
     fn remember_keys(&self, entries: &[&Entry]) -> io::Result<()> {
         let text: Vec<u8> = entries.iter().flat_map(|entry| UsedKey::of(entry).to_line()).collect();
         let path = self.used_keys_file();
-        let mut file = open_regular(files::private(OpenOptions::new().create(true).append(true)), &path)?;
+        let options = &mut OpenOptions::new();
+        let mut file =
+            open_regular(files::private(options.create(true).truncate(false).read(true).write(true)), &path)?;
         files::share_with_folders_owner(&path)?;
-        file.write_all(&text)?;
+        let end = file.seek(SeekFrom::End(0))?;
+        append(&mut file, end, &text)?;
         file.sync_data()
     }
 
@@ -354,7 +379,7 @@ fn open_regular(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
     Ok(file)
 }
 
-/// Appends a line whole or not at all. A line that a crash cut off before it stays, and is not continued.
+/// Appends lines whole or not at all. A line that a crash cut off before it stays, and is not continued.
 fn append(file: &mut File, end: u64, line: &[u8]) -> io::Result<()> {
     let mut text = Vec::with_capacity(line.len() + 1);
     if end > 0 {

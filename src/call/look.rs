@@ -11,7 +11,7 @@ use super::events::HistoryResult;
 use super::guard::Guards;
 use super::journal::Journal;
 use super::matching::{self, Clocks, Details, Listed, Match, Told};
-use crate::api::{Call, Client, Page};
+use crate::api::{Call, Client};
 use crate::auth::{self, Session};
 use crate::domain::{CallId, CallRequest, comparable};
 use crate::error::{Error, Kind};
@@ -191,23 +191,25 @@ impl<'a> Search<'a> {
         for _ in 0..MAX_PAGES {
             let page = self.client.history(PAGE, (offset > 0).then_some(offset)).await?.value;
             service = service.or(page.date);
+            let listed: Vec<Listed> =
+                page.calls.iter().filter_map(|(_, call)| Listed::of(call, false)).collect();
+            let names_any = !listed.is_empty();
             let before = calls.len();
-            calls.extend(new_calls(&page, &calls));
+            // Calls move down the history as new ones are placed.
+            let is_new = |call: &Listed| !calls.iter().any(|other| other.id == call.id);
+            let new: Vec<Listed> = listed.into_iter().filter(is_new).collect();
+            calls.extend(new);
             offset += page.len as u64;
             let [earliest, _] = matching::window(self.entry, Clocks { here, service });
             let oldest = page.calls.iter().filter_map(|(_, call)| call.created_at()).min();
             let is_behind = oldest.is_some_and(|at| at.as_second() < earliest - DISORDER);
             let is_end = page.len == 0 || page.total.is_some_and(|total| offset >= total);
-            if is_behind || is_end || calls.len() == before {
+            // A service that knows no offset answers the same page for ever.
+            let is_repeated = names_any && calls.len() == before;
+            if is_behind || is_end || is_repeated {
                 break;
             }
         }
         Ok((calls, service))
     }
-}
-
-/// The calls of a page that those before it did not list: calls move down the history as new ones are placed.
-fn new_calls(page: &Page, before: &[Listed]) -> Vec<Listed> {
-    let listed = page.calls.iter().filter_map(|(_, call)| Listed::of(call, false));
-    listed.filter(|call| !before.iter().any(|other| other.id == call.id)).collect()
 }

@@ -172,14 +172,25 @@ fn apply(
             entries.push(Some(entry));
         }
         (Some(VERSION), Some(Event::Prepared)) => {
+            let key = line.key.clone();
+            let entry = prepared(line)?;
             if let Some(before) = known {
-                *entries.get_mut(before)? = None;
+                let slot = entries.get_mut(before)?;
+                // A key is prepared again only if it was not used: a line that says otherwise frees no call.
+                if slot.as_ref().is_some_and(|before| before.state != EntryState::Prepared) {
+                    return None;
+                }
+                *slot = None;
             }
-            index.insert(line.key.clone(), entries.len());
-            entries.push(Some(prepared(line)?));
+            index.insert(key, entries.len());
+            entries.push(Some(entry));
         }
         (Some(VERSION), Some(event)) => {
             let slot = entries.get_mut(known?)?;
+            // A helper and the command that started it may both say so.
+            if slot.is_none() && event == Event::Discarded {
+                return Some(());
+            }
             let entry = slot.as_mut()?;
             match event {
                 Event::Prepared => return None,
@@ -356,3 +367,6 @@ impl Line {
         text
     }
 }
+
+#[cfg(test)]
+mod tests;

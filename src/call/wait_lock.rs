@@ -7,6 +7,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use crate::domain::IdempotencyKey;
 use crate::files;
 
@@ -20,6 +22,10 @@ pub struct WaitLock {
 const LOOKED_AT: usize = 8;
 /// How often a file is looked at where nothing else tells that it is free.
 const LOOKED_AT_EVERY: Duration = Duration::from_millis(100);
+/// How long another process may ask whether a file is locked, which takes it microseconds.
+const LOCK_TIMEOUT: Duration = Duration::from_secs(5);
+/// The pause between attempts to lock.
+const PAUSE: Duration = Duration::from_millis(1);
 /// The folder of the files, in the state folder.
 const FOLDER: &str = "waiting";
 
@@ -28,10 +34,11 @@ impl WaitLock {
     ///
     /// # Errors
     /// When the folder cannot be written.
-    pub fn take(folder: &Path, key: &IdempotencyKey) -> io::Result<Self> {
+    pub async fn take(folder: &Path, key: &IdempotencyKey) -> io::Result<Self> {
         let path = file_of(folder, key);
         files::private_folder(path.parent().unwrap_or(folder))?;
         remove_abandoned(path.parent().unwrap_or(folder));
+        let deadline = Instant::now() + LOCK_TIMEOUT;
         loop {
             let options = &mut OpenOptions::new();
             let options = files::private(options.create(true).truncate(false).read(true).write(true));
@@ -44,7 +51,13 @@ impl WaitLock {
             }
             files::share_with_folders_owner(&path)?;
             // Exclusive only while somebody asks whether it is held.
-            file.lock_shared()?;
+            while let Err(error) = file.try_lock_shared() {
+                match error {
+                    TryLockError::WouldBlock if Instant::now() < deadline => tokio::time::sleep(PAUSE).await,
+                    TryLockError::WouldBlock => return Err(io::ErrorKind::TimedOut.into()),
+                    TryLockError::Error(error) => return Err(error),
+                }
+            }
             // Another process may have removed it before it was locked, as abandoned.
             if files::is_at(&file, &path) {
                 return Ok(Self { path, file });
@@ -56,14 +69,14 @@ impl WaitLock {
 impl Drop for WaitLock {
     fn drop(&mut self) {
         let _ = self.file.unlock();
-        // Others may wait for the same call.
-        if self.file.try_lock().is_ok() {
+        // Others may wait for the same call, or have taken it up again in a file of their own.
+        if self.file.try_lock().is_ok() && files::is_at(&self.file, &self.path) {
             let _ = std::fs::remove_file(&self.path);
         }
     }
 }
 
-/// Whether a process waits for the call of a key.
+/// Whether a process waits for the call of a key. Where that cannot be told, one may.
 pub fn is_held(folder: &Path, key: &IdempotencyKey) -> bool {
     is_locked(&file_of(folder, key))
 }
@@ -115,8 +128,10 @@ fn remove_abandoned(folder: &Path) {
 }
 
 fn is_locked(path: &Path) -> bool {
-    let lock = files::without_waiting(OpenOptions::new().read(true)).open(path).map(|file| file.try_lock());
-    matches!(lock, Ok(Err(TryLockError::WouldBlock)))
+    match files::without_waiting(OpenOptions::new().read(true)).open(path) {
+        Ok(file) => file.try_lock().is_err(),
+        Err(error) => error.kind() != io::ErrorKind::NotFound,
+    }
 }
 
 /// Keys may hold any visible character and be long; file names may not.

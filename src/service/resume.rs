@@ -133,14 +133,17 @@ impl Service<'_> {
         observer: &mut impl Observer,
         signals: &mut Signals,
     ) -> Result<Parsed<Call>> {
-        let entry = self.attach(entry, client, journal, signals).await?;
-        let key = &entry.key;
         let nothing = |message: &str| Err(Error::new(Kind::NothingToResume, message));
-        match &entry.state {
-            EntryState::Prepared if !entry.is_open(&Moment::now(), false) => {
-                let _ = journal.record(key, &Change::Discarded).await;
-                nothing("that call was never sent: its process ended before")
+        let mut entry = self.attach(entry, client, journal, signals).await?;
+        if entry.state == EntryState::Prepared {
+            let discarding = async { journal.discard_unsent(&entry).await.map_err(unreadable) };
+            match unless_interrupted(signals, discarding).await? {
+                Some(latest) => entry = latest,
+                None => return nothing("that call was never sent: its process ended before"),
             }
+        }
+        let key = &entry.key;
+        match &entry.state {
             EntryState::Prepared | EntryState::Sent | EntryState::Running(_) => {
                 CallDriver::new(client, journal, &entry, observer).run(signals).await
             }
@@ -171,21 +174,21 @@ impl Service<'_> {
         journal: &Journal,
         signals: &mut Signals,
     ) -> Result<Entry> {
-        if !journal.is_waited_for(&entry.key) {
-            return Ok(entry);
-        }
-        tokio::select! {
-            biased;
-            () = journal.wait_for_others(&entry.key) => {}
-            () = tokio::time::sleep_until(client.deadline()) => {
-                let message = "the call has not ended yet; another process waits for it";
-                let latest = latest(journal, &entry.key).unwrap_or(entry);
-                return Err(Error::new(Kind::OutcomeUnknown, message)
-                    .about(&latest.key, latest.call_id().cloned()));
+        if journal.is_waited_for(&entry.key) {
+            tokio::select! {
+                biased;
+                () = journal.wait_for_others(&entry.key) => {}
+                () = tokio::time::sleep_until(client.deadline()) => {
+                    let message = "the call has not ended yet; another process waits for it";
+                    let latest = latest(journal, &entry.key).ok().flatten().unwrap_or(entry);
+                    return Err(Error::new(Kind::OutcomeUnknown, message)
+                        .about(&latest.key, latest.call_id().cloned()));
+                }
+                signal = signals.next() => return Err(about_open(Error::interrupted(signal), &entry)),
             }
-            signal = signals.next() => return Err(about_open(Error::interrupted(signal), &entry)),
         }
-        latest(journal, &entry.key).ok_or_else(|| {
+        // Whoever waited may have ended since the journal was read.
+        latest(journal, &entry.key).map_err(unreadable)?.ok_or_else(|| {
             Error::new(
                 Kind::NothingToResume,
                 "that call was not made, and the process that tried has said why",
@@ -194,8 +197,8 @@ impl Service<'_> {
     }
 }
 
-fn latest(journal: &Journal, key: &IdempotencyKey) -> Option<Entry> {
-    journal.read().ok()?.entries.into_iter().rev().find(|entry| entry.key == *key)
+fn latest(journal: &Journal, key: &IdempotencyKey) -> std::io::Result<Option<Entry>> {
+    Ok(journal.read()?.entries.into_iter().rev().find(|entry| entry.key == *key))
 }
 
 /// An interruption of the wait for a call that goes on.

@@ -353,3 +353,13 @@ fn whoever_watches_is_told_of_the_lost_answer_and_then_of_the_result() {
     terminal.shows("Result");
     assert_eq!(service.posts(), 1);
 }
+
+#[test]
+fn a_page_that_names_no_usable_call_does_not_end_the_search() {
+    let home = Home::new();
+    let service = Service::with([Post::lost(Reply::Reset)]);
+    let unusable = json!({ "calls": [{ "call_id": ".." }], "total": 9 });
+    service.then_look(Reply::json(200, &unusable));
+    Run::of(&mut service.at(&home, CALL)).exits(0);
+    assert_eq!(service.server.count("GET", &format!("{LOOK_UP}&offset=1")), 1);
+}

@@ -180,7 +180,8 @@ async fn two_processes_may_wait_for_one_call_and_the_last_takes_the_sign_away() 
     let folder = tempfile::tempdir().expect("a folder");
     let journal = journal(&folder);
     let key: IdempotencyKey = "k".parse().expect("a key");
-    let (first, second) = (journal.wait_too(&key).expect("a lock"), journal.wait_too(&key).expect("a lock"));
+    let first = journal.wait_too(&key).await.expect("a lock");
+    let second = journal.wait_too(&key).await.expect("a lock");
     drop(first);
     assert!(journal.is_waited_for(&key));
     let others = {
@@ -192,4 +193,51 @@ async fn two_processes_may_wait_for_one_call_and_the_last_takes_the_sign_away() 
     drop(second);
     others.await.expect("an end");
     assert!(!journal.is_waited_for(&key));
+}
+
+#[tokio::test]
+async fn only_what_was_certainly_never_sent_is_taken_out() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let journal = journal(&folder);
+    let entry = entry("k", "Ask");
+    let (waiting, _) = journal.open(&entry, ALL, Contents::default()).await.expect("a journal");
+    let latest = journal.discard_unsent(&entry).await.expect("a journal");
+    assert_eq!(latest.as_ref(), Some(&entry), "its process is about to send it");
+    journal.record(&entry.key, &Change::Sent).await.expect("a line");
+    drop(waiting);
+    // The entry as it was read before that.
+    let latest = journal.discard_unsent(&entry).await.expect("a journal").expect("an entry");
+    assert_eq!((latest.state, only(&journal).state), (EntryState::Sent, EntryState::Sent));
+    let unsent = Entry { key: "unsent".parse().expect("a key"), ..entry };
+    drop(journal.open(&unsent, Guards { open: false, ..ALL }, Contents::default()).await.expect("a journal"));
+    // Where the system does not tell when it was started, what followed may be lost.
+    let is_told = Moment::now().boot.is_some();
+    assert_eq!(journal.discard_unsent(&unsent).await.expect("a journal").is_none(), is_told);
+    assert_eq!(journal.read().expect("a journal").entries.len(), if is_told { 1 } else { 2 });
+}
+
+#[tokio::test]
+async fn a_lock_that_cannot_be_looked_at_counts_as_held() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let journal = journal(&folder);
+    let key: IdempotencyKey = "k".parse().expect("a key");
+    assert!(!journal.is_waited_for(&key));
+    std::fs::create_dir_all(&journal.folder).expect("a folder");
+    std::fs::write(journal.folder.join("waiting"), "").expect("a file in the place of the folder");
+    assert_eq!(journal.is_waited_for(&key), cfg!(unix));
+}
+
+#[tokio::test]
+async fn a_used_key_stays_known_behind_a_line_that_a_crash_cut_off() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let journal = journal(&folder);
+    std::fs::create_dir_all(&journal.folder).expect("a folder");
+    std::fs::write(journal.used_keys_file(), r#"{"key_sha256":"00"#).expect("a file");
+    let done = entry("done", "Ask");
+    drop(journal.open(&done, ALL, Contents::default()).await.expect("a journal"));
+    let change = Change::Ended { call_id: Some(&id("x")), status: None, shown: true };
+    journal.record(&done.key, &change).await.expect("a line");
+    journal.forget_done().await.expect("a journal");
+    let refused = journal.open(&done, ALL, Contents::default()).await.err().expect("a refusal");
+    assert!(matches!(&refused, OpenError::Used(Some(call)) if *call == id("x")), "{refused:?}");
 }

@@ -1,0 +1,69 @@
+//! What the lines of a journal add up to when some of them are damaged.
+
+use super::*;
+use crate::domain::example_request;
+
+const ORIGIN: &str = "https://example.org";
+
+fn key(text: &str) -> IdempotencyKey {
+    text.parse().expect("a key")
+}
+
+fn entry(key_text: &str) -> Entry {
+    Entry::new(key(key_text), &example_request("Ask"), ORIGIN.into(), Moment { unix: 1_000, boot: None })
+}
+
+fn prepared_line(key: &str) -> Vec<u8> {
+    let entry = entry(key);
+    line_at(&entry.key, &Change::Prepared(&entry), 1_000)
+}
+
+fn line(key_text: &str, change: &Change<'_>) -> Vec<u8> {
+    line_at(&key(key_text), change, 1_001)
+}
+
+/// The keys and states that these lines add up to, and how many of them cannot be read.
+fn read(lines: &[Vec<u8>]) -> (Vec<(String, EntryState)>, usize) {
+    let contents = Contents::parse(&lines.concat(), ORIGIN);
+    let unreadable = contents.unreadable();
+    let states = contents.entries.into_iter().map(|entry| (entry.key.to_string(), entry.state));
+    (states.collect(), unreadable)
+}
+
+#[test]
+fn a_damaged_line_takes_nothing_from_what_came_before_it_and_gives_nothing_to_another_call() {
+    let damaged = [br#"{"v":2,"key":"a","event":"prepared","at":1000}"#, &b"\n"[..]].concat();
+    let shown = line("a", &Change::Ended { call_id: None, status: None, shown: true });
+    let lines = [prepared_line("a"), line("a", &Change::Sent), damaged.clone(), prepared_line("b")];
+    let both = vec![("a".into(), EntryState::Sent), ("b".into(), EntryState::Prepared)];
+    assert_eq!(read(&lines), (both, 1));
+    // The call of the damaged line alone is not known; what is said of it is not said of the next.
+    let lines = [damaged, prepared_line("b"), line("b", &Change::Sent), shown];
+    assert_eq!(read(&lines), (vec![("b".into(), EntryState::Sent)], 2));
+}
+
+#[test]
+fn a_line_that_stands_there_twice_frees_no_call() {
+    for used in
+        [vec![Change::Sent], vec![Change::Sent, Change::Ended { call_id: None, status: None, shown: false }]]
+    {
+        let lines: Vec<_> =
+            std::iter::once(prepared_line("a")).chain(used.iter().map(|change| line("a", change))).collect();
+        let (before, _) = read(&lines);
+        let doubled = [&lines[..], &[prepared_line("a")]].concat();
+        assert_eq!(read(&doubled), (before, 1));
+    }
+    // A key that was not used is free.
+    let (states, unreadable) = read(&[prepared_line("a"), prepared_line("a"), line("a", &Change::Sent)]);
+    assert_eq!((states.len(), &states[0].1, unreadable), (1, &EntryState::Sent, 0));
+}
+
+#[test]
+fn two_processes_may_take_the_same_call_out() {
+    let discarded = || line("a", &Change::Discarded);
+    assert_eq!(read(&[prepared_line("a"), discarded(), discarded()]), (Vec::new(), 0));
+    let (states, unreadable) = read(&[prepared_line("a"), discarded(), discarded(), prepared_line("a")]);
+    assert_eq!((states.len(), unreadable), (1, 0));
+    let (_, unreadable) = read(&[prepared_line("a"), discarded(), line("a", &Change::Sent)]);
+    assert_eq!(unreadable, 1, "what was sent after it may be under way");
+}
