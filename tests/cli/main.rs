@@ -16,6 +16,7 @@ mod journal;
 mod login_file;
 mod login_races;
 mod lost_answers;
+mod mcp;
 mod not_taken;
 mod placing;
 mod production;
