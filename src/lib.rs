@@ -7,7 +7,8 @@
 //! | module | what it is |
 //! |---|---|
 //! | `cli` | front end 1: the flags, declared once; how each value reads; exit statuses and hints |
-//! | `output` | the only place that prints for `cli`; all text is cleaned there |
+//! | `mcp` | front end 2: a server of the Model Context Protocol; its tools and what they answer |
+//! | `output` | the only place that prints for `cli`; all text is cleaned there, `mcp`'s too |
 //! | `service` | the operations of the product, each returning a value |
 //! | `call` | the life of one call: every rule about a stranger's phone, and the journal |
 //! | `error` | everything that can go wrong: kind, sentence, code, exit status, what comes next |
@@ -32,6 +33,7 @@ mod files;
 #[doc(hidden)]
 pub mod fuzzing;
 mod helper;
+mod mcp;
 mod output;
 pub mod sandbox;
 mod service;

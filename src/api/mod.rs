@@ -20,4 +20,4 @@ pub use error::Error;
 pub use http::{BeforeWrite, Http, JsonBody, Request, Response, SendError, Trace};
 pub use refusal::Refusal;
 pub use retry::backoff;
-pub use transcript::{Speaker, Transcript};
+pub use transcript::{Speaker, Transcript, Turn};

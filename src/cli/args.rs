@@ -9,6 +9,7 @@ use clap_complete::Shell;
 
 use super::{ABOUT, AFTER_HELP, TaskSource, USAGE, values};
 use crate::domain::{CallRef, Category, Date, IdempotencyKey, Language, Phone, Secret, Time, Zone};
+use crate::mcp::config::Host;
 use crate::output::Color;
 
 /// A command line.
@@ -225,6 +226,12 @@ pub struct Options {
 #[derive(Debug, clap::Args)]
 #[group(skip)]
 pub struct MoreCommands {
+    /// Serve tools to AI agents: MCP on stdin and stdout
+    #[arg(long)]
+    pub mcp: bool,
+    /// --mcp: print the lines that tell HOST of it
+    #[arg(long, value_name = "HOST", hide_short_help = true, hide_possible_values = true)]
+    pub print_config: Option<Host>,
     /// Serve the emulator [default: 127.0.0.1:8977]
     #[arg(long, value_name = "ADDR", hide_short_help = true, num_args = 0..=1, value_parser = values::loopback)]
     pub serve_sandbox: Option<Option<SocketAddr>>,

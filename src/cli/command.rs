@@ -11,6 +11,7 @@ use super::TaskSource;
 use super::args::{Args, CallFields, Options};
 use crate::domain::{CallRef, IdempotencyKey, Phone, Secret};
 use crate::error::{Error, Result};
+use crate::mcp::config::Host;
 use crate::service::HistoryQuery;
 
 /// What a run is to do, and how.
@@ -38,6 +39,8 @@ pub enum Command {
     Login(LoginMode),
     Logout,
     AuthStatus,
+    Mcp,
+    McpConfig(Host),
     ServeSandbox(Option<SocketAddr>),
     Completions(Shell),
     Man,
@@ -79,6 +82,7 @@ const COMMANDS: &[&str] = &[
     "login",
     "logout",
     "auth_status",
+    "mcp",
     "serve_sandbox",
     "completions",
     "man",
@@ -128,6 +132,7 @@ const OPTIONS: &[(&[&str], &[&str])] = &[
     (&["limit", "offset", "all", "status"], &["history"]),
     (&["output"], &["calendar"]),
     (&["no_wait", "callback_url"], &["login"]),
+    (&["print_config"], &["mcp"]),
     (&["exit_status"], &["phone", "call_info", "resume"]),
 ];
 
@@ -210,6 +215,9 @@ impl From<Args> for Command {
         if let Some(call) = read.calendar {
             return Self::Calendar { call, output: read.output };
         }
+        if let Some(host) = more.print_config {
+            return Self::McpConfig(host);
+        }
         if let Some(address) = more.serve_sandbox {
             return Self::ServeSandbox(address);
         }
@@ -234,6 +242,7 @@ impl From<Args> for Command {
             }),
             () if account.logout => Self::Logout,
             () if account.auth_status => Self::AuthStatus,
+            () if more.mcp => Self::Mcp,
             () if more.man => Self::Man,
             () => Self::Skill,
         }

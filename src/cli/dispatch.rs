@@ -9,6 +9,7 @@ use super::render::{self, HistoryView, View};
 use super::{CallOptions, is_interactive, request, suggesting, texts};
 use crate::domain::{CallRef, CallStatus, IdempotencyKey, Zone};
 use crate::error::{Error, Result};
+use crate::mcp;
 use crate::output::{Clock, Line, Output, Tone};
 use crate::service::{self, Call, HistoryQuery, Notices as _, Parsed, Placed, Service, Trace};
 use crate::settings::Settings;
@@ -51,6 +52,8 @@ pub fn run(out: &Output, settings: Settings, options: &Options, command: Command
         Command::Man => texts::man(out).map(|()| DONE),
         Command::Skill => texts::skill(out).map(|()| DONE),
         Command::Pending => run.pending(),
+        Command::McpConfig(host) => render::mcp_config(&view, host, settings.sandbox).map(|()| DONE),
+        Command::Mcp => run.serve_tools(),
         Command::Call(call) if call.fields.dry_run => run.dry_run(*call),
         // The task may come from stdin, which a signal must still be able to interrupt.
         Command::Call(call) => run.place(*call),
@@ -89,6 +92,19 @@ impl Run<'_> {
         // A look-up of a name, or a read of stdin, may never come back.
         runtime.shutdown_background();
         status
+    }
+
+    /// Serves the tools until the client leaves, or a signal comes. Calls under way are not this process's.
+    fn serve_tools(&self) -> Result<u8> {
+        let trace = self.options.debug.then(|| std::rc::Rc::new(self.view.out.tracer()) as Trace);
+        let server = mcp::Server::new(self.service.settings, self.options.callback_port, trace);
+        self.attend(async |signals| {
+            tokio::select! {
+                ended = server.run() => ended.map(|()| DONE),
+                // How hosts end a server: nothing has failed.
+                signal = signals.next() => Ok(signal.exit()),
+            }
+        })
     }
 
     fn dry_run(&self, call: CallOptions) -> Result<u8> {
@@ -179,6 +195,8 @@ impl Run<'_> {
             Command::Call(_)
             | Command::Resume(_)
             | Command::Pending
+            | Command::Mcp
+            | Command::McpConfig(_)
             | Command::Completions(_)
             | Command::Man
             | Command::Skill => {}

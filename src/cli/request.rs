@@ -1,11 +1,11 @@
-//! The request for a call: the flags, what the environment adds to them, and the words of the task.
+//! The request for a call: the flags, and the words of the task.
 
 use std::io::Read;
 
 use super::{CallOptions, TaskSource, text};
-use crate::domain::{CallRequest, Category, Invalid, Submission, Time, Zone};
+use crate::domain::Invalid;
 use crate::error::Result;
-use crate::service::{Placement, Warning};
+use crate::service::{Draft, Placement, Warning};
 use crate::settings::Settings;
 
 /// No task is longer, in bytes.
@@ -17,26 +17,26 @@ const LONGEST_TASK: u64 = 1024 * 1024;
 /// When the task cannot be read or is empty, or the environment names no language or zone.
 pub fn placement(settings: Settings, call: CallOptions) -> Result<(Placement, Vec<Warning>)> {
     let CallOptions { phone, task, fields } = call;
-    let task = read_task(task)?;
-    let language = fields.language.map_or_else(|| settings.language(), Ok)?;
-    let (zone, warnings) = zone(settings, fields.timezone, fields.time)?;
-    let submission = Submission {
-        task_category: fields.category.unwrap_or(Category::General),
-        task_description: task,
-        respondent_phone: phone,
-        business_name: fields.business,
-        user_name: fields.name,
-        user_phone: fields.user_phone,
+    let draft = Draft {
+        phone,
+        task: read_task(task)?,
+        category: fields.category,
+        language: fields.language,
+        call_language: fields.call_language,
+        name: fields.name,
+        business: fields.business,
         party_size: fields.party_size,
-        appointment_date: fields.date,
-        appointment_time: fields.time,
-        time_preference_text: fields.time_preference,
-        language,
-        call_language: fields.call_language.unwrap_or(language),
-        is_urgent: fields.urgent,
-        additional_instructions: fields.instruction,
+        date: fields.date,
+        time: fields.time,
+        time_preference: fields.time_preference,
+        user_phone: fields.user_phone,
+        instructions: fields.instruction,
+        urgent: fields.urgent,
+        timezone: fields.timezone,
+        session_id: fields.session_id,
     };
-    let request = CallRequest { submission, timezone: zone, session_id: fields.session_id };
+    let how = "say which with --timezone or KALLYAI_TIMEZONE, for example America/New_York";
+    let (request, warnings) = draft.complete(settings, how)?;
     Ok((Placement { request, key: fields.idempotency_key, again: fields.again }, warnings))
 }
 
@@ -69,22 +69,4 @@ fn read_to_end(source: impl Read, name: &str) -> Result<String, Invalid> {
         return Err(refused("it is longer than a mebibyte".into()));
     }
     String::from_utf8(bytes).map_err(|_| refused("it is not UTF-8".into()))
-}
-
-/// The zone in which date and time are meant. Containers are in UTC or nowhere, and would book at the wrong hour.
-fn zone(settings: Settings, chosen: Option<Zone>, time: Option<Time>) -> Result<(Zone, Vec<Warning>)> {
-    if let Some(zone) = chosen {
-        return Ok((zone, Vec::new()));
-    }
-    let how = "say which with --timezone or KALLYAI_TIMEZONE, for example America/New_York";
-    let warning = |text: String| vec![Warning { code: "utc_zone", text }];
-    Ok(match (settings.zone()?, time) {
-        (None, _) => {
-            (Zone::UTC, warning(format!("this computer's time zone is not known, so UTC is sent; {how}")))
-        }
-        (Some(zone), Some(time)) if zone.is_utc() => {
-            (zone, warning(format!("this computer's time zone is UTC, so {time} means {time} UTC; {how}")))
-        }
-        (Some(zone), _) => (zone, Vec::new()),
-    })
 }

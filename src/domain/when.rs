@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::Path;
 use std::str::FromStr;
 
+use jiff::Timestamp;
 use jiff::civil;
 use jiff::tz::{TimeZone, TimeZoneDatabase};
 
@@ -35,6 +36,15 @@ impl FromStr for Date {
             return Err(wrong(""));
         };
         civil::Date::new(year, month, day).map(Self).map_err(|_| wrong(": there is no such day"))
+    }
+}
+
+impl Date {
+    /// Whether this day, or the time on it, is over in a zone.
+    pub fn is_past(self, time: Option<Time>, zone: &Zone, now: Timestamp) -> bool {
+        let there = zone.rules().to_datetime(now);
+        let clock = time.map(|time| civil::time(time.hour as i8, time.minute as i8, 0, 0));
+        self.0 < there.date() || (self.0 == there.date() && clock.is_some_and(|clock| clock < there.time()))
     }
 }
 

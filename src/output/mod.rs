@@ -341,6 +341,20 @@ pub fn one_line(text: &str) -> String {
     clean::clean(text).into_owned()
 }
 
+/// A foreign text with its own line breaks, each line of it cleaned.
+pub fn lines(text: &str) -> String {
+    let mut cleaned = String::with_capacity(text.len());
+    for (n, line) in text.split('\n').enumerate() {
+        if n > 0 {
+            cleaned.push('\n');
+        }
+        let (line, end) = line.strip_suffix('\r').map_or((line, ""), |line| (line, "\r"));
+        cleaned.push_str(&clean::clean(line));
+        cleaned.push_str(end);
+    }
+    cleaned
+}
+
 /// The beginning of a foreign text, in so many columns at the most.
 pub fn brief(text: &str, most: usize) -> String {
     line::shorten(&clean::clean(text), most).into_owned()

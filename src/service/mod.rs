@@ -3,7 +3,7 @@
 //!
 //! | module | operations |
 //! |---|---|
-//! | `place`, `resume` | placing a call, learning how one ended |
+//! | `draft`, `place`, `resume` | what is asked for, placing a call, learning how one ended |
 //! | `read` | the history, calls, the account |
 //! | `sign_in` | the login |
 //! | `emulator` | the sandbox in place of the service |
@@ -11,6 +11,7 @@
 
 mod background;
 mod connection;
+mod draft;
 mod emulator;
 mod place;
 mod read;
@@ -18,6 +19,7 @@ mod resume;
 mod sign_in;
 
 pub use background::run as run_helper;
+pub use draft::Draft;
 pub use emulator::ServedSandbox;
 pub use place::{Detachment, Placed, Placement, Preview, Warning};
 pub use read::{HistoryEnd, HistoryPart, HistoryQuery};
@@ -26,7 +28,7 @@ pub use sign_in::{AuthStatus, PendingSignIn, SignOut};
 
 // What operations return, and whom they tell.
 pub use crate::api::{
-    BillingPortal, Call, Parsed, Response, Speaker, Subscription, Trace, Transcript, Usage,
+    BillingPortal, Call, Parsed, Response, Speaker, Subscription, Trace, Transcript, Turn, Usage,
 };
 pub use crate::call::Observer;
 

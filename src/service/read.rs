@@ -42,6 +42,8 @@ pub struct HistoryPart {
     pub calls: Vec<(Box<serde_json::value::RawValue>, Call)>,
     /// How many items could not be read.
     pub unreadable: usize,
+    /// The statuses of those that the query left out.
+    pub statuses: Vec<String>,
 }
 
 /// What is known of a history when it has been read.
@@ -63,9 +65,13 @@ impl HistoryQuery {
     }
 
     fn takes(&self, call: &Call) -> bool {
-        let status = call.status.as_ref().map_or("unknown", |status| status.as_str());
-        self.status.as_deref().is_none_or(|wanted| wanted.eq_ignore_ascii_case(status))
+        self.status.as_deref().is_none_or(|wanted| wanted.eq_ignore_ascii_case(status(call)))
     }
+}
+
+/// The name of a call's status.
+fn status(call: &Call) -> &str {
+    call.status.as_ref().map_or("unknown", |status| status.as_str())
 }
 
 impl Service<'_> {
@@ -87,6 +93,7 @@ impl Service<'_> {
                     whole: Some(page.raw),
                     unreadable: page.value.len - page.value.calls.len(),
                     calls: page.value.calls,
+                    statuses: Vec::new(),
                 })?;
                 let next_offset = offset + len;
                 let is_whole = total.is_none_or(|total| next_offset >= total);
@@ -119,12 +126,16 @@ impl Service<'_> {
             // A server that knows no offset would give the same page for ever.
             end.is_whole = ids.is_subset(&before) || end.total.is_some_and(|total| end.next_offset >= total);
             let unreadable = len - calls.len();
-            let new =
-                calls.into_iter().filter(|(_, call)| !before.contains(&call.call_id) && query.takes(call));
-            let chosen: Vec<_> = new.take(wanted.unwrap_or(usize::MAX)).collect();
+            let new = calls.into_iter().filter(|(_, call)| !before.contains(&call.call_id));
+            let (taken, left_out): (Vec<_>, Vec<_>) = new.partition(|(_, call)| query.takes(call));
+            let mut statuses: Vec<String> =
+                left_out.iter().map(|(_, call)| status(call).to_owned()).collect();
+            statuses.sort();
+            statuses.dedup();
+            let chosen: Vec<_> = taken.into_iter().take(wanted.unwrap_or(usize::MAX)).collect();
             end.listed += chosen.len() as u64;
             wanted = wanted.map(|wanted| wanted - chosen.len());
-            each(HistoryPart { whole: None, calls: chosen, unreadable })?;
+            each(HistoryPart { whole: None, calls: chosen, unreadable, statuses })?;
             before = ids;
         }
         Ok(end)

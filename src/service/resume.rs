@@ -94,6 +94,28 @@ impl Service<'_> {
         Ok((call, key))
     }
 
+    /// Notes that the user was told how a call ended. What cannot be noted is told again: nothing is lost.
+    pub async fn mark_shown(&self, key: &IdempotencyKey) {
+        let Some((journal, entry)) = self.entry(key) else { return };
+        if matches!(entry.state, EntryState::Ended { .. }) && !entry.shown {
+            let _ = journal.record(key, &Change::Shown).await;
+        }
+    }
+
+    /// Notes that the user was told why a call was not made, if that is so.
+    pub async fn mark_failure_shown(&self, key: &IdempotencyKey) {
+        let Some((journal, entry)) = self.entry(key) else { return };
+        if matches!(entry.state, EntryState::Refused(_)) {
+            let _ = journal.record(key, &Change::Discarded).await;
+        }
+    }
+
+    fn entry(&self, key: &IdempotencyKey) -> Option<(Journal, Entry)> {
+        let journal = self.journal(self.settings.issuer().ok()?).ok()?;
+        let entry = latest(&journal, key).ok()??;
+        Some((journal, entry))
+    }
+
     fn choose(&self, journal: &Journal, key: Option<&IdempotencyKey>) -> Result<Entry> {
         let contents = journal.read().map_err(unreadable)?;
         self.warn_of_unreadable(contents.unreadable());

@@ -17,6 +17,7 @@ mod journal;
 mod login_file;
 mod login_races;
 mod lost_answers;
+mod mcp;
 mod not_taken;
 #[cfg(target_os = "linux")]
 mod peers;

@@ -24,7 +24,12 @@ const READERS: [fn(&View<'_>, Response) -> Result<()>; 7] = [
         let mut shown = HistoryView::new(view, &query);
         let (listed, total) = (page.value.calls.len() as u64, page.value.total);
         let unreadable = page.value.len - page.value.calls.len();
-        shown.part(&HistoryPart { whole: Some(page.raw), calls: page.value.calls, unreadable })?;
+        shown.part(&HistoryPart {
+            whole: Some(page.raw),
+            calls: page.value.calls,
+            unreadable,
+            statuses: Vec::new(),
+        })?;
         shown.finish(HistoryEnd { listed, total, next_offset: listed, is_whole: false })
     },
 ];

@@ -7,6 +7,7 @@ mod auth;
 mod call;
 mod error;
 mod history;
+mod mcp_config;
 mod placement;
 mod transcript;
 
@@ -15,6 +16,7 @@ pub use auth::{auth_status, sandbox_served, sign_in_begun, signed_in, signed_out
 pub use call::{call, result};
 pub use error::error;
 pub use history::HistoryView;
+pub use mcp_config::mcp_config;
 pub use placement::{detached, dry_run, pending};
 pub use transcript::{calendar, transcript};
 

@@ -1,5 +1,6 @@
 //! What every test stands on: a home folder of its own, a cleared environment, runs that cannot hang.
 
+mod mcp;
 #[cfg(unix)]
 mod pty;
 mod run;
@@ -8,6 +9,7 @@ mod service;
 mod sign_in;
 mod tls;
 
+pub use mcp::{Client, misfit};
 #[cfg(unix)]
 pub use pty::Terminal;
 pub use run::{Run, Running};
