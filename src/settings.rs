@@ -132,12 +132,21 @@ impl Settings {
     /// # Errors
     /// When `KALLYAI_TIMEZONE` is none.
     pub fn zone(self) -> Result<Option<Zone>, Invalid> {
-        if let Some(name) = text("KALLYAI_TIMEZONE") {
-            return name.parse().map(Some).map_err(|e: Invalid| e.in_variable("KALLYAI_TIMEZONE"));
+        if let Some(zone) = self.chosen_zone()? {
+            return Ok(Some(zone));
         }
         // POSIX allows a colon in front; what is no IANA name (a file, a rule) cannot be told to the service.
         let named = text("TZ").and_then(|name| name.trim_start_matches(':').parse().ok());
         Ok(named.or_else(|| iana_time_zone::get_timezone().ok()?.parse().ok()))
+    }
+
+    /// The zone that the user chose for this program: `KALLYAI_TIMEZONE`.
+    ///
+    /// # Errors
+    /// When it is none.
+    pub fn chosen_zone(self) -> Result<Option<Zone>, Invalid> {
+        let parse = |name: String| name.parse().map_err(|e: Invalid| e.in_variable("KALLYAI_TIMEZONE"));
+        text("KALLYAI_TIMEZONE").map(parse).transpose()
     }
 }
 

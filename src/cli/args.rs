@@ -8,7 +8,7 @@ use clap::{ArgAction, Parser};
 use clap_complete::Shell;
 
 use super::{ABOUT, AFTER_HELP, TaskSource, USAGE, values};
-use crate::domain::{CallRef, Category, Date, IdempotencyKey, Language, Phone, Secret, Time, Zone};
+use crate::domain::{CallRef, Category, Day, IdempotencyKey, Language, Phone, Secret, Time, Zone};
 use crate::output::Color;
 
 /// A command line.
@@ -64,10 +64,10 @@ pub struct CallFields {
     /// Number of people, 1 to 50
     #[arg(long, value_name = "N", value_parser = values::party_size)]
     pub party_size: Option<u8>,
-    /// Day, YYYY-MM-DD
+    /// Day: 2027-01-28, tomorrow, friday
     #[arg(long, value_name = "DATE")]
-    pub date: Option<Date>,
-    /// Time, HH:MM on the 24-hour clock
+    pub date: Option<Day>,
+    /// Time: 20:00, 8pm
     #[arg(long, value_name = "TIME")]
     pub time: Option<Time>,
     /// When it suits: "morning before 11"
@@ -99,7 +99,7 @@ pub struct CallFields {
     /// Place it though the number has an open call, or the same was done
     #[arg(long, hide_short_help = true)]
     pub again: bool,
-    /// Return at once; the call goes on, --resume tells its end
+    /// Return at once; --resume tells how it ended
     #[arg(long)]
     pub detach: bool,
 }

@@ -10,7 +10,7 @@ use super::{CallOptions, is_interactive, request, suggesting, texts};
 use crate::domain::{CallRef, CallStatus, IdempotencyKey, Zone};
 use crate::error::{Error, Result};
 use crate::output::{Clock, Line, Output, Tone};
-use crate::service::{self, Call, HistoryQuery, Notices as _, Parsed, Placed, Service, Trace};
+use crate::service::{self, Call, HistoryQuery, Notices as _, Parsed, Placed, Placement, Service, Trace};
 use crate::settings::Settings;
 use crate::signals::{Signals, survive_file_size_limit};
 
@@ -94,6 +94,9 @@ impl Run<'_> {
     fn dry_run(&self, call: CallOptions) -> Result<u8> {
         let (placement, warnings) = request::placement(self.service.settings, call)?;
         let preview = self.service.preview(&placement)?;
+        if !self.view.out.is_json() {
+            self.show_when(&placement);
+        }
         let suggesting = suggesting(self.view.out, self.view.program);
         render::dry_run(self.view, &placement, &preview, &warnings, suggesting).map(|()| DONE)
     }
@@ -102,6 +105,9 @@ impl Run<'_> {
         let detach = call.fields.detach;
         let (placement, warnings) = request::placement(self.service.settings, call)?;
         warnings.iter().for_each(|warning| self.console.warn(warning.code, &warning.text));
+        if self.view.out.is_watched() {
+            self.show_when(&placement);
+        }
         self.attend(async |signals| {
             let number = placement.request.phone();
             let doing = Line::new().text("Calling ").tone(Tone::Strong, number.as_str());
@@ -117,6 +123,13 @@ impl Run<'_> {
                 }
             }
         })
+    }
+
+    /// Says which day and time were understood.
+    fn show_when(&self, placement: &Placement) {
+        if let Some(when) = placement.request.when() {
+            self.view.out.note(&Line::new().tone(Tone::Faint, "for").text(" ").tone(Tone::Strong, &when));
+        }
     }
 
     async fn resume(&self, key: Option<&IdempotencyKey>, signals: &mut Signals) -> Result<u8> {

@@ -2,8 +2,10 @@
 
 use std::io::Read;
 
+use jiff::Timestamp;
+
 use super::{CallOptions, TaskSource, text};
-use crate::domain::{CallRequest, Category, Invalid, Submission, Time, Zone};
+use crate::domain::{CallRequest, Category, Date, Day, Invalid, Submission, Zone};
 use crate::error::Result;
 use crate::service::{Placement, Warning};
 use crate::settings::Settings;
@@ -14,12 +16,16 @@ const LONGEST_TASK: u64 = 1024 * 1024;
 /// Completes what the flags say. Reads stdin or a file where the task is there. Returns also what is probably not meant.
 ///
 /// # Errors
-/// When the task cannot be read or is empty, or the environment names no language or zone.
+/// When the task cannot be read or is empty, the environment names no language or zone, or a day is relative and nobody
+/// knows where.
 pub fn placement(settings: Settings, call: CallOptions) -> Result<(Placement, Vec<Warning>)> {
     let CallOptions { phone, task, fields } = call;
+    let now = Timestamp::now();
+    let zone = CallZone::of(settings, fields.timezone)?;
+    // Before stdin is read, which may take a person's time.
+    let date = fields.date.map(|day| zone.date(day, now)).transpose()?;
     let task = read_task(task)?;
     let language = fields.language.map_or_else(|| settings.language(), Ok)?;
-    let (zone, warnings) = zone(settings, fields.timezone, fields.time)?;
     let submission = Submission {
         task_category: fields.category.unwrap_or(Category::General),
         task_description: task,
@@ -28,7 +34,7 @@ pub fn placement(settings: Settings, call: CallOptions) -> Result<(Placement, Ve
         user_name: fields.name,
         user_phone: fields.user_phone,
         party_size: fields.party_size,
-        appointment_date: fields.date,
+        appointment_date: date,
         appointment_time: fields.time,
         time_preference_text: fields.time_preference,
         language,
@@ -36,7 +42,8 @@ pub fn placement(settings: Settings, call: CallOptions) -> Result<(Placement, Ve
         is_urgent: fields.urgent,
         additional_instructions: fields.instruction,
     };
-    let request = CallRequest { submission, timezone: zone, session_id: fields.session_id };
+    let warnings = warnings(&submission, &zone, now);
+    let request = CallRequest { submission, timezone: zone.zone, session_id: fields.session_id };
     Ok((Placement { request, key: fields.idempotency_key, again: fields.again }, warnings))
 }
 
@@ -71,20 +78,82 @@ fn read_to_end(source: impl Read, name: &str) -> Result<String, Invalid> {
     String::from_utf8(bytes).map_err(|_| refused("it is not UTF-8".into()))
 }
 
-/// The zone in which date and time are meant. Containers are in UTC or nowhere, and would book at the wrong hour.
-fn zone(settings: Settings, chosen: Option<Zone>, time: Option<Time>) -> Result<(Zone, Vec<Warning>)> {
-    if let Some(zone) = chosen {
-        return Ok((zone, Vec::new()));
+/// The zone in which date and time are meant.
+struct CallZone {
+    zone: Zone,
+    known: ZoneSource,
+}
+
+/// How a zone is known.
+enum ZoneSource {
+    /// The user chose it for this call, or for all calls.
+    Chosen,
+    /// The computer is there.
+    Computer,
+    /// Not at all, so it is UTC.
+    Nobody,
+}
+
+const SAY_ZONE: &str = "say which with --timezone or KALLYAI_TIMEZONE, for example America/New_York";
+
+impl CallZone {
+    fn of(settings: Settings, flag: Option<Zone>) -> Result<Self> {
+        if let Some(zone) = flag.map_or_else(|| settings.chosen_zone(), |zone| Ok(Some(zone)))? {
+            return Ok(Self { zone, known: ZoneSource::Chosen });
+        }
+        Ok(match settings.zone()? {
+            Some(zone) => Self { zone, known: ZoneSource::Computer },
+            None => Self { zone: Zone::UTC, known: ZoneSource::Nobody },
+        })
     }
-    let how = "say which with --timezone or KALLYAI_TIMEZONE, for example America/New_York";
-    let warning = |text: String| vec![Warning { code: "utc_zone", text }];
-    Ok(match (settings.zone()?, time) {
-        (None, _) => {
-            (Zone::UTC, warning(format!("this computer's time zone is not known, so UTC is sent; {how}")))
+
+    /// The date of a day. What `tomorrow` is, a computer that may be anywhere does not know: the wrong day would be booked.
+    fn date(&self, day: Day, now: Timestamp) -> Result<Date, Invalid> {
+        let why = match self.known {
+            ZoneSource::Nobody => Some("this computer's time zone is not known"),
+            ZoneSource::Computer if self.zone.is_utc() => {
+                Some("this computer's time zone is UTC, as where none was set")
+            }
+            ZoneSource::Chosen | ZoneSource::Computer => None,
+        };
+        if let Some(why) = why.filter(|_| day.is_relative()) {
+            return Err(Invalid::new(
+                format!("which date --date means depends on where you are, and {why}"),
+                format!("{SAY_ZONE}; or write the date as YYYY-MM-DD"),
+            ));
         }
-        (Some(zone), Some(time)) if zone.is_utc() => {
-            (zone, warning(format!("this computer's time zone is UTC, so {time} means {time} UTC; {how}")))
+        day.on(self.zone.date_at(now))
+            .ok_or_else(|| Invalid::new("there is no such day", "write the date as YYYY-MM-DD"))
+    }
+}
+
+/// What is probably not meant. Containers are in UTC or nowhere, and would book at the wrong hour.
+fn warnings(submission: &Submission, zone: &CallZone, now: Timestamp) -> Vec<Warning> {
+    let (date, time) = (submission.appointment_date, submission.appointment_time);
+    let mut warnings = Vec::new();
+    let utc_zone = match (&zone.known, time) {
+        (ZoneSource::Nobody, _) => {
+            Some(format!("this computer's time zone is not known, so UTC is sent; {SAY_ZONE}"))
         }
-        (Some(zone), _) => (zone, Vec::new()),
-    })
+        (ZoneSource::Computer, Some(time)) if zone.zone.is_utc() => {
+            Some(format!("this computer's time zone is UTC, so {time} means {time} UTC; {SAY_ZONE}"))
+        }
+        (ZoneSource::Chosen | ZoneSource::Computer, _) => None,
+    };
+    warnings.extend(utc_zone.map(|text| Warning { code: "utc_zone", text }));
+    if let Some(date) = date.filter(|date| zone.zone.is_past(*date, time, now)) {
+        let time = time.map(|time| format!(", {time}")).unwrap_or_default();
+        warnings.push(Warning {
+            code: "past_date",
+            text: format!("{}{time} is over in {}", date.in_words(), zone.zone.name()),
+        });
+    }
+    let is_reservation = submission.party_size.is_some() || date.is_some() || time.is_some();
+    if is_reservation && submission.task_category.takes_a_name() && submission.user_name.is_none() {
+        warnings.push(Warning {
+            code: "no_name",
+            text: "there is no name to book under: add --name \"…\", or keep it in the defaults file".into(),
+        });
+    }
+    warnings
 }

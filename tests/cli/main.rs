@@ -5,6 +5,7 @@
 mod support;
 
 mod account;
+mod dates;
 mod detaching;
 mod errors;
 mod fixtures;
