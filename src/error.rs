@@ -54,6 +54,8 @@ pub enum Kind {
     Refused,
     /// An ID that names no single call.
     CallNotFound,
+    /// There is no call at all that could be read.
+    NoCalls,
     /// An answer of a shape that is not documented.
     UnexpectedResponse,
     /// A call was requested, and how it ended is unknown.
@@ -161,7 +163,7 @@ impl Error {
             Kind::Unreachable => "unreachable",
             Kind::ServiceFailing => "service_failing",
             Kind::Refused => self.facts.server_code.as_deref().unwrap_or("refused"),
-            Kind::CallNotFound => "call_not_found",
+            Kind::CallNotFound | Kind::NoCalls => "call_not_found",
             Kind::UnexpectedResponse => "unexpected_response",
             Kind::OutcomeUnknown => "outcome_unknown",
             Kind::CallOpen => "call_open",
@@ -183,6 +185,7 @@ impl Error {
                 _ => 1,
             },
             Kind::CallNotFound
+            | Kind::NoCalls
             | Kind::UnexpectedResponse
             | Kind::NothingToResume
             | Kind::JournalUnavailable
@@ -222,6 +225,7 @@ impl Error {
             | Kind::ServiceFailing
             | Kind::Refused
             | Kind::CallNotFound
+            | Kind::NoCalls
             | Kind::UnexpectedResponse
             | Kind::NothingToResume
             | Kind::JournalUnavailable
@@ -253,6 +257,7 @@ impl Error {
             | Kind::WrongIssuer
             | Kind::Refused
             | Kind::CallNotFound
+            | Kind::NoCalls
             | Kind::ResultUnwritten
             | Kind::AlreadyDone
             | Kind::NothingToResume
@@ -285,6 +290,7 @@ impl Error {
             | Kind::Unreachable
             | Kind::ServiceFailing
             | Kind::Refused
+            | Kind::NoCalls
             | Kind::UnexpectedResponse
             | Kind::NothingToResume
             | Kind::JournalUnavailable

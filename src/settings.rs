@@ -113,6 +113,28 @@ impl Settings {
         Ok(if self.sandbox { folder.join("sandbox") } else { folder })
     }
 
+    /// The file of the user's default flags, and whether the user named it: `KALLYAI_CONFIG`, else `kallyai/config` in the
+    /// platform's configuration folder.
+    pub fn defaults_file() -> Option<(PathBuf, bool)> {
+        let named = path("KALLYAI_CONFIG").map(|path| (path, true));
+        named.or_else(|| {
+            let folder = if cfg!(windows) { path("APPDATA") } else { None }.or_else(dirs::config_dir);
+            Some((folder.filter(|folder| folder.is_absolute())?.join("kallyai").join("config"), false))
+        })
+    }
+
+    /// Whether a variable that goes over the defaults file says the same as this flag. `LANG` and `TZ` speak of the
+    /// computer, and the file goes over those.
+    pub fn has_variable_for(flag: &str) -> bool {
+        let variables: &[&str] = match flag {
+            "language" => &["KALLYAI_LANGUAGE"],
+            "timezone" => &["KALLYAI_TIMEZONE"],
+            "color" => &["NO_COLOR", "CLICOLOR_FORCE"],
+            _ => &[],
+        };
+        variables.iter().any(|name| text(name).is_some())
+    }
+
     /// The language to speak where no flag says it.
     ///
     /// # Errors

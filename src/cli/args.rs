@@ -47,13 +47,19 @@ pub struct Args {
 #[group(skip)]
 pub struct CallFields {
     /// restaurant, clinic, hotel [default: general]
-    #[arg(short, long, value_name = "KIND", hide_possible_values = true)]
+    #[arg(short, long, value_name = "KIND", hide_possible_values = true, ignore_case = true)]
     pub category: Option<Category>,
     /// en or es, for the call and its report
-    #[arg(short, long, value_name = "LANG", hide_possible_values = true)]
+    #[arg(short, long, value_name = "LANG", hide_possible_values = true, ignore_case = true)]
     pub language: Option<Language>,
     /// Language of the call alone
-    #[arg(long, value_name = "LANG", hide_possible_values = true, hide_short_help = true)]
+    #[arg(
+        long,
+        value_name = "LANG",
+        hide_possible_values = true,
+        ignore_case = true,
+        hide_short_help = true
+    )]
     pub call_language: Option<Language>,
     /// Name to book under
     #[arg(long, value_name = "NAME", value_parser = values::text)]
@@ -96,7 +102,7 @@ pub struct CallFields {
     /// Place it at most once under this key
     #[arg(long, value_name = "KEY", hide_short_help = true)]
     pub idempotency_key: Option<IdempotencyKey>,
-    /// Place it though the number has an open call, or the same was done
+    /// Place it though one is open or was done
     #[arg(long, hide_short_help = true)]
     pub again: bool,
     /// Return at once; --resume tells how it ended
@@ -194,6 +200,9 @@ pub struct Options {
     /// Time limit [default: 600 for a call, else 30]
     #[arg(long, value_name = "SECONDS", value_parser = values::timeout)]
     pub timeout: Option<u64>,
+    /// Ring the terminal when the call is over
+    #[arg(long, help_heading = "Place a call", hide_short_help = true)]
+    pub bell: bool,
     /// Exit 7 unless the call ended in success
     #[arg(long, help_heading = "Read", hide_short_help = true)]
     pub exit_status: bool,
@@ -213,9 +222,13 @@ pub struct Options {
         value_name = "WHEN",
         hide_short_help = true,
         hide_possible_values = true,
+        ignore_case = true,
         default_value = "auto"
     )]
     pub color: Color,
+    /// Leave the defaults file out
+    #[arg(long, hide_short_help = true)]
+    pub no_config: bool,
     /// Show requests and answers, secrets redacted
     #[arg(long, hide_short_help = true)]
     pub debug: bool,
@@ -229,7 +242,13 @@ pub struct MoreCommands {
     #[arg(long, value_name = "ADDR", hide_short_help = true, num_args = 0..=1, value_parser = values::loopback)]
     pub serve_sandbox: Option<Option<SocketAddr>>,
     /// For bash, zsh, fish, powershell or elvish
-    #[arg(long, value_name = "SHELL", hide_short_help = true, hide_possible_values = true)]
+    #[arg(
+        long,
+        value_name = "SHELL",
+        hide_short_help = true,
+        hide_possible_values = true,
+        ignore_case = true
+    )]
     pub completions: Option<Shell>,
     /// Print the man page
     #[arg(long, hide_short_help = true)]

@@ -8,7 +8,7 @@ use super::console::{Console, Waiting, unwritten};
 use super::render::{self, HistoryView, View};
 use super::{CallOptions, is_interactive, request, suggesting, texts};
 use crate::domain::{CallRef, CallStatus, IdempotencyKey, Zone};
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::output::{Clock, Line, Output, Tone};
 use crate::service::{self, Call, HistoryQuery, Notices as _, Parsed, Placed, Placement, Service, Trace};
 use crate::settings::Settings;
@@ -114,6 +114,9 @@ impl Run<'_> {
             let mut waiting = Waiting::start(self.console, self.view, &doing, !self.options.debug && !detach);
             let placed = self.service.place(&placement, detach, &mut waiting, signals).await;
             let failed = waiting.end(placed.as_ref().err());
+            if !detach {
+                self.ring_unless_interrupted(placed.as_ref().err());
+            }
             match placed? {
                 Placed::Ended { call, key } => self.ended(&call, failed, key.as_ref()),
                 Placed::Detached(detachment) => {
@@ -137,8 +140,17 @@ impl Run<'_> {
         let mut waiting = Waiting::start(self.console, self.view, &doing, !self.options.debug);
         let resumed = self.service.resume(key, &mut waiting, signals).await;
         let failed = waiting.end(resumed.as_ref().err());
+        self.ring_unless_interrupted(resumed.as_ref().err());
         let (call, key) = resumed?;
         self.ended(&call, failed, Some(&key))
+    }
+
+    /// Calls a person back who asked for it, however the waiting ended; who ended it needs no calling.
+    fn ring_unless_interrupted(&self, error: Option<&Error>) {
+        let is_interrupted = error.is_some_and(|error| matches!(error.kind, Kind::Interrupted(_)));
+        if self.options.bell && !is_interrupted {
+            self.view.out.ring();
+        }
     }
 
     fn ended(&self, call: &Parsed<Call>, failed: Option<Error>, key: Option<&IdempotencyKey>) -> Result<u8> {

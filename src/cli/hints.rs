@@ -102,6 +102,10 @@ impl Suggesting {
             }),
             Kind::Refused => self.refusal(error),
             Kind::CallNotFound => Hint::command("copy an ID from the calls there are:", history()),
+            Kind::NoCalls => Hint::command(
+                "place one first; this rehearses it, and no phone rings:",
+                "kallyai --sandbox -p +15551234567 -t \"Reserve a table for 4 at 8pm\"".into(),
+            ),
             Kind::UnexpectedResponse => Hint::text(
                 "run the command again with --debug to see the whole answer; a proxy may have sent it",
             ),

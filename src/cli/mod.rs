@@ -4,6 +4,7 @@
 mod args;
 mod command;
 mod console;
+mod defaults;
 mod dispatch;
 mod hints;
 pub mod render;

@@ -42,7 +42,7 @@ impl std::str::FromStr for Language {
     type Err = Invalid;
 
     fn from_str(text: &str) -> Result<Self, Invalid> {
-        match text {
+        match text.to_ascii_lowercase().as_str() {
             "en" => Ok(Self::En),
             "es" => Ok(Self::Es),
             _ => Err(Invalid::new(

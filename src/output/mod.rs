@@ -274,6 +274,14 @@ impl Output {
         self.blank()
     }
 
+    /// Rings the bell of a terminal on stderr.
+    pub fn ring(&self) {
+        if self.notes.width.is_some() {
+            let _ = self.flush();
+            let _ = self.stderr.borrow_mut().write_all(b"\x07");
+        }
+    }
+
     /// Whether results are coloured.
     pub fn is_colored(&self) -> bool {
         self.result.color

@@ -125,7 +125,7 @@ fn a_date_that_is_over_is_warned_of_and_sent_all_the_same() {
         warnings.iter().map(|warning| warning["code"].clone()).collect::<Vec<_>>()
     };
     assert_eq!(codes(&["--date", "2020-02-29"]), [json!("past_date")]);
-    assert_eq!(codes(&["--date", "tomorrow", "--time", "00:00"]), [json!(""); 0]);
+    assert_eq!(codes(&["--date", "tomorrow", "--time", "00:00"]), Vec::<Value>::new());
     let (_, yesterday, _) = around("Pacific/Kiritimati", || {
         let today = Timestamp::now().in_tz("Pacific/Kiritimati").expect("a zone").date();
         codes(&["--date", &today.yesterday().expect("a date").to_string()])

@@ -6,6 +6,7 @@ mod support;
 
 mod account;
 mod dates;
+mod defaults;
 mod detaching;
 mod errors;
 mod fixtures;
