@@ -7,7 +7,8 @@ use std::path::PathBuf;
 use clap::{ArgAction, Parser};
 use clap_complete::Shell;
 
-use super::{ABOUT, AFTER_HELP, TaskSource, USAGE, values};
+use super::help::{ABOUT, USAGE};
+use super::{TaskSource, values};
 use crate::domain::{CallRef, Category, Day, IdempotencyKey, Language, Phone, Secret, Time, Zone};
 use crate::output::Color;
 
@@ -15,7 +16,6 @@ use crate::output::Color;
 #[derive(Debug, Parser)]
 #[command(
     name = "kallyai", version, about = ABOUT, override_usage = USAGE,
-    after_help = AFTER_HELP,
     disable_version_flag = true, disable_help_flag = true,
     infer_long_args = true, args_override_self = true,
     next_help_heading = "Place a call",
@@ -65,7 +65,7 @@ pub struct CallFields {
     #[arg(long, value_name = "NAME", value_parser = values::text)]
     pub name: Option<String>,
     /// Name of the business
-    #[arg(long, value_name = "NAME", value_parser = values::text)]
+    #[arg(long, value_name = "NAME", hide_short_help = true, value_parser = values::text)]
     pub business: Option<String>,
     /// Number of people, 1 to 50
     #[arg(long, value_name = "N", value_parser = values::party_size)]
@@ -106,7 +106,7 @@ pub struct CallFields {
     #[arg(long, hide_short_help = true)]
     pub again: bool,
     /// Return at once; --resume tells how it ended
-    #[arg(long)]
+    #[arg(long, hide_short_help = true)]
     pub detach: bool,
 }
 
@@ -123,7 +123,7 @@ pub struct ReadCommands {
     /// Recent calls
     #[arg(long, visible_alias = "list")]
     pub history: bool,
-    /// One call: ID, unique beginning of one, or last
+    /// One call: ID, beginning of one, last or last-1
     #[arg(long, alias = "call", value_name = "ID")]
     pub call_info: Option<CallRef>,
     /// Its conversation
@@ -142,7 +142,7 @@ pub struct ReadCommands {
 #[group(skip)]
 pub struct HistoryOptions {
     /// --history: how many, 1 to 200 [default: 10]
-    #[arg(long, value_name = "N", value_parser = values::limit)]
+    #[arg(long, value_name = "N", hide_short_help = true, value_parser = values::limit)]
     pub limit: Option<u16>,
     /// --history: how many of the newest to leave out
     #[arg(long, value_name = "N", hide_short_help = true, value_parser = values::offset)]
@@ -198,7 +198,7 @@ pub struct Options {
     #[arg(long)]
     pub sandbox: bool,
     /// Time limit [default: 600 for a call, else 30]
-    #[arg(long, value_name = "SECONDS", value_parser = values::timeout)]
+    #[arg(long, value_name = "SECONDS", hide_short_help = true, value_parser = values::timeout)]
     pub timeout: Option<u64>,
     /// Ring the terminal when the call is over
     #[arg(long, help_heading = "Place a call", hide_short_help = true)]
@@ -257,9 +257,9 @@ pub struct MoreCommands {
     #[arg(long, hide_short_help = true)]
     pub skill: bool,
     /// Print the version
-    #[arg(short, long, action = ArgAction::Version)]
+    #[arg(short, long, action = ArgAction::Version, help_heading = "Everywhere")]
     version: Option<bool>,
     /// Print help: -h in short, --help in full
-    #[arg(short, long, action = ArgAction::Help)]
+    #[arg(short, long, action = ArgAction::Help, help_heading = "Everywhere")]
     help: Option<bool>,
 }

@@ -148,6 +148,14 @@ mod tests {
     }
 
     #[test]
+    fn the_help_says_what_the_file_may_hold() {
+        let help = super::super::help::files();
+        for id in ALLOWED {
+            assert!(help.contains(&format!("--{}", id.replace('_', "-"))), "{id}");
+        }
+    }
+
+    #[test]
     fn a_value_is_taken_without_its_quotes() {
         for (written, value) in [
             ("John Smith", "John Smith"),

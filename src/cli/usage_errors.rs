@@ -9,7 +9,7 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 use super::args::Args;
 use super::command::{Invocation, check};
-use super::{afterword, declaration, defaults, in_full};
+use super::{declaration, defaults, help};
 use crate::domain::{Invalid, quoted};
 use crate::error::Error;
 
@@ -33,10 +33,12 @@ pub enum ParseOutcome {
 /// When it asks for help or the version, or is mistaken.
 pub fn parse(argv: Vec<OsString>) -> Result<Invocation, ParseOutcome> {
     let full = argv.iter().any(|arg| matches!(arg.to_str(), Some("--help" | "--hel" | "--he")));
-    let mut command = if full { in_full().after_help(afterword()) } else { declaration() };
+    let declared = declaration();
     if argv.len() <= 1 {
-        return Err(show(&command.render_help()));
+        return Err(show(&help::first_steps(&declared)));
     }
+    let page = if full { help::full(&declared) } else { help::short(&declared) };
+    let mut command = declared.override_help(page);
     let mut matches = command.try_get_matches_from_mut(&argv).map_err(|error| match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => show(&error.render()),
         _ => ParseOutcome::Mistake(explain(&error)),

@@ -170,6 +170,12 @@ fn no_arguments_are_a_question_for_help() {
     let home = Home::new();
     let run = Run::of(&mut home.kallyai::<&str>([])).exits(0);
     assert!(run.stdout.contains("Usage: kallyai") && run.stderr.is_empty(), "{}", run.stdout);
+    let mut last = run.stdout.lines().rev();
+    let (second, first) = (last.next().expect("a line"), last.next().expect("a line"));
+    assert!(
+        first.starts_with("  kallyai --sandbox -p ") && second.starts_with("  kallyai -p "),
+        "{first}\n{second}"
+    );
 }
 
 #[test]
@@ -186,10 +192,20 @@ fn help_fits_and_tells_the_exit_codes() {
     let home = Home::new();
     let short = Run::of(&mut home.kallyai(["-h"])).exits(0).stdout;
     let long = Run::of(&mut home.kallyai(["--help"])).exits(0).stdout;
-    assert!(short.lines().count() <= 45, "{}", short.lines().count());
-    assert!(long.lines().count() <= 110, "{}", long.lines().count());
-    for text in ["Exit codes:", "Examples:", "--idempotency-key", "--serve-sandbox"] {
+    assert!((24..=40).contains(&short.lines().count()), "{}", short.lines().count());
+    assert_eq!(short.matches("\nExample: kallyai ").count(), 1, "{short}");
+    assert!(long.lines().count() <= 140, "{}", long.lines().count());
+    for text in ["Exit codes:", "Environment:", "Files:", "Examples:", "--idempotency-key", "--serve-sandbox"]
+    {
         assert!(long.contains(text), "{text}");
+    }
+    // What a flag does stands in one column, whatever its group.
+    for help in [&short, &long] {
+        let flags = help.split("Exit codes:").next().expect("the flags");
+        let flags = flags.lines().filter(|line| line.starts_with("  -") || line.starts_with("      --"));
+        let column = |line: &str| Some(line.len() - line.trim_start().split_once("  ")?.1.trim_start().len());
+        let columns: Vec<Option<usize>> = flags.map(column).collect();
+        assert!(columns.len() > 20 && columns.windows(2).all(|two| two[0] == two[1]), "{columns:?}\n{help}");
     }
     for help in [short, long] {
         assert!(help.lines().all(|line| line.chars().count() <= 80), "{help}");
