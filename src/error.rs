@@ -98,6 +98,12 @@ pub struct Facts {
     pub key: Option<IdempotencyKey>,
     /// The ID of the call that this is about.
     pub call_id: Option<CallId>,
+    /// The calls that it may be, where that cannot be told.
+    pub candidates: Vec<CallId>,
+    /// Whether the call of `key` is the only one whose end was not shown.
+    pub is_only_pending: bool,
+    /// Whether a sign-in was cut off.
+    pub cut_sign_in: bool,
 }
 
 /// What comes next, for a front end to put into its own words.
@@ -146,6 +152,12 @@ impl Error {
     pub fn about(mut self, key: &IdempotencyKey, call_id: Option<CallId>) -> Self {
         self.facts.key = Some(key.clone());
         self.facts.call_id = call_id;
+        self
+    }
+
+    /// The same, about the call of this ID.
+    pub fn about_call(mut self, call_id: &CallId) -> Self {
+        self.facts.call_id = Some(call_id.clone());
         self
     }
 
@@ -272,6 +284,11 @@ impl Error {
                 Next::SignIn
             }
             Kind::Refused if self.exit() == 4 => Next::SignIn,
+            Kind::Refused => match (self.code(), &self.facts.call_id) {
+                ("transcript_not_found" | "calendar_not_found", Some(id)) => Next::ShowCall(id),
+                _ => Next::Nothing,
+            },
+            Kind::Interrupted(_) if self.facts.key.is_none() && self.facts.cut_sign_in => Next::SignIn,
             Kind::OutcomeUnknown | Kind::ResultUnwritten | Kind::CallOpen | Kind::Interrupted(_) => {
                 self.next_of_call()
             }
@@ -289,7 +306,6 @@ impl Error {
             | Kind::TokenFile
             | Kind::Unreachable
             | Kind::ServiceFailing
-            | Kind::Refused
             | Kind::NoCalls
             | Kind::UnexpectedResponse
             | Kind::NothingToResume

@@ -88,7 +88,13 @@ impl Run<'_> {
         let status = runtime.block_on(work as Pin<&mut dyn Future<Output = Result<u8>>>);
         // A look-up of a name, or a read of stdin, may never come back.
         runtime.shutdown_background();
-        status
+        status.map_err(|mut error| {
+            error.facts.cut_sign_in =
+                matches!(error.kind, Kind::Interrupted(_)) && self.service.is_signing_in();
+            error.facts.is_only_pending =
+                error.facts.key.as_ref().is_some_and(|key| self.service.is_only_pending(key));
+            error
+        })
     }
 
     fn dry_run(&self, call: CallOptions) -> Result<u8> {

@@ -143,8 +143,11 @@ impl Service<'_> {
     /// # Errors
     /// When it cannot be read, or there is none.
     pub async fn transcript(&self, call: &CallRef) -> Result<Response> {
-        self.signed_in(READ_TIMEOUT, async |client| Ok(client.transcript(&find(client, call).await?).await?))
-            .await
+        self.signed_in(READ_TIMEOUT, async |client| {
+            let id = find(client, call).await?;
+            client.transcript(&id).await.map_err(|error| Error::from(error).about_call(&id))
+        })
+        .await
     }
 
     /// A call's appointment: the bytes of an iCalendar file.
@@ -152,8 +155,11 @@ impl Service<'_> {
     /// # Errors
     /// When it cannot be read, or there is none.
     pub async fn calendar(&self, call: &CallRef) -> Result<Vec<u8>> {
-        self.signed_in(READ_TIMEOUT, async |client| Ok(client.calendar(&find(client, call).await?).await?))
-            .await
+        self.signed_in(READ_TIMEOUT, async |client| {
+            let id = find(client, call).await?;
+            client.calendar(&id).await.map_err(|error| Error::from(error).about_call(&id))
+        })
+        .await
     }
 
     /// What of the plan is used.

@@ -11,6 +11,7 @@ mod detaching;
 mod errors;
 mod fixtures;
 mod guards;
+mod hints;
 mod history;
 mod input;
 mod journal;
