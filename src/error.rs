@@ -54,6 +54,8 @@ pub enum Kind {
     Refused,
     /// An ID that names no single call.
     CallNotFound,
+    /// There is no call at all that could be read.
+    NoCalls,
     /// An answer of a shape that is not documented.
     UnexpectedResponse,
     /// A call was requested, and how it ended is unknown.
@@ -96,6 +98,12 @@ pub struct Facts {
     pub key: Option<IdempotencyKey>,
     /// The ID of the call that this is about.
     pub call_id: Option<CallId>,
+    /// The calls that it may be, where that cannot be told.
+    pub candidates: Vec<CallId>,
+    /// Whether the call of `key` is the only one whose end was not shown.
+    pub is_only_pending: bool,
+    /// Whether a sign-in was cut off.
+    pub cut_sign_in: bool,
 }
 
 /// What comes next, for a front end to put into its own words.
@@ -147,6 +155,12 @@ impl Error {
         self
     }
 
+    /// The same, about the call of this ID.
+    pub fn about_call(mut self, call_id: &CallId) -> Self {
+        self.facts.call_id = Some(call_id.clone());
+        self
+    }
+
     /// The stable name programs match on.
     pub fn code(&self) -> &str {
         match self.kind {
@@ -161,7 +175,7 @@ impl Error {
             Kind::Unreachable => "unreachable",
             Kind::ServiceFailing => "service_failing",
             Kind::Refused => self.facts.server_code.as_deref().unwrap_or("refused"),
-            Kind::CallNotFound => "call_not_found",
+            Kind::CallNotFound | Kind::NoCalls => "call_not_found",
             Kind::UnexpectedResponse => "unexpected_response",
             Kind::OutcomeUnknown => "outcome_unknown",
             Kind::CallOpen => "call_open",
@@ -183,6 +197,7 @@ impl Error {
                 _ => 1,
             },
             Kind::CallNotFound
+            | Kind::NoCalls
             | Kind::UnexpectedResponse
             | Kind::NothingToResume
             | Kind::JournalUnavailable
@@ -222,6 +237,7 @@ impl Error {
             | Kind::ServiceFailing
             | Kind::Refused
             | Kind::CallNotFound
+            | Kind::NoCalls
             | Kind::UnexpectedResponse
             | Kind::NothingToResume
             | Kind::JournalUnavailable
@@ -253,6 +269,7 @@ impl Error {
             | Kind::WrongIssuer
             | Kind::Refused
             | Kind::CallNotFound
+            | Kind::NoCalls
             | Kind::ResultUnwritten
             | Kind::AlreadyDone
             | Kind::NothingToResume
@@ -267,6 +284,11 @@ impl Error {
                 Next::SignIn
             }
             Kind::Refused if self.exit() == 4 => Next::SignIn,
+            Kind::Refused => match (self.code(), &self.facts.call_id) {
+                ("transcript_not_found" | "calendar_not_found", Some(id)) => Next::ShowCall(id),
+                _ => Next::Nothing,
+            },
+            Kind::Interrupted(_) if self.facts.key.is_none() && self.facts.cut_sign_in => Next::SignIn,
             Kind::OutcomeUnknown | Kind::ResultUnwritten | Kind::CallOpen | Kind::Interrupted(_) => {
                 self.next_of_call()
             }
@@ -284,7 +306,7 @@ impl Error {
             | Kind::TokenFile
             | Kind::Unreachable
             | Kind::ServiceFailing
-            | Kind::Refused
+            | Kind::NoCalls
             | Kind::UnexpectedResponse
             | Kind::NothingToResume
             | Kind::JournalUnavailable

@@ -113,6 +113,28 @@ impl Settings {
         Ok(if self.sandbox { folder.join("sandbox") } else { folder })
     }
 
+    /// The file of the user's default flags, and whether the user named it: `KALLYAI_CONFIG`, else `kallyai/config` in the
+    /// platform's configuration folder.
+    pub fn defaults_file() -> Option<(PathBuf, bool)> {
+        let named = path("KALLYAI_CONFIG").map(|path| (path, true));
+        named.or_else(|| {
+            let folder = if cfg!(windows) { path("APPDATA") } else { None }.or_else(dirs::config_dir);
+            Some((folder.filter(|folder| folder.is_absolute())?.join("kallyai").join("config"), false))
+        })
+    }
+
+    /// Whether a variable that goes over the defaults file says the same as this flag. `LANG` and `TZ` speak of the
+    /// computer, and the file goes over those.
+    pub fn has_variable_for(flag: &str) -> bool {
+        let variables: &[&str] = match flag {
+            "language" => &["KALLYAI_LANGUAGE"],
+            "timezone" => &["KALLYAI_TIMEZONE"],
+            "color" => &["NO_COLOR", "CLICOLOR_FORCE"],
+            _ => &[],
+        };
+        variables.iter().any(|name| text(name).is_some())
+    }
+
     /// The language to speak where no flag says it.
     ///
     /// # Errors
@@ -132,12 +154,21 @@ impl Settings {
     /// # Errors
     /// When `KALLYAI_TIMEZONE` is none.
     pub fn zone(self) -> Result<Option<Zone>, Invalid> {
-        if let Some(name) = text("KALLYAI_TIMEZONE") {
-            return name.parse().map(Some).map_err(|e: Invalid| e.in_variable("KALLYAI_TIMEZONE"));
+        if let Some(zone) = self.chosen_zone()? {
+            return Ok(Some(zone));
         }
         // POSIX allows a colon in front; what is no IANA name (a file, a rule) cannot be told to the service.
         let named = text("TZ").and_then(|name| name.trim_start_matches(':').parse().ok());
         Ok(named.or_else(|| iana_time_zone::get_timezone().ok()?.parse().ok()))
+    }
+
+    /// The zone that the user chose for this program: `KALLYAI_TIMEZONE`.
+    ///
+    /// # Errors
+    /// When it is none.
+    pub fn chosen_zone(self) -> Result<Option<Zone>, Invalid> {
+        let parse = |name: String| name.parse().map_err(|e: Invalid| e.in_variable("KALLYAI_TIMEZONE"));
+        text("KALLYAI_TIMEZONE").map(parse).transpose()
     }
 }
 

@@ -313,14 +313,14 @@ impl<'a, O: Observer> CallDriver<'a, O> {
                 }
                 UnknownReason::StillRunning => unknown("the call has not ended yet", call_id),
                 UnknownReason::Ambiguous(ids) => {
-                    let ids: Vec<&str> = ids.iter().map(CallId::as_str).collect();
-                    unknown(
-                        &format!(
-                            "the answer was lost, and which call of the history it is cannot be told; it may be {}",
-                            ids.join(" or ")
-                        ),
-                        None,
-                    )
+                    let names: Vec<&str> = ids.iter().map(CallId::as_str).collect();
+                    let message = format!(
+                        "the answer was lost, and which call of the history it is cannot be told; it may be {}",
+                        names.join(" or ")
+                    );
+                    let mut error = Error::new(Kind::OutcomeUnknown, message).about(key, None);
+                    error.facts.candidates = ids;
+                    Err(error)
                 }
             },
         }

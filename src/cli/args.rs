@@ -7,8 +7,9 @@ use std::path::PathBuf;
 use clap::{ArgAction, Parser};
 use clap_complete::Shell;
 
-use super::{ABOUT, AFTER_HELP, TaskSource, USAGE, values};
-use crate::domain::{CallRef, Category, Date, IdempotencyKey, Language, Phone, Secret, Time, Zone};
+use super::help::{ABOUT, USAGE};
+use super::{TaskSource, values};
+use crate::domain::{CallRef, Category, Day, IdempotencyKey, Language, Phone, Secret, Time, Zone};
 use crate::mcp::config::Host;
 use crate::output::Color;
 
@@ -16,7 +17,6 @@ use crate::output::Color;
 #[derive(Debug, Parser)]
 #[command(
     name = "kallyai", version, about = ABOUT, override_usage = USAGE,
-    after_help = AFTER_HELP,
     disable_version_flag = true, disable_help_flag = true,
     infer_long_args = true, args_override_self = true,
     next_help_heading = "Place a call",
@@ -48,27 +48,33 @@ pub struct Args {
 #[group(skip)]
 pub struct CallFields {
     /// restaurant, clinic, hotel [default: general]
-    #[arg(short, long, value_name = "KIND", hide_possible_values = true)]
+    #[arg(short, long, value_name = "KIND", hide_possible_values = true, ignore_case = true)]
     pub category: Option<Category>,
     /// en or es, for the call and its report
-    #[arg(short, long, value_name = "LANG", hide_possible_values = true)]
+    #[arg(short, long, value_name = "LANG", hide_possible_values = true, ignore_case = true)]
     pub language: Option<Language>,
     /// Language of the call alone
-    #[arg(long, value_name = "LANG", hide_possible_values = true, hide_short_help = true)]
+    #[arg(
+        long,
+        value_name = "LANG",
+        hide_possible_values = true,
+        ignore_case = true,
+        hide_short_help = true
+    )]
     pub call_language: Option<Language>,
     /// Name to book under
     #[arg(long, value_name = "NAME", value_parser = values::text)]
     pub name: Option<String>,
     /// Name of the business
-    #[arg(long, value_name = "NAME", value_parser = values::text)]
+    #[arg(long, value_name = "NAME", hide_short_help = true, value_parser = values::text)]
     pub business: Option<String>,
     /// Number of people, 1 to 50
     #[arg(long, value_name = "N", value_parser = values::party_size)]
     pub party_size: Option<u8>,
-    /// Day, YYYY-MM-DD
+    /// Day: 2027-01-28, tomorrow, friday
     #[arg(long, value_name = "DATE")]
-    pub date: Option<Date>,
-    /// Time, HH:MM on the 24-hour clock
+    pub date: Option<Day>,
+    /// Time: 20:00, 8pm
     #[arg(long, value_name = "TIME")]
     pub time: Option<Time>,
     /// When it suits: "morning before 11"
@@ -97,11 +103,11 @@ pub struct CallFields {
     /// Place it at most once under this key
     #[arg(long, value_name = "KEY", hide_short_help = true)]
     pub idempotency_key: Option<IdempotencyKey>,
-    /// Place it though the number has an open call, or the same was done
+    /// Place it though one is open or was done
     #[arg(long, hide_short_help = true)]
     pub again: bool,
-    /// Return at once; the call goes on, --resume tells its end
-    #[arg(long)]
+    /// Return at once; --resume tells how it ended
+    #[arg(long, hide_short_help = true)]
     pub detach: bool,
 }
 
@@ -118,7 +124,7 @@ pub struct ReadCommands {
     /// Recent calls
     #[arg(long, visible_alias = "list")]
     pub history: bool,
-    /// One call: ID, unique beginning of one, or last
+    /// One call: ID, beginning of one, last or last-1
     #[arg(long, alias = "call", value_name = "ID")]
     pub call_info: Option<CallRef>,
     /// Its conversation
@@ -137,7 +143,7 @@ pub struct ReadCommands {
 #[group(skip)]
 pub struct HistoryOptions {
     /// --history: how many, 1 to 200 [default: 10]
-    #[arg(long, value_name = "N", value_parser = values::limit)]
+    #[arg(long, value_name = "N", hide_short_help = true, value_parser = values::limit)]
     pub limit: Option<u16>,
     /// --history: how many of the newest to leave out
     #[arg(long, value_name = "N", hide_short_help = true, value_parser = values::offset)]
@@ -193,8 +199,11 @@ pub struct Options {
     #[arg(long)]
     pub sandbox: bool,
     /// Time limit [default: 600 for a call, else 30]
-    #[arg(long, value_name = "SECONDS", value_parser = values::timeout)]
+    #[arg(long, value_name = "SECONDS", hide_short_help = true, value_parser = values::timeout)]
     pub timeout: Option<u64>,
+    /// Ring the terminal when the call is over
+    #[arg(long, help_heading = "Place a call", hide_short_help = true)]
+    pub bell: bool,
     /// Exit 7 unless the call ended in success
     #[arg(long, help_heading = "Read", hide_short_help = true)]
     pub exit_status: bool,
@@ -214,9 +223,13 @@ pub struct Options {
         value_name = "WHEN",
         hide_short_help = true,
         hide_possible_values = true,
+        ignore_case = true,
         default_value = "auto"
     )]
     pub color: Color,
+    /// Leave the defaults file out
+    #[arg(long, hide_short_help = true)]
+    pub no_config: bool,
     /// Show requests and answers, secrets redacted
     #[arg(long, hide_short_help = true)]
     pub debug: bool,
@@ -236,7 +249,13 @@ pub struct MoreCommands {
     #[arg(long, value_name = "ADDR", hide_short_help = true, num_args = 0..=1, value_parser = values::loopback)]
     pub serve_sandbox: Option<Option<SocketAddr>>,
     /// For bash, zsh, fish, powershell or elvish
-    #[arg(long, value_name = "SHELL", hide_short_help = true, hide_possible_values = true)]
+    #[arg(
+        long,
+        value_name = "SHELL",
+        hide_short_help = true,
+        hide_possible_values = true,
+        ignore_case = true
+    )]
     pub completions: Option<Shell>,
     /// Print the man page
     #[arg(long, hide_short_help = true)]
@@ -245,9 +264,9 @@ pub struct MoreCommands {
     #[arg(long, hide_short_help = true)]
     pub skill: bool,
     /// Print the version
-    #[arg(short, long, action = ArgAction::Version)]
+    #[arg(short, long, action = ArgAction::Version, help_heading = "Everywhere")]
     version: Option<bool>,
     /// Print help: -h in short, --help in full
-    #[arg(short, long, action = ArgAction::Help)]
+    #[arg(short, long, action = ArgAction::Help, help_heading = "Everywhere")]
     help: Option<bool>,
 }

@@ -99,6 +99,7 @@ const EVERYWHERE: &[&str] = &[
     "no_browser",
     "callback_port",
     "color",
+    "no_config",
     "debug",
     "version",
     "help",
@@ -129,6 +130,7 @@ const OPTIONS: &[(&[&str], &[&str])] = &[
         ],
         &["phone"],
     ),
+    (&["bell"], &["phone", "resume"]),
     (&["limit", "offset", "all", "status"], &["history"]),
     (&["output"], &["calendar"]),
     (&["no_wait", "callback_url"], &["login"]),
@@ -136,10 +138,22 @@ const OPTIONS: &[(&[&str], &[&str])] = &[
     (&["exit_status"], &["phone", "call_info", "resume"]),
 ];
 
-/// What goes together, said once.
-pub fn check(matches: &ArgMatches) -> Result<()> {
+/// Whether a flag that is no command goes with this command.
+pub fn goes_with(option: &str, command: &str) -> bool {
+    OPTIONS
+        .iter()
+        .find(|(options, _)| options.contains(&option))
+        .is_none_or(|(_, allowed)| allowed.contains(&command))
+}
+
+/// What goes together, said once. Returns the flag that is the command, by its id.
+///
+/// # Errors
+/// When they do not go together.
+pub fn check(matches: &ArgMatches) -> Result<&'static str> {
     let given = |id: &&&str| matches.value_source(id) == Some(ValueSource::CommandLine);
-    let commands: Vec<&str> = COMMANDS.iter().filter(given).copied().filter(|id| *id != "task").collect();
+    let commands: Vec<&'static str> =
+        COMMANDS.iter().filter(given).copied().filter(|id| *id != "task").collect();
     let task = matches.value_source("task") == Some(ValueSource::CommandLine);
     match (commands.as_slice(), task) {
         (["phone"], true) => {}
@@ -184,7 +198,7 @@ pub fn check(matches: &ArgMatches) -> Result<()> {
             "use one, then the other",
         ));
     }
-    Ok(())
+    Ok(command)
 }
 
 fn flag(id: &str) -> String {
@@ -250,13 +264,18 @@ impl From<Args> for Command {
 }
 
 #[cfg(test)]
-mod tests {
+pub mod tests {
     use super::*;
+
+    /// Every flag by id, once for each time that it is said where it belongs.
+    pub fn owners() -> Vec<&'static str> {
+        let owned = OPTIONS.iter().flat_map(|(options, _)| options.iter());
+        COMMANDS.iter().chain(EVERYWHERE).chain(owned).copied().collect()
+    }
 
     #[test]
     fn every_argument_belongs_to_a_command_or_to_all_of_them() {
-        let owned = OPTIONS.iter().flat_map(|(options, _)| options.iter());
-        let owners: Vec<&str> = COMMANDS.iter().chain(EVERYWHERE).chain(owned).copied().collect();
+        let owners = owners();
         let declared = super::super::declaration();
         for argument in declared.get_arguments() {
             let id = argument.get_id().as_str();

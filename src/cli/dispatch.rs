@@ -8,10 +8,10 @@ use super::console::{Console, Waiting, unwritten};
 use super::render::{self, HistoryView, View};
 use super::{CallOptions, is_interactive, request, suggesting, texts};
 use crate::domain::{CallRef, CallStatus, IdempotencyKey, Zone};
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::mcp;
 use crate::output::{Clock, Line, Output, Tone};
-use crate::service::{self, Call, HistoryQuery, Notices as _, Parsed, Placed, Service, Trace};
+use crate::service::{self, Call, HistoryQuery, Notices as _, Parsed, Placed, Placement, Service, Trace};
 use crate::settings::Settings;
 use crate::signals::{Signals, survive_file_size_limit};
 
@@ -91,7 +91,13 @@ impl Run<'_> {
         let status = runtime.block_on(work as Pin<&mut dyn Future<Output = Result<u8>>>);
         // A look-up of a name, or a read of stdin, may never come back.
         runtime.shutdown_background();
-        status
+        status.map_err(|mut error| {
+            error.facts.cut_sign_in =
+                matches!(error.kind, Kind::Interrupted(_)) && self.service.is_signing_in();
+            error.facts.is_only_pending =
+                error.facts.key.as_ref().is_some_and(|key| self.service.is_only_pending(key));
+            error
+        })
     }
 
     /// Serves the tools until the client leaves, or a signal comes. Calls under way are not this process's.
@@ -110,6 +116,9 @@ impl Run<'_> {
     fn dry_run(&self, call: CallOptions) -> Result<u8> {
         let (placement, warnings) = request::placement(self.service.settings, call)?;
         let preview = self.service.preview(&placement)?;
+        if !self.view.out.is_json() {
+            self.show_when(&placement);
+        }
         let suggesting = suggesting(self.view.out, self.view.program);
         render::dry_run(self.view, &placement, &preview, &warnings, suggesting).map(|()| DONE)
     }
@@ -118,12 +127,18 @@ impl Run<'_> {
         let detach = call.fields.detach;
         let (placement, warnings) = request::placement(self.service.settings, call)?;
         warnings.iter().for_each(|warning| self.console.warn(warning.code, &warning.text));
+        if self.view.out.is_watched() {
+            self.show_when(&placement);
+        }
         self.attend(async |signals| {
             let number = placement.request.phone();
             let doing = Line::new().text("Calling ").tone(Tone::Strong, number.as_str());
             let mut waiting = Waiting::start(self.console, self.view, &doing, !self.options.debug && !detach);
             let placed = self.service.place(&placement, detach, &mut waiting, signals).await;
             let failed = waiting.end(placed.as_ref().err());
+            if !detach {
+                self.ring_unless_interrupted(placed.as_ref().err());
+            }
             match placed? {
                 Placed::Ended { call, key } => self.ended(&call, failed, key.as_ref()),
                 Placed::Detached(detachment) => {
@@ -135,13 +150,29 @@ impl Run<'_> {
         })
     }
 
+    /// Says which day and time were understood.
+    fn show_when(&self, placement: &Placement) {
+        if let Some(when) = placement.request.when() {
+            self.view.out.note(&Line::new().tone(Tone::Faint, "for").text(" ").tone(Tone::Strong, &when));
+        }
+    }
+
     async fn resume(&self, key: Option<&IdempotencyKey>, signals: &mut Signals) -> Result<u8> {
         let doing = Line::new().text("Waiting for the end of the call");
         let mut waiting = Waiting::start(self.console, self.view, &doing, !self.options.debug);
         let resumed = self.service.resume(key, &mut waiting, signals).await;
         let failed = waiting.end(resumed.as_ref().err());
+        self.ring_unless_interrupted(resumed.as_ref().err());
         let (call, key) = resumed?;
         self.ended(&call, failed, Some(&key))
+    }
+
+    /// Calls a person back who asked for it, however the waiting ended; who ended it needs no calling.
+    fn ring_unless_interrupted(&self, error: Option<&Error>) {
+        let is_interrupted = error.is_some_and(|error| matches!(error.kind, Kind::Interrupted(_)));
+        if self.options.bell && !is_interrupted {
+            self.view.out.ring();
+        }
     }
 
     fn ended(&self, call: &Parsed<Call>, failed: Option<Error>, key: Option<&IdempotencyKey>) -> Result<u8> {

@@ -1,6 +1,6 @@
 //! What to do about a failure, in the words of the command line.
 
-use crate::domain::shell_quoted;
+use crate::domain::{CallId, IdempotencyKey, shell_quoted};
 use crate::error::{Error, Kind, Next};
 
 /// How commands are suggested.
@@ -52,11 +52,19 @@ impl Suggesting {
             Next::SignIn if self.is_interactive => self.command("--login"),
             // This one does not wait for a browser.
             Next::SignIn => self.command("--login --no-wait"),
-            Next::Resume(key) => self.command(&format!("--resume {}", shell_quoted(key.as_str()))),
+            Next::Resume(key) => self.resume(key, error.facts.is_only_pending),
             Next::ShowCall(id) => self.command(&format!("--call-info {}", shell_quoted(id.as_str()))),
             Next::History => self.command("--history"),
         };
         Some(command)
+    }
+
+    /// The command that learns how a call ended. A person with a single pending one need not write its key.
+    pub fn resume(&self, key: &IdempotencyKey, is_only_pending: bool) -> String {
+        if is_only_pending && self.is_interactive && !self.json {
+            return self.command("--resume");
+        }
+        self.command(&format!("--resume {}", shell_quoted(key.as_str())))
     }
 
     /// What the person can do; `None` where nothing is wrong.
@@ -102,9 +110,14 @@ impl Suggesting {
             }),
             Kind::Refused => self.refusal(error),
             Kind::CallNotFound => Hint::command("copy an ID from the calls there are:", history()),
+            Kind::NoCalls => Hint::command(
+                "place one first; this rehearses it, and no phone rings:",
+                "kallyai --sandbox -p +15551234567 -t \"Reserve a table for 4 at 8pm\"".into(),
+            ),
             Kind::UnexpectedResponse => Hint::text(
                 "run the command again with --debug to see the whole answer; a proxy may have sent it",
             ),
+            Kind::OutcomeUnknown if !error.facts.candidates.is_empty() => self.candidates(error),
             Kind::OutcomeUnknown if error.facts.key.is_some() => {
                 Hint::command("do not place it again; learn how it ended:", next())
             }
@@ -117,9 +130,23 @@ impl Suggesting {
                 "make room, end the process that holds it, or name another folder with KALLYAI_STATE_DIR; then run it again",
             ),
             Kind::Interrupted(_) if error.facts.key.is_some() => Hint::command("learn how it ended:", next()),
+            Kind::Interrupted(_) if error.facts.cut_sign_in => {
+                Hint::command("you are not signed in yet; sign in when you like:", self.command("--login"))
+            }
             Kind::Interrupted(_) => Hint::text("no call is under way; run the command again when you like"),
             Kind::Io => Hint::text("check the path, its permissions and the free space"),
         })
+    }
+
+    /// The calls that it may be, to be looked at one by one.
+    fn candidates(&self, error: &Error) -> Hint {
+        let show = |id: &CallId| self.command(&format!("--call-info {}", shell_quoted(id.as_str())));
+        let [others @ .., last] = error.facts.candidates.as_slice() else { return Hint::text("") };
+        let others: Vec<String> = others.iter().map(show).collect();
+        Hint::command(
+            format!("do not place it again; see which of them it is: {}, and", others.join(", ")),
+            show(last),
+        )
     }
 
     /// The way out of a guard: the call that is in the way, the history, and a second call on purpose.
@@ -163,16 +190,16 @@ impl Suggesting {
                 Hint::text("choose a language KallyAI speaks: --language en or --language es")
             }
             "blocked_number" => {
-                Hint::text("this number cannot be called; look for another number of the business")
+                Hint::text("check its digits; if they are right, call another number of the business with -p")
             }
             "suppression_violation" => {
                 Hint::text("the holder of this number asked not to be called; reach them another way")
             }
-            "country_restriction" => {
-                Hint::text("calls to this country are not served; see https://kallyai.com")
-            }
+            "country_restriction" => Hint::text(
+                "check the country code behind the +; if it is right, a number of theirs in another country may do",
+            ),
             "unsupported_country" => {
-                Hint::text("this country is not supported; a number in another country may be")
+                Hint::text("KallyAI does not call this country yet: reach them another way")
             }
             "forbidden" => Hint::command(
                 "the login lacks a permission; renew it:",
@@ -180,9 +207,13 @@ impl Suggesting {
             ),
             "missing_token" => Hint::command("sign in:", format!("{program} --login")),
             "call_not_found" => Hint::command("check the ID against the calls there are:", history()),
-            "transcript_not_found" | "calendar_not_found" => Hint::command(
-                "there is none (yet); how the call stands:",
-                format!("{program} --call-info last"),
+            "transcript_not_found" => Hint::command(
+                "a call has one once it was answered and has ended; how it stands:",
+                self.next_command(error).unwrap_or_else(history),
+            ),
+            "calendar_not_found" => Hint::command(
+                "a call has one once an appointment was made; what came of it:",
+                self.next_command(error).unwrap_or_else(history),
             ),
             _ if error.exit() == 4 => Hint::command("sign in again:", format!("{program} --login")),
             _ => Hint::text(match &error.facts.correlation_id {

@@ -14,7 +14,8 @@ const LONGEST_TASK: u64 = 1024 * 1024;
 /// Completes what the flags say. Reads stdin or a file where the task is there. Returns also what is probably not meant.
 ///
 /// # Errors
-/// When the task cannot be read or is empty, or the environment names no language or zone.
+/// When the task cannot be read or is empty, the environment names no language or zone, or a day is relative and nobody
+/// knows where.
 pub fn placement(settings: Settings, call: CallOptions) -> Result<(Placement, Vec<Warning>)> {
     let CallOptions { phone, task, fields } = call;
     let draft = Draft {

@@ -2,11 +2,12 @@
 
 use std::io::Write as _;
 
-use clap::Arg;
+use clap::{Arg, ArgAction};
 use clap_complete::Shell;
 use clap_mangen::Man;
 
-use super::{EXAMPLES, EXIT_CODES, declaration, in_full};
+use super::declaration;
+use super::help::{self, ENVIRONMENT, EXAMPLES, EXIT_CODES};
 use crate::error::{Error, Result};
 use crate::output::Output;
 
@@ -40,15 +41,31 @@ fn with_aliases(arg: Arg) -> Arg {
     arg.help(help)
 }
 
+/// The declaration with its rare flags: the man page shows those that a short help does.
+fn in_one_line_each() -> clap::Command {
+    declaration()
+        .mut_args(|arg| arg.hide_short_help(false))
+        .mut_arg("help", |arg| arg.action(ArgAction::HelpShort))
+}
+
 fn man_page() -> std::io::Result<Vec<u8>> {
-    let man =
-        Man::new(in_full().mut_args(with_aliases)).title("KALLYAI").date(RELEASED).manual("User Commands");
+    let man = Man::new(in_one_line_each().mut_args(with_aliases))
+        .title("KALLYAI")
+        .date(RELEASED)
+        .manual("User Commands");
     let mut page = Vec::new();
     man.render_title(&mut page)?;
     man.render_name_section(&mut page)?;
     man.render_synopsis_section(&mut page)?;
     man.render_options_section(&mut page)?;
-    for (heading, text) in [("EXIT STATUS", EXIT_CODES), ("EXAMPLES", EXAMPLES)] {
+    let files = help::files();
+    let sections = [
+        ("EXIT STATUS", EXIT_CODES),
+        ("ENVIRONMENT", ENVIRONMENT),
+        ("FILES", &files),
+        ("EXAMPLES", EXAMPLES),
+    ];
+    for (heading, text) in sections {
         let text = text.replace('\\', "\\e").replace('-', "\\-");
         write!(page, ".SH \"{heading}\"\n.nf\n{text}\n.fi\n")?;
     }

@@ -1,5 +1,5 @@
-//! What a failed parse means to the person who typed it. Values are never echoed: one of them may be a pasted address
-//! with a login in it.
+//! What a failed parse means to the person who typed it. A value is echoed only if it cannot be a pasted address with a
+//! login in it.
 
 use std::error::Error as _;
 use std::ffi::{OsStr, OsString};
@@ -9,8 +9,8 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 use super::args::Args;
 use super::command::{Invocation, check};
-use super::{afterword, declaration, in_full};
-use crate::domain::Invalid;
+use super::{declaration, defaults, help};
+use crate::domain::{Invalid, quoted};
 use crate::error::Error;
 
 /// Why a command line is not a command to run.
@@ -33,15 +33,24 @@ pub enum ParseOutcome {
 /// When it asks for help or the version, or is mistaken.
 pub fn parse(argv: Vec<OsString>) -> Result<Invocation, ParseOutcome> {
     let full = argv.iter().any(|arg| matches!(arg.to_str(), Some("--help" | "--hel" | "--he")));
-    let mut command = if full { in_full().after_help(afterword()) } else { declaration() };
+    let declared = declaration();
     if argv.len() <= 1 {
-        return Err(show(&command.render_help()));
+        return Err(show(&help::first_steps(&declared)));
     }
-    let matches = command.try_get_matches_from_mut(argv).map_err(|error| match error.kind() {
+    let page = if full { help::full(&declared) } else { help::short(&declared) };
+    let mut command = declared.override_help(page);
+    let mut matches = command.try_get_matches_from_mut(&argv).map_err(|error| match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => show(&error.render()),
         _ => ParseOutcome::Mistake(explain(&error)),
     })?;
-    check(&matches).map_err(ParseOutcome::Mistake)?;
+    let defaults = check(&matches)
+        .and_then(|command| defaults::arguments(&matches, command, explain))
+        .map_err(ParseOutcome::Mistake)?;
+    if !defaults.is_empty() {
+        let argv = argv.iter().take(1).cloned().chain(defaults).chain(argv.iter().skip(1).cloned());
+        matches =
+            command.try_get_matches_from_mut(argv).map_err(|error| ParseOutcome::Mistake(explain(&error)))?;
+    }
     let args = Args::from_arg_matches(&matches).map_err(|error| ParseOutcome::Mistake(explain(&error)))?;
     Ok(args.into())
 }
@@ -82,11 +91,13 @@ fn explain(error: &clap::Error) -> Error {
                     "kallyai --help says what it takes",
                 );
             };
-            Invalid::new(
-                format!("{name} does not take this value"),
-                format!("write one of: {}", values.join(", ")),
-            )
-            .into()
+            let given = context(ContextKind::InvalidValue).unwrap_or_default();
+            let all = format!("one of: {}", values.join(", "));
+            let hint = match context(ContextKind::SuggestedValue) {
+                Some(near) => format!("did you mean {near}? It takes {all}"),
+                None => format!("write {all}"),
+            };
+            Invalid::new(format!("{name} does not take {}", quoted(given)), hint).into()
         }
         ErrorKind::TooManyValues | ErrorKind::WrongNumberOfValues => {
             Error::usage(format!("{name} takes no value"), format!("write {name} alone"))
@@ -101,10 +112,11 @@ fn unknown_flag(name: &str, suggested: Option<&str>) -> Error {
     let Some(long) =
         name.strip_prefix("--").filter(|long| long.chars().all(|c| c.is_ascii_alphanumeric() || c == '-'))
     else {
-        return Error::usage(
-            format!("there is no flag {}", first_letter(name)),
-            "kallyai -h shows the flags",
-        );
+        let hint = match short_in_other_case(name) {
+            Some(flag) => format!("did you mean {flag}?"),
+            None => "kallyai -h shows the flags".into(),
+        };
+        return Error::usage(format!("there is no flag {}", first_letter(name)), hint);
     };
     let candidates: Vec<String> = long_flags()
         .into_iter()
@@ -123,6 +135,16 @@ fn unknown_flag(name: &str, suggested: Option<&str>) -> Error {
 
 fn first_letter(name: &str) -> String {
     name.chars().take(2).collect()
+}
+
+/// The flag whose letter is the other case of this one's: people write `-V` for the version.
+fn short_in_other_case(name: &str) -> Option<String> {
+    let letter = name.chars().nth(1)?;
+    let command = declaration();
+    let flag = command.get_arguments().find(|arg| {
+        arg.get_short().is_some_and(|short| short != letter && short.eq_ignore_ascii_case(&letter))
+    })?;
+    Some(format!("-{}/--{}", flag.get_short()?, flag.get_long()?))
 }
 
 /// A word that belongs to no flag. Only one that names a flag is echoed: any other may be a token.
@@ -234,6 +256,23 @@ mod tests {
     }
 
     #[test]
+    fn a_choice_is_taken_in_any_case_and_a_mistaken_one_gets_the_nearest() {
+        assert!(parsed(&["-c", "RESTAURANT", "-l", "Es", "-p", "+15551234567", "-t", "x"]).is_ok());
+        let (message, hint) = mistake(&["-c", "restaurante", "-p", "+15551234567", "-t", "x"]);
+        assert_eq!(message, "--category does not take 'restaurante'");
+        assert_eq!(hint, "did you mean restaurant? It takes one of: restaurant, clinic, hotel, general");
+        let (_, hint) = mistake(&["-c", "spa", "-p", "+15551234567", "-t", "x"]);
+        assert_eq!(hint, "write one of: restaurant, clinic, hotel, general");
+    }
+
+    #[test]
+    fn a_letter_in_the_other_case_is_told_its_flag() {
+        assert_eq!(mistake(&["-V"]).1, "did you mean -v/--version?");
+        assert_eq!(mistake(&["-P", "+15551234567"]).1, "did you mean -p/--phone?");
+        assert_eq!(mistake(&["-x"]).1, "kallyai -h shows the flags");
+    }
+
+    #[test]
     fn no_value_is_echoed_that_may_hold_a_token() {
         let url = "http://localhost:8976/callback?access_token=hunter2&state=s3cret";
         let eq = format!("--callbackurl={url}");
@@ -247,6 +286,9 @@ mod tests {
             &["-p", url, "-t", "x"],
             &["--login", "--callback-url", "a hunter2"],
             &["-xhunter2"],
+            &["-c", "hunter2_token", "-p", "+15551234567", "-t", "x"],
+            &["--date", "hunter2&access_token=s3cret"],
+            &["--color", "hunter2.s3cret.0123456789012345678901234567890", "--usage"],
         ] {
             let (message, hint) = mistake(line);
             for word in ["hunter2", "s3cret"] {

@@ -50,11 +50,14 @@ impl fmt::Display for CallId {
     }
 }
 
+/// The oldest call of the newest 200.
+const FURTHEST_BACK: u8 = 199;
+
 /// How a person points at a call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CallRef {
-    /// `last`: the newest call.
-    Last,
+    /// `last` (0): the newest call; `last-1` the one before it, up to 199.
+    Last(u8),
     /// The beginning of an ID, 4 or more hexadecimal digits and dashes.
     Prefix(String),
     /// The whole ID.
@@ -69,8 +72,19 @@ impl FromStr for CallRef {
 
     fn from_str(text: &str) -> Result<Self, Invalid> {
         let text = text.trim_matches(' ');
-        if text == "last" {
-            return Ok(Self::Last);
+        let said = text.to_ascii_lowercase();
+        if said == "last" {
+            return Ok(Self::Last(0));
+        }
+        if let Some(back) = said.strip_prefix("last-") {
+            let back = Some(back).filter(|back| back.bytes().all(|b| b.is_ascii_digit()));
+            return match back.and_then(|back| back.parse().ok()) {
+                Some(back @ 1..=FURTHEST_BACK) => Ok(Self::Last(back)),
+                _ => Err(Invalid::new(
+                    format!("{} is not a call that can be counted back to", quoted(text)),
+                    "write last, or last-1 for the one before it, up to last-199",
+                )),
+            };
         }
         let id: CallId = text.parse()?;
         let is_prefix = (4..UUID_LENGTH).contains(&text.len())
@@ -85,7 +99,13 @@ mod tests {
 
     #[test]
     fn an_id_is_whole_a_prefix_or_last() {
-        assert_eq!("last".parse(), Ok(CallRef::Last));
+        assert_eq!("last".parse(), Ok(CallRef::Last(0)));
+        assert_eq!("Last".parse(), Ok(CallRef::Last(0)));
+        assert_eq!("last-1".parse(), Ok(CallRef::Last(1)));
+        assert_eq!("last-199".parse(), Ok(CallRef::Last(199)));
+        for text in ["last-0", "last-200", "last-", "last-+1", "last-x", "last--1"] {
+            assert!(text.parse::<CallRef>().is_err(), "{text}");
+        }
         assert_eq!("3f2a".parse(), Ok(CallRef::Prefix("3f2a".into())));
         assert_eq!("3f2a0c1e-55".parse(), Ok(CallRef::Prefix("3f2a0c1e-55".into())));
         let whole = "3f2a0c1e-55aa-4bbb-8ccc-0123456789ab";

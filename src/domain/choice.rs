@@ -18,6 +18,16 @@ pub enum Category {
     General,
 }
 
+impl Category {
+    /// Whether what is booked there is booked under a name.
+    pub fn takes_a_name(self) -> bool {
+        match self {
+            Self::Restaurant | Self::Clinic | Self::Hotel => true,
+            Self::General => false,
+        }
+    }
+}
+
 /// `language` and `call_language`: what the assistant speaks and reports in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
@@ -32,7 +42,7 @@ impl std::str::FromStr for Language {
     type Err = Invalid;
 
     fn from_str(text: &str) -> Result<Self, Invalid> {
-        match text {
+        match text.to_ascii_lowercase().as_str() {
             "en" => Ok(Self::En),
             "es" => Ok(Self::Es),
             _ => Err(Invalid::new(

@@ -5,10 +5,12 @@ mod call_id;
 mod call_request;
 mod call_status;
 mod choice;
+mod date_words;
 mod key;
 mod phone;
 mod secret;
 mod signal;
+mod time_words;
 mod when;
 
 pub use api_base::ApiBase;
@@ -18,6 +20,7 @@ pub use call_request::tests::request as example_request;
 pub use call_request::{CallRequest, Submission};
 pub use call_status::CallStatus;
 pub use choice::{Category, Language};
+pub use date_words::Day;
 pub use key::IdempotencyKey;
 pub use phone::Phone;
 pub use secret::Secret;
@@ -93,12 +96,21 @@ pub fn shell_quoted(text: &str) -> String {
     }
 }
 
-/// A refused value as a message shows it: enough to recognise it, too little to be a token.
-fn quoted(text: &str) -> String {
+/// A refused value as a message shows it: enough to recognise it, nothing where it may be a token or hold one.
+pub fn quoted(text: &str) -> String {
     const SHOWN: usize = 24;
+    if may_hold_token(text) {
+        return "this value".into();
+    }
     let mut start: String = text.chars().take(SHOWN).collect();
     if start.len() < text.len() {
         start.push('…');
     }
     format!("'{start}'")
+}
+
+/// Whether a text that somebody typed in the wrong place may be a token, or an address with one in it.
+fn may_hold_token(text: &str) -> bool {
+    const LONGEST_WORD: usize = 40;
+    text.chars().count() > LONGEST_WORD || text.contains("://") || text.to_ascii_lowercase().contains("token")
 }

@@ -46,9 +46,13 @@ impl FromStr for Phone {
             return Err(Invalid::Emergency(shown));
         }
         if written.contains("(0)") {
+            let mended = written.replacen("(0)", "", 1).parse::<Self>();
             return Err(Invalid::new(
                 format!("the (0) in {shown} is dialled only inside the country"),
-                "leave the (0) out, for example +44 20 7946 0018",
+                match mended {
+                    Ok(number) => format!("write {number}"),
+                    Err(_) => "leave the (0) out, for example +44 20 7946 0018".into(),
+                },
             ));
         }
         let number: String = written.chars().filter(|c| !matches!(c, '(' | ')')).collect();
@@ -157,8 +161,11 @@ mod tests {
     #[test]
     fn a_trunk_zero_in_parentheses_is_refused_and_not_dialled() {
         for written in ["+44 (0)20 7946 0018", "+44 ( 0 ) 20 7946 0018"] {
-            assert!(parsed(written).expect_err(written).to_string().contains("(0)"));
+            let refusal = parsed(written).expect_err(written);
+            assert!(refusal.to_string().contains("(0)"));
+            assert_eq!(refusal.hint(), "write +442079460018");
         }
+        assert!(parsed("(0)20 7946 0018").expect_err("no country").hint().contains("+44"));
     }
 
     #[test]

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use jiff::civil;
 use jiff::tz::{TimeZone, TimeZoneDatabase};
 
-use super::{Invalid, quoted};
+use super::{Invalid, quoted, time_words};
 
 /// A day of the calendar, written `YYYY-MM-DD`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,12 +39,32 @@ impl FromStr for Date {
     }
 }
 
+impl From<civil::Date> for Date {
+    fn from(date: civil::Date) -> Self {
+        Self(date)
+    }
+}
+
 impl Date {
-    /// Whether this day, or the time on it, is over in a zone.
-    pub fn is_past(self, time: Option<Time>, zone: &Zone, now: Timestamp) -> bool {
-        let there = zone.rules().to_datetime(now);
-        let clock = time.map(|time| civil::time(time.hour as i8, time.minute as i8, 0, 0));
-        self.0 < there.date() || (self.0 == there.date() && clock.is_some_and(|clock| clock < there.time()))
+    /// The date so many days later; `None` beyond the end of the calendar.
+    pub fn plus(self, days: i8) -> Option<Self> {
+        self.0.checked_add(jiff::Span::new().days(days)).ok().map(Self)
+    }
+
+    /// The next day of this name, never the date itself; `None` beyond the end of the calendar.
+    pub fn next(self, weekday: civil::Weekday) -> Option<Self> {
+        self.0.nth_weekday(1, weekday).ok().map(Self)
+    }
+
+    /// The day's name.
+    #[cfg(test)]
+    pub fn weekday(self) -> civil::Weekday {
+        self.0.weekday()
+    }
+
+    /// The date with the day's name, as `Thursday 28 January 2027`.
+    pub fn in_words(self) -> String {
+        self.0.strftime("%A %-d %B %Y").to_string()
     }
 }
 
@@ -70,20 +90,21 @@ pub struct Time {
 impl FromStr for Time {
     type Err = Invalid;
 
+    /// As [`time_words::parse`].
     fn from_str(text: &str) -> Result<Self, Invalid> {
-        let two_digits = |part: &str| -> Option<u8> {
-            (part.len() == 2 && part.bytes().all(|b| b.is_ascii_digit())).then(|| part.parse().ok()).flatten()
-        };
-        text.split_once(':')
-            .and_then(|(hour, minute)| Some((two_digits(hour)?, two_digits(minute)?)))
-            .filter(|(hour, minute)| *hour < 24 && *minute < 60)
-            .map(|(hour, minute)| Self { hour, minute })
-            .ok_or_else(|| {
-                Invalid::new(
-                    format!("{} is not a time of day", quoted(text)),
-                    "write HH:MM on the 24-hour clock, for example 20:00 for 8 pm",
-                )
-            })
+        time_words::parse(text).map(|(hour, minute)| Self { hour, minute })
+    }
+}
+
+impl Time {
+    /// The time on a clock's dial.
+    fn civil(self) -> civil::Time {
+        civil::Time::midnight()
+            .with()
+            .hour(i8::try_from(self.hour).unwrap_or_default())
+            .minute(i8::try_from(self.minute).unwrap_or_default())
+            .build()
+            .unwrap_or_default()
     }
 }
 
@@ -115,6 +136,20 @@ impl Zone {
     /// The zone's name in the IANA database.
     pub fn name(&self) -> &str {
         self.0.iana_name().unwrap_or("UTC")
+    }
+
+    /// The date there at this moment.
+    pub fn date_at(&self, now: Timestamp) -> Date {
+        Date(self.0.to_datetime(now).date())
+    }
+
+    /// Whether a day, or a time on it, is over there at this moment.
+    pub fn is_past(&self, date: Date, time: Option<Time>, now: Timestamp) -> bool {
+        let now = self.0.to_datetime(now);
+        match time {
+            Some(time) => date.0.to_datetime(time.civil()) < now,
+            None => date.0 < now.date(),
+        }
     }
 
     /// Whether clocks there never differ from UTC: what a container has that was never told where it is.
@@ -200,12 +235,25 @@ mod tests {
     }
 
     #[test]
-    fn a_time_is_on_the_24_hour_clock() {
-        assert_eq!("20:00".parse::<Time>().map(|t| t.to_string()).as_deref(), Ok("20:00"));
-        assert_eq!("00:05".parse::<Time>().map(|t| t.to_string()).as_deref(), Ok("00:05"));
-        for text in ["24:00", "20:60", "8:00", "8pm", "20:00:00", "", "20", "+1:00", "20:0a"] {
-            assert!(text.parse::<Time>().is_err(), "{text:?}");
+    fn a_time_is_written_on_the_24_hour_clock() {
+        assert_eq!("8:05 pm".parse::<Time>().map(|t| t.to_string()).as_deref(), Ok("20:05"));
+        assert_eq!("8:05".parse::<Time>().map(|t| t.to_string()).as_deref(), Ok("08:05"));
+    }
+
+    #[test]
+    fn a_day_is_over_where_it_is_meant() {
+        let now = "2027-01-28T11:00:00Z".parse().expect("a moment");
+        let (date, noon) = ("2027-01-28".parse().expect("a date"), Some("noon".parse().expect("a time")));
+        for (zone, past, today) in
+            [("Europe/Madrid", false, "2027-01-28"), ("Pacific/Kiritimati", true, "2027-01-29")]
+        {
+            let zone: Zone = zone.parse().expect("a zone");
+            assert_eq!((zone.is_past(date, None, now), zone.date_at(now).to_string()), (past, today.into()));
         }
+        let zone: Zone = "Europe/Paris".parse().expect("a zone");
+        assert!(!zone.is_past(date, noon, now), "it is noon there");
+        assert!(zone.is_past(date, noon, "2027-01-28T11:01:00Z".parse().expect("a moment")));
+        assert_eq!(date.in_words(), "Thursday 28 January 2027");
     }
 
     #[test]

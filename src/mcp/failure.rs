@@ -130,6 +130,7 @@ fn hint(error: &Error) -> Option<String> {
         },
         Kind::Refused => return refusal(error),
         Kind::CallNotFound => "take an ID from list_calls".into(),
+        Kind::NoCalls => "place_call makes the first one".into(),
         Kind::UnexpectedResponse => "tell the user; a proxy may have answered in place of the service".into(),
         Kind::OutcomeUnknown => {
             "do not place it again: the phone may have rung. Ask get_call_result again in some minutes".into()

@@ -93,6 +93,11 @@ impl Output {
         self.result.width.is_some()
     }
 
+    /// Whether a person sees on stderr what is said beside the result.
+    pub fn is_watched(&self) -> bool {
+        self.notes.width.is_some() && !self.json
+    }
+
     /// The columns a table may use.
     pub fn table_width(&self) -> usize {
         self.result.width.unwrap_or(OFF_TERMINAL_WIDTH)
@@ -252,13 +257,12 @@ impl Output {
     /// Shows that something is under way, for how long, and what may be done about it: to a person who watches stderr
     /// and to nobody else.
     pub fn progress(&self, doing: &Line<'_>, advice: &Line<'_>) -> Progress {
-        let watched = self.notes.width.is_some() && !self.json;
         let text = [doing, advice].map(|line| {
             let mut text = String::new();
             line.render(self.notes.color, &mut text);
             text
         });
-        Progress::start(watched.then_some(text))
+        Progress::start(self.is_watched().then_some(text))
     }
 
     /// Prints a JSON document of our own indented, wherever it goes: as part of a text.
@@ -268,6 +272,14 @@ impl Output {
     pub fn indented(&self, raw: &[u8]) -> Result<()> {
         json::copy(raw, json::Layout::Indented(0), &mut *self.stdout.borrow_mut()).map_err(stdout_failed)?;
         self.blank()
+    }
+
+    /// Rings the bell of a terminal on stderr.
+    pub fn ring(&self) {
+        if self.notes.width.is_some() {
+            let _ = self.flush();
+            let _ = self.stderr.borrow_mut().write_all(b"\x07");
+        }
     }
 
     /// Whether results are coloured.

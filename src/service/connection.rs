@@ -91,7 +91,10 @@ impl Connection {
             deadline,
             tell: &|text| service.notices.tell(text),
         };
-        Ok(sign_in.run().await.map(|_| ())?)
+        service.is_signing_in.set(true);
+        let signed_in = sign_in.run().await;
+        service.is_signing_in.set(false);
+        Ok(signed_in.map(|_| ())?)
     }
 }
 

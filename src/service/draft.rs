@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::place::Warning;
-use crate::domain::{CallRequest, Category, Date, Invalid, Language, Phone, Submission, Time, Zone};
+use crate::domain::{CallRequest, Category, Date, Day, Invalid, Language, Phone, Submission, Time, Zone};
 use crate::settings::Settings;
 
 /// A call as a front end was told it. What is left out comes from the environment.
@@ -26,7 +26,7 @@ pub struct Draft {
     /// Number of people, 1 to 50.
     pub party_size: Option<u8>,
     /// Day of the appointment.
-    pub date: Option<Date>,
+    pub date: Option<Day>,
     /// Time of the appointment.
     pub time: Option<Time>,
     /// When it suits.
@@ -53,8 +53,10 @@ impl Draft {
         settings: Settings,
         zone_hint: &str,
     ) -> Result<(CallRequest, Vec<Warning>), Invalid> {
+        let now = Timestamp::now();
         let language = self.language.map_or_else(|| settings.language(), Ok)?;
-        let (timezone, assumed) = zone(settings, self.timezone, self.time, zone_hint)?;
+        let zone = CallZone::of(settings, self.timezone)?;
+        let date = self.date.map(|day| zone.date(day, now, zone_hint)).transpose()?;
         let submission = Submission {
             task_category: self.category.unwrap_or(Category::General),
             task_description: self.task,
@@ -63,7 +65,7 @@ impl Draft {
             user_name: self.name,
             user_phone: self.user_phone,
             party_size: self.party_size,
-            appointment_date: self.date,
+            appointment_date: date,
             appointment_time: self.time,
             time_preference_text: self.time_preference,
             language,
@@ -71,54 +73,83 @@ impl Draft {
             is_urgent: self.urgent,
             additional_instructions: self.instructions,
         };
-        let request = CallRequest { submission, timezone, session_id: self.session_id };
-        let mut told: Vec<Warning> = assumed.into_iter().collect();
-        told.extend(warnings(&request, Timestamp::now()));
-        Ok((request, told))
+        let warnings = warnings(&submission, &zone, now, zone_hint);
+        let request = CallRequest { submission, timezone: zone.zone, session_id: self.session_id };
+        Ok((request, warnings))
     }
 }
 
-/// The zone in which date and time are meant. Containers are in UTC or nowhere, and would book at the wrong hour.
-fn zone(
-    settings: Settings,
-    chosen: Option<Zone>,
-    time: Option<Time>,
-    hint: &str,
-) -> Result<(Zone, Option<Warning>), Invalid> {
-    if let Some(zone) = chosen {
-        return Ok((zone, None));
-    }
-    let warning = |text: String| Some(Warning { code: "utc_zone", text });
-    Ok(match (settings.zone()?, time) {
-        (None, _) => {
-            (Zone::UTC, warning(format!("this computer's time zone is not known, so UTC is sent; {hint}")))
-        }
-        (Some(zone), Some(time)) if zone.is_utc() => {
-            (zone, warning(format!("this computer's time zone is UTC, so {time} means {time} UTC; {hint}")))
-        }
-        (Some(zone), _) => (zone, None),
-    })
+/// The zone in which date and time are meant.
+struct CallZone {
+    zone: Zone,
+    known: ZoneSource,
 }
 
-/// What of a request is probably not meant.
-fn warnings(request: &CallRequest, now: Timestamp) -> Vec<Warning> {
-    let asked = &request.submission;
+/// How a zone is known.
+enum ZoneSource {
+    /// The user chose it for this call, or for all calls.
+    Chosen,
+    /// The computer is there.
+    Computer,
+    /// Not at all, so it is UTC.
+    Nobody,
+}
+
+impl CallZone {
+    fn of(settings: Settings, given: Option<Zone>) -> Result<Self, Invalid> {
+        if let Some(zone) = given.map_or_else(|| settings.chosen_zone(), |zone| Ok(Some(zone)))? {
+            return Ok(Self { zone, known: ZoneSource::Chosen });
+        }
+        Ok(match settings.zone()? {
+            Some(zone) => Self { zone, known: ZoneSource::Computer },
+            None => Self { zone: Zone::UTC, known: ZoneSource::Nobody },
+        })
+    }
+
+    /// The date of a day. What `tomorrow` is, a computer that may be anywhere does not know: the wrong day would be booked.
+    fn date(&self, day: Day, now: Timestamp, hint: &str) -> Result<Date, Invalid> {
+        let why = match self.known {
+            ZoneSource::Nobody => Some("this computer's time zone is not known"),
+            ZoneSource::Computer if self.zone.is_utc() => {
+                Some("this computer's time zone is UTC, as where none was set")
+            }
+            ZoneSource::Chosen | ZoneSource::Computer => None,
+        };
+        if let Some(why) = why.filter(|_| day.is_relative()) {
+            return Err(Invalid::new(
+                format!("which date is meant depends on where you are, and {why}"),
+                format!("{hint}; or write the date as YYYY-MM-DD"),
+            ));
+        }
+        day.on(self.zone.date_at(now))
+            .ok_or_else(|| Invalid::new("there is no such day", "write the date as YYYY-MM-DD"))
+    }
+}
+
+/// What is probably not meant. Containers are in UTC or nowhere, and would book at the wrong hour.
+fn warnings(submission: &Submission, zone: &CallZone, now: Timestamp, hint: &str) -> Vec<Warning> {
+    let (date, time) = (submission.appointment_date, submission.appointment_time);
     let mut warnings = Vec::new();
-    if let Some(date) = asked.appointment_date
-        && date.is_past(asked.appointment_time, &request.timezone, now)
-    {
-        let zone = request.timezone.name();
-        let moment =
-            asked.appointment_time.map_or_else(|| date.to_string(), |time| format!("{date}, {time}"));
-        warnings.push(Warning { code: "past_date", text: format!("{moment} is in the past in {zone}") });
-    }
-    let books = match asked.task_category {
-        Category::Restaurant | Category::Clinic | Category::Hotel => true,
-        Category::General => false,
+    let utc_zone = match (&zone.known, time) {
+        (ZoneSource::Nobody, _) => {
+            Some(format!("this computer's time zone is not known, so UTC is sent; {hint}"))
+        }
+        (ZoneSource::Computer, Some(time)) if zone.zone.is_utc() => {
+            Some(format!("this computer's time zone is UTC, so {time} means {time} UTC; {hint}"))
+        }
+        (ZoneSource::Chosen | ZoneSource::Computer, _) => None,
     };
-    if books && asked.user_name.is_none() {
-        let text = "there is no name to book under; a reservation usually needs one".into();
-        warnings.push(Warning { code: "no_name", text });
+    warnings.extend(utc_zone.map(|text| Warning { code: "utc_zone", text }));
+    if let Some(date) = date.filter(|date| zone.zone.is_past(*date, time, now)) {
+        let time = time.map(|time| format!(", {time}")).unwrap_or_default();
+        warnings.push(Warning {
+            code: "past_date",
+            text: format!("{}{time} is over in {}", date.in_words(), zone.zone.name()),
+        });
+    }
+    let is_reservation = submission.party_size.is_some() || date.is_some() || time.is_some();
+    if is_reservation && submission.task_category.takes_a_name() && submission.user_name.is_none() {
+        warnings.push(Warning { code: "no_name", text: "there is no name to book under".into() });
     }
     warnings
 }
@@ -133,13 +164,18 @@ mod tests {
         request.submission.user_name = Some("John Smith".into());
         change(&mut request);
         let now = "2027-01-28T23:30:00Z".parse().expect("a moment");
-        warnings(&request, now).iter().map(|warning| warning.code).collect()
+        let zone = CallZone { zone: request.timezone, known: ZoneSource::Chosen };
+        warnings(&request.submission, &zone, now, "").iter().map(|warning| warning.code).collect()
     }
 
     #[test]
     fn a_reservation_without_a_name_is_noticed_and_a_question_is_not() {
         assert_eq!(codes(|_| {}), [""; 0]);
-        assert_eq!(codes(|request| request.submission.user_name = None), ["no_name"]);
+        let nameless = |request: &mut CallRequest| {
+            request.submission.user_name = None;
+            request.submission.party_size = Some(4);
+        };
+        assert_eq!(codes(nameless), ["no_name"]);
         let question = |request: &mut CallRequest| {
             request.submission.user_name = None;
             request.submission.task_category = Category::General;

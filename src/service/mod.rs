@@ -68,6 +68,8 @@ pub struct Service<'a> {
     notices: &'a dyn Notices,
     /// Receives what is sent and received.
     trace: Option<Trace>,
+    /// Whether a sign-in waits for its end.
+    is_signing_in: std::cell::Cell<bool>,
 }
 
 /// How long a call may take, and its resumption.
@@ -78,7 +80,12 @@ const READ_TIMEOUT: Duration = Duration::from_secs(30);
 impl<'a> Service<'a> {
     /// The product as the environment and a front end have it.
     pub fn new(settings: Settings, options: Options, notices: &'a dyn Notices, trace: Option<Trace>) -> Self {
-        Self { settings, options, notices, trace }
+        Self { settings, options, notices, trace, is_signing_in: std::cell::Cell::new(false) }
+    }
+
+    /// Whether a sign-in was begun and waits for its end, or was cut off.
+    pub fn is_signing_in(&self) -> bool {
+        self.is_signing_in.get()
     }
 
     /// Opens a web page where a browser may be opened. Returns whether one was started. Nothing but an https address is

@@ -46,6 +46,8 @@ pub struct Detachment {
     pub number: String,
     /// When it was requested.
     pub requested_at: Moment,
+    /// Whether no other call is pending, so that it need not be named.
+    pub is_only_pending: bool,
 }
 
 /// What would happen to a call if it were placed now.
@@ -131,6 +133,7 @@ impl Service<'_> {
         Ok(match detached {
             Detached::Ended(call) => Placed::Ended { call, key: Some(entry.key) },
             Detached::GoesOn(call_id) => Placed::Detached(Detachment {
+                is_only_pending: self.is_only_pending(&entry.key),
                 key: entry.key,
                 call_id,
                 number: entry.number,

@@ -154,8 +154,11 @@ impl Service<'_> {
     /// # Errors
     /// When it cannot be read, or there is none.
     pub async fn transcript(&self, call: &CallRef) -> Result<Response> {
-        self.signed_in(READ_TIMEOUT, async |client| Ok(client.transcript(&find(client, call).await?).await?))
-            .await
+        self.signed_in(READ_TIMEOUT, async |client| {
+            let id = find(client, call).await?;
+            client.transcript(&id).await.map_err(|error| Error::from(error).about_call(&id))
+        })
+        .await
     }
 
     /// A call's appointment: the bytes of an iCalendar file.
@@ -163,8 +166,11 @@ impl Service<'_> {
     /// # Errors
     /// When it cannot be read, or there is none.
     pub async fn calendar(&self, call: &CallRef) -> Result<Vec<u8>> {
-        self.signed_in(READ_TIMEOUT, async |client| Ok(client.calendar(&find(client, call).await?).await?))
-            .await
+        self.signed_in(READ_TIMEOUT, async |client| {
+            let id = find(client, call).await?;
+            client.calendar(&id).await.map_err(|error| Error::from(error).about_call(&id))
+        })
+        .await
     }
 
     /// What of the plan is used.
@@ -260,22 +266,32 @@ impl<'a> Pages<'a> {
 
 /// The ID that a reference points at.
 async fn find(client: &Client<'_, Session<'_>>, call: &CallRef) -> Result<CallId> {
-    let not_found = |message: String| Err(Error::new(Kind::CallNotFound, message));
-    let (limit, prefix) = match call {
+    let limit = match call {
         CallRef::Id(id) => return Ok(id.clone()),
-        CallRef::Last => (1, ""),
-        CallRef::Prefix(prefix) => (SEARCHED, prefix.as_str()),
+        CallRef::Last(back) => u16::from(*back) + 1,
+        CallRef::Prefix(_) => SEARCHED,
     };
     let page = client.history(limit, None).await?.value;
-    let begins =
-        |id: &&String| id.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix));
-    let mut ids: Vec<&String> = page.calls.iter().map(|(_, call)| &call.call_id).filter(begins).collect();
+    let mut ids: Vec<&String> = page.calls.iter().map(|(_, call)| &call.call_id).collect();
     // A page that grew while it was made lists a call twice.
     ids.dedup();
+    if ids.is_empty() {
+        return Err(Error::new(Kind::NoCalls, "there are no calls yet"));
+    }
+    let not_found = |message: String| Err(Error::new(Kind::CallNotFound, message));
+    let prefix = match call {
+        CallRef::Id(id) => return Ok(id.clone()),
+        CallRef::Last(back) => {
+            return match ids.get(usize::from(*back)) {
+                Some(id) => Ok(id.parse()?),
+                None => not_found(format!("there are only {} calls", ids.len())),
+            };
+        }
+        CallRef::Prefix(prefix) => prefix,
+    };
+    ids.retain(|id| id.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix)));
     match ids.as_slice() {
-        [id, ..] if *call == CallRef::Last => Ok(id.parse()?),
         [id] => Ok(id.parse()?),
-        [] if *call == CallRef::Last => not_found("there are no calls yet".into()),
         [] => not_found(format!("none of the newest {SEARCHED} calls begins with {prefix}")),
         several => {
             let list = several.iter().map(|id| id.as_str()).collect::<Vec<_>>().join(", ");

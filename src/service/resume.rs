@@ -40,34 +40,17 @@ impl Service<'_> {
         let journal = self.journal(self.settings.issuer()?)?;
         let contents = journal.read().map_err(unreadable)?;
         self.warn_of_unreadable(contents.unreadable());
-        let now = Moment::now();
-        let pending = contents.entries.into_iter().filter_map(|entry| {
-            let is_waited_for = journal.is_waited_for(&entry.key);
-            let state = match &entry.state {
-                EntryState::Prepared | EntryState::Sent if entry.is_open(&now, is_waited_for) => "sent",
-                EntryState::Prepared | EntryState::Sent => return None,
-                EntryState::Running(_) => "running",
-                EntryState::Ended { .. } => "ended",
-                EntryState::Refused(_) => "refused",
-            };
-            let status = match &entry.state {
-                EntryState::Ended { status, .. } => status.clone(),
-                EntryState::Prepared | EntryState::Sent | EntryState::Running(_) | EntryState::Refused(_) => {
-                    None
-                }
-            };
-            (!entry.shown).then(|| PendingCall {
-                call_id: entry.call_id().cloned(),
-                key: entry.key,
-                number: entry.number,
-                task: entry.task,
-                requested_at: entry.written,
-                state,
-                status,
-                is_waited_for,
-            })
-        });
-        Ok(pending.collect())
+        Ok(pending_calls(&journal, contents.entries))
+    }
+
+    /// Whether the call of this key is the only one whose end was not shown, so that it need not be named.
+    pub fn is_only_pending(&self, key: &IdempotencyKey) -> bool {
+        let pending = || {
+            let journal = self.journal(self.settings.issuer().ok()?).ok()?;
+            let contents = journal.read().ok()?;
+            Some(pending_calls(&journal, contents.entries))
+        };
+        pending().is_some_and(|pending| matches!(pending.as_slice(), [only] if only.key == *key))
     }
 
     /// Waits for the end of an earlier call, the newest whose end was not shown where no key is given.
@@ -217,6 +200,35 @@ impl Service<'_> {
             )
         })
     }
+}
+
+fn pending_calls(journal: &Journal, entries: Vec<Entry>) -> Vec<PendingCall> {
+    let now = Moment::now();
+    let pending = entries.into_iter().filter_map(|entry| {
+        let is_waited_for = journal.is_waited_for(&entry.key);
+        let state = match &entry.state {
+            EntryState::Prepared | EntryState::Sent if entry.is_open(&now, is_waited_for) => "sent",
+            EntryState::Prepared | EntryState::Sent => return None,
+            EntryState::Running(_) => "running",
+            EntryState::Ended { .. } => "ended",
+            EntryState::Refused(_) => "refused",
+        };
+        let status = match &entry.state {
+            EntryState::Ended { status, .. } => status.clone(),
+            EntryState::Prepared | EntryState::Sent | EntryState::Running(_) | EntryState::Refused(_) => None,
+        };
+        (!entry.shown).then(|| PendingCall {
+            call_id: entry.call_id().cloned(),
+            key: entry.key,
+            number: entry.number,
+            task: entry.task,
+            requested_at: entry.written,
+            state,
+            status,
+            is_waited_for,
+        })
+    });
+    pending.collect()
 }
 
 fn latest(journal: &Journal, key: &IdempotencyKey) -> std::io::Result<Option<Entry>> {

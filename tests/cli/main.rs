@@ -5,10 +5,13 @@
 mod support;
 
 mod account;
+mod dates;
+mod defaults;
 mod detaching;
 mod errors;
 mod fixtures;
 mod guards;
+mod hints;
 mod history;
 mod input;
 mod issuers;

@@ -25,6 +25,24 @@ fn the_man_page_has_every_flag_with_its_help() {
 }
 
 #[test]
+fn help_and_man_page_tell_every_variable_and_where_the_files_are() {
+    let home = Home::new();
+    let settings = include_str!("../../src/settings.rs");
+    let words = settings.split(|c: char| !(c.is_ascii_uppercase() || c == '_'));
+    let variables: BTreeSet<&str> = words.filter(|word| word.starts_with("KALLYAI_")).collect();
+    assert!(variables.len() >= 8, "{variables:?}");
+    for flag in ["--help", "--man"] {
+        let text = Run::of(&mut home.kallyai([flag])).exits(0).stdout.replace("\\-", "-");
+        let files = ["config", ".kallyai_token.json", "--name=John Smith", "SSL_CERT_FILE", "HTTPS_PROXY"];
+        for word in variables.iter().copied().chain(files) {
+            assert!(text.contains(word), "{flag} {word}");
+        }
+    }
+    let page = Run::of(&mut home.kallyai(["--man"])).exits(0).stdout;
+    assert!(page.contains(".SH \"ENVIRONMENT\"\n") && page.contains(".SH \"FILES\"\n"));
+}
+
+#[test]
 fn every_shell_has_completions_for_every_flag() {
     let home = Home::new();
     let help = Run::of(&mut home.kallyai(["--help"])).exits(0).stdout;

@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 use super::super::hints::Suggesting;
 use super::View;
 use super::error::ErrorObject;
-use crate::domain::{IdempotencyKey, shell_quoted};
+use crate::domain::IdempotencyKey;
 use crate::error::{Error, Result};
 use crate::output::{Line, Tone};
 use crate::service::{Detachment, PendingCall, Placement, Preview, Warning};
@@ -75,7 +75,7 @@ pub fn dry_run(
 
 /// A call that goes on without this process.
 pub fn detached(view: &View<'_>, detachment: &Detachment, suggesting: Suggesting) -> Result<()> {
-    let next = resume(&detachment.key, suggesting);
+    let next = suggesting.resume(&detachment.key, detachment.is_only_pending);
     if view.out.is_json() {
         let mut object = serde_json::json!({
             "idempotency_key": detachment.key,
@@ -104,7 +104,7 @@ pub fn pending(view: &View<'_>, pending: &[PendingCall], suggesting: Suggesting)
                 "requested_at": timestamp(call.requested_at.unix),
                 "state": call.state,
                 "waited_for": call.is_waited_for,
-                "next_command": resume(&call.key, suggesting),
+                "next_command": suggesting.resume(&call.key, pending.len() == 1),
             });
             if let Some(members) = object.as_object_mut() {
                 if let Some(id) = &call.call_id {
@@ -137,15 +137,10 @@ pub fn pending(view: &View<'_>, pending: &[PendingCall], suggesting: Suggesting)
         if let Some(id) = &call.call_id {
             view.field("ID", id.as_str())?;
         }
-        view.out.line(&Line::new().text("  ").text(&resume(&call.key, suggesting)))?;
+        view.out.line(&Line::new().text("  ").text(&suggesting.resume(&call.key, pending.len() == 1)))?;
         view.out.blank()?;
     }
     Ok(())
-}
-
-fn resume(key: &IdempotencyKey, suggesting: Suggesting) -> String {
-    let json = if suggesting.json { " --json" } else { "" };
-    format!("{} --resume {}{json}", suggesting.program, shell_quoted(key.as_str()))
 }
 
 fn timestamp(unix: i64) -> String {

@@ -1,0 +1,147 @@
+//! The help page: made from the declared flags, in one column over all its groups, which clap would align apart.
+
+use std::fmt::Write as _;
+
+use clap::builder::StyledStr;
+use clap::{Arg, Command};
+
+/// What the program is for.
+pub const ABOUT: &str = "Have real phone calls made by KallyAI, and read what came of them";
+
+/// How it is called.
+pub const USAGE: &str = "kallyai -p NUMBER -t TEXT [FIELD]...\n       kallyai --COMMAND [MODIFIER]...";
+
+const SHORT_END: &str = "Example: kallyai --sandbox -p +15551234567 -t \"A table for 4 at 8pm\"
+All flags, exit codes, variables and files: kallyai --help";
+
+/// What a newcomer is shown.
+const FIRST_STEPS: &str = "All flags, exit codes, variables and files: kallyai --help
+
+A rehearsal, in which no phone rings, and a call:
+  kallyai --sandbox -p +15551234567 -t \"Reserve a table for 4 at 8pm\"
+  kallyai -p NUMBER -t \"Ask whether they are open on Sunday\"";
+
+/// What each exit status means, line by line.
+pub const EXIT_CODES: &str = "  0  done; a call that ended, however it ended
+  1  the API refused, or something unexpected
+  2  bad usage or bad input; nothing was sent
+  3  the service could not be reached or is failing; retrying is safe
+  4  not signed in, or the sign-in failed
+  5  out of minutes
+  6  a call's outcome is unknown, or it is still open: never place it again,
+     learn how it ended with --resume
+  7  with --exit-status only: the call ended, but not in success
+  129, 130, 143  hung up, interrupted, terminated";
+
+/// The variables that count, line by line.
+pub const ENVIRONMENT: &str = "  KALLYAI_ACCESS_TOKEN  a token for this run: never saved, never renewed
+  KALLYAI_TOKEN_FILE    the file of the login
+  KALLYAI_API_URL       another service; needs one of the two above
+  KALLYAI_STATE_DIR     the folder of the journal
+  KALLYAI_CONFIG        the defaults file
+  KALLYAI_SANDBOX=1     as --sandbox
+  KALLYAI_LANGUAGE      en or es, where no flag says it; else by the locale
+  KALLYAI_TIMEZONE      your zone, where no flag says it; else TZ, the system's
+  As usual: NO_COLOR, CLICOLOR_FORCE, BROWSER, HTTPS_PROXY, ALL_PROXY, NO_PROXY,
+  SSL_CERT_FILE, SSL_CERT_DIR";
+
+/// Commands to begin with.
+pub const EXAMPLES: &str = "  kallyai -p +15551234567 -t \"Reserve a table for 4\" -c restaurant \\
+          --name \"John Smith\" --party-size 4 --date friday --time 8pm
+  kallyai --history --status success --limit 20
+  kallyai --transcript last
+  kallyai --calendar last -o dinner.ics
+  kallyai --sandbox -p +15555550102 -t \"Ask for the hours\"   (no phone rings)";
+
+/// The files that count, line by line, where this platform keeps them.
+pub fn files() -> String {
+    let (state, config) = match () {
+        () if cfg!(target_os = "macos") => {
+            ("~/Library/Application Support/kallyai", "~/Library/Application Support/kallyai/config")
+        }
+        () if cfg!(windows) => ("%LOCALAPPDATA%\\kallyai", "%APPDATA%\\kallyai\\config"),
+        () => ("~/.local/state/kallyai", "~/.config/kallyai/config"),
+    };
+    let home = if cfg!(windows) { "%USERPROFILE%\\" } else { "~/" };
+    format!(
+        "  {home}.kallyai_token.json
+      The login, which KallyAI's other clients share.
+  {state}
+      The journal of calls, and the sandbox's own files.
+  {config}
+      The defaults file: a long flag a line, such as --name=John Smith, and
+      comments that begin with #. It may hold --name, --user-phone, --language,
+      --call-language, --timezone, --category, --bell, --no-browser, --no-input
+      and --color; what does not go with a command is skipped there. The command
+      line goes over the environment, and that over the file."
+    )
+}
+
+/// The columns of a page.
+const WIDTH: usize = 80;
+
+/// The page of `-h`.
+pub fn short(command: &Command) -> StyledStr {
+    page(command, |arg| !arg.is_hide_short_help_set(), SHORT_END)
+}
+
+/// The page of a command line without anything.
+pub fn first_steps(command: &Command) -> StyledStr {
+    page(command, |arg| !arg.is_hide_short_help_set(), FIRST_STEPS)
+}
+
+/// The page of `--help`.
+pub fn full(command: &Command) -> StyledStr {
+    let files = files();
+    let sections =
+        [("Exit codes", EXIT_CODES), ("Environment", ENVIRONMENT), ("Files", &files), ("Examples", EXAMPLES)];
+    let end: Vec<String> = sections.iter().map(|(heading, text)| format!("{heading}:\n{text}")).collect();
+    page(command, |_| true, &end.join("\n\n"))
+}
+
+fn page(command: &Command, is_shown: impl Fn(&Arg) -> bool, end: &str) -> StyledStr {
+    let args: Vec<&Arg> = command.get_arguments().filter(|arg| !arg.is_hide_set() && is_shown(arg)).collect();
+    let column = args.iter().map(|arg| spelling(arg).len()).max().unwrap_or_default() + 4;
+    let styles = command.get_styles();
+    let (header, literal) = (styles.get_header(), styles.get_literal());
+    // Writing to a string cannot fail.
+    let mut text = format!("{ABOUT}\n\n{header}Usage:{header:#} {literal}{USAGE}{literal:#}\n");
+    let mut headings: Vec<&str> = args.iter().filter_map(|arg| arg.get_help_heading()).collect();
+    let mut seen = std::collections::HashSet::new();
+    headings.retain(|heading| seen.insert(*heading));
+    for heading in headings {
+        let _ = writeln!(text, "\n{header}{heading}:{header:#}");
+        for arg in args.iter().filter(|arg| arg.get_help_heading() == Some(heading)) {
+            let flag = spelling(arg);
+            let gap = " ".repeat(column - 2 - flag.len());
+            let help = textwrap::wrap(&explanation(arg), WIDTH - column).join(&format!("\n{:column$}", ""));
+            let _ = writeln!(text, "  {literal}{flag}{literal:#}{gap}{help}");
+        }
+    }
+    let _ = writeln!(text, "\n{end}");
+    text.into()
+}
+
+/// A flag as it is written, with its letter and its value.
+fn spelling(arg: &Arg) -> String {
+    let letter = arg.get_short().map_or_else(|| "    ".to_owned(), |letter| format!("-{letter}, "));
+    let mut text = format!("{letter}--{}", arg.get_long().unwrap_or_default());
+    if arg.get_action().takes_values() {
+        let name = arg.get_value_names().and_then(<[_]>::first).map_or("VALUE", |name| name.as_str());
+        let is_optional = arg.get_num_args().is_some_and(|count| count.min_values() == 0);
+        text += &if is_optional { format!(" [<{name}>]") } else { format!(" <{name}>") };
+    }
+    text
+}
+
+/// What a flag does, with its other names and its default.
+fn explanation(arg: &Arg) -> String {
+    let mut text = arg.get_help().map(ToString::to_string).unwrap_or_default();
+    if let Some(aliases) = arg.get_visible_aliases().filter(|aliases| !aliases.is_empty()) {
+        let _ = write!(text, " [alias: --{}]", aliases.join(", --"));
+    }
+    if let Some(default) = arg.get_default_values().first().filter(|_| arg.get_action().takes_values()) {
+        let _ = write!(text, " [default: {}]", default.display());
+    }
+    text
+}

@@ -1,0 +1,218 @@
+//! Days as people say them, from which a date comes once it is known what day it is.
+
+use std::str::FromStr;
+
+use jiff::civil::Weekday;
+
+use super::{Date, Invalid, quoted};
+
+/// A day as it was said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Day {
+    /// A day of the calendar.
+    Date(Date),
+    /// The day on which it is said, or so many days after it.
+    After(i8),
+    /// The next day of that name, never the day on which it is said.
+    Next(Weekday),
+}
+
+const HOW: &str = "write YYYY-MM-DD, for example 2027-01-28, or today, tomorrow or a weekday such as friday";
+
+/// The names of days, without accents.
+const WEEKDAYS: [(Weekday, &[&str]); 7] = [
+    (Weekday::Monday, &["mon", "monday", "lunes"]),
+    (Weekday::Tuesday, &["tue", "tues", "tuesday", "martes"]),
+    (Weekday::Wednesday, &["wed", "weds", "wednesday", "miercoles"]),
+    (Weekday::Thursday, &["thu", "thur", "thurs", "thursday", "jueves"]),
+    (Weekday::Friday, &["fri", "friday", "viernes"]),
+    (Weekday::Saturday, &["sat", "saturday", "sabado"]),
+    (Weekday::Sunday, &["sun", "sunday", "domingo"]),
+];
+
+impl FromStr for Day {
+    type Err = Invalid;
+
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        let said: String = super::comparable(text).chars().map(without_accent).collect();
+        match said.as_str() {
+            "today" | "hoy" => return Ok(Self::After(0)),
+            "tomorrow" | "manana" => return Ok(Self::After(1)),
+            _ => {}
+        }
+        if let Some((weekday, _)) = WEEKDAYS.iter().find(|(_, names)| names.contains(&said.as_str())) {
+            return Ok(Self::Next(*weekday));
+        }
+        if let Some((nearer, name)) = weekday_behind_a_word(&said) {
+            return Err(Invalid::new(
+                format!("{} may be one of two days", quoted(text)),
+                format!("write {name} for the nearer one{nearer}, or the date as YYYY-MM-DD"),
+            ));
+        }
+        if let Some(dates) = numbers_in_another_order(&said) {
+            return Err(Invalid::new(
+                format!("{} may be read in several ways", quoted(text)),
+                format!("write YYYY-MM-DD: {dates}"),
+            ));
+        }
+        text.trim().parse().map(Self::Date).map_err(|invalid: Invalid| Invalid::new(invalid.to_string(), HOW))
+    }
+}
+
+impl Day {
+    /// Whether it depends on where it is said which date it is.
+    pub fn is_relative(self) -> bool {
+        match self {
+            Self::Date(_) => false,
+            Self::After(_) | Self::Next(_) => true,
+        }
+    }
+
+    /// The date, said on the day `today`. `None` where the calendar ends before it.
+    pub fn on(self, today: Date) -> Option<Date> {
+        match self {
+            Self::Date(date) => Some(date),
+            Self::After(days) => today.plus(days),
+            Self::Next(weekday) => today.next(weekday),
+        }
+    }
+}
+
+fn without_accent(c: char) -> char {
+    match c {
+        'á' => 'a',
+        'é' => 'e',
+        'ñ' => 'n',
+        other => other,
+    }
+}
+
+/// `next friday` is tomorrow's to some and next week's to others.
+fn weekday_behind_a_word(said: &str) -> Option<(&'static str, &str)> {
+    let words = ["next ", "this ", "coming ", "el ", "este ", "proximo ", "el proximo "];
+    let name = words.iter().find_map(|word| said.strip_prefix(word))?;
+    let is_weekday = WEEKDAYS.iter().any(|(_, names)| names.contains(&name));
+    is_weekday.then_some((", never today", name))
+}
+
+/// The dates that three numbers in another order than ours may be, for the hint.
+fn numbers_in_another_order(said: &str) -> Option<String> {
+    let numbers: Vec<&str> = said.split(['/', '.', '-']).collect();
+    let [first, second, year] = numbers[..] else { return None };
+    let short = |text: &str| {
+        let is_number = (1..=2).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit());
+        is_number.then(|| text.parse::<u8>().ok()).flatten()
+    };
+    let (first, second) = (short(first)?, short(second)?);
+    if year.len() != 4 || !year.bytes().all(|b| b.is_ascii_digit()) {
+        return None;
+    }
+    let date = |month: u8, day: u8| format!("{year}-{month:02}-{day:02}").parse::<Date>().ok();
+    let mut dates: Vec<String> =
+        [date(second, first), date(first, second)].iter().flatten().map(Date::to_string).collect();
+    dates.dedup();
+    (!dates.is_empty()).then(|| dates.join(" or "))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn on(said: &str, today: &str) -> String {
+        let day: Day = said.parse().expect(said);
+        day.on(today.parse().expect("a date")).expect("a day of the calendar").to_string()
+    }
+
+    #[test]
+    fn a_day_is_taken_as_people_say_it() {
+        // A Thursday.
+        let today = "2027-01-28";
+        for (said, date) in [
+            ("2027-02-14", "2027-02-14"),
+            (" 2027-02-14 ", "2027-02-14"),
+            ("today", "2027-01-28"),
+            ("Hoy", "2027-01-28"),
+            ("tomorrow", "2027-01-29"),
+            ("mañana", "2027-01-29"),
+            ("man\u{303}ana", "2027-01-29"),
+            ("manana", "2027-01-29"),
+            ("fri", "2027-01-29"),
+            ("VIERNES", "2027-01-29"),
+            ("sábado", "2027-01-30"),
+            ("sun", "2027-01-31"),
+            ("lunes", "2027-02-01"),
+            ("Tues", "2027-02-02"),
+            ("miércoles", "2027-02-03"),
+            ("thursday", "2027-02-04"),
+            ("jueves", "2027-02-04"),
+        ] {
+            assert_eq!(on(said, today), date, "{said:?}");
+        }
+        assert_eq!(on("tomorrow", "2028-02-28"), "2028-02-29");
+        assert_eq!(on("mon", "2026-12-31"), "2027-01-04");
+    }
+
+    #[test]
+    fn what_may_be_two_days_is_refused_with_what_to_write() {
+        let hint = |said: &str| said.parse::<Day>().expect_err(said).hint().to_owned();
+        assert_eq!(hint("28/01/2027"), "write YYYY-MM-DD: 2027-01-28");
+        assert_eq!(hint("01/02/2027"), "write YYYY-MM-DD: 2027-02-01 or 2027-01-02");
+        assert_eq!(hint("5.5.2027"), "write YYYY-MM-DD: 2027-05-05");
+        assert!(hint("next friday").starts_with("write friday for the nearer one"));
+        assert!(hint("el próximo viernes").contains("YYYY-MM-DD"));
+    }
+
+    #[test]
+    fn what_is_no_day_is_refused() {
+        for said in [
+            "",
+            "  ",
+            "2026-02-30",
+            "27-01-28",
+            "2027-1-28",
+            "30/02/2027",
+            "yesterday",
+            "friday 13",
+            "fridays",
+            "f",
+            "mar",
+            "8pm",
+            "2027-01-28T20:00",
+            "２０２７-01-28x",
+            "tomorrow night",
+        ] {
+            let refusal = said.parse::<Day>().expect_err(said);
+            assert!(refusal.hint().contains("YYYY-MM-DD"), "{said:?}: {refusal:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_that_is_typed_breaks_the_parser(text in "\\PC{0,16}") {
+            let _ = text.parse::<Day>();
+        }
+
+        #[test]
+        fn a_weekday_is_one_of_the_seven_days_that_come(days in 0i32..20_000, which in 0usize..7, spelling in 0usize..3) {
+            let today = Date::from(jiff::civil::date(2000, 1, 1) + jiff::Span::new().days(days));
+            let (weekday, names) = WEEKDAYS[which];
+            let date = names[spelling.min(names.len() - 1)].parse::<Day>().expect("a day").on(today).expect("a date");
+            prop_assert_eq!(date.weekday(), weekday);
+            prop_assert!((1..=7).any(|n| today.plus(n) == Some(date)), "{} {}", today, date);
+        }
+
+        #[test]
+        fn a_date_is_what_it_says(year in 1970i16..2200, month in 1i8..=12, day in 1i8..=31) {
+            let text = format!("{year:04}-{month:02}-{day:02}");
+            match text.parse::<Day>() {
+                Ok(said) => {
+                    let date = said.on("2027-01-28".parse().expect("a date"));
+                    prop_assert_eq!(date.map(|date| date.to_string()), Some(text));
+                }
+                Err(_) => prop_assert!(jiff::civil::Date::new(year, month, day).is_err()),
+            }
+        }
+    }
+}
