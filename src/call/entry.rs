@@ -202,6 +202,36 @@ mod tests {
         assert!(entry.is_open(&other, false) && entry.is_open(&moment(101, None), false));
     }
 
+    #[test]
+    fn entries_of_earlier_versions_are_compared_by_what_they_say() {
+        let entry = |task: &str| {
+            let written = moment(100, None);
+            let key = IdempotencyKey::generate();
+            Entry::new(key, &example_request(task), "https://example.org".into(), written)
+        };
+        let earlier = |entry: Entry| Entry { origin: None, digest: None, ..entry };
+        let (ours, other) = (entry("Ask"), entry("Cancel"));
+        assert!(ours.is_same_request(&entry(" ASK ")) && !ours.is_same_request(&other));
+        let elsewhere = Entry { number: "+15551234568".into(), ..earlier(entry("Ask")) };
+        assert!(earlier(entry(" ASK ")).is_same_request(&ours));
+        assert!(!earlier(other).is_same_request(&ours) && !elsewhere.is_same_request(&ours));
+        assert!(ours.is_at("https://example.org") && !ours.is_at("https://other.example"));
+        assert!(earlier(ours).is_at("https://other.example"));
+    }
+
+    #[test]
+    fn a_time_that_has_passed_is_said_in_words() {
+        for (seconds, words) in [
+            (0, "less than a minute ago"),
+            (59, "less than a minute ago"),
+            (60, "1 min ago"),
+            (3599, "59 min ago"),
+            (3900, "1 h 05 min ago"),
+        ] {
+            assert_eq!(ago(seconds), words);
+        }
+    }
+
     #[cfg(target_os = "linux")]
     #[test]
     fn this_computer_tells_when_it_started() {

@@ -69,3 +69,95 @@ pub fn has_old_open(entries: &[Entry], entry: &Entry) -> bool {
             && other.is_open(now, false)
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::entry::Moment;
+    use super::*;
+    use crate::domain::{CallStatus, example_request};
+
+    const NOW: i64 = 1_800_000_000;
+    const ALL: Guards = Guards { open: true, done: true, chosen_key: false };
+    const HOUR: i64 = 3600;
+
+    /// An entry written so many seconds ago.
+    fn entry(key: &str, task: &str, ago: i64, state: EntryState) -> Entry {
+        let written = Moment { unix: NOW - ago, boot: None };
+        let request = example_request(task);
+        let entry = Entry::new(key.parse().expect("a key"), &request, "https://example.org".into(), written);
+        Entry { state, ..entry }
+    }
+
+    fn new(key: &str) -> Entry {
+        entry(key, "Reserve a table", 0, EntryState::Prepared)
+    }
+
+    fn ended(status: CallStatus) -> EntryState {
+        EntryState::Ended { call_id: None, status: Some(status) }
+    }
+
+    fn found(known: Entry, entry: &Entry, guards: Guards, is_waited_for: bool) -> Option<Refusal> {
+        refusal(&[known], entry, guards, |_| is_waited_for)
+    }
+
+    #[test]
+    fn an_open_call_to_the_number_is_in_the_way_for_six_hours_whatever_the_words() {
+        for (ago, is_waited_for, is_refused) in
+            [(0, false, true), (6 * HOUR - 1, false, true), (6 * HOUR, false, false), (6 * HOUR, true, true)]
+        {
+            let open = entry("a", "Other words", ago, EntryState::Sent);
+            let refused = found(open.clone(), &new("b"), ALL, is_waited_for);
+            let expected = is_refused.then(|| Refusal::Open(Box::new(open.clone())));
+            assert_eq!(refused, expected, "{ago} s ago, {is_waited_for}");
+            assert_eq!(found(open, &new("b"), Guards { open: false, ..ALL }, is_waited_for), None);
+        }
+        let other = Entry { number: "+15551234568".into(), ..entry("a", "x", 0, EntryState::Sent) };
+        assert_eq!(found(other, &new("b"), ALL, true), None);
+        let over = entry("a", "x", 0, ended(CallStatus::Busy));
+        assert_eq!(found(over, &new("b"), ALL, true), None);
+    }
+
+    #[test]
+    fn what_ended_in_success_is_not_done_again_for_six_hours() {
+        let done = |task, ago, status| entry("a", task, ago, ended(status));
+        for (known, is_refused) in [
+            (done("reserve a TABLE", 0, CallStatus::Success), true),
+            (done("Reserve a table", 6 * HOUR - 1, CallStatus::Success), true),
+            (done("Reserve a table", 6 * HOUR, CallStatus::Success), false),
+            (done("Reserve a room", 0, CallStatus::Success), false),
+            (done("Reserve a table", 0, CallStatus::NoAnswer), false),
+        ] {
+            let expected = is_refused.then(|| Refusal::Done(Box::new(known.clone())));
+            assert_eq!(found(known.clone(), &new("b"), ALL, false), expected, "{known:?}");
+            assert_eq!(found(known, &new("b"), Guards { done: false, ..ALL }, false), None);
+        }
+    }
+
+    #[test]
+    fn a_key_is_known_by_its_request_unless_nothing_was_ever_sent_under_it() {
+        let sent = entry("a", "Reserve a table", 9 * HOUR, EntryState::Sent);
+        assert_eq!(found(sent.clone(), &new("a"), ALL, false), Some(Refusal::Known(Box::new(sent.clone()))));
+        let other = entry("a", "Something else", 0, EntryState::Sent);
+        assert_eq!(found(other, &new("a"), ALL, false), Some(Refusal::KeyTaken));
+        let boot = Some(super::super::entry::SinceBoot { id: "b".into(), seconds: 1 });
+        let here = |entry: Entry| Entry { written: Moment { boot: boot.clone(), ..entry.written }, ..entry };
+        let prepared = here(entry("a", "Something else", 60, EntryState::Prepared));
+        assert_eq!(found(prepared.clone(), &here(new("a")), ALL, false), None);
+        assert_eq!(found(prepared, &here(new("a")), ALL, true), Some(Refusal::KeyTaken));
+    }
+
+    #[test]
+    fn an_old_open_call_to_the_number_must_be_looked_up() {
+        for (ago, is_old) in
+            [(0, false), (6 * HOUR - 1, false), (6 * HOUR, true), (KEPT_FOR - 1, true), (KEPT_FOR, false)]
+        {
+            let open = entry("a", "x", ago, EntryState::Sent);
+            assert_eq!(has_old_open(&[open.clone()], &new("b")), is_old, "{ago} s ago");
+            assert!(!has_old_open(&[open.clone()], &new("a")), "it is this call");
+            assert!(!has_old_open(&[Entry { number: "+15551234568".into(), ..open }], &new("b")));
+            let over = entry("a", "x", ago, ended(CallStatus::Busy));
+            assert!(!has_old_open(&[over], &new("b")));
+        }
+        assert_eq!((GUARDED_FOR, KEPT_FOR), (6 * HOUR, 30 * 24 * HOUR));
+    }
+}
