@@ -11,6 +11,7 @@ mod refusal;
 mod resolver;
 mod retry;
 mod tls;
+mod trace;
 mod transcript;
 
 pub use account::{BillingPortal, Subscription, Usage};

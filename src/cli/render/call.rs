@@ -3,7 +3,7 @@
 use super::View;
 use crate::domain::CallStatus;
 use crate::error::Result;
-use crate::output::{Line, Tone, duration};
+use crate::output::{Line, Tone, brief, duration};
 use crate::service::{Call, Parsed};
 
 /// How a status stands out.
@@ -15,9 +15,22 @@ pub fn tone(status: Option<&CallStatus>) -> Tone {
     }
 }
 
-/// The name of a status; a call without one has not said how it stands.
-pub fn status_name(status: Option<&CallStatus>) -> &str {
-    status.map_or("unknown", CallStatus::as_str)
+/// How a status reads: to a person as words behind a mark, which tells success, failure and neither apart without colour
+/// too; to a program as the API's name, which `--status` takes. A call without one has not said how it stands.
+pub fn status(view: &View<'_>, status: Option<&CallStatus>) -> String {
+    /// The most columns: those of a name that the API may add.
+    const WIDEST: usize = 24;
+
+    let name = status.map_or("unknown", CallStatus::as_str);
+    if !view.out.is_terminal() {
+        return name.to_owned();
+    }
+    let mark = match tone(status) {
+        Tone::Good => '✓',
+        Tone::Bad => '✗',
+        _ => '·',
+    };
+    format!("{mark} {}", brief(&name.replace(['_', '-'], " "), WIDEST))
 }
 
 /// The result of a call that was waited for, brought to its reader.
@@ -42,8 +55,8 @@ fn outcome(view: &View<'_>, call: &Call) -> Result<()> {
     if let Some(time) = call.duration_seconds.and_then(duration) {
         view.field("Duration", &time)?;
     }
-    let status = status_name(call.status.as_ref());
-    view.out.line(&Line::new().tone(tone(call.status.as_ref()), status).text("  ").text(&call.call_id))
+    let status = status(view, call.status.as_ref());
+    view.out.line(&Line::new().tone(tone(call.status.as_ref()), &status).text("  ").text(&call.call_id))
 }
 
 /// What was asked for, then the result.
