@@ -19,7 +19,7 @@ pub use json_list::JsonList;
 pub use line::{Line, Tone};
 pub use progress::Progress;
 pub use table::{Cell, Column, Table};
-pub use when::{Clock, duration};
+pub use when::{Clock, appointment, duration};
 
 use std::cell::RefCell;
 use std::io::{self, BufWriter, Write};

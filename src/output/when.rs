@@ -1,5 +1,6 @@
 //! Moments and durations as people read them.
 
+use jiff::civil;
 use jiff::{Timestamp, ZonedDateTime};
 
 use crate::domain::Zone;
@@ -53,6 +54,23 @@ impl Clock {
     }
 }
 
+/// The day and time of an appointment as the API writes them, in full: `Thursday 28 January 2027, 20:00 Europe/Madrid`.
+/// What is no date or time is shown as it stands.
+pub fn appointment(date: Option<&str>, time: Option<&str>, zone: Option<&str>) -> Option<String> {
+    let date = date.map(|text| match text.parse::<civil::Date>() {
+        Ok(date) => date.strftime("%A %-d %B %Y").to_string(),
+        Err(_) => text.to_owned(),
+    });
+    let time = time.map(|time| match zone {
+        Some(zone) => format!("{time} {zone}"),
+        None => time.to_owned(),
+    });
+    match (date, time) {
+        (Some(date), Some(time)) => Some(format!("{date}, {time}")),
+        (date, time) => date.or(time),
+    }
+}
+
 /// A duration in seconds, as `1 h 05 min`, `2 min 14 s` or `9 s`.
 pub fn duration(seconds: f64) -> Option<String> {
     if !(0.0..1e9).contains(&seconds) {
@@ -89,6 +107,21 @@ mod tests {
         }
         assert_eq!(clock.day("2027-01-31T23:30:00Z"), "2027-02-01");
         assert_eq!(clock.day("2027-01-31"), "2027-01-31");
+    }
+
+    #[test]
+    fn an_appointment_is_shown_in_full() {
+        let shown = |date, time, zone| appointment(date, time, zone).unwrap_or_default();
+        assert_eq!(
+            shown(Some("2027-01-28"), Some("20:00"), Some("Europe/Madrid")),
+            "Thursday 28 January 2027, 20:00 Europe/Madrid"
+        );
+        assert_eq!(shown(Some("2027-01-08"), None, Some("UTC")), "Friday 8 January 2027");
+        assert_eq!(shown(Some("soon"), Some("20:00"), None), "soon, 20:00");
+        assert_eq!(
+            (shown(None, None, Some("UTC")), shown(None, Some("20:00"), None)),
+            ("".into(), "20:00".into())
+        );
     }
 
     #[test]

@@ -3,8 +3,8 @@
 use super::View;
 use crate::domain::CallStatus;
 use crate::error::Result;
-use crate::output::{Line, Tone, brief, duration};
-use crate::service::{Call, Parsed};
+use crate::output::{Line, Tone, appointment, brief, duration};
+use crate::service::{Call, Parsed, SubmissionEcho};
 
 /// How a status stands out.
 pub fn tone(status: Option<&CallStatus>) -> Tone {
@@ -59,14 +59,36 @@ fn outcome(view: &View<'_>, call: &Call) -> Result<()> {
     view.out.line(&Line::new().tone(tone(call.status.as_ref()), &status).text("  ").text(&call.call_id))
 }
 
-/// What was asked for, then the result.
+/// All that was asked for, then the result.
 pub fn details(view: &View<'_>, call: &Call) -> Result<()> {
-    let times = [call.created_at(), call.ended_at()].map(|moment| moment.map(|at| view.clock.moment(at)));
-    let [requested, ended] = &times;
+    let nothing = SubmissionEcho::default();
+    let asked = call.submission().unwrap_or(&nothing);
+    let party = asked.party_size.map(|people| people.to_string());
+    let appointment = appointment(
+        asked.appointment_date.as_deref(),
+        asked.appointment_time.as_deref(),
+        call.timezone.as_deref(),
+    );
+    let spoken = asked.call_language.as_deref().filter(|spoken| asked.language.as_deref() != Some(spoken));
+    let languages = match (asked.language.as_deref().map(language), spoken.map(language)) {
+        (Some(report), Some(spoken)) => Some(format!("{report}; {spoken} on the phone")),
+        (report, spoken) => report.or(spoken).map(str::to_owned),
+    };
+    let [requested, ended] =
+        [call.created_at(), call.ended_at()].map(|moment| moment.map(|at| view.clock.moment(at)));
     for (label, text) in [
         ("Number", call.number()),
         ("Business", call.business()),
+        ("Category", asked.task_category.as_deref()),
         ("Task", call.task()),
+        ("Instruction", asked.additional_instructions.as_deref()),
+        ("Name", asked.user_name.as_deref()),
+        ("Your number", asked.user_phone.as_deref()),
+        ("People", party.as_deref()),
+        ("Appointment", appointment.as_deref()),
+        ("Preferred", asked.time_preference_text.as_deref()),
+        ("Urgent", asked.is_urgent.filter(|urgent| *urgent).map(|_| "yes")),
+        ("Language", languages.as_deref()),
         ("Requested", requested.as_deref()),
         ("Ended", ended.as_deref()),
     ] {
@@ -75,4 +97,13 @@ pub fn details(view: &View<'_>, call: &Call) -> Result<()> {
         }
     }
     outcome(view, call)
+}
+
+/// A language of the API by its name; one that is not known here as it stands.
+fn language(code: &str) -> &str {
+    match code {
+        "en" => "English",
+        "es" => "Spanish",
+        other => other,
+    }
 }
