@@ -7,6 +7,10 @@ use divan::counter::{BytesCount, ItemsCount};
 use divan::{Bencher, black_box};
 
 fn main() {
+    // As every run with a login has.
+    for token in ["an-access-token-of-the-usual-length-is-longer", "a-refresh-token"] {
+        domain::Secret::parse(token).expect("a secret");
+    }
     divan::main();
 }
 
@@ -33,13 +37,22 @@ mod output {
 
     /// As `Output::prose` prints it, to a terminal this wide or to none.
     pub fn prose(label: &Line<'_>, text: &str, width: Option<usize>, to: &mut String) {
-        label.render(false, to);
-        line::write_indented(text, label.width(), width, to);
+        line::write_behind(label, text, Tone::Plain, width, false, to);
     }
 
     pub fn render(table: &mut Table, width: usize, to: &mut String) {
         table.render(width, false, to);
     }
+}
+
+#[allow(dead_code, unused_imports)]
+#[path = "../src/domain"]
+mod domain {
+    mod redact;
+    mod secret;
+
+    pub use redact::{redact, redact_bytes, redact_json};
+    pub use secret::Secret;
 }
 
 #[allow(dead_code)]
@@ -157,16 +170,16 @@ fn conversation(bytes: usize) -> String {
 
 #[divan::bench(args = ROWS)]
 fn table(bencher: Bencher<'_, '_>, rows: usize) {
-    let column = |heading, most| output::Column { heading, most };
+    let column = |heading, most, least, gives_way| output::Column { heading, most, least, gives_way };
     let mut to = String::new();
     bencher.counter(ItemsCount::new(rows)).bench_local(|| {
         to.clear();
         let mut table = output::Table::new(vec![
-            column("WHEN", Some(16)),
-            column("STATUS", Some(11)),
-            column("WHOM", Some(20)),
-            column("WHAT", None),
-            column("ID", Some(36)),
+            column("WHEN", 16, usize::MAX, Some(2)),
+            column("STATUS", 13, 13, None),
+            column("CALLED", 20, 8, Some(1)),
+            column("RESULT", usize::MAX, 10, Some(0)),
+            column("ID", 36, 36, None),
         ]);
         for row in 0..rows {
             table.row(vec![

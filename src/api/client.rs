@@ -11,7 +11,7 @@ use super::error::Error;
 use super::http::{BeforeWrite, Http, JsonBody, Request, Response, SendError};
 use super::refusal::Refusal;
 use super::retry::backoff;
-use crate::domain::{IdempotencyKey, Secret};
+use crate::domain::{IdempotencyKey, Secret, redact_bytes};
 
 /// Where the client's tokens come from. It asks for one; it never learns how it is kept.
 pub trait TokenProvider {
@@ -221,8 +221,10 @@ impl Response {
 /// The first 200 printable characters of a body, on one line.
 fn excerpt(body: &[u8]) -> String {
     const SHOWN: usize = 200;
-    let start = body.get(..SHOWN * 8).unwrap_or(body);
-    let text = String::from_utf8_lossy(start);
+    let start = body.get(..SHOWN * 8 + Secret::LONGEST).unwrap_or(body);
+    // Before anything is cut: half a secret would not be found.
+    let text = redact_bytes(start);
+    let text = String::from_utf8_lossy(&text);
     let words = text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty());
     let shown: String = words.collect::<Vec<_>>().join(" ").chars().take(SHOWN).collect();
     if shown.is_empty() { "an empty body".into() } else { shown }
@@ -247,6 +249,9 @@ mod tests {
         assert_eq!(excerpt(b""), "an empty body");
         assert_eq!(excerpt(b"\x1b[31m<h1>Bad\r\n  gateway</h1>\0"), "[31m<h1>Bad gateway</h1>");
         assert_eq!(excerpt(&[b'x'; 5000]).len(), 200);
+        let secret = "client_rs_secret".repeat(20);
+        Secret::parse(&secret).expect("a secret");
+        assert_eq!(excerpt(format!("token {secret}").as_bytes()), "token [redacted]");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The one place that sends. It says of every failure whether the request may have arrived.
 
-use std::cell::OnceCell;
+use std::cell::{Cell, OnceCell};
 use std::error::Error as StdError;
 use std::io;
 use std::pin::Pin;
@@ -20,6 +20,7 @@ use super::proxy;
 use super::resolver::{NameUnknown, SystemResolver};
 use super::retry::{http_date, retry_after};
 use super::tls;
+use super::trace::{PREFACE, body_lines, header_value};
 use crate::domain::{ApiBase, IdempotencyKey, Invalid, Secret};
 
 /// Names the program to the service.
@@ -39,9 +40,6 @@ const LARGEST_BODY: usize = 512 * 1024 * 1024;
 /// An announced length is believed this far, in bytes, before the body is there.
 const LARGEST_CLAIM: u64 = 16 * 1024 * 1024;
 
-/// How much of a body is traced, in bytes.
-const TRACED: usize = 16 * 1024;
-
 /// Receives a line for each thing sent and received, secrets redacted.
 pub type Trace = Rc<dyn Fn(&str)>;
 
@@ -54,6 +52,7 @@ type BoxError = Box<dyn StdError + Send + Sync>;
 pub struct Http {
     base: ApiBase,
     trace: Option<Trace>,
+    has_traced: Cell<bool>,
     /// Made when first needed: reading certificates is most of what a start costs.
     tls: OnceCell<rustls::ClientConfig>,
     reads: OnceCell<Client>,
@@ -121,7 +120,7 @@ pub enum SendError {
 impl Http {
     /// A way to `base`. Nothing is read or opened before the first request.
     pub fn new(base: ApiBase, trace: Option<Trace>) -> Self {
-        Self { base, trace, tls: OnceCell::new(), reads: OnceCell::new() }
+        Self { base, trace, has_traced: Cell::new(false), tls: OnceCell::new(), reads: OnceCell::new() }
     }
 
     /// The base all routes are under.
@@ -268,6 +267,9 @@ impl Http {
 
     fn trace_request(&self, request: &Request<'_>) {
         let Some(trace) = &self.trace else { return };
+        if !self.has_traced.replace(true) {
+            trace(PREFACE);
+        }
         trace(&format!("> {} {}", request.method, request.url));
         if request.bearer.is_some() {
             trace("> Authorization: Bearer [redacted]");
@@ -290,23 +292,12 @@ impl Http {
         };
         trace(&format!("< {}", answer.status));
         for (name, value) in headers {
-            let shown = if matches!(name.as_str(), "set-cookie" | "location") {
-                b"[redacted]"
-            } else {
-                value.as_bytes()
-            };
-            trace(&format!("< {name}: {}", String::from_utf8_lossy(shown)));
+            trace(&format!("< {name}: {}", header_value(name.as_str(), value.as_bytes())));
         }
         if hide {
             return trace("< [redacted]");
         }
-        let (shown, rest) = answer.body.split_at(answer.body.len().min(TRACED));
-        for line in String::from_utf8_lossy(shown).lines() {
-            trace(&format!("< {line}"));
-        }
-        if !rest.is_empty() {
-            trace(&format!("< [{} more bytes]", rest.len()));
-        }
+        body_lines(&answer.body).iter().for_each(|line| trace(&format!("< {line}")));
     }
 }
 

@@ -11,10 +11,11 @@ mod refusal;
 mod resolver;
 mod retry;
 mod tls;
+mod trace;
 mod transcript;
 
 pub use account::{BillingPortal, Subscription, Usage};
-pub use calls::{Call, Page};
+pub use calls::{Call, Page, SubmissionEcho};
 pub use client::{Client, Parsed, TokenProvider, object};
 pub use error::Error;
 pub use http::{BeforeWrite, Http, JsonBody, Request, Response, SendError, Trace};

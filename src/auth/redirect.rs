@@ -67,7 +67,7 @@ impl OAuthState {
 
     /// One that was written down.
     pub fn parse(text: &str) -> Option<Self> {
-        Secret::parse(text).filter(|secret| secret.expose().len() == 64).map(Self)
+        Secret::parse_printable(text).filter(|secret| secret.expose().len() == 64).map(Self)
     }
 
     /// For the URL that is printed, and the file that keeps it.

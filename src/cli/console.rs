@@ -4,7 +4,7 @@ use std::cell::RefCell;
 
 use super::render::{self, View};
 use crate::error::{Error, Kind};
-use crate::output::{Line, Output, Progress, Tone};
+use crate::output::{Line, Output, Progress};
 use crate::service::{Call, Parsed};
 use crate::service::{Notices, Observer};
 
@@ -35,7 +35,11 @@ impl Notices for Console<'_> {
     }
 
     fn tell(&self, text: &str) {
-        self.aside(|| self.out.note(&Line::new().text(text)));
+        let line = Line::new().text(text);
+        self.aside(|| {
+            // An address or a command stands alone, indented.
+            if text.starts_with("  ") { self.out.note_copyable(&line) } else { self.out.note(&line) }
+        });
     }
 }
 
@@ -51,10 +55,10 @@ pub struct Waiting<'a> {
 
 impl<'a> Waiting<'a> {
     /// Shows what is done, unless what --debug prints would tear it.
-    pub fn start(console: &'a Console<'a>, view: &'a View<'a>, doing: &Line<'_>, is_shown: bool) -> Self {
-        let advice = Line::new().tone(Tone::Faint, "Ctrl-C stops the waiting, not the call");
+    pub fn start(console: &'a Console<'a>, view: &'a View<'a>, doing: &str, is_shown: bool) -> Self {
         if is_shown {
-            console.progress.replace(Some(view.out.progress(doing, &advice)));
+            let advice = "Ctrl-C stops the waiting, not the call.";
+            console.progress.replace(Some(view.out.progress(doing, advice)));
         }
         Self { console, view, unwritten: None, last_status: None }
     }

@@ -131,8 +131,9 @@ impl Run<'_> {
             self.show_when(&placement);
         }
         self.attend(async |signals| {
-            let number = placement.request.phone();
-            let doing = Line::new().text("Calling ").tone(Tone::Strong, number.as_str());
+            let submission = &placement.request.submission;
+            let called = submission.business_name.as_deref().unwrap_or(submission.respondent_phone.as_str());
+            let doing = format!("Calling {called}");
             let mut waiting = Waiting::start(self.console, self.view, &doing, !self.options.debug && !detach);
             let placed = self.service.place(&placement, detach, &mut waiting, signals).await;
             let failed = waiting.end(placed.as_ref().err());
@@ -158,8 +159,8 @@ impl Run<'_> {
     }
 
     async fn resume(&self, key: Option<&IdempotencyKey>, signals: &mut Signals) -> Result<u8> {
-        let doing = Line::new().text("Waiting for the end of the call");
-        let mut waiting = Waiting::start(self.console, self.view, &doing, !self.options.debug);
+        let mut waiting =
+            Waiting::start(self.console, self.view, "Waiting for the call's end", !self.options.debug);
         let resumed = self.service.resume(key, &mut waiting, signals).await;
         let failed = waiting.end(resumed.as_ref().err());
         self.ring_unless_interrupted(resumed.as_ref().err());

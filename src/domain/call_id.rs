@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::{Invalid, quoted};
+use super::{Invalid, may_hold_login, quoted};
 
 /// A call's ID. It is one path segment: never empty, `.`, `..`, nor holding control characters.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
@@ -85,6 +85,9 @@ impl FromStr for CallRef {
                     "write last, or last-1 for the one before it, up to last-199",
                 )),
             };
+        }
+        if may_hold_login(text) {
+            return Err(Invalid::new(format!("{} is not a call ID", quoted(text)), HOW));
         }
         let id: CallId = text.parse()?;
         let is_prefix = (4..UUID_LENGTH).contains(&text.len())

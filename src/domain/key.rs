@@ -6,7 +6,7 @@ use std::str::FromStr;
 use rand::Rng as _;
 use serde::{Deserialize, Serialize};
 
-use super::Invalid;
+use super::{Invalid, may_hold_login};
 
 /// The `Idempotency-Key` of one call: 1 to 255 visible ASCII characters, the same on every resend.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -32,8 +32,9 @@ impl FromStr for IdempotencyKey {
 
     fn from_str(text: &str) -> Result<Self, Invalid> {
         let fits = (1..=255).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic());
-        // A leading dash is a swallowed flag, and the key is given back on command lines.
-        if !fits || text.starts_with('-') {
+        // A leading dash is a swallowed flag. The key is written down, and given back on command lines: no login may
+        // be in it.
+        if !fits || text.starts_with('-') || may_hold_login(text) {
             return Err(Invalid::new(
                 "an idempotency key is 1 to 255 visible ASCII characters, without spaces",
                 "write for example --idempotency-key booking-2027-01-28",

@@ -8,6 +8,7 @@ mod choice;
 mod date_words;
 mod key;
 mod phone;
+mod redact;
 mod secret;
 mod signal;
 mod time_words;
@@ -23,6 +24,7 @@ pub use choice::{Category, Language};
 pub use date_words::Day;
 pub use key::IdempotencyKey;
 pub use phone::Phone;
+pub use redact::{redact, redact_bytes, redact_json};
 pub use secret::Secret;
 pub use signal::Signal;
 pub use when::{Date, Time, Zone};
@@ -96,6 +98,12 @@ pub fn shell_quoted(text: &str) -> String {
     }
 }
 
+/// Whether a text holds the address that a sign-in ends at, pasted in the wrong place: there is a login in it.
+fn may_hold_login(text: &str) -> bool {
+    let text = text.to_ascii_lowercase();
+    ["access_token", "refresh_token", "localhost:"].iter().any(|part| text.contains(part))
+}
+
 /// A refused value as a message shows it: enough to recognise it, nothing where it may be a token or hold one.
 pub fn quoted(text: &str) -> String {
     const SHOWN: usize = 24;
@@ -112,5 +120,41 @@ pub fn quoted(text: &str) -> String {
 /// Whether a text that somebody typed in the wrong place may be a token, or an address with one in it.
 fn may_hold_token(text: &str) -> bool {
     const LONGEST_WORD: usize = 40;
-    text.chars().count() > LONGEST_WORD || text.contains("://") || text.to_ascii_lowercase().contains("token")
+    let is_revealing =
+        text.to_ascii_lowercase().contains("token") || text.contains("://") || may_hold_login(text);
+    is_revealing || text.chars().count() > LONGEST_WORD
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_shows_little_of_a_value_and_nothing_of_an_address() {
+        assert_eq!(quoted("+1555"), "'+1555'");
+        assert_eq!(quoted(&"1".repeat(30)), format!("'{}…'", "1".repeat(24)));
+        assert_eq!(quoted(&"1".repeat(41)), "this value");
+        for text in
+            ["http://localhost:8976/callback?access_token=a", "localhost:8976/callback?", "?Access_Token=a"]
+        {
+            assert_eq!(quoted(text), "this value");
+        }
+    }
+
+    #[test]
+    fn the_address_that_a_sign_in_ends_at_is_no_name_of_a_call() {
+        let address = "http://localhost:8976/callback?access_token=hunter2&state=s3cret";
+        let refusals = [
+            address.parse::<CallRef>().expect_err("no call"),
+            address.parse::<IdempotencyKey>().expect_err("no key"),
+            address.parse::<Phone>().expect_err("no number"),
+            address.parse::<Zone>().expect_err("no zone"),
+        ];
+        for refusal in refusals {
+            assert!(
+                !refusal.to_string().contains("localhost") && !refusal.hint().contains("hunter2"),
+                "{refusal}"
+            );
+        }
+    }
 }

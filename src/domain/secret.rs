@@ -2,22 +2,29 @@
 
 use std::fmt;
 
+use super::redact::remember;
+
 /// A token, or anything that grants what a token grants. It has no `Display`, its `Debug` tells nothing, and it
-/// can stand in a header: visible ASCII only.
+/// can stand in a header: visible ASCII only. Whatever prints replaces it from now on, even where the service repeats it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
 
-/// A larger one would be refused by every server as a header.
-const MAX_LENGTH: usize = 64 * 1024;
-
 impl Secret {
+    /// The most bytes of one: every server would refuse a larger header.
+    pub const LONGEST: usize = 64 * 1024;
+
     /// The secret in `text`, if it can stand in a header.
     pub fn parse(text: &str) -> Option<Self> {
-        let fits = (1..=MAX_LENGTH).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic());
+        Self::parse_printable(text).inspect(|secret| remember(&secret.0))
+    }
+
+    /// The same for a secret that a person has to be shown: the `state` in the address of a sign-in.
+    pub fn parse_printable(text: &str) -> Option<Self> {
+        let fits = (1..=Self::LONGEST).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic());
         fits.then(|| Self(text.to_owned()))
     }
 
-    /// Bytes as hexadecimal digits.
+    /// Bytes as hexadecimal digits, for a person to be shown.
     pub fn hex(bytes: &[u8; 32]) -> Self {
         Self(bytes.iter().map(|b| format!("{b:02x}")).collect())
     }

@@ -1,19 +1,113 @@
-//! What a terminal, or a reader of a terminal, must never be sent: control characters, escape sequences, and marks that
-//! reorder or hide text.
+//! What a terminal, or a reader of a terminal, must never be sent: control characters, escape sequences, marks that
+//! reorder or hide text, and characters that are not seen at all.
 
 use std::borrow::Cow;
 
-/// Whether a character does something other than be read: controls (C0 but for tab and line feed, DEL, C1), bidi
-/// overrides, isolates and marks, line separators, interlinear annotation, tags, the byte order mark.
+use unicode_width::UnicodeWidthChar as _;
+
+use crate::domain::redact;
+
+/// Whether a character does something other than be read wherever it stands: controls (C0 but for tab and line feed, DEL,
+/// C1), line separators, noncharacters, private use, and what Unicode calls default ignorable (bidi overrides, fillers,
+/// tags, …: that list has room for what is yet to come) but for joiners and variation selectors, which [`Sieve`] judges.
 #[inline]
 pub fn is_unsafe(c: char) -> bool {
     match c {
         '\t' | '\n' => false,
         ' '..='~' => false,
-        '\u{200e}' | '\u{200f}' | '\u{061c}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => true,
-        '\u{fff9}'..='\u{fffb}' | '\u{feff}' | '\u{e0000}'..='\u{e007f}' => true,
-        _ => c.is_control(),
+        '\u{a0}'..='\u{ac}' | '\u{ae}'..='\u{34e}' => false,
+        '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' => true,
+        '\u{180b}'..='\u{180f}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' => true,
+        '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{e000}'..='\u{f8ff}' | '\u{fdd0}'..='\u{fdef}' => true,
+        '\u{fe00}'..='\u{fe0d}' | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}' => true,
+        '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}' => true,
+        '\u{f0000}'.. => true,
+        _ => u32::from(c) & 0xfffe == 0xfffe || c.is_control(),
     }
+}
+
+/// Whether a character may stand anywhere, whatever is beside it.
+#[inline]
+fn is_ordinary(c: char) -> bool {
+    match c {
+        ' '..='~' | '\u{a0}'..='\u{ac}' | '\u{ae}'..='\u{2ff}' => true,
+        c => !is_unsafe(c) && takes_room(c) && !matches!(c, '\t' | '\n'),
+    }
+}
+
+fn takes_room(c: char) -> bool {
+    c.width().is_some_and(|columns| columns > 0)
+}
+
+/// Whether every character of a text may stand anywhere.
+pub fn is_ordinary_text(text: &str) -> bool {
+    is_plain(text) || text.chars().all(is_ordinary)
+}
+
+/// Marks that may hang on one letter: more than any script needs, too few to reach other lines.
+const MOST_MARKS: usize = 8;
+
+/// Passes a text's characters, one after the other, and keeps back those that are not to be printed.
+#[derive(Debug, Default)]
+pub struct Sieve {
+    /// The last character that passed and takes room.
+    base: Option<char>,
+    /// What has passed behind it and takes none.
+    marks: usize,
+    /// Whether the last that passed was a joiner.
+    has_joined: bool,
+}
+
+impl Sieve {
+    /// Whether `c` may be printed where it stands, before `next`.
+    #[inline]
+    pub fn passes(&mut self, c: char, next: Option<char>) -> bool {
+        if matches!(c, ' '..='~') {
+            *self = Self { base: Some(c), ..Self::default() };
+            return true;
+        }
+        self.passes_any(c, next)
+    }
+
+    fn passes_any(&mut self, c: char, next: Option<char>) -> bool {
+        if is_unsafe(c) {
+            return false;
+        }
+        if takes_room(c) {
+            *self = Self { base: Some(c), ..Self::default() };
+            return true;
+        }
+        let is_apt = match c {
+            // A zero-width joiner or non-joiner, between letters that join.
+            '\u{200c}' | '\u{200d}' => {
+                let pair = self.base.zip(next.filter(|next| takes_room(*next)));
+                !self.has_joined && pair.is_some_and(|(base, next)| joins(base, c) && joins(next, c))
+            }
+            // How an emoji is drawn.
+            '\u{fe0e}' | '\u{fe0f}' => self.marks == 0 && self.base.is_some_and(may_be_emoji),
+            _ => true,
+        };
+        let passes = is_apt && self.marks < MOST_MARKS;
+        if passes {
+            self.marks += 1;
+            self.has_joined = matches!(c, '\u{200c}' | '\u{200d}');
+        }
+        passes
+    }
+}
+
+/// Whether a character belongs to what a joiner (U+200D) or non-joiner (U+200C) acts on: letters of scripts from Arabic
+/// to Mongolian and, for the joiner, emoji.
+fn joins(c: char, joiner: char) -> bool {
+    matches!(c, '\u{600}'..='\u{109f}' | '\u{1780}'..='\u{18af}' | '\u{1900}'..='\u{1cff}')
+        || matches!(c, '\u{a800}'..='\u{abff}' | '\u{11000}'..='\u{11fff}')
+        || joiner == '\u{200d}' && may_be_emoji(c) && !c.is_ascii()
+}
+
+/// Whether a character may be drawn as an emoji, or is part of one.
+fn may_be_emoji(c: char) -> bool {
+    matches!(c, '#' | '*' | '0'..='9' | '©' | '®' | '\u{203c}'..='\u{2bff}' | '\u{3030}' | '\u{303d}')
+        || matches!(c, '\u{3297}' | '\u{3299}' | '\u{1f000}'..='\u{1faff}')
 }
 
 /// Whether a text is one line of printable ASCII, as most are: known at a glance.
@@ -35,22 +129,36 @@ fn ends_line(c: char) -> bool {
     matches!(c, '\n' | '\u{2028}' | '\u{2029}' | '\u{85}' | '\u{b}' | '\u{c}')
 }
 
-/// A foreign text as one line: line breaks become spaces.
+/// A foreign text as one line that is safe to print: line breaks become spaces, secrets of this run are replaced.
 pub fn clean(text: &str) -> Cow<'_, str> {
-    if is_plain(text) || !text.chars().any(|c| is_unsafe(c) || matches!(c, '\t' | '\n')) {
+    match printable(text) {
+        Cow::Borrowed(text) => redact(text),
+        // What stood between the letters of a secret is gone by now.
+        Cow::Owned(text) => match redact(&text) {
+            Cow::Owned(redacted) => Cow::Owned(redacted),
+            Cow::Borrowed(_) => Cow::Owned(text),
+        },
+    }
+}
+
+fn printable(text: &str) -> Cow<'_, str> {
+    if is_ordinary_text(text) {
         return Cow::Borrowed(text);
     }
     let mut cleaned = String::with_capacity(text.len());
+    let mut sieve = Sieve::default();
     let mut rest = text.chars();
-    let mut unended = usize::MAX;
     while let Some(c) = rest.next() {
         match c {
-            '\u{1b}' => skip_escape(&mut rest, &mut unended),
+            '\u{1b}' => skip_escape(&mut rest),
             '\u{9b}' => skip_control_sequence(&mut rest),
-            '\u{90}' | '\u{98}' | '\u{9d}' | '\u{9e}' | '\u{9f}' => skip_string(&mut rest, &mut unended),
-            '\t' | '\n' | '\r' | '\u{2028}' | '\u{2029}' | '\u{85}' | '\u{b}' | '\u{c}' => cleaned.push(' '),
-            c if is_unsafe(c) => {}
-            c => cleaned.push(c),
+            '\u{90}' | '\u{98}' | '\u{9d}' | '\u{9e}' | '\u{9f}' => skip_string(&mut rest),
+            '\t' | '\n' | '\r' | '\u{2028}' | '\u{2029}' | '\u{85}' | '\u{b}' | '\u{c}' => {
+                sieve = Sieve::default();
+                cleaned.push(' ');
+            }
+            c if sieve.passes(c, rest.clone().next()) => cleaned.push(c),
+            _ => {}
         }
     }
     Cow::Owned(cleaned)
@@ -58,26 +166,25 @@ pub fn clean(text: &str) -> Cow<'_, str> {
 
 type Rest<'a> = std::str::Chars<'a>;
 
-/// ECMA-48 escape sequences: `ESC [ …`, the string-opening ones, and the two- and three-character rest.
-fn skip_escape(rest: &mut Rest<'_>, unended: &mut usize) {
-    let mut ahead = rest.clone();
-    match ahead.next() {
+/// ECMA-48 escape sequences: `ESC [ …`, the string-opening ones, and the two- and three-character rest. They go whole:
+/// what is left of a colour would stand in words that somebody meant to be read.
+fn skip_escape(rest: &mut Rest<'_>) {
+    match rest.clone().next() {
         Some('[') => {
-            *rest = ahead;
+            rest.next();
             skip_control_sequence(rest);
         }
         Some(']' | 'P' | 'X' | '^' | '_') => {
-            *rest = ahead;
-            skip_string(rest, unended);
+            rest.next();
+            skip_string(rest);
         }
         Some(' '..='/') => {
-            while let Some(' '..='/') = ahead.clone().next() {
-                ahead.next();
-            }
-            ahead.next_if(|c| matches!(c, '0'..='~'));
-            *rest = ahead;
+            while rest.next_if(|c| matches!(c, ' '..='/')).is_some() {}
+            rest.next_if(|c| matches!(c, '0'..='~'));
         }
-        Some('0'..='~') => *rest = ahead,
+        Some('0'..='~') => {
+            rest.next();
+        }
         _ => {}
     }
 }
@@ -88,26 +195,17 @@ fn skip_control_sequence(rest: &mut Rest<'_>) {
     rest.next_if(|c| matches!(c, '@'..='~'));
 }
 
-/// A device or operating system command, up to its terminator. One that never ends is cut at the next line, so that an
-/// attacker cannot hide the rest of a text. `unended` is how much was left where the last search for a terminator ended
-/// in vain: another from before there would too, and a text full of openings is searched once.
-fn skip_string(rest: &mut Rest<'_>, unended: &mut usize) {
-    if rest.as_str().len() > *unended {
-        return;
-    }
+/// A device or operating system command: visible characters up to a terminator. Where another control character, or
+/// nothing, ends them they are text, so that no opening hides what follows it. As openings are control characters, no
+/// text is searched twice.
+fn skip_string(rest: &mut Rest<'_>) {
     let mut ahead = rest.clone();
-    while let Some(c) = ahead.next() {
-        match c {
-            '\u{7}' | '\u{9c}' => return *rest = ahead,
-            '\u{1b}' => {
-                ahead.next_if(|c| c == '\\');
-                return *rest = ahead;
-            }
-            '\n' | '\r' => break,
-            _ => {}
-        }
+    while ahead.next_if(|c| !c.is_control()).is_some() {}
+    match ahead.next() {
+        Some('\u{7}' | '\u{9c}') => *rest = ahead,
+        Some('\u{1b}') if ahead.next() == Some('\\') => *rest = ahead,
+        _ => {}
     }
-    *unended = ahead.as_str().len();
 }
 
 trait NextIf {
@@ -144,10 +242,86 @@ mod tests {
             ("\u{202e}evil\u{202c} \u{2066}x\u{2069}", "evil x"),
             ("a\r\nb\tc\u{2028}d", "a  b c d"),
             ("hidden\u{e0041}\u{e0042}", "hidden"),
-            ("👩‍👩‍👧 e\u{301} שלום", "👩‍👩‍👧 e\u{301} שלום"),
         ] {
             assert_eq!(clean(hostile), harmless, "{hostile:?}");
         }
+    }
+
+    #[test]
+    fn a_secret_is_replaced_also_where_something_stood_between_its_letters() {
+        crate::domain::Secret::parse("clean_rs_secret_of_the_test").expect("a secret");
+        for text in ["clean_rs_secret_of_the_test", "clean_rs\u{200b}_secret_\u{1b}[31mof_the_test"] {
+            assert_eq!(clean(&format!("token {text}.")), "token [redacted].");
+        }
+    }
+
+    #[test]
+    fn what_nobody_sees_goes() {
+        for hidden in [
+            '\u{ad}',
+            '\u{34f}',
+            '\u{115f}',
+            '\u{1160}',
+            '\u{17b4}',
+            '\u{180e}',
+            '\u{200b}',
+            '\u{200c}',
+            '\u{200d}',
+            '\u{2060}',
+            '\u{2065}',
+            '\u{3164}',
+            '\u{e123}',
+            '\u{fe00}',
+            '\u{fe0f}',
+            '\u{feff}',
+            '\u{ffa0}',
+            '\u{fff0}',
+            '\u{ffff}',
+            '\u{1bca0}',
+            '\u{1d173}',
+            '\u{e0001}',
+            '\u{e0100}',
+            '\u{10fffd}',
+        ] {
+            assert_eq!(clean(&format!("su{hidden}ccess")), "success", "{hidden:?}");
+            assert_eq!(clean(&format!("{hidden}")), "", "{hidden:?}");
+        }
+    }
+
+    #[test]
+    fn what_scripts_and_emoji_need_stays() {
+        for text in [
+            "👩‍👩‍👧 e\u{301} שלום",
+            "🏳️‍🌈 👩🏽‍🚀 ❤️‍🔥 3️⃣ ☎︎ 🤦🏻‍♂️",
+            "می\u{200c}خواهم",
+            "क्\u{200d}ष श्री",
+            "한국어 日本語が ไม่มี e\u{301}te\u{301} ﷺ",
+            "a\u{a0}b\u{3000}c",
+        ] {
+            assert_eq!(clean(text), text);
+        }
+    }
+
+    #[test]
+    fn joiners_and_selectors_stand_once_and_only_where_they_act() {
+        for (hostile, harmless) in [
+            ("👩\u{200d}\u{200d}\u{200d}👧", "👩\u{200d}👧"),
+            ("👩\u{200d}", "👩"),
+            ("👩\u{200d}x", "👩x"),
+            ("a\u{200c}b", "ab"),
+            ("م\u{200c}\u{200c}ن", "م\u{200c}ن"),
+            ("❤\u{fe0f}\u{fe0f}\u{fe0e}", "❤\u{fe0f}"),
+            ("e\u{fe0f}", "e"),
+            ("\u{fe0f}❤", "❤"),
+        ] {
+            assert_eq!(clean(hostile), harmless, "{hostile:?}");
+        }
+    }
+
+    #[test]
+    fn so_many_marks_hang_on_a_letter_at_the_most() {
+        let flood = format!("e{}f{}", "\u{301}".repeat(5_000), "\u{489}".repeat(8));
+        assert_eq!(clean(&flood), format!("e{}f{}", "\u{301}".repeat(8), "\u{489}".repeat(8)));
     }
 
     #[test]
@@ -180,7 +354,7 @@ mod tests {
         #[test]
         fn nothing_hostile_is_left_and_cleaning_twice_changes_nothing(
             text in proptest::collection::vec(
-                prop_oneof![any::<char>(), prop::sample::select(vec!['\u{1b}', '[', ']', '\n', '\u{9b}', '\\', 'm', '\u{202e}'])],
+                prop_oneof![any::<char>(), prop::sample::select(vec!['\u{1b}', '[', ']', '\n', '\u{9b}', '\\', 'm', '\u{202e}', '\u{200d}', '\u{fe0f}', '\u{301}', '👩', 'م'])],
                 0..80,
             ).prop_map(|chars| chars.into_iter().collect::<String>())
         ) {

@@ -1,9 +1,11 @@
 //! JSON passed on as it came: numbers, escapes, order and unknown members untouched; only white space between tokens
 //! changes, and characters that could act on a terminal become `\u` escapes.
 
+use std::borrow::Cow;
 use std::io::{self, Write};
 
-use super::clean::is_unsafe;
+use super::clean::{Sieve, is_ordinary_text};
+use crate::domain::{redact_bytes, redact_json};
 
 /// How a document is laid out.
 #[derive(Debug, Clone, Copy)]
@@ -24,7 +26,7 @@ pub fn copy(raw: &[u8], layout: Layout, to: &mut impl Write) -> io::Result<()> {
     let mut rest = raw;
     let mut empty = false;
     while let Some((&byte, after)) = rest.split_first() {
-        rest = after;
+        let from_here = std::mem::replace(&mut rest, after);
         if byte.is_ascii_whitespace() {
             continue;
         }
@@ -51,9 +53,12 @@ pub fn copy(raw: &[u8], layout: Layout, to: &mut impl Write) -> io::Result<()> {
             b':' => copier.to.write_all(if matches!(layout, Layout::Compact) { b":" } else { b": " })?,
             _ => {
                 let end = after.iter().position(|b| b",]} \t\r\n".contains(b)).unwrap_or(after.len());
-                let (scalar, behind) = after.split_at(end);
-                copier.to.write_all(&[byte])?;
-                copier.to.write_all(scalar)?;
+                let (scalar, behind) = from_here.split_at(end + 1);
+                match redact_bytes(scalar) {
+                    Cow::Borrowed(scalar) => copier.to.write_all(scalar)?,
+                    // A number that is a token becomes a string.
+                    Cow::Owned(_) => copier.to.write_all(b"\"[redacted]\"")?,
+                }
                 rest = behind;
             }
         }
@@ -99,19 +104,26 @@ impl<W: Write> Copier<'_, W> {
             end += 1;
         }
         let (content, rest) = after_quote.split_at(end.min(after_quote.len()));
+        let content = redact_json(content);
         self.to.write_all(b"\"")?;
-        match std::str::from_utf8(content) {
-            Ok(text) if suspicious => self.escaped(text)?,
-            Ok(_) => self.to.write_all(content)?,
-            Err(_) => self.escaped(&String::from_utf8_lossy(content))?,
+        match std::str::from_utf8(&content) {
+            Ok(text) if suspicious && !is_ordinary_text(text) => self.escaped(text)?,
+            Ok(_) => self.to.write_all(&content)?,
+            Err(_) => self.escaped(&String::from_utf8_lossy(&content))?,
         }
         self.to.write_all(b"\"")?;
         Ok(rest.get(1..).unwrap_or_default())
     }
 
     fn escaped(&mut self, text: &str) -> io::Result<()> {
+        let mut sieve = Sieve::default();
         let mut clean_from = 0;
-        for (at, c) in text.char_indices().filter(|(_, c)| is_unsafe(*c)) {
+        let mut rest = text.char_indices();
+        while let Some((at, c)) = rest.next() {
+            let next = rest.clone().next().map(|(_, c)| c);
+            if matches!(c, '\t' | '\n') || sieve.passes(c, next) {
+                continue;
+            }
             self.to.write_all(text.get(clean_from..at).unwrap_or_default().as_bytes())?;
             for unit in c.encode_utf16(&mut [0; 2]) {
                 write!(self.to, "\\u{unit:04x}")?;
@@ -127,6 +139,7 @@ mod tests {
     use proptest::prelude::*;
     use serde_json::Value;
 
+    use super::super::clean::is_unsafe;
     use super::*;
 
     fn laid_out(raw: &str, layout: Layout) -> String {
@@ -147,10 +160,28 @@ mod tests {
     }
 
     #[test]
+    fn secrets_are_replaced_however_they_are_escaped() {
+        for secret in ["json_rs/secret_1", "12345678901234567"] {
+            crate::domain::Secret::parse(secret).expect("a secret");
+        }
+        assert_eq!(
+            laid_out(
+                r#"{"json_rs/secret_1":"\"json_rs\/secret_1\n", "n" : 12345678901234567,"u":"js\u006fn_rs/secret_1"}"#,
+                Layout::Compact
+            ),
+            r#"{"[redacted]":"\"[redacted]\n","n":"[redacted]","u":"[redacted]"}"#
+        );
+    }
+
+    #[test]
     fn what_acts_on_a_terminal_is_escaped() {
         assert_eq!(
             laid_out("\"\u{7f}\u{9b}\u{202e}\u{e0041}é\"", Layout::Compact),
             r#""\u007f\u009b\u202e\udb40\udc41é""#
+        );
+        assert_eq!(
+            laid_out("\"a\u{ad}b\u{3164} 👩\u{200d}👧\u{200d} e\u{301}\"", Layout::Compact),
+            "\"a\\u00adb\\u3164 👩\u{200d}👧\\u200d e\u{301}\""
         );
     }
 

@@ -2,12 +2,16 @@
 
 use std::borrow::Cow;
 
-use unicode_width::UnicodeWidthStr as _;
+use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
 use super::clean;
+use crate::domain::redact;
 
 /// No label of ours is wider. A foreign one of any length must not be paid for in spaces on every line.
 const WIDEST_INDENT: usize = 40;
+
+/// How far a line goes on to the right of its beginning, where it has no label.
+const HANG: usize = 2;
 
 /// How a piece of text stands out. Bold and dim rather than hues: they read on light and dark alike.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,37 +86,126 @@ impl<'a> Line<'a> {
             tone.paint(text, color, to);
         }
     }
+
+    /// The same where there is a width: what is too wide for it goes on below, indented, and never by the terminal's
+    /// doing, at whose edge it could pass for another line.
+    pub(super) fn render_within(&self, width: Option<usize>, color: bool, to: &mut String) {
+        let Some(width) = width.filter(|width| self.width() > *width) else { return self.render(color, to) };
+        let (mut column, mut owed) = (0, 0);
+        for word in self.words() {
+            let wide: usize = word.iter().map(|(_, text)| columns(text.trim_end_matches(' '))).sum();
+            if wide == 0 {
+                owed += word.iter().map(|(_, text)| text.len()).sum::<usize>();
+                continue;
+            }
+            if column > 0 && column + owed + wide > width {
+                break_line(to, &mut column);
+            } else {
+                to.extend(std::iter::repeat_n(' ', owed));
+                column += owed;
+            }
+            owed = 0;
+            for (tone, text) in word {
+                let mut rest = text.trim_end_matches(' ');
+                owed += text.len() - rest.len();
+                while !rest.is_empty() {
+                    let (fits, behind) = split_at_column(rest, width.saturating_sub(column));
+                    if fits.is_empty() && column > HANG {
+                        break_line(to, &mut column);
+                        continue;
+                    }
+                    // A letter wider than the terminal is the terminal's affair.
+                    let (fits, behind) = if fits.is_empty() { (rest, "") } else { (fits, behind) };
+                    tone.paint(fits, color, to);
+                    column += columns(fits);
+                    rest = behind;
+                }
+            }
+        }
+    }
+
+    /// Its words, each in pieces, with the spaces behind it.
+    fn words(&self) -> Vec<Vec<(Tone, &str)>> {
+        let mut words: Vec<Vec<(Tone, &str)>> = Vec::new();
+        let mut is_open = false;
+        for (tone, text) in &self.pieces {
+            for part in text.split_inclusive(' ') {
+                match words.last_mut().filter(|_| is_open) {
+                    Some(word) => word.push((*tone, part)),
+                    None => words.push(vec![(*tone, part)]),
+                }
+                is_open = !part.ends_with(' ');
+            }
+        }
+        words
+    }
 }
 
-/// Appends a foreign text behind something `indent` columns wide, wrapped to `width` columns where one is given.
-pub(super) fn write_indented(text: &str, indent: usize, width: Option<usize>, to: &mut String) {
-    let indent = indent.min(WIDEST_INDENT);
-    let room = width.map(|columns| columns.saturating_sub(indent).max(20));
-    if room.is_none() && clean::is_plain(text) {
-        to.push_str(text);
-        return to.push('\n');
+fn break_line(to: &mut String, column: &mut usize) {
+    to.push('\n');
+    to.extend(std::iter::repeat_n(' ', HANG));
+    *column = HANG;
+}
+
+/// The beginning of a clean text that takes so many columns at the most, and the rest. No letter is counted for less than
+/// it takes.
+fn split_at_column(text: &str, most: usize) -> (&str, &str) {
+    let mut taken = 0;
+    let end = text.char_indices().find(|(_, c)| {
+        // As an emoji, a letter of one column takes two.
+        taken += if *c == '\u{fe0f}' { 1 } else { c.width().unwrap_or(0) };
+        taken > most
+    });
+    text.split_at(end.map_or(text.len(), |(at, _)| at))
+}
+
+/// Appends a foreign text in a tone behind a label. Its own line breaks, and the lines it is wrapped to where there is a
+/// width, stand under its beginning; where the label leaves less than half of the width, on lines of their own.
+pub(super) fn write_behind(
+    label: &Line<'_>,
+    text: &str,
+    tone: Tone,
+    width: Option<usize>,
+    color: bool,
+    to: &mut String,
+) {
+    let taken = label.width();
+    let (mut is_first, indent) = match width {
+        Some(width) if taken > width / 2 => (false, HANG),
+        // Below nothing of ours it could pass for another line.
+        Some(_) => (true, taken.max(HANG)),
+        None => (true, taken.min(WIDEST_INDENT)),
+    };
+    if is_first {
+        label.render(color, to);
+    } else {
+        label.render_within(width, color, to);
+        to.push('\n');
+        if text.is_empty() {
+            return;
+        }
     }
-    let mut first = true;
     let mut push = |line: &str, to: &mut String| {
-        if !std::mem::take(&mut first) && !line.is_empty() {
+        if !std::mem::take(&mut is_first) && !line.is_empty() {
             to.extend(std::iter::repeat_n(' ', indent));
         }
-        to.push_str(line);
+        tone.paint(line, color, to);
         to.push('\n');
     };
+    let Some(room) = width.map(|columns| columns.saturating_sub(indent).max(1)) else {
+        if clean::is_plain(text) {
+            return push(&redact(text), to);
+        }
+        return clean::lines(text).for_each(|line| push(&line, to));
+    };
     for line in clean::lines(text) {
-        match room {
-            None => push(&line, to),
-            Some(room) => {
-                for wrapped in wrap(line.trim_end(), room) {
-                    if columns(&wrapped) <= room {
-                        push(&wrapped, to);
-                    } else {
-                        // Emoji count once there and take two columns here. What a terminal breaks by itself stands at
-                        // its edge, where it could pass for another line.
-                        wrap(&wrapped, room / 2).iter().for_each(|half| push(half, to));
-                    }
-                }
+        for wrapped in wrap(line.trim_end(), room) {
+            if columns(&wrapped) <= room {
+                push(&wrapped, to);
+            } else {
+                // Emoji count once there and take two columns here. What a terminal breaks by itself stands at its
+                // edge, where it could pass for another line.
+                wrap(&wrapped, (room / 2).max(1)).iter().for_each(|half| push(half, to));
             }
         }
     }
@@ -171,8 +264,9 @@ mod tests {
 
     fn indented(text: &str, indent: usize, width: Option<usize>) -> String {
         let mut to = String::new();
-        write_indented(text, indent, width, &mut to);
-        to
+        let label = "l".repeat(indent);
+        write_behind(&Line::new().text(&label), text, Tone::Plain, width, false, &mut to);
+        to.strip_prefix(&label).unwrap_or(&to).to_owned()
     }
 
     #[test]
@@ -209,7 +303,53 @@ mod tests {
     #[test]
     fn a_label_of_any_length_indents_what_follows_by_so_much_at_the_most() {
         assert_eq!(indented("a\nb", 5000, None), format!("a\n{}b\n", " ".repeat(40)));
-        assert_eq!(indented("a\nb", 5000, Some(80)), format!("a\n{}b\n", " ".repeat(40)));
+        assert_eq!(indented("a\nb", 40, Some(80)), format!("a\n{}b\n", " ".repeat(40)));
+        assert_eq!(indented("a\nb", 41, Some(80)), "\n  a\n  b\n");
+        assert_eq!(indented("a b", 0, Some(2)), "a\n  b\n");
+    }
+
+    #[test]
+    fn a_line_too_wide_goes_on_below_at_a_word_and_keeps_its_tones() {
+        let within = |line: &Line<'_>, width, color| {
+            let mut to = String::new();
+            line.render_within(Some(width), color, &mut to);
+            to
+        };
+        let status = Line::new().tone(Tone::Good, "success").text("  ").text("3f2a0c1e-55aa-4bbb");
+        assert_eq!(within(&status, 27, false), "success  3f2a0c1e-55aa-4bbb");
+        assert_eq!(within(&status, 26, false), "success\n  3f2a0c1e-55aa-4bbb");
+        assert_eq!(within(&status, 12, false), "success\n  3f2a0c1e-5\n  5aa-4bbb");
+        assert_eq!(within(&status, 26, true), "\u{1b}[1;32msuccess\u{1b}[0m\n  3f2a0c1e-55aa-4bbb");
+        let glued = Line::new().text("one two").tone(Tone::Strong, "three").text(", four");
+        assert_eq!(within(&glued, 10, false), "one\n  twothree\n  , four");
+    }
+
+    #[test]
+    fn no_line_is_wider_than_it_may_be() {
+        for part in ["x", "寿司", "❤\u{fe0f}", "a b", "👩\u{200d}👧", "e\u{301}", "لا", "1\u{fe0f}\u{20e3} "]
+        {
+            let foreign = part.repeat(500);
+            let line = Line::new().tone(Tone::Bad, &foreign).text("  ").text(&foreign);
+            for width in [20, 33, 80] {
+                let mut to = String::new();
+                line.render_within(Some(width), false, &mut to);
+                to.push('\n');
+                write_behind(&line, &foreign, Tone::Plain, Some(width), false, &mut to);
+                write_behind(
+                    &Line::new().text("Label  "),
+                    &foreign,
+                    Tone::Plain,
+                    Some(width),
+                    false,
+                    &mut to,
+                );
+                for line in to.lines() {
+                    assert!(columns(line) <= width, "{part} in {width}: {} {line}", columns(line));
+                }
+                let at_the_edge = to.lines().filter(|line| !line.starts_with("  ")).count();
+                assert_eq!(at_the_edge, 3, "{part} in {width}: {to}");
+            }
+        }
     }
 
     #[test]

@@ -19,13 +19,14 @@ pub use json_list::JsonList;
 pub use line::{Line, Tone};
 pub use progress::Progress;
 pub use table::{Cell, Column, Table};
-pub use when::{Clock, duration};
+pub use when::{Clock, appointment, duration};
 
 use std::cell::RefCell;
 use std::io::{self, BufWriter, Write};
 
 use serde::Serialize;
 
+use crate::domain::redact_bytes;
 use crate::error::{Error, Kind, Result};
 use stream_caps::StreamCaps;
 
@@ -54,9 +55,6 @@ pub struct Output {
 
 /// The width of a table where there is no terminal.
 const OFF_TERMINAL_WIDTH: usize = 80;
-
-/// Text wider than this is hard to read.
-const WIDEST_PROSE: usize = 100;
 
 impl Output {
     /// The output of one run.
@@ -103,11 +101,22 @@ impl Output {
         self.result.width.unwrap_or(OFF_TERMINAL_WIDTH)
     }
 
-    /// Prints one line of the result.
+    /// Prints one line of the result; on a terminal what is too wide goes on below, indented.
     ///
     /// # Errors
     /// When stdout cannot be written, or its reader has gone.
     pub fn line(&self, line: &Line<'_>) -> Result<()> {
+        let mut text = String::new();
+        line.render_within(self.result.width, self.result.color, &mut text);
+        text.push('\n');
+        self.write(text.as_bytes())
+    }
+
+    /// Prints a line of our own that is to be copied, a command or an address: on one line however wide it is.
+    ///
+    /// # Errors
+    /// As [`Self::line`].
+    pub fn copyable(&self, line: &Line<'_>) -> Result<()> {
         let mut text = String::new();
         line.render(self.result.color, &mut text);
         text.push('\n');
@@ -128,10 +137,17 @@ impl Output {
     /// # Errors
     /// As [`Self::line`].
     pub fn prose(&self, label: &Line<'_>, text: &str) -> Result<()> {
+        self.toned(label, Tone::Plain, text)
+    }
+
+    /// The same, with prose that stands out.
+    ///
+    /// # Errors
+    /// As [`Self::line`].
+    pub fn toned(&self, label: &Line<'_>, tone: Tone, text: &str) -> Result<()> {
         let mut printed = String::with_capacity(text.len() + 32);
-        label.render(self.result.color, &mut printed);
-        let width = self.result.width.map(|columns| columns.min(WIDEST_PROSE));
-        line::write_indented(text, label.width(), width, &mut printed);
+        let StreamCaps { width, color } = self.result.for_prose();
+        line::write_behind(label, text, tone, width, color, &mut printed);
         self.write(printed.as_bytes())
     }
 
@@ -182,15 +198,17 @@ impl Output {
         self.write(text.as_bytes())
     }
 
-    /// Prints bytes as they are: a file for another program. On a terminal they are cleaned line by line.
+    /// Prints bytes as they are, but for secrets: a file for another program. On a terminal each line is cleaned, and
+    /// folded as iCalendar folds it.
     ///
     /// # Errors
     /// As [`Self::line`].
     pub fn bytes(&self, bytes: &[u8]) -> Result<()> {
+        let bytes = redact_bytes(bytes);
         if !self.is_terminal() {
-            return self.write(bytes);
+            return self.write(&bytes);
         }
-        String::from_utf8_lossy(bytes).lines().try_for_each(|text| self.line(&Line::new().text(text)))
+        String::from_utf8_lossy(&bytes).lines().try_for_each(|text| self.line(&Line::new().text(text)))
     }
 
     /// Brings everything printed so far to its reader.
@@ -201,23 +219,34 @@ impl Output {
         self.stdout.borrow_mut().flush().map_err(stdout_failed)
     }
 
-    /// Tells the person something on stderr, on one line however long it is: an address, a command.
+    /// Tells the person something on stderr, wrapped as [`Self::line`] is on stdout.
     pub fn note(&self, line: &Line<'_>) {
-        self.explain(line, "");
+        let mut printed = String::new();
+        let StreamCaps { width, color } = self.notes.for_prose();
+        line.render_within(width, color, &mut printed);
+        printed.push('\n');
+        self.tell(&printed);
+    }
+
+    /// Tells the person a command or an address of our own: on one line however wide it is, so that it can be copied.
+    pub fn note_copyable(&self, line: &Line<'_>) {
+        let mut printed = String::new();
+        line.render(self.notes.color, &mut printed);
+        printed.push('\n');
+        self.tell(&printed);
     }
 
     /// Tells the person something at length on stderr, wrapped and behind a label as [`Self::prose`] is on stdout.
     pub fn explain(&self, label: &Line<'_>, text: &str) {
+        let mut printed = String::new();
+        let StreamCaps { width, color } = self.notes.for_prose();
+        line::write_behind(label, text, Tone::Plain, width, color, &mut printed);
+        self.tell(&printed);
+    }
+
+    fn tell(&self, printed: &str) {
         // Many readers see both streams as one; a failure is reported when the result is finished.
         let _ = self.flush();
-        let mut printed = String::new();
-        label.render(self.notes.color, &mut printed);
-        line::write_indented(
-            text,
-            label.width(),
-            self.notes.width.map(|columns| columns.min(WIDEST_PROSE)),
-            &mut printed,
-        );
         // Nobody is left to tell that stderr is gone.
         let _ = self.stderr.borrow_mut().write_all(printed.as_bytes());
     }
@@ -231,14 +260,14 @@ impl Output {
         }
     }
 
-    /// Ends the output: what was printed reaches its reader, what was deferred_warnings back is said.
+    /// Ends the output: what was printed reaches its reader, the warnings that were deferred are said.
     ///
     /// # Errors
     /// As [`Self::line`].
     pub fn finish(&self) -> Result<()> {
         self.flush()?;
         for text in self.deferred_warnings.borrow_mut().drain(..) {
-            self.note(&Line::new().text("warning: ").text(&text));
+            self.note_copyable(&Line::new().text("warning: ").text(&text));
         }
         Ok(())
     }
@@ -254,15 +283,20 @@ impl Output {
         let _ = self.stderr.borrow_mut().write_all(&line);
     }
 
-    /// Shows that something is under way, for how long, and what may be done about it: to a person who watches stderr
-    /// and to nobody else.
-    pub fn progress(&self, doing: &Line<'_>, advice: &Line<'_>) -> Progress {
-        let text = [doing, advice].map(|line| {
-            let mut text = String::new();
-            line.render(self.notes.color, &mut text);
-            text
-        });
-        Progress::start(self.is_watched().then_some(text))
+    /// Shows that something is under way and for how long, below what may be done about it: to a person who watches
+    /// stderr and to nobody else.
+    pub fn progress(&self, doing: &str, advice: &str) -> Progress {
+        /// Columns that a terminal seldom has less of. A line that is wider than the terminal becomes leaves something
+        /// behind when it is taken away.
+        const WIDEST: usize = 30;
+        /// What stands around it: the spinner and the time.
+        const AROUND: usize = 14;
+
+        let Some(width) = self.notes.width.filter(|_| self.is_watched()) else {
+            return Progress::start(None);
+        };
+        self.note(&Line::new().tone(Tone::Faint, advice));
+        Progress::start(Some(brief(doing, width.saturating_sub(AROUND).min(WIDEST))))
     }
 
     /// Prints a JSON document of our own indented, wherever it goes: as part of a text.
@@ -292,7 +326,7 @@ impl Output {
         let notes = self.notes;
         move |text| {
             let mut line = String::new();
-            Line::new().tone(Tone::Faint, text).render(notes.color, &mut line);
+            Line::new().tone(Tone::Faint, text).render_within(notes.width, notes.color, &mut line);
             line.push('\n');
             let _ = io::stderr().write_all(line.as_bytes());
         }

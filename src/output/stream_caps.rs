@@ -18,7 +18,15 @@ pub struct StreamCaps {
     pub color: bool,
 }
 
+/// Text wider than this, in columns, is hard to read.
+const WIDEST_PROSE: usize = 100;
+
 impl StreamCaps {
+    /// The same, no wider than is good to read.
+    pub fn for_prose(self) -> Self {
+        Self { width: self.width.map(|columns| columns.min(WIDEST_PROSE)), ..self }
+    }
+
     /// What is at the other end of stdout or stderr.
     pub fn of(color: Color, stream: &(impl IsTerminal + Handle)) -> Self {
         let terminal = stream.is_terminal();

@@ -1,4 +1,5 @@
-//! Tables that use the width there is: every column as wide as its widest cell, and what is left to one of them.
+//! Tables that fit the width there is: every column as wide as its widest cell; where that is too wide, columns are
+//! narrowed and left out in the order in which they may be missed.
 
 use std::borrow::Cow;
 
@@ -10,8 +11,12 @@ use super::line::{Tone, columns, shorten};
 pub struct Column {
     /// Its heading.
     pub heading: &'static str,
-    /// The most columns of the terminal it takes; `None` for the one that takes what is left.
-    pub most: Option<usize>,
+    /// The most columns of the terminal it takes while others need them.
+    pub most: usize,
+    /// Below so many it tells nothing, and is left out.
+    pub least: usize,
+    /// When it gives way where the terminal is narrow: the lowest first; `None` for never.
+    pub gives_way: Option<u8>,
 }
 
 /// A cell: foreign text, cleaned as it is put in.
@@ -38,14 +43,11 @@ impl Cell {
 pub struct Table {
     columns: Vec<Column>,
     rows: Vec<Vec<Cell>>,
-    /// As the first page had them: those that follow stand under it.
-    widths: Option<Vec<usize>>,
+    /// As the first page had them: those that follow stand under it. `None` for what is left out.
+    widths: Option<Vec<Option<usize>>>,
 }
 
 const GAP: usize = 2;
-
-/// Less than this and the column that takes what is left tells nothing.
-const LEAST: usize = 10;
 
 impl Table {
     /// A table without rows.
@@ -72,46 +74,73 @@ impl Table {
         self.widths = Some(widths);
     }
 
-    fn fit(&self, width: usize) -> Vec<usize> {
-        let natural = |index: usize| {
-            let cells = self.rows.iter().filter_map(|row| row.get(index)).map(|cell| columns(&cell.text));
-            cells.max().unwrap_or(0).max(self.columns.get(index).map_or(0, |column| columns(column.heading)))
-        };
-        let mut widths: Vec<usize> = self
-            .columns
-            .iter()
-            .enumerate()
-            .map(|(index, column)| column.most.map_or(0, |most| natural(index).min(most)))
-            .collect();
-        let taken = widths.iter().sum::<usize>() + GAP * self.columns.len().saturating_sub(1);
-        for (index, column) in self.columns.iter().enumerate() {
-            if column.most.is_none() {
-                let room = width.saturating_sub(taken).max(LEAST);
-                if let Some(slot) = widths.get_mut(index) {
-                    *slot = natural(index).min(room);
-                }
+    /// The width of each column, `None` for those that are left out.
+    fn fit(&self, width: usize) -> Vec<Option<usize>> {
+        let natural: Vec<usize> = (0..self.columns.len()).map(|index| self.natural_width(index)).collect();
+        let wanted =
+            natural.iter().zip(&self.columns).map(|(natural, column)| Some(*natural.min(&column.most)));
+        let mut widths: Vec<Option<usize>> = wanted.collect();
+        let mut order: Vec<usize> = (0..self.columns.len()).collect();
+        order.sort_by_key(|index| {
+            self.columns.get(*index).and_then(|column| column.gives_way).unwrap_or(u8::MAX)
+        });
+        for &index in &order {
+            let excess = taken(&widths).saturating_sub(width);
+            let (Some(column), Some(slot)) = (self.columns.get(index), widths.get_mut(index)) else {
+                continue;
+            };
+            let Some(has) = *slot else { continue };
+            if excess == 0 {
+                break;
+            }
+            let narrowed = has.saturating_sub(excess);
+            *slot = if narrowed >= column.least {
+                Some(narrowed)
+            } else if column.gives_way.is_some() {
+                None
+            } else {
+                // Better cut than broken by the terminal.
+                Some(narrowed.max(1))
+            };
+        }
+        // What those that were left out leave goes to those that stayed.
+        for (index, natural) in natural.iter().enumerate() {
+            let spare = width.saturating_sub(taken(&widths));
+            if let Some(Some(has)) = widths.get_mut(index) {
+                *has = (*has + spare).min(*natural).max(*has);
             }
         }
         widths
     }
+
+    fn natural_width(&self, index: usize) -> usize {
+        let cells = self.rows.iter().filter_map(|row| row.get(index)).map(|cell| columns(&cell.text));
+        cells.max().unwrap_or(0).max(self.columns.get(index).map_or(0, |column| columns(column.heading)))
+    }
+}
+
+/// The columns of the terminal that a row takes.
+fn taken(widths: &[Option<usize>]) -> usize {
+    let kept = widths.iter().flatten();
+    kept.clone().sum::<usize>() + GAP * kept.count().saturating_sub(1)
 }
 
 fn render_row<'a>(
     cells: impl Iterator<Item = (Tone, &'a str)>,
-    widths: &[usize],
+    widths: &[Option<usize>],
     color: bool,
     to: &mut String,
 ) {
     // Spaces owed to the columns before; never paid at the end of a line.
     let mut owed = 0;
-    for ((tone, text), width) in cells.zip(widths) {
-        let text: Cow<'_, str> = shorten(text, *width);
+    for ((tone, text), width) in cells.zip(widths).filter_map(|(cell, width)| Some((cell, (*width)?))) {
+        let text: Cow<'_, str> = shorten(text, width);
         if !text.is_empty() {
             to.extend(std::iter::repeat_n(' ', owed));
             tone.paint(&text, color, to);
             owed = 0;
         }
-        owed += width - columns(&text).min(*width) + GAP;
+        owed += width - columns(&text).min(width) + GAP;
     }
     to.push('\n');
 }
@@ -123,10 +152,11 @@ mod tests {
     use super::*;
 
     fn table() -> Table {
+        let column = |heading, most, least, gives_way| Column { heading, most, least, gives_way };
         let mut table = Table::new(vec![
-            Column { heading: "WHEN", most: Some(16) },
-            Column { heading: "WHAT", most: None },
-            Column { heading: "ID", most: Some(8) },
+            column("WHEN", 16, usize::MAX, Some(1)),
+            column("WHAT", usize::MAX, 10, Some(0)),
+            column("ID", 8, 8, None),
         ]);
         table.row(vec![
             Cell::new("today 15:30"),
@@ -157,10 +187,23 @@ mod tests {
 
     #[test]
     fn no_row_is_wider_than_the_terminal() {
-        for width in [40, 80, 120, 200] {
+        for width in [5, 10, 20, 30, 40, 80, 120, 200] {
             let mut text = String::new();
             table().render(width, false, &mut text);
             assert!(text.lines().all(|line| line.width() <= width), "{width}\n{text}");
         }
+    }
+
+    #[test]
+    fn columns_give_way_one_after_the_other() {
+        let first_row = |width| {
+            let mut text = String::new();
+            table().render(width, false, &mut text);
+            text.lines().nth(1).expect("a row").to_owned()
+        };
+        assert_eq!(first_row(39), "today 15:30       A table…     3f2a0c1e");
+        assert_eq!(first_row(37), "today 15:30       3f2a0c1e");
+        assert_eq!(first_row(25), "3f2a0c1e");
+        assert_eq!(first_row(5), "3f2a…");
     }
 }

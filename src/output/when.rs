@@ -1,5 +1,6 @@
 //! Moments and durations as people read them.
 
+use jiff::civil;
 use jiff::{Timestamp, ZonedDateTime};
 
 use crate::domain::Zone;
@@ -17,12 +18,30 @@ impl Clock {
         Self { zone, now: Timestamp::now() }
     }
 
-    /// A moment: `today 15:30`, else `2027-01-28 15:30`.
+    /// A moment: `today 15:30`, `yesterday 15:30`, else `2027-01-28 15:30`.
     pub fn moment(&self, at: Timestamp) -> String {
-        let local = self.local(at);
-        let day = local.date();
-        let time = local.strftime("%H:%M");
-        if day == self.local(self.now).date() { format!("today {time}") } else { format!("{day} {time}") }
+        let time = self.local(at).strftime("%H:%M");
+        match self.days_ago(at) {
+            Some(0) => format!("today {time}"),
+            Some(1) => format!("yesterday {time}"),
+            _ => format!("{} {time}", self.local(at).date()),
+        }
+    }
+
+    /// A moment in a table: the weekday within a week, `Mon 15:30`; before that the date alone.
+    pub fn brief_moment(&self, at: Timestamp) -> String {
+        match self.days_ago(at) {
+            Some(0 | 1) => self.moment(at),
+            Some(2..=6) => self.local(at).strftime("%a %H:%M").to_string(),
+            _ => self.local(at).date().to_string(),
+        }
+    }
+
+    /// How many days ago a moment was, by the calendar.
+    fn days_ago(&self, at: Timestamp) -> Option<i32> {
+        let today = self.local(self.now).date();
+        let days = self.local(at).date().until(today).ok()?.get_days();
+        (days >= 0).then_some(days)
     }
 
     /// The day of a moment that the server wrote; what is no moment is shown as it stands.
@@ -32,6 +51,23 @@ impl Clock {
 
     fn local(&self, at: Timestamp) -> ZonedDateTime {
         at.to_zoned_datetime(self.zone.rules().clone())
+    }
+}
+
+/// The day and time of an appointment as the API writes them, in full: `Thursday 28 January 2027, 20:00 Europe/Madrid`.
+/// What is no date or time is shown as it stands.
+pub fn appointment(date: Option<&str>, time: Option<&str>, zone: Option<&str>) -> Option<String> {
+    let date = date.map(|text| match text.parse::<civil::Date>() {
+        Ok(date) => date.strftime("%A %-d %B %Y").to_string(),
+        Err(_) => text.to_owned(),
+    });
+    let time = time.map(|time| match zone {
+        Some(zone) => format!("{time} {zone}"),
+        None => time.to_owned(),
+    });
+    match (date, time) {
+        (Some(date), Some(time)) => Some(format!("{date}, {time}")),
+        (date, time) => date.or(time),
     }
 }
 
@@ -57,9 +93,35 @@ mod tests {
         let zone: Zone = "Europe/Madrid".parse().expect("a zone");
         let clock = Clock { zone, now: "2027-01-28T23:30:00Z".parse().expect("a time") };
         assert_eq!(clock.moment("2027-01-28T23:10:00Z".parse().expect("a time")), "today 00:10");
-        assert_eq!(clock.moment("2027-01-28T12:00:00Z".parse().expect("a time")), "2027-01-28 13:00");
+        assert_eq!(clock.moment("2027-01-28T12:00:00Z".parse().expect("a time")), "yesterday 13:00");
+        assert_eq!(clock.moment("2027-01-27T12:00:00Z".parse().expect("a time")), "2027-01-27 13:00");
+        for (moment, brief) in [
+            ("2027-01-28T23:10:00Z", "today 00:10"),
+            ("2027-01-28T12:00:00Z", "yesterday 13:00"),
+            ("2027-01-27T12:00:00Z", "Wed 13:00"),
+            ("2027-01-23T12:00:00Z", "Sat 13:00"),
+            ("2027-01-22T12:00:00Z", "2027-01-22"),
+            ("2027-01-30T12:00:00Z", "2027-01-30"),
+        ] {
+            assert_eq!(clock.brief_moment(moment.parse().expect("a time")), brief);
+        }
         assert_eq!(clock.day("2027-01-31T23:30:00Z"), "2027-02-01");
         assert_eq!(clock.day("2027-01-31"), "2027-01-31");
+    }
+
+    #[test]
+    fn an_appointment_is_shown_in_full() {
+        let shown = |date, time, zone| appointment(date, time, zone).unwrap_or_default();
+        assert_eq!(
+            shown(Some("2027-01-28"), Some("20:00"), Some("Europe/Madrid")),
+            "Thursday 28 January 2027, 20:00 Europe/Madrid"
+        );
+        assert_eq!(shown(Some("2027-01-08"), None, Some("UTC")), "Friday 8 January 2027");
+        assert_eq!(shown(Some("soon"), Some("20:00"), None), "soon, 20:00");
+        assert_eq!(
+            (shown(None, None, Some("UTC")), shown(None, Some("20:00"), None)),
+            ("".into(), "20:00".into())
+        );
     }
 
     #[test]

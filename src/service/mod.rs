@@ -28,7 +28,8 @@ pub use sign_in::{AuthStatus, PendingSignIn, SignOut};
 
 // What operations return, and whom they tell.
 pub use crate::api::{
-    BillingPortal, Call, Parsed, Response, Speaker, Subscription, Trace, Transcript, Turn, Usage,
+    BillingPortal, Call, Parsed, Response, Speaker, SubmissionEcho, Subscription, Trace, Transcript, Turn,
+    Usage,
 };
 pub use crate::call::Observer;
 

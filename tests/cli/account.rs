@@ -124,21 +124,21 @@ fn a_transcript_reads_as_a_conversation_in_every_shape() {
         assert_eq!(shown(Reply::json(200, &body), &["--transcript", ID, "--json"]).exits(0).json(), body);
     }
     let plain = shown(Reply::json(200, &json!(["Hello", "Yes?"])), &["--transcript", ID]).exits(0);
-    assert_eq!(plain.stdout, "Hello\nYes?\n");
+    assert_eq!(plain.stdout, "?      Hello\n?      Yes?\n");
     let other = json!([{ "role": "Operator", "text": "Hold on." }, { "role": "", "text": "Music." }]);
     let other = shown(Reply::json(200, &other), &["--transcript", ID]).exits(0);
-    assert_eq!(other.stdout, "Operator  Hold on.\nMusic.\n");
+    assert_eq!(other.stdout, "Operator  Hold on.\n?      Music.\n");
     let nothing = shown(Reply::json(200, &json!({ "entries": [] })), &["--transcript", ID]).exits(0);
     assert_eq!(nothing.stdout, "Nothing was said.\n");
 }
 
 #[test]
 fn a_long_name_of_a_speaker_leaves_room_for_the_words() {
-    let turn = json!({ "speaker": "S".repeat(58), "content": "x", "timestamp": "00:00:05 and so on" });
+    let turn = json!({ "speaker": "S".repeat(58), "content": "x", "timestamp": "00:00:05.123456789" });
     let run = shown(Reply::json(200, &json!({ "entries": [turn] })), &["--transcript", ID]).exits(0);
     let (label, words) = run.stdout.trim_end().rsplit_once("  ").expect("a label");
-    assert_eq!((label.chars().count(), words), (35, "x"));
-    assert!(label.starts_with("00:00:05…  S") && label.ends_with("S…"), "{label}");
+    assert_eq!((label.chars().count(), words), (38, "x"));
+    assert!(label.starts_with("00:00:05.12…  S") && label.ends_with("S…"), "{label}");
 }
 
 #[test]

@@ -8,8 +8,11 @@ mod account;
 mod dates;
 mod defaults;
 mod detaching;
+mod echoed_secrets;
 mod errors;
 mod fixtures;
+#[cfg(unix)]
+mod forged_lines;
 mod guards;
 mod hints;
 mod history;

@@ -1,11 +1,9 @@
 //! Every command's output as a person sees it at 80 and 120 columns, and as a program reads it.
 
-use std::process::Command;
-
 use insta::assert_snapshot;
 use serde_json::{Value, json};
 
-use crate::support::{CALL, Home, ID, Reply, Run, Server, Terminal};
+use crate::support::{CALL, Home, ID, Reply, Run, Server, seen};
 
 /// What the commands below are answered with.
 fn service() -> Server {
@@ -76,33 +74,6 @@ fn conversation() -> Value {
     ] })
 }
 
-/// What a person sees: both streams, as they come.
-fn seen(server: &Server, flags: &[&str], columns: u16) -> String {
-    let home = Home::new();
-    let ours = home.at(server, flags);
-    // The shell says when everything has been printed.
-    let mut shell = Command::new("sh");
-    shell
-        .args(["-c", "\"$@\"; echo \":$?:\"", "sh"])
-        .arg(ours.get_program())
-        .args(ours.get_args())
-        .env_clear();
-    for (name, value) in ours.get_envs().filter_map(|(name, value)| Some((name, value?))) {
-        shell.env(name, value);
-    }
-    shell.env("PATH", "/usr/bin:/bin").env("TERM", "xterm").env("NO_COLOR", "1").env("BROWSER", "none");
-    let mut terminal = Terminal::sized(shell, columns);
-    let screen = terminal.shows(":\r\n");
-    terminal.end();
-    // The spinner comes and goes; what it leaves on its line is nothing.
-    let lines = screen.split("\r\n").map(|line| line.rsplit(['\r', '\u{1b}']).next().unwrap_or(line));
-    lines
-        .map(|line| line.strip_prefix("[2K").unwrap_or(line))
-        .collect::<Vec<_>>()
-        .join("\n")
-        .replace(server.url(), "URL")
-}
-
 #[test]
 fn every_command_reads_well_at_80_and_120_columns_and_as_json() {
     let server = service();
@@ -121,7 +92,8 @@ fn every_command_reads_well_at_80_and_120_columns_and_as_json() {
         ("mistaken", &["-p", "911", "-t", "Help"]),
     ] {
         for columns in [80, 120] {
-            assert_snapshot!(format!("{name}_{columns}"), seen(&server, flags, columns));
+            let shown = seen(&Home::new().at(&server, flags), columns);
+            assert_snapshot!(format!("{name}_{columns}"), shown.replace(server.url(), "URL"));
         }
         let home = Home::new();
         let run = Run::of(home.at(&server, flags).arg("--json"));

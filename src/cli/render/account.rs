@@ -11,50 +11,101 @@ pub fn usage(view: &View<'_>, usage: &Parsed<Usage>) -> Result<()> {
     view.parsed(usage, show_usage)
 }
 
-fn show_usage(view: &View<'_>, usage: &Usage) -> Result<()> {
-    let field = |label: &str, text: &str| view.field(label, text);
-    if let Some(plan) = &usage.plan_type {
-        let status =
-            usage.subscription_status.as_ref().map(|status| format!(" ({status})")).unwrap_or_default();
-        field("Plan", &format!("{plan}{status}"))?;
+/// What a plan has so much of.
+struct Quota {
+    label: &'static str,
+    unit: &'static str,
+    used: Option<f64>,
+    allocated: Option<f64>,
+    left: Option<f64>,
+}
+
+impl Quota {
+    fn of(usage: &Usage) -> [Self; 2] {
+        [
+            Self {
+                label: "Minutes",
+                unit: "minute",
+                used: usage.minutes_used,
+                allocated: usage.minutes_allocated,
+                left: usage.minutes_remaining,
+            },
+            Self {
+                label: "Calls",
+                unit: "call",
+                used: usage.calls_used,
+                allocated: usage.calls_allocated,
+                left: usage.calls_remaining,
+            },
+        ]
     }
-    for (label, used, allocated, left) in [
-        ("Minutes", usage.minutes_used, usage.minutes_allocated, usage.minutes_remaining),
-        ("Calls", usage.calls_used, usage.calls_allocated, usage.calls_remaining),
-    ] {
-        let amounts = [
-            used.map(|n| match allocated {
-                Some(of) => format!("{} of {} used", amount(n), amount(of)),
-                None => format!("{} used", amount(n)),
-            }),
-            left.map(|n| format!("{} left", amount(n))),
-        ];
-        let text = amounts.into_iter().flatten().collect::<Vec<_>>().join(", ");
+
+    /// How much more was used than there is.
+    fn over(&self) -> Option<f64> {
+        let over = match (self.used, self.allocated, self.left) {
+            (Some(used), Some(allocated), _) => used - allocated,
+            (_, _, left) => -left?,
+        };
+        (rounded(over) > 0.0).then_some(over)
+    }
+
+    /// How much of it is used, 100 for all.
+    fn percent(&self) -> Option<f64> {
+        let allocated = self.allocated.filter(|n| *n > 0.0)?;
+        Some(self.used? / allocated * 100.0).filter(|percent| percent.is_finite())
+    }
+
+    fn text(&self) -> String {
+        let used = self.used.map(|n| match self.allocated {
+            Some(of) => format!("{} of {} used", amount(n), amount(of)),
+            None => format!("{} used", amount(n)),
+        });
+        let rest = match self.over() {
+            Some(over) => Some(format!("{} over", counted(over, self.unit))),
+            None => self.left.map(|n| format!("{} left", amount(n.max(0.0)))),
+        };
+        used.into_iter().chain(rest).collect::<Vec<_>>().join(", ")
+    }
+}
+
+fn show_usage(view: &View<'_>, usage: &Usage) -> Result<()> {
+    if let Some(plan) = &usage.plan_type {
+        let status = usage.subscription_status.as_deref().map(|status| format!(" ({})", words(status)));
+        view.field("Plan", &format!("{plan}{}", status.unwrap_or_default()))?;
+    }
+    let quotas = Quota::of(usage);
+    for quota in &quotas {
+        let text = quota.text();
         if !text.is_empty() {
-            field(label, &text)?;
+            let tone = if quota.over().is_some() { Tone::Bad } else { Tone::Plain };
+            view.toned_field(quota.label, tone, &text)?;
         }
     }
-    if let Some(percent) = percentage(usage) {
-        field("Used", &format!("{}  {percent:.1}%", bar(percent)))?;
+    if let Some((percent, of)) = nearest_to_its_end(usage, &quotas) {
+        let tone = if percent > 100.0 { Tone::Bad } else { Tone::Plain };
+        view.toned_field("Used", tone, &format!("{}  {percent:.1}%{of}", bar(percent)))?;
     }
     let clock = &view.clock;
     match (usage.period_start.as_deref(), usage.period_end.as_deref()) {
         (Some(start), Some(end)) => {
-            field("Period", &format!("{} to {}, then renewed", clock.day(start), clock.day(end)))
+            view.field("Period", &format!("{} to {}, then renewed", clock.day(start), clock.day(end)))
         }
-        (None, Some(end)) => field("Period", &format!("to {}, then renewed", clock.day(end))),
-        (Some(start), None) => field("Period", &format!("from {}", clock.day(start))),
+        (None, Some(end)) => view.field("Period", &format!("to {}, then renewed", clock.day(end))),
+        (Some(start), None) => view.field("Period", &format!("from {}", clock.day(start))),
         (None, None) => Ok(()),
     }
 }
 
-/// As the service says, else as the minutes say.
-fn percentage(usage: &Usage) -> Option<f64> {
-    let of_minutes = || {
-        let allocated = usage.minutes_allocated.filter(|n| *n > 0.0)?;
-        Some(usage.minutes_used? / allocated * 100.0)
-    };
-    usage.usage_percentage.or_else(of_minutes).filter(|percent| percent.is_finite())
+/// How much is used, as the service says or else as the minutes say; and of what, where the calls come to their end
+/// before that.
+fn nearest_to_its_end(usage: &Usage, [minutes, calls]: &[Quota; 2]) -> Option<(f64, &'static str)> {
+    let said = usage.usage_percentage.filter(|percent| percent.is_finite()).or_else(|| minutes.percent());
+    let of_calls = calls.percent().map(|percent| (percent, " of the calls"));
+    match (said, of_calls) {
+        (Some(said), Some((percent, of))) if percent > said => Some((percent, of)),
+        (Some(said), _) => Some((said.max(0.0), "")),
+        (None, of_calls) => of_calls,
+    }
 }
 
 const BAR: usize = 20;
@@ -66,9 +117,34 @@ fn bar(percent: f64) -> String {
     format!("{}{}", "█".repeat(filled), "░".repeat(BAR - filled))
 }
 
+/// To one decimal, and no negative nothing.
+fn rounded(n: f64) -> f64 {
+    let rounded = (n * 10.0).round() / 10.0;
+    if rounded == 0.0 { 0.0 } else { rounded }
+}
+
 /// A number without a fraction it does not have.
 fn amount(n: f64) -> String {
+    let n = rounded(n);
     if n.fract() == 0.0 { format!("{n:.0}") } else { format!("{n:.1}") }
+}
+
+fn counted(n: f64, unit: &str) -> String {
+    let amount = amount(n);
+    let plural = if amount == "1" { "" } else { "s" };
+    format!("{amount} {unit}{plural}")
+}
+
+/// A status of a subscription, as Stripe names them, in words.
+fn words(status: &str) -> String {
+    match status {
+        "past_due" => "payment overdue".into(),
+        "trialing" => "on trial".into(),
+        "canceled" => "cancelled".into(),
+        "incomplete" => "first payment not made yet".into(),
+        "incomplete_expired" => "first payment never made".into(),
+        other => other.replace('_', " "),
+    }
 }
 
 /// The plan and its renewal.
@@ -85,7 +161,7 @@ fn show_subscription(view: &View<'_>, subscription: &Subscription) -> Result<()>
         let parts = [
             plan.kind.clone(),
             plan.period.clone(),
-            plan.minutes_included.map(|minutes| format!("{} minutes included", amount(minutes))),
+            plan.minutes_included.map(|minutes| format!("{} included", counted(minutes, "minute"))),
         ];
         let text = parts.into_iter().flatten().collect::<Vec<_>>().join(", ");
         if !text.is_empty() {
@@ -93,7 +169,8 @@ fn show_subscription(view: &View<'_>, subscription: &Subscription) -> Result<()>
         }
     }
     if let Some(status) = &subscription.status {
-        field("Status", status)?;
+        let is_overdue = matches!(status.as_str(), "past_due" | "unpaid");
+        view.toned_field("Status", if is_overdue { Tone::Bad } else { Tone::Plain }, &words(status))?;
     }
     if let Some(expires) = &subscription.expires_at {
         let day = view.clock.day(expires);
@@ -118,6 +195,14 @@ pub fn billing(view: &View<'_>, portal: &Parsed<BillingPortal>) -> Result<()> {
 mod tests {
     use super::*;
 
+    fn of_minutes(used: f64, allocated: Option<f64>) -> Usage {
+        Usage { minutes_used: Some(used), minutes_allocated: allocated, ..Usage::default() }
+    }
+
+    fn shown(usage: &Usage) -> Option<(f64, &'static str)> {
+        nearest_to_its_end(usage, &Quota::of(usage))
+    }
+
     #[test]
     fn the_bar_is_never_broken() {
         for percent in [0.0, 0.1, 12.5, 99.9, 100.0, 250.0, 1e300] {
@@ -128,10 +213,39 @@ mod tests {
 
     #[test]
     fn a_percentage_needs_an_allocation() {
-        let usage =
-            |allocated| Usage { minutes_used: Some(5.0), minutes_allocated: allocated, ..Usage::default() };
-        assert_eq!(percentage(&usage(Some(40.0))), Some(12.5));
-        assert_eq!(percentage(&usage(Some(0.0))), None);
-        assert_eq!(percentage(&usage(None)), None);
+        assert_eq!(shown(&of_minutes(5.0, Some(40.0))), Some((12.5, "")));
+        assert_eq!(shown(&of_minutes(5.0, Some(0.0))), None);
+        assert_eq!(shown(&of_minutes(5.0, None)), None);
+    }
+
+    #[test]
+    fn the_bar_follows_what_is_nearer_its_end() {
+        let mut usage = of_minutes(5.0, Some(40.0));
+        (usage.calls_used, usage.calls_allocated) = (Some(9.0), Some(10.0));
+        assert_eq!(shown(&usage), Some((90.0, " of the calls")));
+        usage.usage_percentage = Some(95.0);
+        assert_eq!(shown(&usage), Some((95.0, "")));
+    }
+
+    #[test]
+    fn amounts_are_as_people_say_them() {
+        for (n, text) in
+            [(-0.0, "0"), (-0.04, "0"), (12.5, "12.5"), (11.96, "12"), (-3.0, "-3"), (0.05, "0.1")]
+        {
+            assert_eq!(amount(n), text);
+        }
+        let texts = [(112.0, 100.0), (101.0, 100.0), (100.0, 100.0), (100.04, 100.0)].map(|(used, of)| {
+            let usage = Usage { minutes_remaining: Some(of - used), ..of_minutes(used, Some(of)) };
+            Quota::of(&usage)[0].text()
+        });
+        assert_eq!(
+            texts,
+            [
+                "112 of 100 used, 12 minutes over",
+                "101 of 100 used, 1 minute over",
+                "100 of 100 used, 0 left",
+                "100 of 100 used, 0 left"
+            ]
+        );
     }
 }

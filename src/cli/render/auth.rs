@@ -22,7 +22,7 @@ pub fn sign_in_begun(view: &View<'_>, pending: &PendingSignIn) -> Result<()> {
             "sign_in_url": pending.url, "expires_in": pending.expires_in, "next_command": next,
         }));
     }
-    view.out.line(&Line::new().text(&pending.url))?;
+    view.out.copyable(&Line::new().text(&pending.url))?;
     let minutes = pending.expires_in / 60;
     view.out.explain(
         &Line::new(),
@@ -33,7 +33,7 @@ pub fn sign_in_begun(view: &View<'_>, pending: &PendingSignIn) -> Result<()> {
         ),
     );
     view.out.note(&Line::new());
-    view.out.note(&Line::new().text("  ").text(&next));
+    view.out.note_copyable(&Line::new().text("  ").text(&next));
     Ok(())
 }
 
@@ -71,8 +71,8 @@ pub fn sandbox_served(view: &View<'_>, served: &ServedSandbox) -> Result<()> {
     if view.out.is_json() {
         view.out.object(&serde_json::json!({ "api_url": served.url, "token_file": file }))?;
     } else {
-        view.out.line(&Line::new().text(&export("KALLYAI_API_URL", &served.url)))?;
-        view.out.line(&Line::new().text(&export("KALLYAI_TOKEN_FILE", &file)))?;
+        view.out.copyable(&Line::new().text(&export("KALLYAI_API_URL", &served.url)))?;
+        view.out.copyable(&Line::new().text(&export("KALLYAI_TOKEN_FILE", &file)))?;
     }
     view.out.flush()?;
     view.out.explain(

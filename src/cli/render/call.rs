@@ -3,8 +3,8 @@
 use super::View;
 use crate::domain::CallStatus;
 use crate::error::Result;
-use crate::output::{Line, Tone, duration};
-use crate::service::{Call, Parsed};
+use crate::output::{Line, Tone, appointment, brief, duration};
+use crate::service::{Call, Parsed, SubmissionEcho};
 
 /// How a status stands out.
 pub fn tone(status: Option<&CallStatus>) -> Tone {
@@ -15,9 +15,22 @@ pub fn tone(status: Option<&CallStatus>) -> Tone {
     }
 }
 
-/// The name of a status; a call without one has not said how it stands.
-pub fn status_name(status: Option<&CallStatus>) -> &str {
-    status.map_or("unknown", CallStatus::as_str)
+/// How a status reads: to a person as words behind a mark, which tells success, failure and neither apart without colour
+/// too; to a program as the API's name, which `--status` takes. A call without one has not said how it stands.
+pub fn status(view: &View<'_>, status: Option<&CallStatus>) -> String {
+    /// The most columns: those of a name that the API may add.
+    const WIDEST: usize = 24;
+
+    let name = status.map_or("unknown", CallStatus::as_str);
+    if !view.out.is_terminal() {
+        return name.to_owned();
+    }
+    let mark = match tone(status) {
+        Tone::Good => '✓',
+        Tone::Bad => '✗',
+        _ => '·',
+    };
+    format!("{mark} {}", brief(&name.replace(['_', '-'], " "), WIDEST))
 }
 
 /// The result of a call that was waited for, brought to its reader.
@@ -42,18 +55,40 @@ fn outcome(view: &View<'_>, call: &Call) -> Result<()> {
     if let Some(time) = call.duration_seconds.and_then(duration) {
         view.field("Duration", &time)?;
     }
-    let status = status_name(call.status.as_ref());
-    view.out.line(&Line::new().tone(tone(call.status.as_ref()), status).text("  ").text(&call.call_id))
+    let status = status(view, call.status.as_ref());
+    view.out.line(&Line::new().tone(tone(call.status.as_ref()), &status).text("  ").text(&call.call_id))
 }
 
-/// What was asked for, then the result.
+/// All that was asked for, then the result.
 pub fn details(view: &View<'_>, call: &Call) -> Result<()> {
-    let times = [call.created_at(), call.ended_at()].map(|moment| moment.map(|at| view.clock.moment(at)));
-    let [requested, ended] = &times;
+    let nothing = SubmissionEcho::default();
+    let asked = call.submission().unwrap_or(&nothing);
+    let party = asked.party_size.map(|people| people.to_string());
+    let appointment = appointment(
+        asked.appointment_date.as_deref(),
+        asked.appointment_time.as_deref(),
+        call.timezone.as_deref(),
+    );
+    let spoken = asked.call_language.as_deref().filter(|spoken| asked.language.as_deref() != Some(spoken));
+    let languages = match (asked.language.as_deref().map(language), spoken.map(language)) {
+        (Some(report), Some(spoken)) => Some(format!("{report}; {spoken} on the phone")),
+        (report, spoken) => report.or(spoken).map(str::to_owned),
+    };
+    let [requested, ended] =
+        [call.created_at(), call.ended_at()].map(|moment| moment.map(|at| view.clock.moment(at)));
     for (label, text) in [
         ("Number", call.number()),
         ("Business", call.business()),
+        ("Category", asked.task_category.as_deref()),
         ("Task", call.task()),
+        ("Instruction", asked.additional_instructions.as_deref()),
+        ("Name", asked.user_name.as_deref()),
+        ("Your number", asked.user_phone.as_deref()),
+        ("People", party.as_deref()),
+        ("Appointment", appointment.as_deref()),
+        ("Preferred", asked.time_preference_text.as_deref()),
+        ("Urgent", asked.is_urgent.filter(|urgent| *urgent).map(|_| "yes")),
+        ("Language", languages.as_deref()),
         ("Requested", requested.as_deref()),
         ("Ended", ended.as_deref()),
     ] {
@@ -62,4 +97,13 @@ pub fn details(view: &View<'_>, call: &Call) -> Result<()> {
         }
     }
     outcome(view, call)
+}
+
+/// A language of the API by its name; one that is not known here as it stands.
+fn language(code: &str) -> &str {
+    match code {
+        "en" => "English",
+        "es" => "Spanish",
+        other => other,
+    }
 }

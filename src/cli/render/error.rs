@@ -74,7 +74,7 @@ pub fn error(out: &Output, error: &Error, suggesting: Suggesting) {
         out.explain(&Line::new().tone(Tone::Strong, "hint:").text(" "), &crate::output::one_line(&hint.text));
         // Alone and whole, so that it can be copied.
         if let Some(command) = &hint.command {
-            out.note(&Line::new().text("  ").tone(Tone::Strong, command));
+            out.note_copyable(&Line::new().text("  ").tone(Tone::Strong, command));
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The history: a table, or a JSON list.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 
 use super::{View, call as call_view};
@@ -98,13 +99,14 @@ const SHORT_ID: usize = 8;
 
 impl Listing {
     fn new(view: &View<'_>) -> Self {
-        let column = |heading, most| Column { heading, most };
+        let column = |heading, most, least, gives_way| Column { heading, most, least, gives_way };
+        let called = (view.out.table_width() / 5).clamp(12, 30);
         let columns = vec![
-            column("WHEN", Some(16)),
-            column("STATUS", Some(11)),
-            column("CALLED", Some((view.out.table_width() / 5).clamp(12, 30))),
-            column("RESULT", None),
-            column("ID", Some(36)),
+            column("WHEN", 16, usize::MAX, Some(2)),
+            column("STATUS", 13, 13, None),
+            column("CALLED", called, 8, Some(1)),
+            column("RESULT", usize::MAX, 10, Some(0)),
+            column("ID", 36, 36, None),
         ];
         Self { table: Table::new(columns) }
     }
@@ -115,13 +117,15 @@ impl Listing {
         for call in calls {
             let id = if distinct { short(&call.call_id) } else { &call.call_id };
             self.table.row(vec![
-                Cell::new(&call.created_at().map(|at| view.clock.moment(at)).unwrap_or_default()),
+                Cell::new(&call.created_at().map(|at| view.clock.brief_moment(at)).unwrap_or_default()),
                 Cell::toned(
                     call_view::tone(call.status.as_ref()),
-                    call_view::status_name(call.status.as_ref()),
+                    &call_view::status(view, call.status.as_ref()),
                 ),
                 Cell::new(call.business().or(call.number()).unwrap_or_default()),
-                Cell::new(call.summary().or(call.task()).unwrap_or_default()),
+                Cell::new(&call.summary().map_or(call.task().unwrap_or_default().into(), |summary| {
+                    without_name(summary, call.business())
+                })),
                 Cell::new(id),
             ]);
         }
@@ -129,8 +133,41 @@ impl Listing {
     }
 }
 
+/// A summary without the name of the business at its beginning, which stands beside it.
+fn without_name<'s>(summary: &'s str, business: Option<&str>) -> Cow<'s, str> {
+    let behind = business.and_then(|name| summary.trim_start().strip_prefix(name.trim())).unwrap_or(summary);
+    let rest = behind.trim_start_matches(|c: char| c.is_whitespace() || ":,;-–—".contains(c));
+    let is_name = behind.len() < summary.trim_start().len() && !behind.starts_with(char::is_alphanumeric);
+    let mut letters = rest.chars();
+    match letters.next().filter(|_| is_name) {
+        Some(first) => Cow::Owned(first.to_uppercase().chain(letters).collect()),
+        None => Cow::Borrowed(summary),
+    }
+}
+
 /// The beginning of a UUID; another kind of ID is shown whole.
 fn short(id: &str) -> &str {
     let is_uuid = id.len() == 36 && id.bytes().all(|b| b.is_ascii_hexdigit() || b == b'-');
     if is_uuid { id.get(..SHORT_ID).unwrap_or(id) } else { id }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_summary_does_not_repeat_the_business() {
+        for (summary, shown) in [
+            ("Casa Lucio: they have a table.", "They have a table."),
+            ("Casa Lucio confirmed a table.", "Confirmed a table."),
+            ("Casa Lucio – ¡sí!", "¡sí!"),
+            ("Casa Lucio", "Casa Lucio"),
+            ("Casa Lucios is closed.", "Casa Lucios is closed."),
+            ("Booked at Casa Lucio.", "Booked at Casa Lucio."),
+        ] {
+            assert_eq!(without_name(summary, Some("Casa Lucio")), shown);
+        }
+        assert_eq!(without_name("Booked.", None), "Booked.");
+        assert_eq!(without_name("", Some("")), "");
+    }
 }

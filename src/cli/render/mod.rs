@@ -39,8 +39,13 @@ const LABEL: usize = 12;
 impl View<'_> {
     /// Prints a labelled text.
     fn field(&self, label: &str, text: &str) -> Result<()> {
+        self.toned_field(label, Tone::Plain, text)
+    }
+
+    /// Prints a labelled text that stands out.
+    fn toned_field(&self, label: &str, tone: Tone, text: &str) -> Result<()> {
         let label = format!("{label:<LABEL$}");
-        self.out.prose(&Line::new().tone(Tone::Faint, &label), text)
+        self.out.toned(&Line::new().tone(Tone::Faint, &label), tone, text)
     }
 
     /// Prints what was answered as it is, or as text.

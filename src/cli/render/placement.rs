@@ -90,7 +90,7 @@ pub fn detached(view: &View<'_>, detachment: &Detachment, suggesting: Suggesting
     }
     let line = Line::new().text("The call to ").tone(Tone::Strong, &detachment.number);
     view.out.line(&line.text(" goes on. Learn how it ended:"))?;
-    view.out.line(&Line::new().text("  ").text(&next))
+    view.out.copyable(&Line::new().text("  ").text(&next))
 }
 
 /// The calls whose end was not shown yet.
@@ -137,7 +137,7 @@ pub fn pending(view: &View<'_>, pending: &[PendingCall], suggesting: Suggesting)
         if let Some(id) = &call.call_id {
             view.field("ID", id.as_str())?;
         }
-        view.out.line(&Line::new().text("  ").text(&suggesting.resume(&call.key, pending.len() == 1)))?;
+        view.out.copyable(&Line::new().text("  ").text(&suggesting.resume(&call.key, pending.len() == 1)))?;
         view.out.blank()?;
     }
     Ok(())

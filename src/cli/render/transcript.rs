@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::View;
+use crate::domain::redact_bytes;
 use crate::error::{Error, Result};
 use crate::output::{Line, Tone, brief};
 use crate::service::{Response, Speaker, Transcript};
@@ -28,13 +29,15 @@ pub fn transcript(view: &View<'_>, response: &Response) -> Result<()> {
         let (tone, speaker) = match &turn.speaker {
             Speaker::Ai => (Tone::Strong, "AI     "),
             Speaker::Human => (Tone::Plain, "Human  "),
-            Speaker::Other(name) => {
-                other = format!("{}  ", brief(name, WIDEST_SPEAKER));
+            Speaker::Other(name) if is_name(name) => {
+                let name = name.split_whitespace().collect::<Vec<_>>().join(" ");
+                other = format!("{:<5}  ", brief(&name, WIDEST_SPEAKER));
                 (Tone::Plain, other.as_str())
             }
-            Speaker::Unknown => (Tone::Plain, "?      "),
+            Speaker::Other(_) | Speaker::Unknown => (Tone::Plain, "?      "),
         };
-        let time = turn.timestamp.as_deref().map(|time| brief(time, WIDEST_TIME));
+        let time =
+            turn.timestamp.as_deref().filter(|time| is_time(time)).map(|time| brief(time, WIDEST_TIME));
         let label = match &time {
             Some(time) => Line::new().tone(Tone::Faint, time).text("  "),
             None => Line::new(),
@@ -47,8 +50,19 @@ pub fn transcript(view: &View<'_>, response: &Response) -> Result<()> {
     Ok(())
 }
 
+/// Whether this can pass for nothing but a speaker's name: it stands where lines begin.
+fn is_name(text: &str) -> bool {
+    !text.trim().is_empty() && !text.chars().any(|c| c.is_ascii_punctuation() && !"-_.,'()&/".contains(c))
+}
+
+/// Whether this can pass for nothing but a time.
+fn is_time(text: &str) -> bool {
+    text.chars().all(|c| c.is_ascii_digit() || ":.,+-TZ ".contains(c))
+}
+
 /// A call's appointment, on stdout or in a file.
 pub fn calendar(view: &View<'_>, bytes: &[u8], output: Option<&Path>) -> Result<()> {
+    let bytes = &*redact_bytes(bytes);
     match output.filter(|path| *path != Path::new("-")) {
         None if view.out.is_json() => {
             view.out.object(&serde_json::json!({ "calendar": String::from_utf8_lossy(bytes) }))

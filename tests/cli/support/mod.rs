@@ -11,7 +11,7 @@ mod tls;
 
 pub use mcp::{Client, misfit};
 #[cfg(unix)]
-pub use pty::Terminal;
+pub use pty::{Terminal, seen};
 pub use run::{Run, Running};
 #[cfg(unix)]
 pub use run::{by_shell, limited};

@@ -89,6 +89,27 @@ impl Terminal {
     }
 }
 
+/// What a person sees of a command on a terminal of so many columns: both streams, line by line, as they come.
+pub fn seen(ours: &Command, columns: u16) -> String {
+    // The shell says when everything has been printed.
+    let mut shell = Command::new("sh");
+    shell
+        .args(["-c", "\"$@\"; echo \":$?:\"", "sh"])
+        .arg(ours.get_program())
+        .args(ours.get_args())
+        .env_clear();
+    for (name, value) in ours.get_envs().filter_map(|(name, value)| Some((name, value?))) {
+        shell.env(name, value);
+    }
+    shell.env("PATH", "/usr/bin:/bin").env("TERM", "xterm").env("NO_COLOR", "1").env("BROWSER", "none");
+    let mut terminal = Terminal::sized(shell, columns);
+    let screen = terminal.shows(":\r\n");
+    terminal.end();
+    // The spinner comes and goes; what it leaves on its line is nothing.
+    let lines = screen.split("\r\n").map(|line| line.rsplit(['\r', '\u{1b}']).next().unwrap_or(line));
+    lines.map(|line| line.strip_prefix("[2K").unwrap_or(line)).collect::<Vec<_>>().join("\n")
+}
+
 impl Drop for Terminal {
     fn drop(&mut self) {
         let _ = self.child.kill();
