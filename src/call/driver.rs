@@ -1,6 +1,7 @@
 //! One call's way through the rules: carries out, action by action, what the state machine decides.
 
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -109,13 +110,18 @@ impl<'a, O: Observer> CallDriver<'a, O> {
             event = match action {
                 Action::Finish(ending) => return self.into_result(ending),
                 // What has come is taken before a signal: an answer is delivered, and what the journal is to be told
-                // is never left out.
+                // is never left out. A request that is not on its way is not written once there is a signal.
                 action => {
-                    let interrupted = signals.next();
-                    tokio::select! {
-                        biased;
-                        event = self.execute(action) => event,
-                        signal = interrupted => Event::Signal { signal, is_sent: self.is_sent() },
+                    let sending = match &self.request {
+                        Some(request) if matches!(action, Action::SendPost { .. }) => {
+                            Some(request.is_sent.subscribe())
+                        }
+                        _ => None,
+                    };
+                    let signal_first = || sending.as_ref().is_some_and(|is_sent| !*is_sent.borrow());
+                    match race(self.execute(action), signals.next(), signal_first).await {
+                        Ok(event) => event,
+                        Err(signal) => Event::Signal { signal, is_sent: self.is_sent() },
                     }
                 }
             };
@@ -324,5 +330,44 @@ impl<'a, O: Observer> CallDriver<'a, O> {
                 }
             },
         }
+    }
+}
+
+/// Waits for work or a signal, whichever is there first. Of two that are there at once the work counts, unless
+/// `signal_first` says otherwise then.
+async fn race<W, S>(
+    work: impl Future<Output = W>,
+    signal: impl Future<Output = S>,
+    signal_first: impl Fn() -> bool,
+) -> std::result::Result<W, S> {
+    let (mut work, mut signal) = (std::pin::pin!(work), std::pin::pin!(signal));
+    std::future::poll_fn(|context| {
+        if signal_first()
+            && let Poll::Ready(signal) = signal.as_mut().poll(context)
+        {
+            return Poll::Ready(Err(signal));
+        }
+        match work.as_mut().poll(context) {
+            Poll::Ready(work) => Poll::Ready(Ok(work)),
+            Poll::Pending => signal.as_mut().poll(context).map(Err),
+        }
+    })
+    .await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_has_come_counts_before_a_signal_unless_the_signal_goes_first() {
+        let ready = std::future::ready::<u8>;
+        assert_eq!(race(ready(1), ready(2), || false).await, Ok(1));
+        let is_begun = std::cell::Cell::new(false);
+        let work = async { is_begun.set(true) };
+        assert_eq!(race(work, ready(2), || true).await, Err(2));
+        assert!(!is_begun.get(), "nothing is begun after a signal");
+        assert_eq!(race(std::future::pending::<u8>(), ready(2), || false).await, Err(2));
+        assert_eq!(race(ready(1), std::future::pending::<u8>(), || true).await, Ok(1));
     }
 }

@@ -59,14 +59,19 @@ pub fn refusal(
     }
 }
 
-/// Whether there is an open call to the same number that is too old to be in the way by itself.
-pub fn has_old_open(entries: &[Entry], entry: &Entry) -> bool {
+/// Whether an entry may stand in the way, and only the service can tell: an open call to the same number that is too old to
+/// be in the way by itself, or a young one for the same that ended in a way that was not noted.
+pub fn is_undecided(entries: &[Entry], entry: &Entry) -> bool {
     let now = &entry.written;
-    entries.iter().any(|other| {
-        other.number == entry.number
-            && other.key != entry.key
-            && (GUARDED_FOR..KEPT_FOR).contains(&other.written.age(now))
-            && other.is_open(now, false)
+    entries.iter().filter(|other| other.key != entry.key).any(|other| {
+        let age = other.written.age(now);
+        let is_old_open = other.number == entry.number
+            && (GUARDED_FOR..KEPT_FOR).contains(&age)
+            && other.is_open(now, false);
+        let may_be_done = age < GUARDED_FOR
+            && matches!(other.state, EntryState::Ended { status: None, .. })
+            && other.is_same_request(entry);
+        is_old_open || may_be_done
     })
 }
 

@@ -108,10 +108,10 @@ impl Journal {
         }
     }
 
-    /// Whether a call may be placed only after the service has shown that there is no other: an open entry of the number
-    /// is too old to decide it, or a line that cannot be read may tell of one.
+    /// Whether a call may be placed only after the service has shown that there is no other: an entry
+    /// does not decide it, or a line that cannot be read may tell of one.
     pub fn needs_look(&self, contents: &Contents, entry: &Entry) -> bool {
-        contents.may_hide_recent(&entry.written) || guard::has_old_open(&contents.entries, entry)
+        contents.may_hide_recent(&entry.written) || guard::is_undecided(&contents.entries, entry)
     }
 
     /// Writes a call down before it is sent, unless it may not be placed. `read` is the journal as it was read a moment

@@ -10,7 +10,7 @@ use super::{CallOptions, is_interactive, request, suggesting, texts};
 use crate::domain::{CallRef, CallStatus, IdempotencyKey, Zone};
 use crate::error::{Error, Kind, Result};
 use crate::mcp;
-use crate::output::{Clock, Line, Output, Tone};
+use crate::output::{Clock, Line, Output, Tone, stdout_was_closed};
 use crate::service::{self, Call, HistoryQuery, Notices as _, Parsed, Placed, Placement, Service, Trace};
 use crate::settings::Settings;
 use crate::signals::{Signals, survive_file_size_limit};
@@ -33,6 +33,10 @@ struct Run<'a> {
 /// # Errors
 /// When it could not be carried out.
 pub fn run(out: &Output, settings: Settings, options: &Options, command: Command) -> Result<u8> {
+    if stdout_was_closed() {
+        let hint = "leave out >&-; to throw the result away, write >/dev/null";
+        return Err(Error::usage("stdout is closed, so that no result could be written to it", hint));
+    }
     let console = Console::new(out);
     let may_ask = !options.no_input;
     let service_options = service::Options {

@@ -2,6 +2,7 @@
 //! result and nothing else, stderr is everything else.
 
 mod clean;
+mod closed_stdout;
 #[cfg(fuzzing)]
 #[path = "../fuzzing/output.rs"]
 pub mod entrance;
@@ -15,6 +16,7 @@ mod when;
 
 #[cfg(test)]
 pub use clean::is_unsafe;
+pub use closed_stdout::was_closed as stdout_was_closed;
 pub use json_list::JsonList;
 pub use line::{Line, Tone};
 pub use progress::Progress;

@@ -288,7 +288,7 @@ fn unavailable(error: std::io::Error) -> Error {
     Error::new(Kind::JournalUnavailable, message)
 }
 
-/// An old open call, or a line that cannot be read, could not be looked up before it is ignored.
+/// An old open call, one that ended nobody noted how, or a line that cannot be read could not be looked up before it is ignored.
 fn undecided(error: &Error) -> Error {
     let message = format!(
         "the journal may tell of an earlier call, and the service could not be asked whether there is one: {error}"

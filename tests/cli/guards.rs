@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{CALL, Home, Post, Reply, Run, Service, call};
+use crate::support::{CALL, Home, Post, Reply, Run, Service, call, now};
 
 const ID: &str = "00000000-1111-4222-8333-444444444444";
 
@@ -111,6 +111,22 @@ fn the_same_request_is_done_once_and_what_did_not_succeed_may_be_repeated() {
     let told = Run::of(service.at(&home, CALL).args(["--dry-run", "--json"])).exits(0).json();
     assert_eq!((&told["would_place"], &told["refusal"]["code"]), (&json!(false), &json!("already_done")));
     assert_eq!(service.posts(), 1);
+}
+
+#[test]
+fn what_ended_nobody_noted_how_is_asked_of_the_service_before_it_is_done_again() {
+    let home = Home::new();
+    let line =
+        |age| json!({ "key": "k", "at": now() - age, "number": CALL[1], "task": CALL[3], "settled": true });
+    let service = Service::with([]);
+    service.is_gone(true);
+    home.write_journal([line(60).to_string()]);
+    let error = Run::of(service.at(&home, CALL).args(["--json", "--timeout", "8"])).exits(6).error();
+    assert_eq!((&error["code"], service.posts()), (&json!("call_open"), 0));
+    // Something else may be asked of the number, and the same when it was long ago.
+    Run::of(&mut service.at(&home, ["-p", CALL[1], "-t", "Ask for the hours"])).exits(0);
+    home.write_journal([line(7 * 3600).to_string()]);
+    Run::of(&mut service.at(&home, CALL)).exits(0);
 }
 
 #[test]

@@ -3,6 +3,8 @@
 use serde_json::json;
 
 use crate::support::{CALL, Home, ID, Reply, Run, Server, call};
+#[cfg(unix)]
+use crate::support::{Service, by_shell};
 
 fn answered(reply: Reply, flags: &[&str]) -> Run {
     let home = Home::new();
@@ -123,4 +125,25 @@ fn a_strangers_words_cannot_act_on_a_terminal_or_forge_a_line() {
     let run = answered(Reply::json(201, &object), &["--json"]).exits(0);
     assert!(run.stdout.contains(r"\u202eevil\u2028more\u009b31m"), "{}", run.stdout);
     assert_eq!(run.json(), object);
+}
+
+#[cfg(unix)]
+#[test]
+fn where_stdout_is_closed_nothing_is_sent_and_dev_null_takes_a_result() {
+    let home = Home::new();
+    let service = Service::with([]);
+    for flags in [&["--json"][..], &["--json", "--detach"]] {
+        let mut command = service.at(&home, CALL);
+        let error = Run::of(&mut by_shell(command.args(flags), "exec >&-")).exits(2).error();
+        assert_eq!((&error["code"], &error["retry_safe"]), (&json!("usage"), &json!(true)));
+    }
+    let mut command = service.at(&home, ["--history"]);
+    Run::of(&mut by_shell(&command, "exec >&-")).exits(2);
+    assert_eq!(service.server.requests().len(), 0);
+    // As a shell gives it, and as Python does.
+    for (calls, null) in [(1, "exec >/dev/null"), (2, "exec 1<>/dev/null")] {
+        command = service.at(&home, CALL);
+        Run::of(&mut by_shell(command.arg("--again"), null)).exits(0);
+        assert_eq!(service.posts(), calls);
+    }
 }
