@@ -159,10 +159,10 @@ async fn accept(
                 continue;
             }
         };
-        // At once: a connection that has ended is nobody's.
-        let is_ours = stream.local_addr().is_ok_and(|here| peers.is_ours(peer, here));
         connections.make_room().await;
         let has_head = Arc::new(AtomicBool::new(false));
+        let peers = Arc::clone(&peers);
+        let is_ours = move |here: io::Result<SocketAddr>| here.is_ok_and(|here| peers.is_ours(peer, here));
         let handling = handle_connection(stream, is_ours, Arc::clone(&has_head), Arc::clone(&shared));
         connections.add(tokio::spawn(handling).abort_handle(), has_head);
     }
@@ -170,14 +170,14 @@ async fn accept(
 
 async fn handle_connection(
     mut stream: TcpStream,
-    is_ours: bool,
+    is_ours: impl FnOnce(io::Result<SocketAddr>) -> bool,
     has_head: Arc<AtomicBool>,
     shared: Arc<Shared>,
 ) {
     let deadline = Instant::now() + CONNECTION;
     let Ok(Some(head)) = timeout_at(deadline, read_head(&mut stream)).await else { return };
     has_head.store(true, Ordering::Relaxed);
-    let response = match route(&head, is_ours, &shared) {
+    let response = match route(&head, || is_ours(stream.local_addr()), &shared) {
         Routed::Status(status) => page::refusal(status),
         Routed::Page(page) => page.response(),
         Routed::AuthResponse(reply) => {
@@ -252,24 +252,23 @@ pub(crate) enum Routed {
     AuthResponse(AuthResponse),
 }
 
-/// Decides on a request of a program of the user's, or of another user's.
-pub(crate) fn route(head: &[u8], is_ours: bool, shared: &Shared) -> Routed {
-    let answered = |query: &str| read_query(query.as_bytes(), &shared.state);
+/// Decides on a request. Whose program sent it counts for the right answer alone: all else changes nothing, and finding
+/// out takes its time where there are many connections.
+pub(crate) fn route(head: &[u8], is_ours: impl FnOnce() -> bool, shared: &Shared) -> Routed {
     match read_request(head, shared.port) {
         Err(status) => Routed::Status(status),
-        Ok((path, query)) if !is_ours => {
-            let arrivals = lock(&shared.arrivals);
-            if let (CALLBACK, Ok(_), Some(arrivals)) = (path, answered(query), &*arrivals) {
-                // Said once: where it was said, the channel is full, or somebody reads it.
-                let _ = arrivals.try_send(Event::OtherUser);
+        Ok((CALLBACK, query)) => {
+            match (read_query(query.as_bytes(), &shared.state), &*lock(&shared.arrivals)) {
+                // The state is spent with the first right answer.
+                (Ok(reply), Some(_)) if is_ours() => Routed::AuthResponse(reply),
+                (Ok(_), Some(arrivals)) => {
+                    // Where the channel is full it has been said.
+                    let _ = arrivals.try_send(Event::OtherUser);
+                    Routed::Status(403)
+                }
+                _ => Routed::Status(400),
             }
-            Routed::Status(403)
         }
-        Ok((CALLBACK, query)) => match answered(query) {
-            // The state is spent with the first right answer.
-            Ok(reply) if lock(&shared.arrivals).is_some() => Routed::AuthResponse(reply),
-            _ => Routed::Status(400),
-        },
         Ok((path, _)) => match *lock(&shared.page) {
             Some(page) if page.path() == path => Routed::Page(page),
             _ => Routed::Status(404),

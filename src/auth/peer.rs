@@ -54,7 +54,7 @@ mod linux {
     }
 
     /// Of a larger table, in bytes, only the beginning is read.
-    const LARGEST: usize = 32 * 1024 * 1024;
+    const LARGEST: u64 = 64 * 1024 * 1024;
 
     impl Tables {
         pub fn open() -> Self {
@@ -86,7 +86,7 @@ mod linux {
         fn find(&self, peer: SocketAddr, here: SocketAddr) -> Option<Row> {
             let four = self.four.as_ref().filter(|_| peer.is_ipv4());
             let mut tables = four.into_iter().chain(&self.six);
-            tables.find_map(|table| find(&read(table).ok()?, peer, here))
+            tables.find_map(|table| search(table, peer, here).ok()?)
         }
     }
 
@@ -101,36 +101,35 @@ mod linux {
         }
     }
 
-    fn read(table: &File) -> io::Result<Vec<u8>> {
-        let mut text = Vec::new();
+    /// Reads a table as far as the row that is looked for.
+    fn search(table: &File, local: SocketAddr, remote: SocketAddr) -> io::Result<Option<Row>> {
         let mut some = vec![0; 64 * 1024];
-        while text.len() < LARGEST {
-            match table.read_at(&mut some, text.len() as u64)? {
-                0 => break,
-                count => text.extend_from_slice(some.get(..count).unwrap_or_default()),
+        let (mut at, mut text) = (0, Vec::new());
+        while at < LARGEST {
+            let count = table.read_at(&mut some, at)?;
+            text.extend_from_slice(some.get(..count).unwrap_or_default());
+            at += count as u64;
+            let whole = text.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
+            let row = find(text.get(..whole).unwrap_or_default(), local, remote);
+            if row.is_some() || count == 0 {
+                return Ok(row);
             }
+            text.drain(..whole);
         }
-        Ok(text)
+        Ok(None)
     }
 
     /// `sl local_address rem_address st tx:rx tr:when retrnsmt uid timeout inode`, as proc_pid_net(5) has it.
     fn find(table: &[u8], local: SocketAddr, remote: SocketAddr) -> Option<Row> {
         // Most rows are told apart by their port, which needs no parsing.
         let port = format!(":{:04X} ", local.port());
-        std::str::from_utf8(table).ok()?.lines().skip(1).filter(|line| line.contains(&port)).find_map(
-            |line| {
-                let fields: Vec<&str> = line.split_ascii_whitespace().collect();
-                let [_, ours, theirs, state, _, _, _, user, _, inode, ..] = fields[..] else { return None };
-                let is_it =
-                    address(ours) == Some(canonical(local)) && address(theirs) == Some(canonical(remote));
-                is_it.then_some(())?;
-                Some(Row {
-                    user: user.parse().ok()?,
-                    is_established: state == "01",
-                    inode: inode.parse().ok()?,
-                })
-            },
-        )
+        std::str::from_utf8(table).ok()?.lines().filter(|line| line.contains(&port)).find_map(|line| {
+            let fields: Vec<&str> = line.split_ascii_whitespace().collect();
+            let [_, ours, theirs, state, _, _, _, user, _, inode, ..] = fields[..] else { return None };
+            let is_it = address(ours) == Some(canonical(local)) && address(theirs) == Some(canonical(remote));
+            is_it.then_some(())?;
+            Some(Row { user: user.parse().ok()?, is_established: state == "01", inode: inode.parse().ok()? })
+        })
     }
 
     fn canonical(address: SocketAddr) -> (IpAddr, u16) {

@@ -63,7 +63,7 @@ pub fn connection(pieces: &[&[u8]], port: u16, state: &str, phase: Phase) -> Opt
     let Some(head) = finished(read_head(&mut Pieces { pieces: pieces.to_vec(), idle: false })) else {
         return Some(Outcome::Nothing);
     };
-    Some(match route(&head, true, &shared) {
+    Some(match route(&head, || true, &shared) {
         Routed::Status(status) => Outcome::Refused(status),
         Routed::Page(page) => Outcome::Shown(page.path()),
         Routed::AuthResponse(reply) => Outcome::Taken(said(reply)),
