@@ -138,6 +138,11 @@ const OPTIONS: &[(&[&str], &[&str])] = &[
     (&["exit_status"], &["phone", "call_info", "resume"]),
 ];
 
+/// The flag's id, if it is a command.
+pub fn is_command(id: &str) -> Option<&'static str> {
+    COMMANDS.iter().copied().find(|command| *command == id)
+}
+
 /// Whether a flag that is no command goes with this command.
 pub fn goes_with(option: &str, command: &str) -> bool {
     OPTIONS

@@ -6,7 +6,7 @@ use super::args::Options;
 use super::command::{Command, LoginMode};
 use super::console::{Console, Waiting, unwritten};
 use super::render::{self, HistoryView, View};
-use super::{CallOptions, is_interactive, request, suggesting, texts};
+use super::{CallOptions, completions, is_interactive, request, suggesting, texts};
 use crate::domain::{CallRef, CallStatus, IdempotencyKey, Zone};
 use crate::error::{Error, Kind, Result};
 use crate::mcp;
@@ -52,7 +52,7 @@ pub fn run(out: &Output, settings: Settings, options: &Options, command: Command
     let view = View { out, clock, program: settings.program() };
     let run = Run { service: &service, console: &console, view: &view, options };
     match command {
-        Command::Completions(shell) => texts::completions(out, shell).map(|()| DONE),
+        Command::Completions(shell) => completions::script(out, shell).map(|()| DONE),
         Command::Man => texts::man(out).map(|()| DONE),
         Command::Skill => texts::skill(out).map(|()| DONE),
         Command::Pending => run.pending(),

@@ -3,6 +3,7 @@
 
 mod args;
 mod command;
+mod completions;
 mod console;
 mod defaults;
 mod dispatch;
@@ -30,6 +31,14 @@ use usage_errors::{ParseOutcome, parse, wants_json};
 
 /// Runs a command line whose first element is the program's name, and returns the exit status.
 pub fn run(argv: Vec<OsString>) -> ExitCode {
+    if let [_, ask, asked @ ..] = argv.as_slice()
+        && ask == completions::ASK
+    {
+        let out = Output::new(Color::Never, false);
+        // A shell that asks for completions has no use for a failure.
+        let _ = completions::answer(&out, asked).and_then(|()| out.finish());
+        return ExitCode::SUCCESS;
+    }
     let json = wants_json(&argv);
     let (out, program, ended) = match parse(argv) {
         Err(ParseOutcome::Show { plain, colored }) => {

@@ -1,9 +1,8 @@
-//! `--completions`, `--man`, `--skill`: texts that are made from the flags themselves, or kept beside them.
+//! `--man`, `--skill`: texts that are made from the flags themselves, or kept beside them.
 
 use std::io::Write as _;
 
 use clap::{Arg, ArgAction};
-use clap_complete::Shell;
 use clap_mangen::Man;
 
 use super::declaration;
@@ -16,13 +15,6 @@ const RELEASED: &str = "2026-11-24";
 
 /// The page that teaches an agent this program.
 const SKILL: &str = include_str!("SKILL.md");
-
-/// Prints a shell's completions.
-pub fn completions(out: &Output, shell: Shell) -> Result<()> {
-    let mut script = Vec::new();
-    clap_complete::generate(shell, &mut declaration(), "kallyai", &mut script);
-    out.raw_text(&String::from_utf8_lossy(&script))
-}
 
 /// Prints the man page.
 pub fn man(out: &Output) -> Result<()> {

@@ -6,9 +6,12 @@ use futures_util::StreamExt as _;
 use futures_util::future::LocalBoxFuture;
 use futures_util::stream::FuturesOrdered;
 
+use super::connection::Connection;
 use super::{READ_TIMEOUT, Service};
-use crate::api::{BillingPortal, Call, Client, Page, Parsed, Response, Subscription, Usage};
-use crate::auth::Session;
+use crate::api::{
+    BillingPortal, Call, Client, Page, Parsed, Response, Subscription, TokenProvider as _, Usage,
+};
+use crate::auth::{LoginState, Session};
 use crate::domain::{CallId, CallRef};
 use crate::error::{Error, Kind, Result};
 
@@ -139,6 +142,29 @@ impl Service<'_> {
             before = ids;
         }
         Ok(end)
+    }
+
+    /// The newest calls, where they can be had without a renewal of the login.
+    ///
+    /// # Errors
+    /// When nobody is signed in, or they cannot be read.
+    pub async fn newest_calls(&self) -> Result<Vec<Call>> {
+        const SHOWN: u16 = 20;
+        let not_signed_in = || Error::new(Kind::NotSignedIn, "you are not signed in");
+        // The emulator would make the sandbox's folder.
+        if self.settings.sandbox && !self.settings.token_file()?.exists() {
+            return Err(not_signed_in());
+        }
+        let connection = Connection::open(self)?;
+        let session = connection.session(self)?;
+        if !matches!(session.state()?, LoginState::Given | LoginState::Valid { .. }) {
+            return Err(not_signed_in());
+        }
+        let deadline = self.deadline(READ_TIMEOUT);
+        let token = session.token(deadline).await?;
+        let as_given = Session::new(Some(token), connection.store.clone(), &connection.http, None, |_| {});
+        let page = Client::new(&connection.http, &as_given, deadline).history(SHOWN, None).await?.value;
+        Ok(page.calls.into_iter().map(|(_, call)| call).collect())
     }
 
     /// One call.

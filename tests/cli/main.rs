@@ -5,6 +5,7 @@
 mod support;
 
 mod account;
+mod completions;
 mod dates;
 mod defaults;
 mod detaching;
