@@ -5,6 +5,7 @@
 mod support;
 
 mod account;
+mod api;
 mod dates;
 mod defaults;
 mod detaching;
@@ -20,6 +21,7 @@ mod journal;
 mod login_file;
 mod login_races;
 mod lost_answers;
+mod machine_readable;
 mod mcp;
 mod not_taken;
 #[cfg(target_os = "linux")]
