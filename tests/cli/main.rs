@@ -50,6 +50,7 @@ mod sign_in_steps;
 mod sign_in_terminal;
 #[cfg(unix)]
 mod signals;
+mod skill;
 #[cfg(unix)]
 mod snapshots;
 mod texts;
