@@ -11,7 +11,7 @@ use super::error::Error;
 use super::http::{BeforeWrite, Http, JsonBody, Request, Response, SendError};
 use super::refusal::Refusal;
 use super::retry::backoff;
-use crate::domain::{IdempotencyKey, Secret, redact_bytes};
+use crate::domain::{self, ApiBase, IdempotencyKey, Secret, redact_bytes};
 
 /// Where the client's tokens come from. It asks for one; it never learns how it is kept.
 pub trait TokenProvider {
@@ -157,6 +157,35 @@ impl<'a, T: TokenProvider> Client<'a, T> {
             body: Some(JsonBody { json: json.to_vec(), secret: false }),
         };
         self.http.send_fresh(request, connect_by, deadline, before_write).await
+    }
+
+    /// The base of every route.
+    pub fn base(&self) -> &ApiBase {
+        self.http.base()
+    }
+
+    /// Sends a request of any method once, on a fresh connection.
+    ///
+    /// # Errors
+    /// When there is no answer; whether the request may have arrived is what the error says.
+    pub async fn send_once(
+        &self,
+        method: domain::Method,
+        url: Url,
+        token: &Secret,
+        json: Option<Vec<u8>>,
+    ) -> Result<Response, SendError> {
+        let method = match method {
+            domain::Method::Get => Method::GET,
+            domain::Method::Post => Method::POST,
+            domain::Method::Put => Method::PUT,
+            domain::Method::Patch => Method::PATCH,
+            domain::Method::Delete => Method::DELETE,
+        };
+        let body = json.map(|json| JsonBody { json, secret: false });
+        let request = Request { method, url, bearer: Some(token), key: None, body };
+        let nothing: BeforeWrite = std::sync::Arc::new(|| Box::pin(async { Ok(()) }));
+        self.http.send_fresh(request, self.deadline(), self.deadline(), nothing).await
     }
 
     /// Where this client's tokens come from.

@@ -157,11 +157,16 @@ mod tests {
             [(0, false), (6 * HOUR - 1, false), (6 * HOUR, true), (KEPT_FOR - 1, true), (KEPT_FOR, false)]
         {
             let open = entry("a", "x", ago, EntryState::Sent);
-            assert_eq!(has_old_open(&[open.clone()], &new("b")), is_old, "{ago} s ago");
-            assert!(!has_old_open(&[open.clone()], &new("a")), "it is this call");
-            assert!(!has_old_open(&[Entry { number: "+15551234568".into(), ..open }], &new("b")));
-            let over = entry("a", "x", ago, ended(CallStatus::Busy));
-            assert!(!has_old_open(&[over], &new("b")));
+            assert_eq!(is_undecided(&[open.clone()], &new("b")), is_old, "{ago} s ago");
+            assert!(!is_undecided(&[open.clone()], &new("a")), "it is this call");
+            assert!(!is_undecided(&[Entry { number: "+15551234568".into(), ..open }], &new("b")));
+            let over = entry("a", "Reserve a table", ago, ended(CallStatus::Busy));
+            assert!(!is_undecided(&[over], &new("b")));
+            // Earlier versions did not note how a call ended.
+            let nobody_noted = EntryState::Ended { call_id: None, status: None };
+            let over = |task| entry("a", task, ago, nobody_noted.clone());
+            assert_eq!(is_undecided(&[over("Reserve a table")], &new("b")), ago < 6 * HOUR);
+            assert!(!is_undecided(&[over("Something else")], &new("b")));
         }
         assert_eq!((GUARDED_FOR, KEPT_FOR), (6 * HOUR, 30 * 24 * HOUR));
     }

@@ -8,8 +8,11 @@ use clap::{ArgAction, Parser};
 use clap_complete::Shell;
 
 use super::help::{ABOUT, USAGE};
+use super::texts::SkillPage;
 use super::{TaskSource, values};
-use crate::domain::{CallRef, Category, Day, IdempotencyKey, Language, Phone, Secret, Time, Zone};
+use crate::domain::{
+    ApiPath, CallRef, Category, Day, IdempotencyKey, Language, Method, Phone, Secret, Time, Zone,
+};
 use crate::mcp::config::Host;
 use crate::output::Color;
 
@@ -37,6 +40,8 @@ pub struct Args {
     pub page: HistoryOptions,
     #[command(flatten, next_help_heading = "Account")]
     pub account: AccountCommands,
+    #[command(flatten, next_help_heading = "More")]
+    pub raw: RawOptions,
     #[command(flatten, next_help_heading = "Everywhere")]
     pub options: Options,
     #[command(flatten, next_help_heading = "More")]
@@ -151,6 +156,9 @@ pub struct HistoryOptions {
     /// --history: every page; --limit sizes a page
     #[arg(long, hide_short_help = true)]
     pub all: bool,
+    /// --history: JSON, one short line a call
+    #[arg(long, hide_short_help = true)]
+    pub brief: bool,
     /// --history: only those of this status
     #[arg(long, value_name = "STATUS", hide_short_help = true, value_parser = values::text)]
     pub status: Option<String>,
@@ -185,6 +193,21 @@ pub struct AccountCommands {
     /// Say whether there is a login
     #[arg(long)]
     pub auth_status: bool,
+}
+
+/// A request of the user's own making.
+#[derive(Debug, Clone, clap::Args)]
+#[group(skip)]
+pub struct RawOptions {
+    /// Send a request with the login, print the answer
+    #[arg(long, value_name = "PATH", hide_short_help = true)]
+    pub api: Option<ApiPath>,
+    /// --api: POST, PUT, PATCH or DELETE [default: GET]
+    #[arg(long, value_name = "METHOD", hide_short_help = true)]
+    pub method: Option<Method>,
+    /// --api: the body, JSON; - reads stdin, @FILE a file
+    #[arg(long, value_name = "JSON", hide_short_help = true, allow_hyphen_values = true)]
+    pub data: Option<TaskSource>,
 }
 
 /// How a command runs, whichever it is.
@@ -260,9 +283,9 @@ pub struct MoreCommands {
     /// Print the man page
     #[arg(long, hide_short_help = true)]
     pub man: bool,
-    /// Print the skill for AI agents
-    #[arg(long, hide_short_help = true)]
-    pub skill: bool,
+    /// Print the skill for AI agents; full for all of it
+    #[arg(long, value_name = "full", hide_short_help = true, hide_possible_values = true, num_args = 0..=1)]
+    pub skill: Option<Option<SkillPage>>,
     /// Print the version
     #[arg(short, long, action = ArgAction::Version, help_heading = "Everywhere")]
     version: Option<bool>,

@@ -8,8 +8,9 @@ use clap::parser::ValueSource;
 use clap_complete::Shell;
 
 use super::TaskSource;
-use super::args::{Args, CallFields, Options};
-use crate::domain::{CallRef, IdempotencyKey, Phone, Secret};
+use super::args::{Args, CallFields, HistoryOptions, Options};
+use super::texts::SkillPage;
+use crate::domain::{ApiPath, CallRef, IdempotencyKey, Method, Phone, Secret};
 use crate::error::{Error, Result};
 use crate::mcp::config::Host;
 use crate::service::HistoryQuery;
@@ -29,7 +30,7 @@ pub enum Command {
     Call(Box<CallOptions>),
     Resume(Option<IdempotencyKey>),
     Pending,
-    History(HistoryQuery),
+    History { query: HistoryQuery, brief: bool },
     CallInfo(CallRef),
     Transcript(CallRef),
     Calendar { call: CallRef, output: Option<PathBuf> },
@@ -39,12 +40,13 @@ pub enum Command {
     Login(LoginMode),
     Logout,
     AuthStatus,
+    Api(RawCommand),
     Mcp,
     McpConfig(Host),
     ServeSandbox(Option<SocketAddr>),
     Completions(Shell),
     Man,
-    Skill,
+    Skill(Option<SkillPage>),
 }
 
 /// A call to place.
@@ -53,6 +55,14 @@ pub struct CallOptions {
     pub phone: Phone,
     pub task: TaskSource,
     pub fields: CallFields,
+}
+
+/// A request of the user's own making, its data not read yet.
+#[derive(Debug)]
+pub struct RawCommand {
+    pub path: ApiPath,
+    pub method: Method,
+    pub data: Option<TaskSource>,
 }
 
 /// The ways to sign in.
@@ -82,6 +92,7 @@ const COMMANDS: &[&str] = &[
     "login",
     "logout",
     "auth_status",
+    "api",
     "mcp",
     "serve_sandbox",
     "completions",
@@ -90,7 +101,6 @@ const COMMANDS: &[&str] = &[
 ];
 
 /// The flags that go with every command.
-#[cfg(test)]
 const EVERYWHERE: &[&str] = &[
     "json",
     "sandbox",
@@ -131,9 +141,10 @@ const OPTIONS: &[(&[&str], &[&str])] = &[
         &["phone"],
     ),
     (&["bell"], &["phone", "resume"]),
-    (&["limit", "offset", "all", "status"], &["history"]),
+    (&["limit", "offset", "all", "status", "brief"], &["history"]),
     (&["output"], &["calendar"]),
     (&["no_wait", "callback_url"], &["login"]),
+    (&["method", "data"], &["api"]),
     (&["print_config"], &["mcp"]),
     (&["exit_status"], &["phone", "call_info", "resume"]),
 ];
@@ -186,6 +197,9 @@ pub fn check(matches: &ArgMatches) -> Result<&'static str> {
     let command = commands.first().copied().unwrap_or_default();
     for (options, allowed) in OPTIONS {
         if let Some(id) = options.iter().find(given).filter(|_| !allowed.contains(&command)) {
+            if *id == "output" && matches.get_one::<PathBuf>(id).is_some_and(|value| names_json(value)) {
+                return Err(Error::usage("--output names a file, for --calendar", "for JSON, write --json"));
+            }
             let places: Vec<String> = allowed.iter().map(|id| flag(id)).collect();
             let place = places.join(" or ");
             return Err(Error::usage(
@@ -206,8 +220,25 @@ pub fn check(matches: &ArgMatches) -> Result<&'static str> {
     Ok(command)
 }
 
-fn flag(id: &str) -> String {
+/// The commands that a flag goes with, as flags; a command goes with itself.
+pub fn commands_of(id: &str) -> Vec<String> {
+    if EVERYWHERE.contains(&id) {
+        return vec!["every command".into()];
+    }
+    match OPTIONS.iter().find(|(options, _)| options.contains(&id)) {
+        Some((_, with)) => with.iter().map(|command| flag(command)).collect(),
+        None => vec![flag(if id == "task" { "phone" } else { id })],
+    }
+}
+
+/// A flag by its id.
+pub fn flag(id: &str) -> String {
     format!("--{}", id.replace('_', "-"))
+}
+
+/// Whether a file's name is that of a format, as other tools' --output takes.
+fn names_json(value: &std::path::Path) -> bool {
+    value.to_str().is_some_and(|name| name.eq_ignore_ascii_case("json"))
 }
 
 impl From<Args> for Invocation {
@@ -218,7 +249,7 @@ impl From<Args> for Invocation {
 }
 
 impl From<Args> for Command {
-    fn from(Args { phone, task, fields, read, page, account, more, .. }: Args) -> Self {
+    fn from(Args { phone, task, fields, read, page, account, raw, more, .. }: Args) -> Self {
         if let (Some(phone), Some(task)) = (phone, task) {
             return Self::Call(Box::new(CallOptions { phone, task, fields }));
         }
@@ -234,6 +265,10 @@ impl From<Args> for Command {
         if let Some(call) = read.calendar {
             return Self::Calendar { call, output: read.output };
         }
+        if let Some(path) = raw.api {
+            let method = raw.method.unwrap_or(Method::Get);
+            return Self::Api(RawCommand { path, method, data: raw.data });
+        }
         if let Some(host) = more.print_config {
             return Self::McpConfig(host);
         }
@@ -244,12 +279,10 @@ impl From<Args> for Command {
             return Self::Completions(shell);
         }
         match () {
-            () if read.history => Self::History(HistoryQuery {
-                limit: page.limit,
-                offset: page.offset,
-                all: page.all,
-                status: page.status,
-            }),
+            () if read.history => {
+                let HistoryOptions { limit, offset, all, status, brief } = page;
+                Self::History { query: HistoryQuery { limit, offset, all, status }, brief }
+            }
             () if read.pending => Self::Pending,
             () if account.usage => Self::Usage,
             () if account.subscription => Self::Subscription,
@@ -263,7 +296,7 @@ impl From<Args> for Command {
             () if account.auth_status => Self::AuthStatus,
             () if more.mcp => Self::Mcp,
             () if more.man => Self::Man,
-            () => Self::Skill,
+            () => Self::Skill(more.skill.flatten()),
         }
     }
 }

@@ -1,13 +1,14 @@
 //! From a command to the operation that carries it out, and from its value to an exit status.
 
+use std::io::IsTerminal as _;
 use std::pin::{Pin, pin};
 
 use super::args::Options;
-use super::command::{Command, LoginMode};
+use super::command::{Command, LoginMode, RawCommand};
 use super::console::{Console, Waiting, unwritten};
 use super::render::{self, HistoryView, View};
 use super::{CallOptions, completions, is_interactive, request, suggesting, texts};
-use crate::domain::{CallRef, CallStatus, IdempotencyKey, Zone};
+use crate::domain::{CallRef, CallStatus, IdempotencyKey, Method, Zone};
 use crate::error::{Error, Kind, Result};
 use crate::mcp;
 use crate::output::{Clock, Line, Output, Tone, stdout_was_closed};
@@ -54,10 +55,11 @@ pub fn run(out: &Output, settings: Settings, options: &Options, command: Command
     match command {
         Command::Completions(shell) => completions::script(out, shell).map(|()| DONE),
         Command::Man => texts::man(out).map(|()| DONE),
-        Command::Skill => texts::skill(out).map(|()| DONE),
+        Command::Skill(page) => texts::skill(out, page).map(|()| DONE),
         Command::Pending => run.pending(),
         Command::McpConfig(host) => render::mcp_config(&view, host, settings.sandbox).map(|()| DONE),
         Command::Mcp => run.serve_tools(),
+        Command::Api(raw) => run.api(raw),
         Command::Call(call) if call.fields.dry_run => run.dry_run(*call),
         // The task may come from stdin, which a signal must still be able to interrupt.
         Command::Call(call) => run.place(*call),
@@ -84,7 +86,8 @@ impl Run<'_> {
             let mut signals =
                 Signals::listen().map_err(|e| Error::io("signals could not be listened for", e))?;
             survive_file_size_limit();
-            if self.service.settings.sandbox {
+            let watched = std::io::stderr().is_terminal();
+            if self.service.settings.sandbox && (watched || self.service.sandbox_is_news()) {
                 let line = Line::new()
                     .tone(Tone::Strong, "sandbox:")
                     .text(" no phone rings, nothing leaves this computer");
@@ -113,6 +116,24 @@ impl Run<'_> {
                 ended = server.run() => ended.map(|()| DONE),
                 // How hosts end a server: nothing has failed.
                 signal = signals.next() => Ok(signal.exit()),
+            }
+        })
+    }
+
+    fn api(&self, command: RawCommand) -> Result<u8> {
+        let request = request::raw(command)?;
+        let reads = request.method == Method::Get;
+        self.attend(async |signals| {
+            tokio::select! {
+                answered = self.service.raw(request) => render::raw(self.view, &answered?).map(|()| DONE),
+                signal = signals.next() => {
+                    if reads {
+                        return Err(Error::interrupted(signal));
+                    }
+                    let message = "interrupted; the request may have been carried out all the same";
+                    let hint = "do not run it again before you know whether it was";
+                    Err(Error::new(Kind::Interrupted(signal), message).with_hint(hint))
+                }
             }
         })
     }
@@ -197,7 +218,7 @@ impl Run<'_> {
     async fn read(&self, command: Command) -> Result<u8> {
         let (service, view) = (self.service, self.view);
         match command {
-            Command::History(query) => self.history(&query).await?,
+            Command::History { query, brief } => self.history(&query, brief).await?,
             Command::CallInfo(call) => return self.call_info(&call).await,
             Command::Transcript(call) => render::transcript(view, &service.transcript(&call).await?)?,
             Command::Calendar { call, output } => {
@@ -232,16 +253,17 @@ impl Run<'_> {
             | Command::Resume(_)
             | Command::Pending
             | Command::Mcp
+            | Command::Api(_)
             | Command::McpConfig(_)
             | Command::Completions(_)
             | Command::Man
-            | Command::Skill => {}
+            | Command::Skill(_) => {}
         }
         Ok(DONE)
     }
 
-    async fn history(&self, query: &HistoryQuery) -> Result<()> {
-        let mut shown = HistoryView::new(self.view, query);
+    async fn history(&self, query: &HistoryQuery, brief: bool) -> Result<()> {
+        let mut shown = HistoryView::new(self.view, query, brief);
         let end = self.service.history(query, |part| shown.part(&part)).await?;
         shown.finish(end)
     }

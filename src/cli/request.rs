@@ -2,8 +2,9 @@
 
 use std::io::Read;
 
+use super::command::RawCommand;
 use super::{CallOptions, TaskSource, text};
-use crate::domain::Invalid;
+use crate::domain::{Invalid, RawRequest};
 use crate::error::Result;
 use crate::service::{Draft, Placement, Warning};
 use crate::settings::Settings;
@@ -42,28 +43,48 @@ pub fn placement(settings: Settings, call: CallOptions) -> Result<(Placement, Ve
 }
 
 fn read_task(source: TaskSource) -> Result<String> {
+    match source {
+        TaskSource::Text(text) => Ok(text),
+        elsewhere => Ok(text(read(elsewhere, "task")?.trim())?),
+    }
+}
+
+/// A text wherever it is; `what` names it and its flag.
+fn read(source: TaskSource, what: &str) -> Result<String> {
     let text = match source {
         TaskSource::Text(text) => return Ok(text),
-        TaskSource::Stdin => read_to_end(std::io::stdin().lock(), "standard input")?,
+        TaskSource::Stdin => read_to_end(std::io::stdin().lock(), "standard input", what)?,
         TaskSource::File(path) => {
             let name = path.display().to_string();
             let file = std::fs::File::open(&path).map_err(|e| {
                 Invalid::new(
-                    format!("the task cannot be read from {name}: {e}"),
-                    "write --task @FILE with a file that can be read",
+                    format!("the {what} cannot be read from {name}: {e}"),
+                    format!("write --{what} @FILE with a file that can be read"),
                 )
             })?;
-            read_to_end(file, &name)?
+            read_to_end(file, &name, what)?
         }
     };
     // Windows's editors and PowerShell begin a text with a byte order mark.
-    Ok(self::text(text.trim_start_matches('\u{feff}').trim())?)
+    Ok(text.trim_start_matches('\u{feff}').to_owned())
 }
 
-fn read_to_end(source: impl Read, name: &str) -> Result<String, Invalid> {
+/// The request of `--api`. Reads stdin or a file where its data is there.
+///
+/// # Errors
+/// When the data cannot be read or is no JSON, or another command is meant.
+pub fn raw(command: RawCommand) -> Result<RawRequest> {
+    let json = command.data.map(|source| read(source, "data")).transpose()?.map(String::into_bytes);
+    Ok(RawRequest::new(command.method, command.path, json)?)
+}
+
+fn read_to_end(source: impl Read, name: &str, what: &str) -> Result<String, Invalid> {
     let mut bytes = Vec::new();
     let refused = |why: String| {
-        Invalid::new(format!("the task cannot be read from {name}: {why}"), "give it as text: --task \"…\"")
+        Invalid::new(
+            format!("the {what} cannot be read from {name}: {why}"),
+            format!("give it as text: --{what} \"…\""),
+        )
     };
     source.take(LONGEST_TASK + 1).read_to_end(&mut bytes).map_err(|e| refused(e.to_string()))?;
     if bytes.len() as u64 > LONGEST_TASK {

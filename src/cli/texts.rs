@@ -15,6 +15,8 @@ const RELEASED: &str = "2026-11-24";
 
 /// The page that teaches an agent this program.
 const SKILL: &str = include_str!("SKILL.md");
+/// What it leaves out, for agents that need it.
+const SKILL_FULL: &str = include_str!("SKILL_FULL.md");
 
 /// Prints the man page.
 pub fn man(out: &Output) -> Result<()> {
@@ -64,7 +66,18 @@ fn man_page() -> std::io::Result<Vec<u8>> {
     Ok(page)
 }
 
+/// How much of the skill.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum SkillPage {
+    /// The page and its second one.
+    Full,
+}
+
 /// Prints the skill.
-pub fn skill(out: &Output) -> Result<()> {
-    out.raw_text(SKILL)
+pub fn skill(out: &Output, page: Option<SkillPage>) -> Result<()> {
+    out.raw_text(SKILL)?;
+    match page {
+        Some(SkillPage::Full) => out.raw_text(SKILL_FULL),
+        None => Ok(()),
+    }
 }

@@ -9,7 +9,7 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 use super::args::Args;
 use super::command::{Invocation, check};
-use super::{declaration, defaults, help};
+use super::{declaration, defaults, foreign_names, help, help_json};
 use crate::domain::{Invalid, quoted};
 use crate::error::Error;
 
@@ -33,6 +33,10 @@ pub enum ParseOutcome {
 /// When it asks for help or the version, or is mistaken.
 pub fn parse(argv: Vec<OsString>) -> Result<Invocation, ParseOutcome> {
     let full = argv.iter().any(|arg| matches!(arg.to_str(), Some("--help" | "--hel" | "--he")));
+    if full && wants_json(&argv) {
+        let document = help_json::document();
+        return Err(ParseOutcome::Show { colored: document.clone(), plain: document });
+    }
     let declared = declaration();
     if argv.len() <= 1 {
         return Err(show(&help::first_steps(&declared)));
@@ -118,6 +122,9 @@ fn unknown_flag(name: &str, suggested: Option<&str>) -> Error {
         };
         return Error::usage(format!("there is no flag {}", first_letter(name)), hint);
     };
+    if let Some(ours) = foreign_names::flag(long) {
+        return Error::usage(format!("there is no flag {name}"), format!("write {ours}"));
+    }
     let candidates: Vec<String> = long_flags()
         .into_iter()
         .filter(|flag| flag.starts_with(long))
@@ -150,6 +157,9 @@ fn short_in_other_case(name: &str) -> Option<String> {
 /// A word that belongs to no flag. Only one that names a flag is echoed: any other may be a token.
 fn unexpected_argument(word: &str) -> Error {
     let wanted = word.to_ascii_lowercase().replace('_', "-");
+    if let Some(ours) = foreign_names::command(&wanted) {
+        return Error::usage("commands are flags here", format!("write kallyai {ours}"));
+    }
     let known = long_flags().into_iter().find(|flag| *flag == wanted);
     match (known, wanted.as_str()) {
         (Some(flag), _) => {
@@ -204,7 +214,10 @@ mod tests {
         assert!(matches!(parsed(&["--trans", "last"]).expect("a command").command, Command::Transcript(_)));
         assert!(matches!(parsed(&["--us"]).expect("a command").command, Command::Usage));
         assert!(matches!(parsed(&["--call", "last"]).expect("a command").command, Command::CallInfo(_)));
-        assert!(matches!(parsed(&["--hist", "--lim=3"]).expect("a command").command, Command::History(_)));
+        assert!(matches!(
+            parsed(&["--hist", "--lim=3"]).expect("a command").command,
+            Command::History { .. }
+        ));
         for line in
             [["-p=+15551234567", "-t=x"], ["-p+15551234567", "-tx"], ["--phone=+15551234567", "--task=- x"]]
         {
@@ -270,6 +283,27 @@ mod tests {
         assert_eq!(mistake(&["-V"]).1, "did you mean -v/--version?");
         assert_eq!(mistake(&["-P", "+15551234567"]).1, "did you mean -p/--phone?");
         assert_eq!(mistake(&["-x"]).1, "kallyai -h shows the flags");
+    }
+
+    #[test]
+    fn what_other_tools_call_it_is_told_by_our_name() {
+        for (line, ours) in [
+            (&["--number", "+15551234567", "-t", "x"][..], "--phone"),
+            (&["--to=+15551234567", "-t", "x"], "--phone"),
+            (&["-p", "+15551234567", "--message", "x"], "--task"),
+            (&["-p", "+15551234567", "-t", "x", "--people", "4"], "--party-size"),
+            (&["-p", "+15551234567", "-t", "x", "--guests", "4"], "--party-size"),
+            (&["-p", "+15551234567", "-t", "x", "--notes", "y"], "--instruction"),
+            (&["-p", "+15551234567", "-t", "x", "--hotel"], "--category hotel"),
+            (&["--history", "--format", "json"], "--json"),
+            (&["--history", "--output", "json"], "--json"),
+            (&["status"], "--auth-status"),
+            (&["mcp"], "--mcp"),
+            (&["whoami"], "--auth-status"),
+        ] {
+            let (message, hint) = mistake(line);
+            assert!(hint.contains(ours), "{line:?}: {message} / {hint}");
+        }
     }
 
     #[test]

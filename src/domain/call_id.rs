@@ -64,6 +64,8 @@ pub enum CallRef {
     Id(CallId),
 }
 
+/// Fewer characters than these would soon be those of several calls.
+const SHORTEST_PREFIX: usize = 4;
 /// The length of a UUID in its usual form, which the service uses.
 const UUID_LENGTH: usize = 36;
 
@@ -90,7 +92,13 @@ impl FromStr for CallRef {
             return Err(Invalid::new(format!("{} is not a call ID", quoted(text)), HOW));
         }
         let id: CallId = text.parse()?;
-        let is_prefix = (4..UUID_LENGTH).contains(&text.len())
+        if text.len() < SHORTEST_PREFIX && text.bytes().all(|b| b.is_ascii_hexdigit() || b == b'-') {
+            return Err(Invalid::new(
+                format!("{} is too short for the beginning of an ID", quoted(text)),
+                format!("write {SHORTEST_PREFIX} characters of it or more, or `last`"),
+            ));
+        }
+        let is_prefix = (SHORTEST_PREFIX..UUID_LENGTH).contains(&text.len())
             && text.bytes().all(|b| b.is_ascii_hexdigit() || b == b'-');
         Ok(if is_prefix { Self::Prefix(text.to_owned()) } else { Self::Id(id) })
     }

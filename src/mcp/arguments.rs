@@ -42,9 +42,9 @@ pub struct PlaceCall {
     /// Number of people
     #[schemars(range(min = 1, max = 50))]
     party_size: Option<u8>,
-    /// Day of the appointment, YYYY-MM-DD, in `timezone`
+    /// Day of the appointment in `timezone`: YYYY-MM-DD, today, tomorrow or a weekday, which is the next one
     date: Option<String>,
-    /// Time of the appointment, HH:MM on the 24-hour clock, in `timezone`
+    /// Time of the appointment in `timezone`: HH:MM on the 24-hour clock, or 8pm
     time: Option<String>,
     /// When it suits, in words: "morning before 11"
     time_preference: Option<String>,

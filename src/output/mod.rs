@@ -192,6 +192,16 @@ impl Output {
         self.document(&raw)
     }
 
+    /// Prints a JSON value of our own on one line, which it does not end.
+    ///
+    /// # Errors
+    /// As [`Self::line`].
+    pub fn compact(&self, value: &impl Serialize) -> Result<()> {
+        let raw =
+            serde_json::to_vec(value).map_err(|e| Error::io("the result could not be written", e.into()))?;
+        json::copy(&raw, json::Layout::Compact, &mut *self.stdout.borrow_mut()).map_err(stdout_failed)
+    }
+
     /// Prints text of our own that is made of many lines: help, a script, a page.
     ///
     /// # Errors

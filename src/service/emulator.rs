@@ -11,6 +11,7 @@ use super::Service;
 use crate::auth::{Login, Store, TokenResponse};
 use crate::domain::Secret;
 use crate::error::{Error, Kind, Result};
+use crate::files;
 use crate::sandbox::{self, Sandbox};
 use crate::settings::Settings;
 
@@ -62,7 +63,28 @@ pub async fn sign_in(emulator: &Sandbox, store: &Store) -> Result<()> {
     Ok(())
 }
 
+/// Holds the day on which a program was last told that this is the sandbox.
+const TOLD_FILE: &str = "told";
+
+/// Forgets that anybody was told.
+pub fn forget_told(folder: &std::path::Path) -> io::Result<()> {
+    files::remove(&folder.join(TOLD_FILE)).map(|_| ())
+}
+
 impl Service<'_> {
+    /// Whether nobody was told today, in this folder, that it is the sandbox that answers. It counts as told from now on.
+    pub fn sandbox_is_news(&self) -> bool {
+        let Ok(folder) = self.settings.state_folder() else { return true };
+        let file = folder.join(TOLD_FILE);
+        let today = jiff::Timestamp::now().strftime("%Y-%m-%d").to_string();
+        if std::fs::read_to_string(&file).is_ok_and(|told| told == today) {
+            return false;
+        }
+        // Where it cannot be noted it is told again.
+        let _ = files::private_folder(&folder).and_then(|()| files::replace(&file, today.as_bytes()));
+        true
+    }
+
     /// Serves the emulator to any client on this computer until the result is dropped.
     ///
     /// # Errors

@@ -4,7 +4,7 @@
 //! | module | operations |
 //! |---|---|
 //! | `draft`, `place`, `resume` | what is asked for, placing a call, learning how one ended |
-//! | `read` | the history, calls, the account |
+//! | `read`, `raw` | the history, calls, the account; a request of the user's own making |
 //! | `sign_in` | the login |
 //! | `emulator` | the sandbox in place of the service |
 //! | `background` | what helper processes do |
@@ -14,6 +14,7 @@ mod connection;
 mod draft;
 mod emulator;
 mod place;
+mod raw;
 mod read;
 mod resume;
 mod sign_in;

@@ -126,7 +126,10 @@ impl Service<'_> {
             let journal = self.journal(self.settings.issuer().unwrap_or_default())?;
             self.warn_of_unreadable(journal.read().map_or(0, |contents| contents.unreadable()));
             let forgotten = match auth::forget_pending(&folder) {
-                Ok(_) if self.settings.sandbox => journal.remove().and_then(|()| sandbox::forget(&folder)),
+                Ok(_) if self.settings.sandbox => {
+                    let removed = journal.remove().and_then(|()| super::emulator::forget_told(&folder));
+                    removed.and_then(|()| sandbox::forget(&folder))
+                }
                 Ok(_) => journal.forget_done().await,
                 Err(error) => Err(error),
             };

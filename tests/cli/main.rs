@@ -5,6 +5,7 @@
 mod support;
 
 mod account;
+mod api;
 mod completions;
 mod dates;
 mod defaults;
@@ -24,6 +25,7 @@ mod journal;
 mod login_file;
 mod login_races;
 mod lost_answers;
+mod machine_readable;
 mod mcp;
 mod not_taken;
 #[cfg(target_os = "linux")]
@@ -52,6 +54,7 @@ mod sign_in_steps;
 mod sign_in_terminal;
 #[cfg(unix)]
 mod signals;
+mod skill;
 #[cfg(unix)]
 mod snapshots;
 mod texts;

@@ -1,10 +1,10 @@
-//! Texts made from the flags themselves, and the page for agents held against what it says.
+//! Texts made from the flags themselves.
 
 use std::collections::BTreeSet;
 
-use serde_json::{Value, json};
+use serde_json::json;
 
-use crate::support::{Home, Reply, Run, Running, Server};
+use crate::support::{Home, Reply, Run, Server};
 
 /// The long flags that a text names.
 pub fn flags(text: &str) -> BTreeSet<&str> {
@@ -59,78 +59,6 @@ fn every_shell_has_completions_for_every_flag() {
         }
     }
     Run::of(&mut home.kallyai(["--completions", "tcsh"])).exits(2);
-}
-
-/// The front matter's metadata, and the commands in the page's code blocks.
-fn skill() -> (Value, Vec<String>) {
-    let page = Run::of(&mut Home::new().kallyai(["--skill"])).exits(0).stdout;
-    let (front, text) =
-        page.strip_prefix("---\n").and_then(|rest| rest.split_once("\n---\n")).expect("front matter");
-    for member in ["name: kallyai", "description: "] {
-        assert!(front.lines().any(|line| line.starts_with(member)), "{member}");
-    }
-    let metadata = front.lines().find_map(|line| line.strip_prefix("metadata: ")).expect("metadata");
-    let mut commands = Vec::new();
-    for block in text.split("```bash\n").skip(1) {
-        let (block, _) = block.split_once("```").expect("the end of a block");
-        commands.extend(block.lines().map(str::to_owned));
-    }
-    (serde_json::from_str(metadata).expect("JSON"), commands)
-}
-
-/// Splits a command as a shell does, as far as quotes go.
-fn words(command: &str) -> Vec<String> {
-    let parts = command.split('"').enumerate();
-    parts
-        .flat_map(|(n, part)| match n % 2 {
-            0 => part.split_whitespace().map(str::to_owned).collect(),
-            _ => vec![part.to_owned()],
-        })
-        .collect()
-}
-
-#[test]
-fn the_skill_says_what_it_needs_in_both_names_of_its_reader() {
-    let (metadata, _) = skill();
-    assert_eq!(metadata["openclaw"], metadata["clawdbot"]);
-    assert_eq!(metadata["openclaw"]["requires"]["bins"][0], "kallyai");
-    let installs = metadata["openclaw"]["install"].as_array().expect("install entries");
-    let known = ["brew", "node", "go", "uv", "download"];
-    assert!(
-        !installs.is_empty()
-            && installs.iter().all(|i| known.contains(&i["kind"].as_str().unwrap_or_default()))
-    );
-}
-
-#[test]
-fn every_command_of_the_skill_works() {
-    let (_, commands) = skill();
-    assert!(commands.len() >= 9, "{commands:?}");
-    let home = Home::new();
-    let run = |command: &str, sandbox: bool| {
-        let words = words(command);
-        let (program, flags) = words.split_first().expect("a command");
-        assert_eq!(program, "kallyai");
-        let mut command = home.kallyai(if sandbox { vec!["--sandbox"] } else { vec![] });
-        Running::start(command.args(flags).stdin(std::process::Stdio::null())).end()
-    };
-    // The calls first, the one that succeeds last, so that there is something to read.
-    let (placing, reading): (Vec<&String>, Vec<&String>) = commands.iter().partition(|c| c.contains(" -p "));
-    for command in placing.into_iter().rev().chain(reading) {
-        // These two answer for a login and a journal that a newcomer's sandbox does not have.
-        let (sandbox, exit) = match () {
-            () if command.contains("--no-wait") => (false, 0),
-            () if command.contains("--resume") => (true, 1),
-            () => (true, 0),
-        };
-        let ended = run(command, sandbox).exits(exit);
-        if exit == 0 && command.contains("--json") {
-            ended.json();
-        }
-        if command.contains("--transcript") || command.contains("--calendar") {
-            assert!(!ended.stdout.is_empty(), "{command}");
-        }
-    }
 }
 
 #[test]

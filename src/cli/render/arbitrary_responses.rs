@@ -21,7 +21,7 @@ const READERS: [fn(&View<'_>, Response) -> Result<()>; 7] = [
     |view, answer| {
         let query = HistoryQuery::default();
         let page = answer.page()?;
-        let mut shown = HistoryView::new(view, &query);
+        let mut shown = HistoryView::new(view, &query, false);
         let (listed, total) = (page.value.calls.len() as u64, page.value.total);
         let unreadable = page.value.len - page.value.calls.len();
         shown.part(&HistoryPart {

@@ -1,9 +1,9 @@
 //! The history: a table, or a JSON list.
 
 use std::borrow::Cow;
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
-use super::{View, call as call_view};
+use super::{View, brief, call as call_view};
 use crate::error::Result;
 use crate::output::{Cell, Column, JsonList, Line, Table, Tone};
 use crate::service::Call;
@@ -18,14 +18,20 @@ pub struct HistoryView<'a> {
     /// Whether the answer was passed on whole.
     is_passed_on: bool,
     unreadable: usize,
+    /// One short line a call; how many were shown.
+    brief: Option<u64>,
+    /// The statuses of calls that were left out.
+    statuses: BTreeSet<String>,
 }
 
 impl<'a> HistoryView<'a> {
     /// A history of which nothing is shown yet.
-    pub fn new(view: &'a View<'a>, query: &'a HistoryQuery) -> Self {
+    pub fn new(view: &'a View<'a>, query: &'a HistoryQuery, brief: bool) -> Self {
         Self {
             view,
             query,
+            brief: brief.then_some(0),
+            statuses: BTreeSet::new(),
             listing: Listing::new(view),
             json: JsonList::new(view.out, "calls"),
             is_passed_on: false,
@@ -36,6 +42,10 @@ impl<'a> HistoryView<'a> {
     /// Shows a part.
     pub fn part(&mut self, part: &HistoryPart) -> Result<()> {
         self.unreadable += part.unreadable;
+        self.statuses.extend(part.statuses.iter().cloned());
+        if let Some(shown) = &mut self.brief {
+            return brief::part(self.view, self.query, part, shown);
+        }
         if !self.view.out.is_json() {
             let calls = part.calls.iter().map(|(_, call)| call);
             return if part.calls.is_empty() { Ok(()) } else { self.listing.print(self.view, calls) };
@@ -55,6 +65,12 @@ impl<'a> HistoryView<'a> {
         if self.unreadable > 0 {
             let text = format!("{} call(s) could not be read and are left out", self.unreadable);
             out.warn("unreadable_calls", &text);
+        }
+        if self.query.status.is_some() && end.listed == 0 && (out.is_json() || self.brief.is_some()) {
+            out.warn("no_match", &self.seen());
+        }
+        if let Some(shown) = self.brief {
+            return brief::finish(self.view, self.query, end, shown);
         }
         if out.is_json() {
             if self.is_passed_on {
@@ -77,9 +93,21 @@ impl<'a> HistoryView<'a> {
         out.line(&Line::new().tone(Tone::Faint, &more))
     }
 
+    /// What there is, where no call has the status that was asked for.
+    fn seen(&self) -> String {
+        let status = self.query.status.as_deref().unwrap_or_default();
+        let statuses: Vec<&str> = self.statuses.iter().map(String::as_str).collect();
+        if statuses.is_empty() {
+            format!("There is no call of status {status}.")
+        } else {
+            format!("There is no call of status {status}; those there are: {}.", statuses.join(", "))
+        }
+    }
+
     fn nothing(&self) -> Result<()> {
+        let seen = self.seen();
         let line = match &self.query.status {
-            Some(status) => Line::new().text("There is no call of status ").text(status).text("."),
+            Some(_) => Line::new().text(&seen),
             None if self.query.offset.unwrap_or(0) > 0 => {
                 Line::new().text("There are no calls beyond these.")
             }
@@ -146,7 +174,7 @@ fn without_name<'s>(summary: &'s str, business: Option<&str>) -> Cow<'s, str> {
 }
 
 /// The beginning of a UUID; another kind of ID is shown whole.
-fn short(id: &str) -> &str {
+pub fn short(id: &str) -> &str {
     let is_uuid = id.len() == 36 && id.bytes().all(|b| b.is_ascii_hexdigit() || b == b'-');
     if is_uuid { id.get(..SHORT_ID).unwrap_or(id) } else { id }
 }

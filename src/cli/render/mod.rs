@@ -4,11 +4,13 @@ mod account;
 #[cfg(test)]
 mod arbitrary_responses;
 mod auth;
+mod brief;
 mod call;
 mod error;
 mod history;
 mod mcp_config;
 mod placement;
+mod raw;
 mod transcript;
 
 pub use account::{billing, subscription, usage};
@@ -18,6 +20,7 @@ pub use error::error;
 pub use history::HistoryView;
 pub use mcp_config::mcp_config;
 pub use placement::{detached, dry_run, pending};
+pub use raw::raw;
 pub use transcript::{calendar, transcript};
 
 use crate::error::Result;

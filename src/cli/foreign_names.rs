@@ -1,0 +1,104 @@
+//! What users of other tools write, and what it is here: a mistake that can be named is mended in one step.
+
+/// What users of other tools write, and what it is here.
+const FLAGS: &[(&str, &str)] = &[
+    ("adults", "--party-size N"),
+    ("business-name", "--business NAME"),
+    ("call-id", "--call-info ID"),
+    ("clinic", "--category clinic"),
+    ("context", "--instruction TEXT"),
+    ("count", "--limit N"),
+    ("customer-name", "--name NAME"),
+    ("day", "--date YYYY-MM-DD"),
+    ("description", "--task TEXT"),
+    ("dryrun", "--dry-run"),
+    ("follow", "--resume KEY"),
+    ("force", "--again, which rings a second time"),
+    ("format", "--json; the output is text without it"),
+    ("general", "--category general"),
+    ("goal", "--task TEXT"),
+    ("guests", "--party-size N"),
+    ("hotel", "--category hotel"),
+    ("hour", "--time HH:MM"),
+    ("instructions", "--instruction TEXT, once for each"),
+    ("key", "--idempotency-key KEY"),
+    ("locale", "--language en or --language es"),
+    ("max", "--limit N"),
+    ("message", "--task TEXT"),
+    ("mobile", "--phone NUMBER"),
+    ("no-color", "--color never"),
+    ("note", "--instruction TEXT"),
+    ("notes", "--instruction TEXT"),
+    ("number", "--phone NUMBER"),
+    ("objective", "--task TEXT"),
+    ("pax", "--party-size N"),
+    ("people", "--party-size N"),
+    ("persons", "--party-size N"),
+    ("phone-number", "--phone NUMBER"),
+    ("prompt", "--task TEXT"),
+    ("quiet", "2>/dev/null; stdout holds the result and nothing else"),
+    ("recipient", "--phone NUMBER"),
+    ("restaurant", "--category restaurant"),
+    ("silent", "2>/dev/null; stdout holds the result and nothing else"),
+    ("simulate", "--dry-run, or --sandbox to rehearse the whole call"),
+    ("test", "--dry-run, or --sandbox to rehearse the whole call"),
+    ("text", "--task TEXT"),
+    ("to", "--phone NUMBER"),
+    ("token", "KALLYAI_ACCESS_TOKEN in the environment; a flag would show it to other users"),
+    ("tz", "--timezone ZONE"),
+    ("user-name", "--name NAME"),
+    ("verbose", "--debug"),
+    ("wait", "nothing: a call is waited for; --detach does not wait"),
+    ("yes", "--no-input; nothing is asked before a call anyway"),
+    ("zone", "--timezone ZONE"),
+];
+
+/// Words that other tools have as commands.
+const COMMANDS: &[(&str, &str)] = &[
+    ("account", "--usage"),
+    ("balance", "--usage"),
+    ("book", "-p NUMBER -t TEXT"),
+    ("calls", "--history"),
+    ("credits", "--usage"),
+    ("get", "--call-info ID"),
+    ("ls", "--history"),
+    ("plan", "--subscription"),
+    ("quota", "--usage"),
+    ("reserve", "-p NUMBER -t TEXT"),
+    ("serve", "--mcp for agents, or --serve-sandbox"),
+    ("show", "--call-info ID"),
+    ("signin", "--login"),
+    ("signout", "--logout"),
+    ("status", "--auth-status; a call's is in --call-info ID"),
+    ("wait", "--resume KEY"),
+    ("whoami", "--auth-status"),
+];
+
+/// Our flag for another tool's.
+pub fn flag(theirs: &str) -> Option<&'static str> {
+    find(FLAGS, theirs)
+}
+
+/// Our command for a word that is one elsewhere.
+pub fn command(theirs: &str) -> Option<&'static str> {
+    find(COMMANDS, theirs)
+}
+
+fn find(names: &[(&str, &'static str)], theirs: &str) -> Option<&'static str> {
+    names.iter().find(|(name, _)| *name == theirs).map(|(_, ours)| *ours)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_name_of_theirs_is_taken_for_one_of_ours() {
+        let declared = super::super::declaration();
+        let ours: Vec<&str> = declared.get_arguments().filter_map(clap::Arg::get_long).collect();
+        for (theirs, _) in FLAGS {
+            // clap would take it as short for the only flag that begins with it.
+            assert_ne!(ours.iter().filter(|flag| flag.starts_with(theirs)).count(), 1, "{theirs}");
+        }
+    }
+}
