@@ -157,8 +157,8 @@ mod tests {
             [(0, false), (6 * HOUR - 1, false), (6 * HOUR, true), (KEPT_FOR - 1, true), (KEPT_FOR, false)]
         {
             let open = entry("a", "x", ago, EntryState::Sent);
-            assert_eq!(is_undecided(&[open.clone()], &new("b")), is_old, "{ago} s ago");
-            assert!(!is_undecided(&[open.clone()], &new("a")), "it is this call");
+            assert_eq!(is_undecided(std::slice::from_ref(&open), &new("b")), is_old, "{ago} s ago");
+            assert!(!is_undecided(std::slice::from_ref(&open), &new("a")), "it is this call");
             assert!(!is_undecided(&[Entry { number: "+15551234568".into(), ..open }], &new("b")));
             let over = entry("a", "Reserve a table", ago, ended(CallStatus::Busy));
             assert!(!is_undecided(&[over], &new("b")));

@@ -19,8 +19,8 @@ pub struct Suggesting {
 pub struct Hint {
     /// The sentence; it ends with a colon where a command follows.
     pub text: String,
-    /// The command, to be copied whole.
-    pub command: Option<String>,
+    /// The command, to be copied whole; several where one of them is the right one.
+    pub commands: Vec<String>,
 }
 
 /// Where plans are sold.
@@ -28,18 +28,18 @@ pub const PRICING: &str = "https://kallyai.com/pricing";
 
 impl Hint {
     fn text(text: impl Into<String>) -> Self {
-        Self { text: text.into(), command: None }
+        Self { text: text.into(), commands: Vec::new() }
     }
 
     fn command(text: impl Into<String>, command: String) -> Self {
-        Self { text: text.into(), command: Some(command) }
+        Self { text: text.into(), commands: vec![command] }
     }
 
     /// On one line, for JSON.
     pub fn one_line(&self) -> String {
-        match &self.command {
-            Some(command) => format!("{} {command}", self.text),
-            None => self.text.clone(),
+        match self.commands.as_slice() {
+            [] => self.text.clone(),
+            commands => format!("{} {}", self.text, commands.join(" or ")),
         }
     }
 }
@@ -141,12 +141,10 @@ impl Suggesting {
     /// The calls that it may be, to be looked at one by one.
     fn candidates(&self, error: &Error) -> Hint {
         let show = |id: &CallId| self.command(&format!("--call-info {}", shell_quoted(id.as_str())));
-        let [others @ .., last] = error.facts.candidates.as_slice() else { return Hint::text("") };
-        let others: Vec<String> = others.iter().map(show).collect();
-        Hint::command(
-            format!("do not place it again; see which of them it is: {}, and", others.join(", ")),
-            show(last),
-        )
+        Hint {
+            text: "do not place it again; see which of them it is:".into(),
+            commands: error.facts.candidates.iter().map(show).collect(),
+        }
     }
 
     /// The way out of a guard: the call that is in the way, the history, and a second call on purpose.

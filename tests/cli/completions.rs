@@ -24,7 +24,7 @@ fn completed(words: &[&str]) -> Vec<String> {
 #[test]
 fn the_flags_of_the_chosen_command_come_first_and_no_other_commands() {
     let history = completed(&["--history", ""]);
-    assert_eq!(history[..4], ["--limit", "--offset", "--all", "--status"]);
+    assert_eq!(history[..4], ["--limit", "--offset", "--all", "--brief"]);
     assert!(history.contains(&"--json".into()), "{history:?}");
     for other in ["--usage", "--history", "--party-size", "--output"] {
         assert!(!history.contains(&other.into()), "{other}: {history:?}");

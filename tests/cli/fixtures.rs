@@ -24,11 +24,11 @@ fn the_client_reads_every_documented_body() {
             &["table for four", "+15551234567", "1 min 15 s", "success"][..],
         ),
         (fixture!("call_older"), &["--call-info", ID], &["table for four", "Italian Bistro", "terminated"]),
-        (fixture!("calls"), &["--history"], &["2026-01-28 15:00", "success", "+15551234567", "3f2a0c1e"]),
+        (fixture!("calls"), &["--history"], &["2026-01-28", "success", "+15551234567", "3f2a0c1e"]),
         (
             fixture!("calls_older"),
             &["--history"],
-            &["2026-01-28 15:00", "no_answer", "Italian Bistro", "Nobody answered."],
+            &["2026-01-28", "no_answer", "Italian Bistro", "Nobody answered."],
         ),
         (fixture!("transcript"), &["--transcript", ID], &["00:00:05  AI", "00:00:09  Human  For how many?"]),
         (fixture!("transcript_older"), &["--transcript", ID], &["AI     Hello", "Human  For how many?"]),

@@ -73,7 +73,7 @@ pub fn error(out: &Output, error: &Error, suggesting: Suggesting) {
     if let Some(hint) = suggesting.hint(error) {
         out.explain(&Line::new().tone(Tone::Strong, "hint:").text(" "), &crate::output::one_line(&hint.text));
         // Alone and whole, so that it can be copied.
-        if let Some(command) = &hint.command {
+        for command in &hint.commands {
             out.note_copyable(&Line::new().text("  ").tone(Tone::Strong, command));
         }
     }
