@@ -263,7 +263,7 @@ pub struct Options {
 #[group(skip)]
 pub struct MoreCommands {
     /// Serve tools to AI agents: MCP on stdin and stdout
-    #[arg(long)]
+    #[arg(long, hide_short_help = true)]
     pub mcp: bool,
     /// --mcp: print the lines that tell HOST of it
     #[arg(long, value_name = "HOST", hide_short_help = true, hide_possible_values = true)]
