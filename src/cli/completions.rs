@@ -153,7 +153,8 @@ fn values(command: &clap::Command, id: &str, typed: &str, line: &CommandLine) ->
         "since" => bare(&["today", "yesterday"]).into_iter().chain(bare(WEEKDAYS)).collect(),
         "time" => bare(&["noon"]),
         "serve_sandbox" => bare(&["127.0.0.1:8977"]),
-        "task" => typed.strip_prefix('@').map(task_files).unwrap_or_default(),
+        "method" => bare(&["GET", "POST", "PUT", "PATCH", "DELETE"]),
+        "task" | "data" => typed.strip_prefix('@').map(task_files).unwrap_or_default(),
         _ => {
             let arg = command.get_arguments().find(|arg| arg.get_id() == id)?;
             let possible = arg.get_possible_values();
