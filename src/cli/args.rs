@@ -11,7 +11,7 @@ use super::help::{ABOUT, USAGE};
 use super::texts::SkillPage;
 use super::{TaskSource, values};
 use crate::domain::{
-    ApiPath, CallRef, Category, Day, IdempotencyKey, Language, Method, Phone, Secret, Time, Zone,
+    ApiPath, CallRef, Category, Day, IdempotencyKey, Language, Method, PastDay, Phone, Secret, Time, Zone,
 };
 use crate::mcp::config::Host;
 use crate::output::Color;
@@ -162,6 +162,12 @@ pub struct HistoryOptions {
     /// --history: only those of this status
     #[arg(long, value_name = "STATUS", hide_short_help = true, value_parser = values::text)]
     pub status: Option<String>,
+    /// --history: only since: friday, 2027-01-28
+    #[arg(long, value_name = "DATE", hide_short_help = true)]
+    pub since: Option<PastDay>,
+    /// --history: only with this text
+    #[arg(long, value_name = "TEXT", hide_short_help = true, value_parser = values::text)]
+    pub search: Option<String>,
 }
 
 /// The commands about the account and its login.
@@ -266,7 +272,13 @@ pub struct MoreCommands {
     #[arg(long, hide_short_help = true)]
     pub mcp: bool,
     /// --mcp: print the lines that tell HOST of it
-    #[arg(long, value_name = "HOST", hide_short_help = true, hide_possible_values = true)]
+    #[arg(
+        long,
+        value_name = "HOST",
+        hide_short_help = true,
+        hide_possible_values = true,
+        ignore_case = true
+    )]
     pub print_config: Option<Host>,
     /// Serve the emulator [default: 127.0.0.1:8977]
     #[arg(long, value_name = "ADDR", hide_short_help = true, num_args = 0..=1, value_parser = values::loopback)]

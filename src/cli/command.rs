@@ -10,7 +10,7 @@ use clap_complete::Shell;
 use super::TaskSource;
 use super::args::{Args, CallFields, HistoryOptions, Options};
 use super::texts::SkillPage;
-use crate::domain::{ApiPath, CallRef, IdempotencyKey, Method, Phone, Secret};
+use crate::domain::{ApiPath, CallRef, IdempotencyKey, Method, PastDay, Phone, Secret};
 use crate::error::{Error, Result};
 use crate::mcp::config::Host;
 use crate::service::HistoryQuery;
@@ -30,10 +30,18 @@ pub enum Command {
     Call(Box<CallOptions>),
     Resume(Option<IdempotencyKey>),
     Pending,
-    History { query: HistoryQuery, brief: bool },
+    /// The zone in which the day is meant is known later.
+    History {
+        query: HistoryQuery,
+        since: Option<PastDay>,
+        brief: bool,
+    },
     CallInfo(CallRef),
     Transcript(CallRef),
-    Calendar { call: CallRef, output: Option<PathBuf> },
+    Calendar {
+        call: CallRef,
+        output: Option<PathBuf>,
+    },
     Usage,
     Subscription,
     Billing,
@@ -141,7 +149,7 @@ const OPTIONS: &[(&[&str], &[&str])] = &[
         &["phone"],
     ),
     (&["bell"], &["phone", "resume"]),
-    (&["limit", "offset", "all", "status", "brief"], &["history"]),
+    (&["limit", "offset", "all", "status", "since", "search", "brief"], &["history"]),
     (&["output"], &["calendar"]),
     (&["no_wait", "callback_url"], &["login"]),
     (&["method", "data"], &["api"]),
@@ -280,8 +288,9 @@ impl From<Args> for Command {
         }
         match () {
             () if read.history => {
-                let HistoryOptions { limit, offset, all, status, brief } = page;
-                Self::History { query: HistoryQuery { limit, offset, all, status }, brief }
+                let HistoryOptions { limit, offset, all, status, since, search, brief } = page;
+                let query = HistoryQuery { limit, offset, all, status, search, since: None };
+                Self::History { query, since, brief }
             }
             () if read.pending => Self::Pending,
             () if account.usage => Self::Usage,

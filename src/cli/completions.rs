@@ -28,6 +28,8 @@ const PATIENCE: Duration = Duration::from_millis(300);
 /// The columns of what is said beside a candidate.
 const DESCRIBED: usize = 60;
 
+const WEEKDAYS: &[&str] = &["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"];
+
 /// What the shell is to complete itself.
 const FILES: &str = ":files";
 
@@ -147,20 +149,12 @@ fn values(command: &clap::Command, id: &str, typed: &str, line: &CommandLine) ->
             .filter(|name| name.contains('/'))
             .map(Candidate::bare)
             .collect(),
-        "date" => bare(&[
-            "today",
-            "tomorrow",
-            "monday",
-            "tuesday",
-            "wednesday",
-            "thursday",
-            "friday",
-            "saturday",
-            "sunday",
-        ]),
+        "date" => bare(&["today", "tomorrow"]).into_iter().chain(bare(WEEKDAYS)).collect(),
+        "since" => bare(&["today", "yesterday"]).into_iter().chain(bare(WEEKDAYS)).collect(),
         "time" => bare(&["noon"]),
         "serve_sandbox" => bare(&["127.0.0.1:8977"]),
-        "task" => typed.strip_prefix('@').map(task_files).unwrap_or_default(),
+        "method" => bare(&["GET", "POST", "PUT", "PATCH", "DELETE"]),
+        "task" | "data" => typed.strip_prefix('@').map(task_files).unwrap_or_default(),
         _ => {
             let arg = command.get_arguments().find(|arg| arg.get_id() == id)?;
             let possible = arg.get_possible_values();

@@ -3,12 +3,14 @@
 use std::io::IsTerminal as _;
 use std::pin::{Pin, pin};
 
+use jiff::Timestamp;
+
 use super::args::Options;
 use super::command::{Command, LoginMode, RawCommand};
 use super::console::{Console, Waiting, unwritten};
 use super::render::{self, HistoryView, View};
 use super::{CallOptions, completions, is_interactive, request, suggesting, texts};
-use crate::domain::{CallRef, CallStatus, IdempotencyKey, Method, Zone};
+use crate::domain::{CallRef, CallStatus, IdempotencyKey, Invalid, Method, PastDay, Zone};
 use crate::error::{Error, Kind, Result};
 use crate::mcp;
 use crate::output::{Clock, Line, Output, Tone, stdout_was_closed};
@@ -218,7 +220,10 @@ impl Run<'_> {
     async fn read(&self, command: Command) -> Result<u8> {
         let (service, view) = (self.service, self.view);
         match command {
-            Command::History { query, brief } => self.history(&query, brief).await?,
+            Command::History { query, since, brief } => {
+                let since = since.map(|day| self.beginning(day)).transpose()?;
+                self.history(&HistoryQuery { since, ..query }, brief).await?;
+            }
             Command::CallInfo(call) => return self.call_info(&call).await,
             Command::Transcript(call) => render::transcript(view, &service.transcript(&call).await?)?,
             Command::Calendar { call, output } => {
@@ -260,6 +265,14 @@ impl Run<'_> {
             | Command::Skill(_) => {}
         }
         Ok(DONE)
+    }
+
+    /// When a day began, in the zone in which times are shown.
+    fn beginning(&self, day: PastDay) -> Result<Timestamp> {
+        let zone = self.service.settings.zone()?.unwrap_or(Zone::UTC);
+        let start = day.on(zone.date_at(Timestamp::now())).and_then(|date| zone.start_of(date));
+        let invalid = || Invalid::new("there is no such day", "write the date as YYYY-MM-DD");
+        Ok(start.ok_or_else(invalid)?)
     }
 
     async fn history(&self, query: &HistoryQuery, brief: bool) -> Result<()> {

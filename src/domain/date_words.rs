@@ -78,6 +78,34 @@ impl Day {
     }
 }
 
+/// A day that has begun, as it was said: a weekday is the last one of that name, never the day on which it is said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PastDay(Day);
+
+impl FromStr for PastDay {
+    type Err = Invalid;
+
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        match super::comparable(text).as_str() {
+            "yesterday" | "ayer" => Ok(Self(Day::After(-1))),
+            _ => match text.parse()? {
+                Day::After(1..) => Err(Invalid::new(format!("{} has not begun", quoted(text)), HOW)),
+                day => Ok(Self(day)),
+            },
+        }
+    }
+}
+
+impl PastDay {
+    /// The date, said on the day `today`. `None` where the calendar begins after it.
+    pub fn on(self, today: Date) -> Option<Date> {
+        match self.0 {
+            Day::Next(weekday) => today.last(weekday),
+            day => day.on(today),
+        }
+    }
+}
+
 fn without_accent(c: char) -> char {
     match c {
         'á' => 'a',
@@ -152,6 +180,26 @@ mod tests {
         }
         assert_eq!(on("tomorrow", "2028-02-28"), "2028-02-29");
         assert_eq!(on("mon", "2026-12-31"), "2027-01-04");
+    }
+
+    #[test]
+    fn a_day_that_has_begun_is_looked_for_backwards() {
+        let on = |said: &str| {
+            let day: PastDay = said.parse().expect(said);
+            day.on("2027-01-28".parse().expect("a Thursday")).expect("a date").to_string()
+        };
+        for (said, date) in [
+            ("today", "2027-01-28"),
+            ("yesterday", "2027-01-27"),
+            ("Ayer", "2027-01-27"),
+            ("wednesday", "2027-01-27"),
+            ("jueves", "2027-01-21"),
+            ("fri", "2027-01-22"),
+            ("2026-12-31", "2026-12-31"),
+        ] {
+            assert_eq!(on(said), date, "{said}");
+        }
+        assert!("tomorrow".parse::<PastDay>().is_err() && "1/2/2027".parse::<PastDay>().is_err());
     }
 
     #[test]

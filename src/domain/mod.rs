@@ -22,7 +22,7 @@ pub use call_request::tests::request as example_request;
 pub use call_request::{CallRequest, Submission};
 pub use call_status::CallStatus;
 pub use choice::{Category, Language};
-pub use date_words::Day;
+pub use date_words::{Day, PastDay};
 pub use key::IdempotencyKey;
 pub use phone::Phone;
 pub use raw_request::{ApiPath, Method, RawRequest};

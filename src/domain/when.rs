@@ -56,6 +56,11 @@ impl Date {
         self.0.nth_weekday(1, weekday).ok().map(Self)
     }
 
+    /// The last day of this name before the date; `None` before the beginning of the calendar.
+    pub fn last(self, weekday: civil::Weekday) -> Option<Self> {
+        self.0.nth_weekday(-1, weekday).ok().map(Self)
+    }
+
     /// The day's name.
     #[cfg(test)]
     pub fn weekday(self) -> civil::Weekday {
@@ -141,6 +146,11 @@ impl Zone {
     /// The date there at this moment.
     pub fn date_at(&self, now: Timestamp) -> Date {
         Date(self.0.to_datetime(now).date())
+    }
+
+    /// When a day begins there; `None` where the clock knows no such moment.
+    pub fn start_of(&self, date: Date) -> Option<Timestamp> {
+        date.0.to_zoned_datetime(self.0.clone()).ok().map(|start| start.timestamp())
     }
 
     /// Whether a day, or a time on it, is over there at this moment.

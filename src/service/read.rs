@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use futures_util::StreamExt as _;
 use futures_util::future::LocalBoxFuture;
 use futures_util::stream::FuturesOrdered;
+use jiff::Timestamp;
 
 use super::connection::Connection;
 use super::{READ_TIMEOUT, Service};
@@ -12,7 +13,7 @@ use crate::api::{
     BillingPortal, Call, Client, Page, Parsed, Response, Subscription, TokenProvider as _, Usage,
 };
 use crate::auth::{LoginState, Session};
-use crate::domain::{CallId, CallRef};
+use crate::domain::{CallId, CallRef, comparable};
 use crate::error::{Error, Kind, Result};
 
 /// Which calls of the history.
@@ -26,6 +27,11 @@ pub struct HistoryQuery {
     pub all: bool,
     /// Only those of this status.
     pub status: Option<String>,
+    /// Only those that were requested at this moment or later.
+    pub since: Option<Timestamp>,
+    /// Only those in which this text occurs: in the business, the number, the task or what came of it. Case and white
+    /// space do not matter.
+    pub search: Option<String>,
 }
 
 /// How many calls are listed where nobody says.
@@ -64,12 +70,33 @@ pub struct HistoryEnd {
 
 impl HistoryQuery {
     fn is_one_page(&self) -> bool {
-        !self.all && self.status.is_none()
+        !self.all && !self.is_filtered()
+    }
+
+    /// Whether some calls are left out for what they are.
+    pub fn is_filtered(&self) -> bool {
+        self.status.is_some() || self.since.is_some() || self.search.is_some()
     }
 
     fn takes(&self, call: &Call) -> bool {
         self.status.as_deref().is_none_or(|wanted| wanted.eq_ignore_ascii_case(status(call)))
+            && !self.is_before(call)
+            && self.search.as_deref().is_none_or(|wanted| holds(call, wanted))
     }
+
+    fn is_before(&self, call: &Call) -> bool {
+        self.since.zip(call.created_at()).is_some_and(|(since, created)| created < since)
+    }
+}
+
+/// Whether a text occurs in what is told of a call.
+fn holds(call: &Call, wanted: &str) -> bool {
+    let wanted = comparable(wanted);
+    // A number is looked for as it is written, too.
+    let digits: String = wanted.chars().filter(|c| !" -.()".contains(*c)).collect();
+    let texts = [call.business(), call.task(), call.summary(), call.next_steps.as_deref()];
+    texts.into_iter().flatten().any(|text| comparable(text).contains(&wanted))
+        || call.number().is_some_and(|number| !digits.is_empty() && number.contains(&digits))
 }
 
 /// The name of a call's status.
@@ -128,6 +155,8 @@ impl Service<'_> {
             let ids: HashSet<String> = calls.iter().map(|(_, call)| call.call_id.clone()).collect();
             // A server that knows no offset would give the same page for ever.
             end.is_whole = ids.is_subset(&before) || end.total.is_some_and(|total| end.next_offset >= total);
+            // The newest come first: behind a page of older calls there is none of those wanted.
+            end.is_whole |= !calls.is_empty() && calls.iter().all(|(_, call)| query.is_before(call));
             let unreadable = len - calls.len();
             let new = calls.into_iter().filter(|(_, call)| !before.contains(&call.call_id));
             let (taken, left_out): (Vec<_>, Vec<_>) = new.partition(|(_, call)| query.takes(call));

@@ -24,8 +24,9 @@ fn completed(words: &[&str]) -> Vec<String> {
 #[test]
 fn the_flags_of_the_chosen_command_come_first_and_no_other_commands() {
     let history = completed(&["--history", ""]);
-    assert_eq!(history[..4], ["--limit", "--offset", "--all", "--brief"]);
-    assert!(history.contains(&"--json".into()), "{history:?}");
+    assert_eq!(history[..3], ["--limit", "--offset", "--all"]);
+    let at = |flag: &str| history.iter().position(|offered| offered == flag).expect(flag);
+    assert!(at("--status") < at("--json"), "{history:?}");
     for other in ["--usage", "--history", "--party-size", "--output"] {
         assert!(!history.contains(&other.into()), "{other}: {history:?}");
     }
@@ -48,6 +49,8 @@ fn values_are_offered_where_they_are_known_and_nothing_where_not() {
         (&["--timezone", "europe/madr"], &["Europe/Madrid"]),
         (&["--date", "to"], &["today", "tomorrow"]),
         (&["--completions", "f"], &["fish"]),
+        (&["--history", "--since", "y"], &["yesterday"]),
+        (&["--api", "/v1/calls", "--method", "p"], &["POST", "PUT", "PATCH"]),
         (&["--calendar", "last", "-o", ""], &[":files"]),
         (&["--phone", ""], &[]),
         (&["--task", ""], &[]),

@@ -190,3 +190,74 @@ fn wide_letters_and_long_words_keep_the_columns() {
     }
     assert!(run.stdout.contains('…') && run.stdout.contains("first line second line"), "{}", run.stdout);
 }
+
+/// 450 calls, newest first, one every four hours; every hundredth is to a place of its own.
+fn spread() -> Vec<Value> {
+    let one = |n: usize| {
+        let mut object = call(&id(n), "success");
+        object["metadata"] = json!({ "created_at": moment(-(n as i64) * 4 * 3600) });
+        object["highlights"] = json!(format!("Booked, number {n}."));
+        object["submission"]["respondent_phone"] = json!(format!("+1555000{n:04}"));
+        if n % 100 == 99 {
+            object["submission"]["business_name"] = json!("Café  LUCÍA");
+        }
+        object
+    };
+    (0..450).map(one).collect()
+}
+
+fn ids(run: &Run) -> Vec<String> {
+    let calls = run.json()["calls"].as_array().expect("a list").clone();
+    calls.iter().map(|call| call["call_id"].as_str().expect("an ID").to_owned()).collect()
+}
+
+#[test]
+fn a_text_is_searched_page_after_page_until_there_are_enough() {
+    let home = Home::new();
+    let server = serving(spread());
+    let run = |flags: &[&str]| Run::of(home.at(&server, ["--history"]).args(flags)).exits(0);
+    let found = run(&["--json", "--search", "cafe\u{301} luci\u{301}a", "--limit", "2"]);
+    assert_eq!(ids(&found), [id(99), id(199)]);
+    assert_eq!(found.json()["total"], 2);
+    let asked: Vec<String> = server.requests().iter().map(Request::line).collect();
+    assert_eq!(asked, ["GET /v1/calls?limit=200"]);
+    assert_eq!(ids(&run(&["--json", "--search", "CAFÉ", "--all"])), [id(99), id(199), id(299), id(399)]);
+    assert_eq!(ids(&run(&["--json", "--search", "number 7."])), [id(7)]);
+    assert_eq!(ids(&run(&["--json", "--search", "+1 (555) 000-0444"])), [id(444)]);
+    assert_eq!(ids(&run(&["--json", "--search", "café", "--status", "busy"])), [""; 0]);
+    assert_eq!(run(&["--search", "nowhere"]).stdout, "There is no such call.\n");
+    let table = run(&["--search", "café", "--limit", "1"]).stdout;
+    assert!(table.contains("There may be more: --limit N for as many"), "{table}");
+}
+
+#[test]
+fn what_was_before_a_day_is_left_out_and_not_read() {
+    let home = Home::new();
+    let calls = spread();
+    let server = serving(calls.clone());
+    let since = |day: &str| {
+        let mut command = home.at(&server, ["--history", "--json", "--all", "--limit", "50", "--since", day]);
+        ids(&Run::of(command.env("KALLYAI_TIMEZONE", "Europe/Madrid")).exits(0))
+    };
+    let today = jiff::Timestamp::now().in_tz("Europe/Madrid").expect("a zone").date();
+    let day = today.checked_sub(jiff::Span::new().days(10)).expect("a date");
+    let begin = day.in_tz("Europe/Madrid").expect("a day").timestamp();
+    let expected = calls.iter().filter(|call| {
+        let created = call["metadata"]["created_at"].as_str().expect("a time");
+        created.parse::<jiff::Timestamp>().expect("a time") >= begin
+    });
+    let expected: Vec<&str> = expected.map(|call| call["call_id"].as_str().expect("an ID")).collect();
+    assert_eq!(since(&day.to_string()), expected);
+    // Those of 50 days more are not read.
+    let furthest = server.requests().iter().filter_map(|request| member(request, "offset")).max();
+    assert!(furthest.is_some_and(|offset| offset < 350), "{furthest:?}");
+    // The test may run into the next day.
+    let (yesterday, today) = (since("yesterday").len(), since("today").len());
+    assert!((0..=7).contains(&today) && yesterday > today, "{yesterday} {today}");
+    assert!((7..=7 * 6 + 7).contains(&since("monday").len()));
+    for day in ["tomorrow", "1/2/2027", "soon"] {
+        Run::of(&mut home.at(&server, ["--history", "--since", day])).exits(2);
+    }
+    let nothing = Run::of(&mut home.at(&server, ["--history", "--since", "2999-01-01"])).exits(0);
+    assert_eq!(nothing.stdout, "There is no such call.\n");
+}

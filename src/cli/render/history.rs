@@ -76,13 +76,13 @@ impl<'a> HistoryView<'a> {
             if self.is_passed_on {
                 return Ok(());
             }
-            let total = if self.query.status.is_some() { None } else { end.total };
+            let total = if self.query.is_filtered() { None } else { end.total };
             return self.json.finish(total.unwrap_or(end.listed));
         }
         if end.listed == 0 {
             return self.nothing();
         }
-        let more = match (end.total, self.query.status.is_some()) {
+        let more = match (end.total, self.query.is_filtered()) {
             _ if end.is_whole => return Ok(()),
             (Some(total), false) => {
                 let (behind, next) = (total.saturating_sub(end.next_offset), end.next_offset);
@@ -107,6 +107,9 @@ impl<'a> HistoryView<'a> {
     fn nothing(&self) -> Result<()> {
         let seen = self.seen();
         let line = match &self.query.status {
+            _ if self.query.search.is_some() || self.query.since.is_some() => {
+                Line::new().text("There is no such call.")
+            }
             Some(_) => Line::new().text(&seen),
             None if self.query.offset.unwrap_or(0) > 0 => {
                 Line::new().text("There are no calls beyond these.")
