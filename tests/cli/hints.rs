@@ -67,7 +67,7 @@ fn calls_that_it_may_be_are_each_named_with_their_command() {
         Reply::json(200, &json!({ "total": calls.len(), "calls": calls }))
     });
     let run = Run::of(home.at(&server, CALL).args(["--timeout", "3"])).exits(6);
-    assert!(run.stderr.contains(&format!("kallyai --call-info {}, and", ids[0])), "{}", run.stderr);
+    assert!(run.stderr.contains(&format!("\n  kallyai --call-info {}\n", ids[0])), "{}", run.stderr);
     assert_eq!(command(&run), format!("kallyai --call-info {}", ids[1]));
     let run = Run::of(&mut home.at(&server, ["--resume", "--json", "--timeout", "3"])).exits(6);
     let error = run.error();
