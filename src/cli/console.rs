@@ -49,18 +49,26 @@ pub struct Waiting<'a> {
     view: &'a View<'a>,
     /// Why the result could not be printed.
     pub unwritten: Option<Error>,
+    /// Whether the call is the newest, which `last` names.
+    is_newest: bool,
     /// How the call stood when it was last seen under way.
     last_status: Option<String>,
 }
 
 impl<'a> Waiting<'a> {
     /// Shows what is done, unless what --debug prints would tear it.
-    pub fn start(console: &'a Console<'a>, view: &'a View<'a>, doing: &str, is_shown: bool) -> Self {
+    pub fn start(
+        console: &'a Console<'a>,
+        view: &'a View<'a>,
+        doing: &str,
+        is_newest: bool,
+        is_shown: bool,
+    ) -> Self {
         if is_shown {
-            let advice = "Ctrl-C stops the waiting, not the call.";
+            let advice = "Ctrl-C stops the waiting, not the call";
             console.progress.replace(Some(view.out.progress(doing, advice)));
         }
-        Self { console, view, unwritten: None, last_status: None }
+        Self { console, view, unwritten: None, is_newest, last_status: None }
     }
 }
 
@@ -99,7 +107,7 @@ impl Observer for Waiting<'_> {
 
     fn deliver(&mut self, call: &Parsed<Call>) -> bool {
         self.console.progress.replace(None);
-        match render::result(self.view, call) {
+        match render::result(self.view, call, self.is_newest) {
             Ok(()) => true,
             Err(error) => {
                 self.unwritten = Some(error);

@@ -161,7 +161,8 @@ impl Run<'_> {
             let submission = &placement.request.submission;
             let called = submission.business_name.as_deref().unwrap_or(submission.respondent_phone.as_str());
             let doing = format!("Calling {called}");
-            let mut waiting = Waiting::start(self.console, self.view, &doing, !self.options.debug && !detach);
+            let mut waiting =
+                Waiting::start(self.console, self.view, &doing, true, !self.options.debug && !detach);
             let placed = self.service.place(&placement, detach, &mut waiting, signals).await;
             let failed = waiting.end(placed.as_ref().err());
             if !detach {
@@ -186,8 +187,11 @@ impl Run<'_> {
     }
 
     async fn resume(&self, key: Option<&IdempotencyKey>, signals: &mut Signals) -> Result<u8> {
-        let mut waiting =
-            Waiting::start(self.console, self.view, "Waiting for the call's end", !self.options.debug);
+        let doing = match self.service.number_of(key) {
+            Some(number) => format!("Waiting for {number}"),
+            None => "Waiting for the call".into(),
+        };
+        let mut waiting = Waiting::start(self.console, self.view, &doing, false, !self.options.debug);
         let resumed = self.service.resume(key, &mut waiting, signals).await;
         let failed = waiting.end(resumed.as_ref().err());
         self.ring_unless_interrupted(resumed.as_ref().err());

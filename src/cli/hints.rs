@@ -23,6 +23,9 @@ pub struct Hint {
     pub commands: Vec<String>,
 }
 
+/// A first call that cannot go wrong: the number is one that is kept for fiction, and in the sandbox no phone rings.
+pub const REHEARSAL: &str = "kallyai --sandbox -p +15555550100 -t \"Reserve a table for 4 at 8pm\"";
+
 /// Where plans are sold.
 pub const PRICING: &str = "https://kallyai.com/pricing";
 
@@ -110,10 +113,9 @@ impl Suggesting {
             }),
             Kind::Refused => self.refusal(error),
             Kind::CallNotFound => Hint::command("copy an ID from the calls there are:", history()),
-            Kind::NoCalls => Hint::command(
-                "place one first; this rehearses it, and no phone rings:",
-                "kallyai --sandbox -p +15551234567 -t \"Reserve a table for 4 at 8pm\"".into(),
-            ),
+            Kind::NoCalls => {
+                Hint::command("place one first; this rehearses it, and no phone rings:", REHEARSAL.into())
+            }
             Kind::UnexpectedResponse => Hint::text(
                 "run the command again with --debug to see the whole answer; a proxy may have sent it",
             ),

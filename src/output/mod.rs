@@ -1,6 +1,8 @@
 //! The only place that prints. Whatever passes through it is cleaned, so no command can forget to; stdout is the
 //! result and nothing else, stderr is everything else.
 
+#[cfg(test)]
+mod captured;
 mod clean;
 mod closed_stdout;
 #[cfg(fuzzing)]
@@ -295,20 +297,25 @@ impl Output {
         let _ = self.stderr.borrow_mut().write_all(&line);
     }
 
-    /// Shows that something is under way and for how long, below what may be done about it: to a person who watches
+    /// Shows that something is under way and for how long, above what may be done about it: to a person who watches
     /// stderr and to nobody else.
     pub fn progress(&self, doing: &str, advice: &str) -> Progress {
-        /// Columns that a terminal seldom has less of. A line that is wider than the terminal becomes leaves something
-        /// behind when it is taken away.
-        const WIDEST: usize = 30;
-        /// What stands around it: the spinner and the time.
+        /// What stands around what is done: the spinner and the time.
         const AROUND: usize = 14;
 
         let Some(width) = self.notes.width.filter(|_| self.is_watched()) else {
             return Progress::start(None);
         };
-        self.note(&Line::new().tone(Tone::Faint, advice));
-        Progress::start(Some(brief(doing, width.saturating_sub(AROUND).min(WIDEST))))
+        let advice = Line::new().tone(Tone::Faint, advice);
+        if !stream_caps::moves_cursor() {
+            self.note(&Line::new().text(doing));
+            self.note(&advice);
+            return Progress::start(None);
+        }
+        let widest = progress::WIDEST.min(width.saturating_sub(1));
+        let mut advised = String::new();
+        advice.render(self.notes.color, &mut advised);
+        Progress::start(Some([brief(doing, widest.saturating_sub(AROUND)), advised]))
     }
 
     /// Prints a JSON document of our own indented, wherever it goes: as part of a text.
@@ -355,42 +362,6 @@ impl Output {
 
     fn write(&self, bytes: &[u8]) -> Result<()> {
         self.stdout.borrow_mut().write_all(bytes).map_err(stdout_failed)
-    }
-}
-
-#[cfg(test)]
-impl Output {
-    /// An output whose streams can be read back, on a terminal this wide or on none.
-    pub fn captured(json: bool, width: Option<usize>) -> (Self, Captured, Captured) {
-        let (stdout, stderr) = (Captured::default(), Captured::default());
-        let screen = StreamCaps { width, color: false };
-        let out = Self::to(Box::new(stdout.clone()), Box::new(stderr.clone()), screen, screen, json);
-        (out, stdout, stderr)
-    }
-}
-
-/// A stream that keeps what is written.
-#[cfg(test)]
-#[derive(Clone, Default)]
-pub struct Captured(std::rc::Rc<RefCell<Vec<u8>>>);
-
-#[cfg(test)]
-impl Captured {
-    /// What was written so far.
-    pub fn text(&self) -> String {
-        String::from_utf8(self.0.borrow().clone()).expect("UTF-8")
-    }
-}
-
-#[cfg(test)]
-impl Write for Captured {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.borrow_mut().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
     }
 }
 

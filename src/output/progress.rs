@@ -1,48 +1,87 @@
 //! The running call, shown to whoever watches.
 
-use std::fmt::Write;
-use std::time::Duration;
-
-use indicatif::{ProgressBar, ProgressState, ProgressStyle};
+use std::io::{self, Write as _};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
 
 use super::when::duration;
 
-/// A spinner with the time that has passed, on stderr; it vanishes when dropped.
-pub struct Progress(Option<ProgressBar>);
+/// The most columns of its lines. No terminal is likely to be narrowed to less: it would break a line, and what is above
+/// the break would stay.
+pub(super) const WIDEST: usize = 39;
 
-impl Progress {
-    /// Starts showing what is done, and for how long; shows nothing for `None`.
-    pub(super) fn start(doing: Option<String>) -> Self {
-        let Some(doing) = doing else { return Self(None) };
-        let bar = ProgressBar::new_spinner().with_prefix(doing);
-        let time = |state: &ProgressState, to: &mut dyn Write| {
-            let _ = to.write_str(&duration(state.elapsed().as_secs_f64()).unwrap_or_default());
-        };
-        if let Ok(style) = ProgressStyle::with_template("{spinner} {prefix}  {time}") {
-            bar.set_style(style.with_key("time", time));
-        }
-        // It ticks in a thread, and panics where there can be none.
-        if std::thread::Builder::new().spawn(|| ()).is_ok() {
-            bar.enable_steady_tick(Duration::from_millis(120));
-        }
-        Self(Some(bar))
-    }
+/// How often it is drawn.
+const TICK: Duration = Duration::from_millis(120);
+
+const SPINNER: [char; 10] = ['⠋', '⠙', '⠹', '⠸', '⠼', '⠴', '⠦', '⠧', '⠇', '⠏'];
+
+/// To the beginning of this line, and away with it and all below.
+const CLEAR: &str = "\r\u{1b}[J";
+
+/// Two lines on stderr, what is done and for how long above an advice, until it is dropped. The cursor rests before them,
+/// where what a terminal echoes of a key is drawn over.
+pub struct Progress(Option<Shown>);
+
+struct Shown {
+    state: Arc<(Mutex<State>, Condvar)>,
+    drawing: Option<JoinHandle<()>>,
+}
+
+#[derive(Default)]
+struct State {
+    is_over: bool,
 }
 
 impl Progress {
-    /// Takes the spinner away while something else is printed.
+    /// Starts showing what is done, and an advice; shows nothing for `None`, or where no thread can be started.
+    pub(super) fn start(texts: Option<[String; 2]>) -> Self {
+        let Some([doing, advice]) = texts else { return Self(None) };
+        let state = Arc::<(Mutex<State>, Condvar)>::default();
+        let shared = Arc::clone(&state);
+        let drawing = thread::Builder::new().spawn(move || draw(&shared, &doing, &advice)).ok();
+        Self(Some(Shown { state, drawing }))
+    }
+
+    /// Takes the lines away while something else is printed.
     pub fn suspend(&self, print: impl FnOnce()) {
-        match &self.0 {
-            Some(bar) => bar.suspend(print),
-            None => print(),
-        }
+        let Some(shown) = &self.0 else { return print() };
+        let _not_drawn = lock(&shown.state.0);
+        write(CLEAR);
+        print();
     }
 }
 
 impl Drop for Progress {
     fn drop(&mut self) {
-        if let Some(bar) = &self.0 {
-            bar.finish_and_clear();
+        let Some(shown) = &mut self.0 else { return };
+        lock(&shown.state.0).is_over = true;
+        shown.state.1.notify_all();
+        if let Some(drawing) = shown.drawing.take() {
+            let _ = drawing.join();
         }
     }
+}
+
+fn draw((state, changed): &(Mutex<State>, Condvar), doing: &str, advice: &str) {
+    let since = Instant::now();
+    let mut state = lock(state);
+    for frame in SPINNER.iter().cycle() {
+        if state.is_over {
+            break;
+        }
+        let time = duration(since.elapsed().as_secs_f64()).unwrap_or_default();
+        write(&format!("{CLEAR}{frame} {doing}  {time}\n{advice}\r\u{1b}[A"));
+        state = changed.wait_timeout(state, TICK).unwrap_or_else(PoisonError::into_inner).0;
+    }
+    write(CLEAR);
+}
+
+fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
+    state.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn write(text: &str) {
+    // Nobody is left to tell that stderr is gone.
+    let _ = io::stderr().write_all(text.as_bytes());
 }

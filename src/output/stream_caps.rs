@@ -1,5 +1,6 @@
 //! What stands at the other end of a stream.
 
+use std::ffi::OsString;
 use std::io::IsTerminal;
 
 #[cfg(unix)]
@@ -30,9 +31,8 @@ impl StreamCaps {
     /// What is at the other end of stdout or stderr.
     pub fn of(color: Color, stream: &(impl IsTerminal + Handle)) -> Self {
         let terminal = stream.is_terminal();
-        let set = |name| std::env::var_os(name).filter(|value| !value.is_empty());
         // Not asked for where nobody looks: asking changes a Windows console.
-        let able = || terminal && set("TERM").is_none_or(|term| term != "dumb") && takes_escapes();
+        let able = || terminal && moves_cursor();
         let color = match color {
             Color::Always => {
                 able();
@@ -44,6 +44,15 @@ impl StreamCaps {
         };
         Self { width: terminal.then(|| width(stream).unwrap_or(OFF_TERMINAL_WIDTH)), color }
     }
+}
+
+fn set(name: &str) -> Option<OsString> {
+    std::env::var_os(name).filter(|value| !value.is_empty())
+}
+
+/// Whether a terminal here follows escape sequences.
+pub fn moves_cursor() -> bool {
+    set("TERM").is_none_or(|term| term != "dumb") && takes_escapes()
 }
 
 fn width(stream: &impl Handle) -> Option<usize> {

@@ -1,6 +1,5 @@
 //! Moments and durations as people read them.
 
-use jiff::civil;
 use jiff::{Timestamp, ZonedDateTime};
 
 use crate::domain::Zone;
@@ -57,10 +56,7 @@ impl Clock {
 /// The day and time of an appointment as the API writes them, in full: `Thursday 28 January 2027, 20:00 Europe/Madrid`.
 /// What is no date or time is shown as it stands.
 pub fn appointment(date: Option<&str>, time: Option<&str>, zone: Option<&str>) -> Option<String> {
-    let date = date.map(|text| match text.parse::<civil::Date>() {
-        Ok(date) => date.strftime("%A %-d %B %Y").to_string(),
-        Err(_) => text.to_owned(),
-    });
+    let date = date.map(|text| text.parse().map_or_else(|_| text.to_owned(), crate::domain::Date::in_words));
     let time = time.map(|time| match zone {
         Some(zone) => format!("{time} {zone}"),
         None => time.to_owned(),

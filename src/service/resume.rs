@@ -53,6 +53,13 @@ impl Service<'_> {
         pending().is_some_and(|pending| matches!(pending.as_slice(), [only] if only.key == *key))
     }
 
+    /// The number of the call that [`Self::resume`] would wait for, as far as the journal can tell without a warning.
+    pub fn number_of(&self, key: Option<&IdempotencyKey>) -> Option<String> {
+        let contents = self.journal(self.settings.issuer().ok()?).ok()?.read().ok()?;
+        let is_meant = |entry: &Entry| key.map_or(!entry.shown, |key| entry.key == *key);
+        contents.entries.into_iter().rev().find(is_meant).map(|entry| entry.number)
+    }
+
     /// Waits for the end of an earlier call, the newest whose end was not shown where no key is given.
     ///
     /// # Errors

@@ -30,7 +30,7 @@ fn without_calls_there_is_a_way_to_the_first() {
     for flags in [["--transcript", "last"], ["--call-info", "last-3"], ["--calendar", "3f2a"]] {
         let run = Run::of(&mut home.at(&server, flags)).exits(1);
         assert!(run.stderr.starts_with("error: there are no calls yet [call_not_found]\n"), "{}", run.stderr);
-        assert_eq!(command(&run), "kallyai --sandbox -p +15551234567 -t \"Reserve a table for 4 at 8pm\"");
+        assert_eq!(command(&run), "kallyai --sandbox -p +15555550100 -t \"Reserve a table for 4 at 8pm\"");
     }
 }
 

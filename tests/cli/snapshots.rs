@@ -1,4 +1,4 @@
-//! Every command's output as a person sees it at 80 and 120 columns, and as a program reads it.
+//! Every command's output as a person sees it at 40, 80 and 120 columns, and as a program reads it.
 
 use insta::assert_snapshot;
 use serde_json::{Value, json};
@@ -32,8 +32,19 @@ fn booked() -> Value {
         "highlights": "They have a table for four at 8 pm, by the window, and will keep it for a quarter of an hour.\nAsk for Lucía.",
         "next_steps": "Arrive on time; call +15551234567 to change or cancel the reservation.",
         "duration_seconds": 74.5,
+        "timezone": "Europe/Madrid",
         "metadata": { "created_at": "2026-01-28T20:00:00Z", "ended_at": "2026-01-28T20:01:15Z" },
         "submission": {
+            "task_category": "restaurant",
+            "user_name": "John Smith",
+            "party_size": 4,
+            "appointment_date": "2026-01-28",
+            "appointment_time": "20:00",
+            "time_preference_text": "between half past seven and nine",
+            "language": "en",
+            "call_language": "es",
+            "is_urgent": true,
+            "additional_instructions": ["Ask for a quiet corner.", "Two of us eat no meat."],
             "task_description": "Reserve a table for 4 at 8pm, by the window if they have one, under the name of John Smith",
             "respondent_phone": "+15551234567",
             "business_name": "Casa Lucio",
@@ -56,12 +67,13 @@ fn history() -> Value {
             0,
             "success",
             "Casa Lucio",
-            "They have a table for four at 8 pm, by the window, and will keep it for a quarter of an hour."
+            "Casa Lucio: they have a table for four at 8 pm, by the window, and will keep it for a quarter of an hour."
         ),
         call(1, "no_answer", "寿司次郎 銀座本店", "誰も電話に出ませんでした。"),
-        call(2, "busy", "مطعم النخيل", "كان الخط مشغولاً"),
+        call(2, "failed", "مطعم النخيل", "كان الخط مشغولاً"),
         call(3, "voicemail", "Pizzería 🍕 Bella", "A message was left 👩‍👩‍👧 e\u{301}te\u{301}."),
-        call(4, "something_new", "A business with a very long name indeed", "x"),
+        call(4, "in_progress", "Clínica Sol", ""),
+        call(5, "something_new", "A business with a very long name indeed", "x"),
     ])
 }
 
@@ -74,8 +86,45 @@ fn conversation() -> Value {
     ] })
 }
 
+/// An account that has come to its end, and calls that were not answered.
+fn poor_service() -> Server {
+    Server::start(|request| {
+        let path = request.target.split('?').next().unwrap_or_default();
+        Reply::json(
+            200,
+            &match path {
+                "/v1/calls" if request.method == "POST" => json!({ "call_id": ID, "status": "no_answer" }),
+                "/v1/calls" => json!({ "calls": [], "total": 0 }),
+                "/v1/users/me/statistics" => json!({
+                    "plan_type": "pro", "subscription_status": "past_due", "minutes_allocated": 100, "minutes_used": 112,
+                    "minutes_remaining": -12, "calls_allocated": 20, "calls_used": 23, "calls_remaining": -0.0,
+                    "usage_percentage": 112,
+                }),
+                "/v1/users/me/subscription" => {
+                    json!({ "has_active_subscription": false, "status": "past_due" })
+                }
+                _ => json!({ "entries": [] }),
+            },
+        )
+    })
+}
+
+#[track_caller]
+fn reads_well(server: &Server, name: &str, flags: &[&str]) {
+    for columns in [40, 80, 120] {
+        let shown = seen(&Home::new().at(server, flags), columns);
+        assert_snapshot!(format!("{name}_{columns}"), shown.replace(server.url(), "URL"));
+    }
+    let home = Home::new();
+    let run = Run::of(home.at(server, flags).arg("--json"));
+    assert_snapshot!(
+        format!("{name}_json"),
+        format!("{}{}", run.stdout, run.stderr).replace(server.url(), "URL")
+    );
+}
+
 #[test]
-fn every_command_reads_well_at_80_and_120_columns_and_as_json() {
+fn every_command_reads_well_at_40_80_and_120_columns_and_as_json() {
     let server = service();
     for (name, flags) in [
         ("call", &CALL[..]),
@@ -87,19 +136,25 @@ fn every_command_reads_well_at_80_and_120_columns_and_as_json() {
         ("subscription", &["--subscription"]),
         ("billing", &["--billing"]),
         ("logout", &["--logout"]),
+        ("pending", &["--pending"]),
         ("dry_run", &["-p", "+15551234567", "-t", "Ask", "--dry-run", "--idempotency-key", "k"]),
         ("refused", &["--call-info", "none"]),
         ("mistaken", &["-p", "911", "-t", "Help"]),
     ] {
-        for columns in [80, 120] {
-            let shown = seen(&Home::new().at(&server, flags), columns);
-            assert_snapshot!(format!("{name}_{columns}"), shown.replace(server.url(), "URL"));
-        }
-        let home = Home::new();
-        let run = Run::of(home.at(&server, flags).arg("--json"));
-        assert_snapshot!(
-            format!("{name}_json"),
-            format!("{}{}", run.stdout, run.stderr).replace(server.url(), "URL")
-        );
+        reads_well(&server, name, flags);
+    }
+}
+
+#[test]
+fn what_is_empty_over_or_overdue_reads_well() {
+    let server = poor_service();
+    for (name, flags) in [
+        ("no_answer", &CALL[..]),
+        ("history_empty", &["--history"]),
+        ("transcript_empty", &["--transcript", ID]),
+        ("usage_over", &["--usage"]),
+        ("subscription_overdue", &["--subscription"]),
+    ] {
+        reads_well(&server, name, flags);
     }
 }

@@ -50,7 +50,7 @@ pub fn auth_status(view: &View<'_>, status: AuthStatus) -> Result<()> {
     let detail = match status {
         AuthStatus::Given => " with KALLYAI_ACCESS_TOKEN".into(),
         AuthStatus::SignedIn { until } => {
-            format!("; the login is renewed automatically after {}", view.clock.moment(until))
+            format!(". The login renews itself, next after {}", view.clock.moment(until))
         }
     };
     view.out.line(&Line::new().tone(Tone::Good, "Signed in").text(&detail).text("."))

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use serde::Serialize;
 
 use super::View;
-use super::history::short;
+use super::call::short_id;
 use crate::error::Result;
 use crate::output;
 use crate::service::{Call, HistoryEnd, HistoryPart, HistoryQuery};
@@ -32,7 +32,7 @@ const SUMMARY: usize = 40;
 pub fn part(view: &View<'_>, query: &HistoryQuery, part: &HistoryPart, shown: &mut u64) -> Result<()> {
     let mut seen = HashSet::new();
     // The beginning of an ID is looked up among the newest calls only.
-    let is_short = !query.all && part.calls.iter().all(|(_, call)| seen.insert(short(&call.call_id)));
+    let is_short = !query.all && part.calls.iter().all(|(_, call)| seen.insert(short_id(&call.call_id)));
     for (_, call) in &part.calls {
         view.out.raw_text(if *shown == 0 { "{\"calls\":[\n" } else { ",\n" })?;
         *shown += 1;
@@ -43,7 +43,7 @@ pub fn part(view: &View<'_>, query: &HistoryQuery, part: &HistoryPart, shown: &m
 
 fn line(call: &Call, is_short: bool) -> BriefCall<'_> {
     BriefCall {
-        id: if is_short { short(&call.call_id) } else { &call.call_id },
+        id: if is_short { short_id(&call.call_id) } else { &call.call_id },
         status: call.status.as_ref().map_or("unknown", |status| status.as_str()),
         when: call.created_at().map(|at| at.strftime("%Y-%m-%dT%H:%MZ").to_string()),
         number: call.number(),

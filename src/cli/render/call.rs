@@ -1,7 +1,7 @@
 //! A call as text.
 
 use super::View;
-use crate::domain::CallStatus;
+use crate::domain::{CallRef, CallStatus, shell_quoted};
 use crate::error::Result;
 use crate::output::{Line, Tone, appointment, brief, duration};
 use crate::service::{Call, Parsed, SubmissionEcho};
@@ -33,10 +33,50 @@ pub fn status(view: &View<'_>, status: Option<&CallStatus>) -> String {
     format!("{mark} {}", brief(&name.replace(['_', '-'], " "), WIDEST))
 }
 
-/// The result of a call that was waited for, brought to its reader.
-pub fn result(view: &View<'_>, call: &Parsed<Call>) -> Result<()> {
+/// The result of a call that was waited for, brought to its reader; and to a person what to read next, where `last` names
+/// the newest call.
+pub fn result(view: &View<'_>, call: &Parsed<Call>, is_newest: bool) -> Result<()> {
     view.parsed(call, outcome)?;
-    view.out.flush()
+    view.out.flush()?;
+    if view.out.is_terminal() && view.out.is_watched() {
+        suggest(view, &call.value, is_newest);
+    }
+    Ok(())
+}
+
+/// Names the commands that show more of a call in which somebody spoke.
+fn suggest(view: &View<'_>, call: &Call, is_newest: bool) {
+    let was_answered = match &call.status {
+        Some(CallStatus::Success | CallStatus::Voicemail | CallStatus::Terminated) => true,
+        Some(CallStatus::NoAnswer | CallStatus::Busy | CallStatus::Failed | CallStatus::Cancelled) => false,
+        Some(CallStatus::Running(_) | CallStatus::Other(_)) | None => call.duration_seconds.is_some(),
+    };
+    if !was_answered {
+        return;
+    }
+    let id = if is_newest { "last" } else { short_id(&call.call_id) };
+    let Ok(id) = id.parse::<CallRef>().map(|_| shell_quoted(id)) else { return };
+    let program = view.program;
+    let has_appointment = call.submission().is_some_and(|asked| asked.appointment_date.is_some());
+    let calendar = (call.is_success() && has_appointment).then(|| format!("{program} --calendar {id}"));
+    let commands = [Some(format!("{program} --transcript {id}")), calendar];
+    let commands: Vec<String> = commands.into_iter().flatten().collect();
+    let say = |text: &str| view.out.note_copyable(&Line::new().tone(Tone::Faint, text));
+    let on_one_line = format!("next: {}", commands.join("  or  "));
+    if on_one_line.len() <= view.out.table_width() {
+        return say(&on_one_line);
+    }
+    // A command is not broken in two.
+    say("next:");
+    commands.iter().for_each(|command| say(&format!("  {command}")));
+}
+
+/// The beginning of a UUID, as much of it as tells calls apart; another kind of ID whole.
+pub fn short_id(id: &str) -> &str {
+    const LENGTH: usize = 8;
+
+    let is_uuid = id.len() == 36 && id.bytes().all(|b| b.is_ascii_hexdigit() || b == b'-');
+    if is_uuid { id.get(..LENGTH).unwrap_or(id) } else { id }
 }
 
 /// Everything about a call.

@@ -63,12 +63,16 @@ pub fn error(out: &Output, error: &Error, suggesting: Suggesting) {
     }
     // One line each, whatever the server put into them.
     let sentence = crate::output::one_line(&format!("{error} [{}]", error.code()));
-    out.explain(&Line::new().tone(Tone::Bad, "error:").text(" "), &sentence);
+    if let Kind::Interrupted(_) = error.kind {
+        // As the person wished: nothing has failed.
+        let mut letters = sentence.chars();
+        let first = letters.next().map(|c| c.to_ascii_uppercase());
+        out.explain(&Line::new(), &first.into_iter().chain(letters).collect::<String>());
+    } else {
+        out.explain(&Line::new().tone(Tone::Bad, "error:").text(" "), &sentence);
+    }
     if let Some(id) = &error.facts.correlation_id {
-        out.explain(
-            &Line::new().tone(Tone::Faint, "correlation ID:").text(" "),
-            &crate::output::one_line(id),
-        );
+        out.note(&Line::new().tone(Tone::Faint, "correlation ID:").text(" ").text(id));
     }
     if let Some(hint) = suggesting.hint(error) {
         out.explain(&Line::new().tone(Tone::Strong, "hint:").text(" "), &crate::output::one_line(&hint.text));

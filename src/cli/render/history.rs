@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::collections::{BTreeSet, HashSet};
 
+use super::super::hints::REHEARSAL;
 use super::{View, brief, call as call_view};
 use crate::error::Result;
 use crate::output::{Cell, Column, JsonList, Line, Table, Tone};
@@ -105,18 +106,23 @@ impl<'a> HistoryView<'a> {
     }
 
     fn nothing(&self) -> Result<()> {
+        let out = self.view.out;
         let seen = self.seen();
+        let is_searched = self.query.search.is_some() || self.query.since.is_some();
         let line = match &self.query.status {
-            _ if self.query.search.is_some() || self.query.since.is_some() => {
-                Line::new().text("There is no such call.")
-            }
+            _ if is_searched => Line::new().text("There is no such call."),
             Some(_) => Line::new().text(&seen),
             None if self.query.offset.unwrap_or(0) > 0 => {
                 Line::new().text("There are no calls beyond these.")
             }
             None => Line::new().text("There are no calls yet."),
         };
-        self.view.out.line(&line)
+        out.line(&line)?;
+        if !is_searched && self.query.status.is_none() && self.query.offset.is_none() {
+            out.note(&Line::new().text("This rehearses the first one, and no phone rings:"));
+            out.note_copyable(&Line::new().text("  ").text(REHEARSAL));
+        }
+        Ok(())
     }
 }
 
@@ -124,9 +130,6 @@ impl<'a> HistoryView<'a> {
 struct Listing {
     table: Table,
 }
-
-/// As much of a UUID as tells calls apart.
-const SHORT_ID: usize = 8;
 
 impl Listing {
     fn new(view: &View<'_>) -> Self {
@@ -144,9 +147,9 @@ impl Listing {
 
     fn print<'c>(&mut self, view: &View<'_>, calls: impl Iterator<Item = &'c Call> + Clone) -> Result<()> {
         let mut seen = HashSet::new();
-        let distinct = calls.clone().all(|call| seen.insert(short(&call.call_id)));
+        let distinct = calls.clone().all(|call| seen.insert(call_view::short_id(&call.call_id)));
         for call in calls {
-            let id = if distinct { short(&call.call_id) } else { &call.call_id };
+            let id = if distinct { call_view::short_id(&call.call_id) } else { &call.call_id };
             self.table.row(vec![
                 Cell::new(&call.created_at().map(|at| view.clock.brief_moment(at)).unwrap_or_default()),
                 Cell::toned(
@@ -174,12 +177,6 @@ fn without_name<'s>(summary: &'s str, business: Option<&str>) -> Cow<'s, str> {
         Some(first) => Cow::Owned(first.to_uppercase().chain(letters).collect()),
         None => Cow::Borrowed(summary),
     }
-}
-
-/// The beginning of a UUID; another kind of ID is shown whole.
-pub fn short(id: &str) -> &str {
-    let is_uuid = id.len() == 36 && id.bytes().all(|b| b.is_ascii_hexdigit() || b == b'-');
-    if is_uuid { id.get(..SHORT_ID).unwrap_or(id) } else { id }
 }
 
 #[cfg(test)]

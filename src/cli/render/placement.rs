@@ -126,7 +126,7 @@ pub fn pending(view: &View<'_>, pending: &[PendingCall], suggesting: Suggesting)
     for call in pending {
         let at = jiff::Timestamp::from_second(call.requested_at.unix).unwrap_or_default();
         let state = match (call.state, &call.status) {
-            ("ended", Some(status)) => format!("ended: {}", status.as_str()),
+            ("ended", Some(status)) => format!("ended: {}", status.as_str().replace('_', " ")),
             (state, _) if call.is_waited_for => format!("{state}, waited for by a process"),
             (state, _) => state.to_owned(),
         };

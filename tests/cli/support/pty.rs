@@ -94,7 +94,7 @@ pub fn seen(ours: &Command, columns: u16) -> String {
     // The shell says when everything has been printed.
     let mut shell = Command::new("sh");
     shell
-        .args(["-c", "\"$@\"; echo \":$?:\"", "sh"])
+        .args(["-c", "\"$@\"; echo \"=$?=\"", "sh"])
         .arg(ours.get_program())
         .args(ours.get_args())
         .env_clear();
@@ -103,11 +103,45 @@ pub fn seen(ours: &Command, columns: u16) -> String {
     }
     shell.env("PATH", "/usr/bin:/bin").env("TERM", "xterm").env("NO_COLOR", "1").env("BROWSER", "none");
     let mut terminal = Terminal::sized(shell, columns);
-    let screen = terminal.shows(":\r\n");
+    let screen = terminal.shows("=\r\n");
     terminal.end();
-    // The spinner comes and goes; what it leaves on its line is nothing.
-    let lines = screen.split("\r\n").map(|line| line.rsplit(['\r', '\u{1b}']).next().unwrap_or(line));
-    lines.map(|line| line.strip_prefix("[2K").unwrap_or(line)).collect::<Vec<_>>().join("\n")
+    drawn(&screen).join("\n")
+}
+
+/// What is on a screen in the end, line by line; nothing is wrapped here.
+fn drawn(written: &str) -> Vec<String> {
+    let mut lines: Vec<Vec<char>> = vec![Vec::new()];
+    let (mut row, mut column) = (0usize, 0usize);
+    let mut rest = written.chars();
+    while let Some(c) = rest.next() {
+        match c {
+            '\r' => column = 0,
+            '\n' => row += 1,
+            '\u{1b}' => {
+                let mut far = String::new();
+                let last = rest.by_ref().skip(1).find(|c| {
+                    far.extend(c.is_ascii_digit().then_some(*c));
+                    c.is_ascii_alphabetic()
+                });
+                match last {
+                    Some('A') => row = row.saturating_sub(far.parse().unwrap_or(1)),
+                    Some('J') => {
+                        lines.truncate(row + 1);
+                        lines[row].truncate(column);
+                    }
+                    _ => {}
+                }
+            }
+            c => {
+                let line = &mut lines[row];
+                line.resize(line.len().max(column + 1), ' ');
+                line[column] = c;
+                column += 1;
+            }
+        }
+        lines.resize(lines.len().max(row + 1), Vec::new());
+    }
+    lines.iter().map(|line| line.iter().collect::<String>().trim_end().to_owned()).collect()
 }
 
 impl Drop for Terminal {
