@@ -5,7 +5,7 @@
 #![no_main]
 
 use kallyai::fuzzing::answers::{Ended, Question, Turn, printed, turns};
-use kallyai::fuzzing::output::{clean, columns, lines, shorten};
+use kallyai::fuzzing::output::{clean, columns, is_unsafe, lines, shorten};
 use libfuzzer_sys::fuzz_target;
 use serde::de::IgnoredAny;
 use serde_json::Value;
@@ -91,10 +91,7 @@ fn harmless(ended: &Ended, color: bool) -> (String, String) {
 }
 
 fn is_hostile(c: char) -> bool {
-    matches!(u32::from(c),
-        0..=0x9 | 0xb..=0x1f | 0x7f..=0x9f
-        | 0x61c | 0x200e | 0x200f | 0x2028..=0x202e | 0x2066..=0x2069
-        | 0xfeff | 0xfff9..=0xfffb | 0xe0000..=0xe007f)
+    c != '\n' && (is_unsafe(c) || c == '\t')
 }
 
 /// What a conversation says, read from the whole document.

@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use super::*;
 
-pub use super::clean::{clean, lines};
+pub use super::clean::{clean, is_unsafe, lines};
 
 /// A stream that keeps what is written.
 #[derive(Clone, Default)]
@@ -62,10 +62,14 @@ pub fn prose(label: &str, text: &str, width: Option<usize>, color: bool) -> Opti
     printed(width, color, |out| out.prose(&Line::new().tone(Tone::Faint, label), text))
 }
 
-/// A table of three columns, the second taking what is left of the width.
+/// A table of three columns, the second giving way before the first.
 pub fn table(cells: &[[&str; 3]], width: usize, color: bool) -> Option<Vec<u8>> {
-    let column = |heading, most| Column { heading, most };
-    let mut table = Table::new(vec![column("WHEN", Some(12)), column("WHAT", None), column("ID", Some(8))]);
+    let column = |heading, most, least, gives_way| Column { heading, most, least, gives_way };
+    let mut table = Table::new(vec![
+        column("WHEN", 12, usize::MAX, Some(1)),
+        column("WHAT", usize::MAX, 10, Some(0)),
+        column("ID", 8, 8, None),
+    ]);
     for [when, what, id] in cells {
         table.row(vec![Cell::new(when), Cell::toned(Tone::Bad, what), Cell::new(id)]);
     }

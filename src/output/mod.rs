@@ -14,6 +14,7 @@ mod line;
 mod progress;
 mod stream_caps;
 mod table;
+mod text;
 mod when;
 
 #[cfg(test)]
@@ -23,6 +24,7 @@ pub use json_list::JsonList;
 pub use line::{Line, Tone};
 pub use progress::Progress;
 pub use table::{Cell, Column, Table};
+pub use text::{brief, lines, one_line};
 pub use when::{Clock, appointment, duration};
 
 use std::cell::RefCell;
@@ -363,30 +365,6 @@ impl Output {
     fn write(&self, bytes: &[u8]) -> Result<()> {
         self.stdout.borrow_mut().write_all(bytes).map_err(stdout_failed)
     }
-}
-
-/// A text as one line: cleaned, its line breaks as spaces.
-pub fn one_line(text: &str) -> String {
-    clean::clean(text).into_owned()
-}
-
-/// A foreign text with its own line breaks, each line of it cleaned.
-pub fn lines(text: &str) -> String {
-    let mut cleaned = String::with_capacity(text.len());
-    for (n, line) in text.split('\n').enumerate() {
-        if n > 0 {
-            cleaned.push('\n');
-        }
-        let (line, end) = line.strip_suffix('\r').map_or((line, ""), |line| (line, "\r"));
-        cleaned.push_str(&clean::clean(line));
-        cleaned.push_str(end);
-    }
-    cleaned
-}
-
-/// The beginning of a foreign text, in so many columns at the most.
-pub fn brief(text: &str, most: usize) -> String {
-    line::shorten(&clean::clean(text), most).into_owned()
 }
 
 fn stdout_failed(source: io::Error) -> Error {
