@@ -37,14 +37,15 @@ pub fn parse(argv: Vec<OsString>) -> Result<Invocation, ParseOutcome> {
         let document = help_json::document();
         return Err(ParseOutcome::Show { colored: document.clone(), plain: document });
     }
-    let declared = declaration();
+    let mut command = declaration();
     if argv.len() <= 1 {
-        return Err(show(&help::first_steps(&declared)));
+        return Err(show(&help::first_steps(&command)));
     }
-    let page = if full { help::full(&declared) } else { help::short(&declared) };
-    let mut command = declared.override_help(page);
     let mut matches = command.try_get_matches_from_mut(&argv).map_err(|error| match error.kind() {
-        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => show(&error.render()),
+        // Made only where it is asked for: most runs show no help.
+        ErrorKind::DisplayHelp if full => show(&help::full(&declaration())),
+        ErrorKind::DisplayHelp => show(&help::short(&declaration())),
+        ErrorKind::DisplayVersion => show(&error.render()),
         _ => ParseOutcome::Mistake(explain(&error)),
     })?;
     let defaults = check(&matches)
