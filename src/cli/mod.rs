@@ -31,6 +31,12 @@ use args::Args;
 use hints::Suggesting;
 use usage_errors::{ParseOutcome, parse, wants_json};
 
+/// What the fuzz targets come in by.
+#[cfg(fuzzing)]
+pub(crate) mod fuzz_api {
+    pub(crate) use super::hints::Suggesting;
+}
+
 /// Runs a command line whose first element is the program's name, and returns the exit status.
 pub fn run(argv: Vec<OsString>) -> ExitCode {
     if let [_, ask, asked @ ..] = argv.as_slice()

@@ -1,55 +1,37 @@
 //! What prints, into memory.
 
-use std::rc::Rc;
+use crate::error::Result;
+use crate::output::{Cell, Column, Line, Output, Table, Tone, fuzz_api};
 
-use super::*;
-
-pub use super::clean::{clean, is_unsafe, lines};
-
-/// A stream that keeps what is written.
-#[derive(Clone, Default)]
-pub struct Kept(Rc<RefCell<Vec<u8>>>);
-
-impl Kept {
-    /// What was written so far.
-    pub fn bytes(&self) -> Vec<u8> {
-        self.0.borrow().clone()
-    }
+/// A text as a part of one line.
+pub fn clean(text: &str) -> String {
+    fuzz_api::clean(text).into_owned()
 }
 
-impl Write for Kept {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.borrow_mut().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
+/// A text's lines, each as [`clean`] leaves it.
+pub fn lines(text: &str) -> impl Iterator<Item = String> {
+    fuzz_api::lines(text).map(|line| line.into_owned())
 }
 
-/// An output to memory, on a terminal this wide or on none.
-pub(crate) fn kept(json: bool, width: Option<usize>, color: bool) -> (Output, Kept, Kept) {
-    let (stdout, stderr) = (Kept::default(), Kept::default());
-    let screen = StreamCaps { width, color };
-    let out = Output::to(Box::new(stdout.clone()), Box::new(stderr.clone()), screen, screen, json);
-    (out, stdout, stderr)
-}
-
-fn printed(width: Option<usize>, color: bool, print: impl FnOnce(&Output) -> Result<()>) -> Option<Vec<u8>> {
-    let (out, stdout, _) = kept(false, width, color);
-    print(&out).and_then(|()| out.finish()).ok()?;
-    Some(stdout.bytes())
+/// Whether a character is never printed.
+pub fn is_unsafe(c: char) -> bool {
+    fuzz_api::is_unsafe(c)
 }
 
 /// The columns of a clean text.
 pub fn columns(text: &str) -> usize {
-    line::columns(text)
+    fuzz_api::columns(text)
 }
 
 /// The beginning of a clean text that fits so many columns.
 pub fn shorten(text: &str, most: usize) -> String {
-    line::shorten(text, most).into_owned()
+    fuzz_api::shorten(text, most).into_owned()
+}
+
+fn printed(width: Option<usize>, color: bool, print: impl FnOnce(&Output) -> Result<()>) -> Option<Vec<u8>> {
+    let (out, stdout, _) = Output::captured_in(false, width, color);
+    print(&out).and_then(|()| out.finish()).ok()?;
+    Some(stdout.bytes())
 }
 
 /// A line of two texts, the first in bold.

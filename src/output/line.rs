@@ -216,7 +216,7 @@ fn wrap(line: &str, room: usize) -> Vec<Cow<'_, str>> {
 }
 
 /// The columns of a clean text on a terminal. Lam and alef are one in a font that joins them, but have a cell each.
-pub(super) fn columns(text: &str) -> usize {
+pub fn columns(text: &str) -> usize {
     let mut after_lam = false;
     let joined = text.chars().filter(|c| {
         let joins = after_lam && matches!(c, '\u{622}' | '\u{623}' | '\u{625}' | '\u{627}');
@@ -229,7 +229,7 @@ pub(super) fn columns(text: &str) -> usize {
 
 /// The beginning of a clean text that fits so many columns, cut behind a word where that costs less than half, with an
 /// ellipsis where something was cut.
-pub(super) fn shorten(text: &str, most: usize) -> Cow<'_, str> {
+pub fn shorten(text: &str, most: usize) -> Cow<'_, str> {
     if columns(text) <= most {
         return Cow::Borrowed(text);
     }

@@ -1,13 +1,10 @@
 //! The only place that prints. Whatever passes through it is cleaned, so no command can forget to; stdout is the
 //! result and nothing else, stderr is everything else.
 
-#[cfg(test)]
+#[cfg(any(test, fuzzing))]
 mod captured;
 mod clean;
 mod closed_stdout;
-#[cfg(fuzzing)]
-#[path = "../fuzzing/output.rs"]
-pub mod entrance;
 mod json;
 mod json_list;
 mod line;
@@ -26,6 +23,13 @@ pub use progress::Progress;
 pub use table::{Cell, Column, Table};
 pub use text::{brief, lines, one_line};
 pub use when::{Clock, appointment, duration};
+
+/// What the fuzz targets come in by.
+#[cfg(fuzzing)]
+pub(crate) mod fuzz_api {
+    pub(crate) use super::clean::{clean, is_unsafe, lines};
+    pub(crate) use super::line::{columns, shorten};
+}
 
 use std::cell::RefCell;
 use std::io::{self, BufWriter, Write};
