@@ -100,6 +100,8 @@ pub struct ListCalls {
     offset: Option<u32>,
     /// Only those of this status: success, no_answer, busy, failed, voicemail, cancelled or another that was seen
     status: Option<String>,
+    /// Only those in which this text occurs: in the business, the number, the task or the result
+    search: Option<String>,
 }
 
 /// `get_call` and `get_calendar`.
@@ -265,7 +267,8 @@ impl ListCalls {
     pub fn query(self) -> Result<HistoryQuery> {
         let limit = within("limit", self.limit, 200)?;
         let status = text("status", self.status)?;
-        Ok(HistoryQuery { limit, offset: self.offset.map(u64::from), status, ..HistoryQuery::default() })
+        let (offset, search) = (self.offset.map(u64::from), text("search", self.search)?);
+        Ok(HistoryQuery { limit, offset, status, search, ..HistoryQuery::default() })
     }
 }
 

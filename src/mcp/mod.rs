@@ -27,7 +27,7 @@ use std::time::Duration;
 
 use rmcp::model::{
     CallToolRequestParams, CallToolResponse, CallToolResult, CancelledNotificationParam, Implementation,
-    ListToolsResult, PaginatedRequestParams, RequestId, ServerCapabilities, ServerConfig, Tool,
+    JsonObject, ListToolsResult, PaginatedRequestParams, RequestId, ServerCapabilities, ServerConfig, Tool,
 };
 use rmcp::service::{NotificationContext, RequestContext, ServerInitializeError};
 use rmcp::{ErrorData, RoleServer, ServerHandler};
@@ -39,6 +39,8 @@ use crate::service::{Notices, Options, Service, Trace, Warning};
 use crate::settings::Settings;
 use reports::{Report, Reports};
 
+/// How long a tool that reads may take.
+const LONGEST_READ: Duration = Duration::from_secs(42);
 /// How long the last answers may take to be noted once there are no more requests.
 const LAST_NOTES: Duration = Duration::from_secs(2);
 
@@ -114,6 +116,15 @@ impl Server {
         match request.name.as_ref() {
             "place_call" => self.place_call(arguments::read(arguments)?, &context).await,
             "get_call_result" => self.call_result(arguments::read(arguments)?, &context).await,
+            name => tokio::time::timeout(LONGEST_READ, self.read(name, arguments))
+                .await
+                .unwrap_or_else(|_| Err(Error::new(Kind::Unreachable, "the service did not answer in time"))),
+        }
+    }
+
+    /// The tools that wait for nobody. A search of a long history is many reads.
+    async fn read(&self, name: &str, arguments: Option<JsonObject>) -> Result<CallToolResult> {
+        match name {
             "list_pending_calls" => self.pending(arguments::read(arguments)?).await,
             "list_calls" => self.list_calls(arguments::read(arguments)?).await,
             "get_call" => self.get_call(arguments::read(arguments)?).await,

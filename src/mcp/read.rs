@@ -51,7 +51,7 @@ impl Server {
             let message = format!("no call has the status {status}; {}", seen(statuses));
             warnings.push(WarningObject { code: "no_match".into(), message });
         }
-        let total = end.total.filter(|_| query.status.is_none());
+        let total = end.total.filter(|_| query.status.is_none() && query.search.is_none());
         let next_offset = (!end.is_whole).then_some(end.next_offset);
         Ok(answers::result(&CallList { calls, total, next_offset, warnings }))
     }

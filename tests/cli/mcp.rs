@@ -52,6 +52,7 @@ fn every_tool_answers_what_its_schema_says() {
         ("list_pending_calls", json!({})),
         ("list_calls", json!({ "limit": 1 })),
         ("list_calls", json!({ "status": "voicemail" })),
+        ("list_calls", json!({ "search": "john smith" })),
         ("get_call", last.clone()),
         ("get_transcript", last),
         ("get_usage", json!({})),
@@ -79,6 +80,7 @@ fn every_tool_answers_what_its_schema_says() {
     assert!(
         answered[5]["warnings"][0]["message"].as_str().is_some_and(|text| text.contains("busy, success"))
     );
+    assert_eq!(answered[6]["calls"].as_array().map(Vec::len), Some(1), "{}", answered[6]);
     let booked = answered[2]["call"]["call_id"].clone();
     let calendar = client.value("get_calendar", json!({ "call_id": booked }));
     assert!(calendar["calendar"].as_str().is_some_and(|text| text.starts_with("BEGIN:VCALENDAR\r\n")));
