@@ -22,9 +22,11 @@ pub use tls::Proxy;
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
+#[cfg(unix)]
+use std::path::Path;
 use std::path::PathBuf;
 use std::process::Command;
-use std::sync::Mutex;
+use std::sync::{LazyLock, Mutex};
 
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
@@ -33,11 +35,36 @@ use tempfile::TempDir;
 /// Under `nohup` the programs that tests start would ignore a hang-up as the tests do. One that is handled here is theirs
 /// to handle anew: a program begins with the usual disposition of every signal that was not ignored.
 #[cfg(unix)]
-static HANG_UP_IS_HANDLED: std::sync::LazyLock<()> = std::sync::LazyLock::new(|| {
+static HANG_UP_IS_HANDLED: LazyLock<()> = LazyLock::new(|| {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     let _entered = runtime.enter();
     drop(tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup()).expect("a handler"));
 });
+
+/// The program under test. Where root builds it below a folder that is closed to others, a copy that the users whom tests
+/// become can reach; the copy stays in the folder for temporary files.
+static PROGRAM: LazyLock<PathBuf> = LazyLock::new(|| {
+    let built = PathBuf::from(env!("CARGO_BIN_EXE_kallyai"));
+    #[cfg(unix)]
+    if rustix::process::geteuid().is_root() && !is_open_to_all(&built) {
+        use std::os::unix::fs::PermissionsExt as _;
+        let folder = tempfile::Builder::new()
+            .permissions(std::fs::Permissions::from_mode(0o755))
+            .tempdir()
+            .expect("a folder")
+            .keep();
+        let copy = folder.join("kallyai");
+        std::fs::copy(&built, &copy).expect("a copy");
+        return copy;
+    }
+    built
+});
+
+#[cfg(unix)]
+fn is_open_to_all(file: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    file.ancestors().skip(1).all(|folder| folder.metadata().is_ok_and(|found| found.mode() & 0o001 != 0))
+}
 
 /// A user's home, empty at first.
 pub struct Home {
@@ -124,8 +151,8 @@ impl Home {
     /// A command in an environment that holds this home and nothing of the machine's.
     pub fn kallyai<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Command {
         #[cfg(unix)]
-        std::sync::LazyLock::force(&HANG_UP_IS_HANDLED);
-        let mut command = Command::new(env!("CARGO_BIN_EXE_kallyai"));
+        LazyLock::force(&HANG_UP_IS_HANDLED);
+        let mut command = Command::new(&*PROGRAM);
         command.args(args).env_clear().env("HOME", self.folder.path()).env("TZ", "America/New_York");
         // Windows finds its own libraries, and where to put what is temporary, by these; the last is where a measurement of
         // the tests' coverage gathers what the program adds to it.
