@@ -81,10 +81,13 @@ pub fn collapse_whitespace(text: &str) -> String {
     collapsed
 }
 
-/// A text as two texts are compared: white space collapsed, case folded, in one Unicode form (NFKC).
+/// A text as two texts are compared: white space collapsed, case folded, in one Unicode form (NFKC), without characters
+/// that nobody sees (soft hyphens, zero-width spaces and joiners, variation selectors).
 pub fn comparable(text: &str) -> String {
+    let is_seen = |c: &char| !matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2060}'..='\u{2064}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}');
+    let seen: String = text.chars().filter(is_seen).collect();
     let normalizer = icu_normalizer::ComposingNormalizerBorrowed::new_nfkc();
-    let folded = normalizer.normalize(text).to_lowercase();
+    let folded = normalizer.normalize(&seen).to_lowercase();
     // Lower case may have fallen apart again.
     collapse_whitespace(&normalizer.normalize(&folded))
 }
@@ -130,6 +133,17 @@ fn may_hold_token(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_nobody_sees_makes_no_other_text() {
+        for unseen in ['\u{ad}', '\u{200b}', '\u{200d}', '\u{2060}', '\u{fe0f}', '\u{feff}'] {
+            assert_eq!(
+                comparable(&format!("Book{unseen} a {unseen}table{unseen}")),
+                comparable("book a table")
+            );
+        }
+        assert_ne!(comparable("an"), comparable("a n"));
+    }
 
     #[test]
     fn a_message_shows_little_of_a_value_and_nothing_of_an_address() {
