@@ -347,4 +347,6 @@ fn meaning(status: u16, renewed: bool) -> Meaning {
 #[cfg(test)]
 mod model;
 #[cfg(test)]
+mod plan;
+#[cfg(test)]
 mod tests;

@@ -2,11 +2,9 @@
 
 use crate::api::{Response, Transcript};
 use crate::cli::fuzz_api::Suggesting;
-use crate::cli::render::{HistoryView, View, call, error, transcript};
+use crate::cli::render::{View, call, error, one_page, transcript};
 use crate::domain::Zone;
-use crate::error::Result;
 use crate::output::{Clock, Output};
-use crate::service::{HistoryEnd, HistoryPart, HistoryQuery};
 
 /// What is asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,7 +37,7 @@ pub fn printed(question: Question, body: &[u8], json: bool, width: Option<usize>
     let ended = match question {
         Question::Transcript => transcript(&view, &response),
         Question::Call => response.parse().map_err(Into::into).and_then(|answer| call(&view, &answer)),
-        Question::History => history(&view, response),
+        Question::History => one_page(&view, response),
     };
     let exit = match ended.and_then(|()| out.finish()) {
         Ok(()) => 0,
@@ -49,21 +47,6 @@ pub fn printed(question: Question, body: &[u8], json: bool, width: Option<usize>
         }
     };
     Ended { exit, stdout: stdout.bytes(), stderr: stderr.bytes() }
-}
-
-fn history(view: &View<'_>, response: Response) -> Result<()> {
-    let query = HistoryQuery::default();
-    let mut shown = HistoryView::new(view, &query, false);
-    let page = response.page()?;
-    let (listed, total) = (page.value.calls.len() as u64, page.value.total);
-    let unreadable = page.value.len - page.value.calls.len();
-    shown.part(&HistoryPart {
-        whole: Some(page.raw),
-        calls: page.value.calls,
-        unreadable,
-        statuses: Vec::new(),
-    })?;
-    shown.finish(HistoryEnd { listed, total, next_offset: listed, is_whole: false })
 }
 
 /// The words of a conversation's turns, in their order; `None` where it is not read as one.

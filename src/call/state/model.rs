@@ -13,50 +13,15 @@ use super::super::guard::{self, Guards};
 use super::super::matching::{self, Clocks, Listed, Match};
 use super::super::record::{Change, Contents, line_of};
 use super::CallState;
+use super::plan::{Fault, Plan, TASKS, plan};
 use crate::domain::{CallId, CallStatus as Status, IdempotencyKey, Signal, example_request};
 use crate::error::{Error, Kind};
 
 const DEADLINE: Duration = Duration::from_secs(600);
 const START: i64 = 1_800_000_000;
 const ORIGIN: &str = "https://example.org";
-const TASKS: [&str; 2] = ["Reserve a table", "Ask for the hours"];
 /// How long a call lasts, in seconds.
 const LASTS: i64 = 40;
-
-/// What the POST of a run meets.
-#[derive(Debug, Clone)]
-enum Fault {
-    None,
-    /// The answer is a call that has only begun.
-    Begins,
-    NoConnection(bool),
-    NotTaken,
-    Refused,
-    Unauthorized,
-    /// This status or, for 0, a cut connection; the phone rings, or the request never arrived.
-    Lost(u16, bool),
-}
-
-/// What the user does, and what happens to that run.
-#[derive(Debug, Clone)]
-struct Plan {
-    resume: bool,
-    again: bool,
-    detach: bool,
-    task: usize,
-    /// What each POST meets; the last one repeats.
-    faults: Vec<Fault>,
-    /// Which looks at the service fail.
-    deaf: Vec<bool>,
-    /// After how many actions the process is killed, or gets a signal.
-    kill_at: Option<usize>,
-    signal_at: Option<usize>,
-    /// Whether stdout is closed.
-    mute: bool,
-    renewable: bool,
-    /// How long the user waits before, in seconds.
-    pause: i64,
-}
 
 /// A call that was made.
 #[derive(Debug, Clone)]
@@ -376,46 +341,6 @@ impl World {
 
 fn error() -> Error {
     Error::new(Kind::Unreachable, "no answer")
-}
-
-fn fault() -> impl Strategy<Value = Fault> {
-    let status = prop::sample::select(vec![
-        0u16, 0, 0, 200, 201, 204, 302, 307, 408, 409, 460, 499, 500, 502, 503, 503, 504, 520,
-    ]);
-    prop_oneof![
-        2 => Just(Fault::None),
-        2 => Just(Fault::Begins),
-        1 => any::<bool>().prop_map(Fault::NoConnection),
-        1 => Just(Fault::NotTaken),
-        1 => Just(Fault::Refused),
-        1 => Just(Fault::Unauthorized),
-        6 => (status, any::<bool>()).prop_map(|(status, rang)| Fault::Lost(status, rang)),
-    ]
-}
-
-fn plan() -> impl Strategy<Value = Plan> {
-    let moment = || prop::option::weighted(0.25, 0..12usize);
-    let who = (any::<bool>(), prop::bool::weighted(0.15), prop::bool::weighted(0.25), 0..TASKS.len());
-    let met = (prop::collection::vec(fault(), 1..4), prop::collection::vec(any::<bool>(), 0..6));
-    let pause = prop::sample::select(vec![0i64, 0, 1, 90, 700, 3600, 7 * 3600]);
-    let end = (moment(), moment(), prop::bool::weighted(0.15), any::<bool>(), pause);
-    (who, met, end).prop_map(
-        |((resume, again, detach, task), (faults, deaf), (kill_at, signal_at, mute, renewable, pause))| {
-            Plan {
-                resume,
-                again,
-                detach: detach && !resume,
-                task,
-                faults,
-                deaf,
-                kill_at,
-                signal_at,
-                mute,
-                renewable,
-                pause,
-            }
-        },
-    )
 }
 
 proptest! {

@@ -4,11 +4,11 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::super::hints::Suggesting;
-use super::{HistoryView, View};
+use super::View;
 use crate::domain::Zone;
 use crate::error::Result;
 use crate::output::{Clock, Output, is_unsafe};
-use crate::service::{HistoryEnd, HistoryPart, HistoryQuery, Response};
+use crate::service::Response;
 
 /// Every command that shows what a server answered.
 const READERS: [fn(&View<'_>, Response) -> Result<()>; 7] = [
@@ -18,20 +18,7 @@ const READERS: [fn(&View<'_>, Response) -> Result<()>; 7] = [
     |view, answer| super::call(view, &answer.parse()?),
     |view, answer| super::transcript(view, &answer),
     |view, answer| super::calendar(view, &answer.calendar()?, None),
-    |view, answer| {
-        let query = HistoryQuery::default();
-        let page = answer.page()?;
-        let mut shown = HistoryView::new(view, &query, false);
-        let (listed, total) = (page.value.calls.len() as u64, page.value.total);
-        let unreadable = page.value.len - page.value.calls.len();
-        shown.part(&HistoryPart {
-            whole: Some(page.raw),
-            calls: page.value.calls,
-            unreadable,
-            statuses: Vec::new(),
-        })?;
-        shown.finish(HistoryEnd { listed, total, next_offset: listed, is_whole: false })
-    },
+    super::history::one_page,
 ];
 
 /// As text and as JSON, off a terminal and on one.

@@ -179,6 +179,23 @@ fn without_name<'s>(summary: &'s str, business: Option<&str>) -> Cow<'s, str> {
     }
 }
 
+/// Shows an answer that is a page of the history.
+#[cfg(any(test, fuzzing))]
+pub fn one_page(view: &View<'_>, response: crate::service::Response) -> Result<()> {
+    let query = HistoryQuery::default();
+    let page = response.page()?;
+    let mut shown = HistoryView::new(view, &query, false);
+    let (listed, total) = (page.value.calls.len() as u64, page.value.total);
+    let unreadable = page.value.len - page.value.calls.len();
+    shown.part(&HistoryPart {
+        whole: Some(page.raw),
+        calls: page.value.calls,
+        unreadable,
+        statuses: Vec::new(),
+    })?;
+    shown.finish(HistoryEnd { listed, total, next_offset: listed, is_whole: false })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

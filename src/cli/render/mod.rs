@@ -18,6 +18,8 @@ pub use auth::{auth_status, sandbox_served, sign_in_begun, signed_in, signed_out
 pub use call::{call, result};
 pub use error::error;
 pub use history::HistoryView;
+#[cfg(fuzzing)]
+pub use history::one_page;
 pub use mcp_config::mcp_config;
 pub use placement::{detached, dry_run, pending};
 pub use raw::raw;
