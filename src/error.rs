@@ -142,6 +142,11 @@ impl Error {
         Self::new(Kind::Interrupted(signal), "interrupted")
     }
 
+    /// A signal that ended the waiting for a call that goes on.
+    pub fn stopped_waiting(signal: Signal, key: &IdempotencyKey, call_id: Option<CallId>) -> Self {
+        Self::new(Kind::Interrupted(signal), "stopped waiting; the call itself goes on").about(key, call_id)
+    }
+
     /// The same, with what to write instead.
     pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
         self.facts.hint = Some(hint.into());

@@ -11,8 +11,8 @@
 //! | `output` | the only place that prints for `cli`; all text is cleaned there, `mcp`'s too |
 //! | `service` | the operations of the product, each returning a value |
 //! | `call` | the life of one call: every rule about a stranger's phone, and the journal |
-//! | `error` | everything that can go wrong: kind, sentence, code, exit status, what comes next |
 //! | `settings` | what the environment says of accounts, places and preferences |
+//! | `error` | everything that can go wrong: kind, sentence, code, exit status, what comes next |
 //! | `auth` | the login: the file shared with other clients, its renewal, the sign-in |
 //! | `api` | the HTTP API: one place that sends, what its answers mean |
 //! | `helper` | work that must not end with the command, in a process of its own |

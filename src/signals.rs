@@ -108,10 +108,15 @@ fn hang_up_is_ignored() -> bool {
 /// The same where no file tells, as on macOS: what is ignored here is ignored in a child.
 #[cfg(unix)]
 fn a_child_survives_it() -> bool {
+    shell_succeeds("kill -HUP $$")
+}
+
+#[cfg(unix)]
+fn shell_succeeds(script: &str) -> bool {
     use std::process::{Command, Stdio};
 
     let mut child = Command::new("/bin/sh");
-    child.args(["-c", "kill -HUP $$"]).env_clear();
+    child.args(["-c", script]).env_clear();
     let ended = child.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status();
     ended.is_ok_and(|status| status.success())
 }
@@ -136,5 +141,6 @@ mod tests {
     #[test]
     fn a_child_tells_what_the_system_tells() {
         assert_eq!(a_child_survives_it(), hang_up_is_ignored());
+        assert!(shell_succeeds("trap '' HUP; kill -HUP $$"));
     }
 }

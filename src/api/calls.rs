@@ -122,6 +122,11 @@ impl Call {
         timestamp(self.ended())
     }
 
+    /// The name of its status; `unknown` where it has not said how it stands.
+    pub fn status_name(&self) -> &str {
+        self.status.as_ref().map_or("unknown", CallStatus::as_str)
+    }
+
     /// Whether it goes on. A status that is unknown or absent decides nothing: then an end, a duration or a result
     /// shows that it is over.
     pub fn is_running(&self) -> bool {

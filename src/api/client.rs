@@ -60,8 +60,8 @@ impl<'a, T: TokenProvider> Client<'a, T> {
         self.deadline.get()
     }
 
-    /// Starts the clock anew, as `--all` does for each page.
-    pub fn extend(&self, deadline: Instant) {
+    /// Gives up at this moment instead, from now on.
+    pub fn set_deadline(&self, deadline: Instant) {
         self.deadline.set(deadline);
     }
 

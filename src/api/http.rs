@@ -98,7 +98,7 @@ pub struct Response {
 /// No answer. `Display` says what happened, as a sentence.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SendError {
-    /// Nothing could be sent: the trusted certificates cannot be read.
+    /// Nothing could be sent: certificates or a proxy's address cannot be used.
     #[error("{0}")]
     Setup(Invalid),
     /// The request was certainly not sent: no connection was made.

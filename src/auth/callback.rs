@@ -22,6 +22,7 @@ use super::request::{CALLBACK, LARGEST_HEAD, read_request};
 
 /// A connection's whole life.
 const CONNECTION: Duration = Duration::from_secs(5);
+
 /// Both ends of the callback's port.
 pub struct Receiver {
     listeners: Vec<TcpListener>,

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use rand::Rng as _;
 use serde_json::value::RawValue;
 use subtle::ConstantTimeEq as _;
-use url::{Host, Url, form_urlencoded};
+use url::{Url, form_urlencoded};
 
-use crate::domain::Secret;
+use crate::domain::{Secret, is_loopback};
 
 /// The secret that ties a redirect to the sign-in that asked for it: 256 random bits, fresh each time.
 #[derive(Clone)]
@@ -115,13 +115,7 @@ pub fn read_query(query: &[u8], state: &OAuthState) -> Result<AuthResponse, Inva
 /// As [`read_query`], and when it is no redirect URL of ours.
 pub fn read_url(text: &str, state: &OAuthState) -> Result<AuthResponse, InvalidCallback> {
     let url = Url::parse(text.trim()).map_err(|_| InvalidCallback)?;
-    let here = match url.host() {
-        Some(Host::Domain(name)) => name == "localhost",
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
-    };
-    if !here || url.scheme() != "http" || url.path() != "/callback" {
+    if !is_loopback(&url) || url.scheme() != "http" || url.path() != "/callback" {
         return Err(InvalidCallback);
     }
     read_query(url.query().unwrap_or_default().as_bytes(), state)

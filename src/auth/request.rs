@@ -169,6 +169,7 @@ mod tests {
         fn no_bytes_make_the_head_parser_panic_or_forget_the_host(
             bytes in prop_oneof![
                 any::<Vec<u8>>(),
+                "GET /callback HTTP/1[.]1\r\n(Host: (localhost|evil[.]example):1\r\n|X: y\r\n){0,3}\r\n".prop_map(String::into_bytes),
                 "(GET|POST|/callback|/| |HTTP/1.1|\r\n|Host: |localhost:1|:|\\?state=|\u{0}){0,30}".prop_map(String::into_bytes),
             ]
         ) {

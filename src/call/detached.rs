@@ -109,10 +109,7 @@ pub async fn start(
     let waited = tokio::select! {
         biased;
         outcome = follow(&mut helper, start_by, observer, &mut known) => outcome,
-        signal = signals.next() => {
-            let message = "stopped waiting; the call itself goes on";
-            return Err(Error::new(Kind::Interrupted(signal), message).about(&entry.key, known));
-        }
+        signal = signals.next() => return Err(Error::stopped_waiting(signal, &entry.key, known)),
     };
     match waited {
         Some(Ok(call)) => {

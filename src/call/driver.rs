@@ -232,7 +232,7 @@ impl<'a, O: Observer> CallDriver<'a, O> {
                         self.observer.running(&call);
                         PostResult::Running(id)
                     }
-                    Ok(id) => PostResult::Ended(id, call),
+                    Ok(_) => PostResult::Ended(call),
                     Err(invalid) => PostResult::ResponseLost(invalid.into()),
                 }
             }
@@ -254,7 +254,7 @@ impl<'a, O: Observer> CallDriver<'a, O> {
     /// Gives one look at the service a time of its own.
     fn set_poll_deadline(&self) {
         let now = Instant::now();
-        self.client.extend(self.deadline.min(now + LOOK_TIMEOUT).max(now + MIN_LOOK_TIMEOUT));
+        self.client.set_deadline(self.deadline.min(now + LOOK_TIMEOUT).max(now + MIN_LOOK_TIMEOUT));
     }
 
     async fn assign_call_id(&mut self, id: &CallId) -> bool {
@@ -305,9 +305,8 @@ impl<'a, O: Observer> CallDriver<'a, O> {
                 "interrupted before the request was sent; no call was made",
             )),
             Ending::Interrupted { signal, is_open: true, call_id } => {
-                let message = "stopped waiting; the call itself goes on";
                 let id = call_id.or_else(|| self.entry.call_id().cloned());
-                Err(Error::new(Kind::Interrupted(signal), message).about(key, id))
+                Err(Error::stopped_waiting(signal, key, id))
             }
             Ending::Unknown { reason, call_id } => match reason {
                 UnknownReason::NotFound => unknown(

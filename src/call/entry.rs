@@ -80,6 +80,11 @@ impl Moment {
         Self { unix: Timestamp::now().as_second(), boot: SinceBoot::now() }
     }
 
+    /// As a timestamp.
+    pub fn timestamp(&self) -> Timestamp {
+        Timestamp::from_second(self.unix).unwrap_or_default()
+    }
+
     /// How old it is, in seconds: by the clock that nobody sets where this computer has not been restarted since. A
     /// moment in the future is not old at all.
     pub fn age(&self, now: &Self) -> i64 {
@@ -159,7 +164,7 @@ impl Entry {
         self.origin.as_deref().is_none_or(|own| own == origin)
     }
 
-    /// Whether it asked for the same as a request of this digest, number and task.
+    /// Whether it asked for the same as another.
     pub fn is_same_request(&self, other: &Self) -> bool {
         match (&self.digest, &other.digest) {
             (Some(own), Some(others)) => own == others,

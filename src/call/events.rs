@@ -56,7 +56,7 @@ pub enum PostResult<R, E> {
         error: E,
     },
     /// The answer, a 2xx, is a call that has ended.
-    Ended(CallId, R),
+    Ended(R),
     /// The answer, a 2xx, is a call that goes on.
     Running(CallId),
     /// The request may have arrived, and its answer did not: reset, cut, stalled.

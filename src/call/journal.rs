@@ -4,7 +4,6 @@
 //! is read and a line is appended, and never while the disk is waited for. What this version cannot read stays as it
 //! is. It holds no token.
 
-use std::collections::HashSet;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
@@ -34,18 +33,13 @@ pub enum OpenError {
     Refused(Refusal),
     /// The key was used before, for the same request, so long ago that only the call's ID was kept.
     Used(Option<CallId>),
-    /// The key was used before, for another request.
-    KeyTaken,
     /// The journal cannot be read or written.
     Unavailable(io::Error),
 }
 
 impl From<Refusal> for OpenError {
     fn from(refusal: Refusal) -> Self {
-        match refusal {
-            Refusal::KeyTaken => Self::KeyTaken,
-            other => Self::Refused(other),
-        }
+        Self::Refused(refusal)
     }
 }
 
@@ -103,7 +97,7 @@ impl Journal {
             Some(used) if used.digest.is_none() || used.digest == entry.digest => {
                 Err(OpenError::Used(used.call_id))
             }
-            Some(_) => Err(OpenError::KeyTaken),
+            Some(_) => Err(Refusal::KeyTaken.into()),
             None => Ok(()),
         }
     }
@@ -179,7 +173,7 @@ impl Journal {
     pub async fn discard_unsent(&self, entry: &Entry) -> io::Result<Option<Entry>> {
         let (_lock, mut file) = self.lock().await?;
         let contents = self.contents_of(&mut file)?;
-        let Some(latest) = contents.entries.into_iter().rev().find(|latest| latest.key == entry.key) else {
+        let Some(latest) = contents.into_entry(&entry.key) else {
             return Ok(None);
         };
         // Its process cannot note meanwhile that it sends.
@@ -356,14 +350,6 @@ impl Journal {
 
     fn used_keys_file(&self) -> PathBuf {
         self.folder.join("used-keys.jsonl")
-    }
-}
-
-impl Contents {
-    /// The keys of other entries' calls by ID: what a look-up must not take.
-    pub fn assigned_to_others(&self, key: &IdempotencyKey) -> HashSet<&str> {
-        let others = self.entries.iter().filter(|other| other.key != *key);
-        others.filter_map(|other| other.call_id().map(CallId::as_str)).collect()
     }
 }
 

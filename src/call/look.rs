@@ -52,9 +52,9 @@ pub async fn look_before(
 ) -> Result<LookBefore, auth::Error> {
     let (deadline, now) = (client.deadline(), Instant::now());
     let time = deadline.saturating_duration_since(now) / LOOK_BEFORE_SHARE;
-    client.extend(now + time.min(LOOK_BEFORE_TIMEOUT));
+    client.set_deadline(now + time.min(LOOK_BEFORE_TIMEOUT));
     let page = client.history(RECENT, None).await;
-    client.extend(deadline);
+    client.set_deadline(deadline);
     let page = page?.value;
     let now = page.date.unwrap_or_else(Timestamp::now);
     let clock_difference = page.date.map(|date| date.as_second() - Timestamp::now().as_second());

@@ -1,6 +1,6 @@
 //! The lines of the journal: what each version wrote, and what they add up to.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -109,6 +109,17 @@ struct Unreadable {
 }
 
 impl Contents {
+    /// The newest entry of a key.
+    pub fn into_entry(self, key: &IdempotencyKey) -> Option<Entry> {
+        self.entries.into_iter().rev().find(|entry| entry.key == *key)
+    }
+
+    /// The IDs of other entries' calls: what a look-up must not take.
+    pub fn assigned_to_others(&self, key: &IdempotencyKey) -> HashSet<&str> {
+        let others = self.entries.iter().filter(|other| other.key != *key);
+        others.filter_map(|other| other.call_id().map(CallId::as_str)).collect()
+    }
+
     /// Reads a journal as calls of this service see it.
     pub fn parse(bytes: &[u8], origin: &str) -> Self {
         let mut contents = Self::default();

@@ -135,7 +135,7 @@ impl<E: Clone> CallState<E> {
         };
         state.under_way = false;
         match ended {
-            PostResult::Ended(_, result) => self.deliver(result),
+            PostResult::Ended(result) => self.deliver(result),
             PostResult::Running(id) => {
                 self.phase = Phase::Watching(Watch::new(id.clone()));
                 Action::AssignCallId(id)

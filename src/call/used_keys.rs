@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::entry::Entry;
-use crate::domain::{CallId, IdempotencyKey};
+use crate::domain::{CallId, IdempotencyKey, sha256};
 
 /// A key that was used, as one line of JSON.
 #[derive(Debug, Serialize, Deserialize)]
@@ -25,7 +25,7 @@ impl UsedKey {
     /// What is kept of an entry.
     pub fn of(entry: &Entry) -> Self {
         Self {
-            key_sha256: sha256(&entry.key),
+            key_sha256: sha256(entry.key.as_str().as_bytes()),
             origin: entry.origin.clone(),
             digest: entry.digest.clone(),
             call_id: entry.call_id().cloned(),
@@ -41,14 +41,9 @@ impl UsedKey {
 
     /// The use of a key at a service, if these lines tell of one.
     pub fn find(lines: &[u8], key: &IdempotencyKey, origin: &str) -> Option<Self> {
-        let wanted = sha256(key);
+        let wanted = sha256(key.as_str().as_bytes());
         let used = lines.split(|b| *b == b'\n').filter_map(|line| serde_json::from_slice::<Self>(line).ok());
         used.filter(|used| used.key_sha256 == wanted)
             .find(|used| used.origin.as_deref().is_none_or(|own| own == origin))
     }
-}
-
-fn sha256(key: &IdempotencyKey) -> String {
-    let digest = ring::digest::digest(&ring::digest::SHA256, key.as_str().as_bytes());
-    digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
 }

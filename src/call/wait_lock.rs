@@ -2,14 +2,13 @@
 //! process that dies.
 
 use std::fs::{File, OpenOptions, TryLockError};
-use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::domain::IdempotencyKey;
+use crate::domain::{IdempotencyKey, sha256};
 use crate::files;
 
 /// Shows, for as long as it is held, that this process waits for a call.
@@ -136,11 +135,11 @@ fn is_locked(path: &Path) -> bool {
 
 /// Keys may hold any visible character and be long; file names may not.
 fn file_of(folder: &Path, key: &IdempotencyKey) -> PathBuf {
-    let mut name: String = key.as_str().bytes().take(100).map(|b| format!("{b:02x}")).collect();
-    if key.as_str().len() > 100 {
-        let mut whole = DefaultHasher::new();
-        key.as_str().hash(&mut whole);
-        name.push_str(&format!("-{:016x}", whole.finish()));
-    }
+    let key = key.as_str().as_bytes();
+    let name: String = if key.len() <= 100 {
+        key.iter().map(|b| format!("{b:02x}")).collect()
+    } else {
+        format!("sha256-{}", sha256(key))
+    };
     folder.join(FOLDER).join(name)
 }

@@ -8,7 +8,7 @@ use std::path::Path;
 use clap::ArgMatches;
 use clap::parser::ValueSource;
 
-use super::command::goes_with;
+use super::command::{flag as flag_of, goes_with};
 use super::declaration;
 use crate::domain::Invalid;
 use crate::error::{Error, Result};
@@ -35,7 +35,7 @@ const WITHOUT: &[&str] = &["logout", "completions", "man", "skill"];
 const LONGEST: u64 = 64 * 1024;
 
 /// A flag of the file.
-struct Default {
+struct DefaultFlag {
     id: &'static str,
     /// As it would stand on the command line.
     argument: String,
@@ -55,7 +55,7 @@ pub fn arguments(
     }
     let Some((path, is_named)) = Settings::defaults_file() else { return Ok(Vec::new()) };
     let given = |id: &str| matches.value_source(id) == Some(ValueSource::CommandLine);
-    let applies = |default: &Default| {
+    let applies = |default: &DefaultFlag| {
         let id = default.id;
         let is_overridden = match id {
             // `--language` says what is spoken as well.
@@ -68,7 +68,7 @@ pub fn arguments(
     Ok(defaults.into_iter().filter(applies).map(|default| default.argument.into()).collect())
 }
 
-fn read(path: &Path, is_named: bool, explain: impl Fn(&clap::Error) -> Error) -> Result<Vec<Default>> {
+fn read(path: &Path, is_named: bool, explain: impl Fn(&clap::Error) -> Error) -> Result<Vec<DefaultFlag>> {
     let name = path.display();
     let unreadable = |why: String| {
         Error::from(Invalid::new(
@@ -91,26 +91,30 @@ fn read(path: &Path, is_named: bool, explain: impl Fn(&clap::Error) -> Error) ->
     // Windows's editors begin a text with a byte order mark.
     let lines = text.trim_start_matches('\u{feff}').lines().map(str::trim).enumerate();
     let lines = lines.filter(|(_, line)| !line.is_empty() && !line.starts_with('#'));
+    let mut declared = declaration();
     lines
         .map(|(n, line)| {
-            parse(line, &explain)
+            parse(line, &mut declared, &explain)
                 .map_err(|(why, hint)| Invalid::new(format!("{name}, line {}: {why}", n + 1), hint).into())
         })
         .collect()
 }
 
 /// One line, checked as the command line would be. A refusal never holds the line's value, unless its parser shows it.
-fn parse(line: &str, explain: impl Fn(&clap::Error) -> Error) -> Result<Default, (String, String)> {
+fn parse(
+    line: &str,
+    declared: &mut clap::Command,
+    explain: impl Fn(&clap::Error) -> Error,
+) -> Result<DefaultFlag, (String, String)> {
     let allowed = || {
-        let names: Vec<String> = ALLOWED.iter().map(|id| format!("--{}", id.replace('_', "-"))).collect();
+        let names: Vec<String> = ALLOWED.iter().map(|id| flag_of(id)).collect();
         format!("write one a line of {}", names.join(", "))
     };
     let (flag, value) = line.split_once('=').map_or((line, None), |(flag, value)| (flag, Some(value)));
     let (flag, value) = (flag.trim_end(), value.map(|value| unquoted(value.trim_start())));
-    let name = flag.strip_prefix("--").unwrap_or_default();
-    let Some(id) = ALLOWED.iter().find(|id| id.replace('_', "-") == name) else {
+    let Some(id) = ALLOWED.iter().find(|id| flag_of(id) == flag) else {
         let word = flag.split(char::is_whitespace).next().unwrap_or_default().trim_start_matches('-');
-        let without_equals = ALLOWED.iter().find(|id| id.replace('_', "-") == word);
+        let without_equals = ALLOWED.iter().find(|id| flag_of(id) == format!("--{word}"));
         return Err(match without_equals {
             Some(_) if flag.starts_with("--") => (
                 format!("the value of --{word} stands behind an equals sign"),
@@ -121,8 +125,8 @@ fn parse(line: &str, explain: impl Fn(&clap::Error) -> Error) -> Result<Default,
         });
     };
     let argument = value.map_or_else(|| flag.to_owned(), |value| format!("{flag}={value}"));
-    match declaration().try_get_matches_from(["kallyai", &argument]) {
-        Ok(_) => Ok(Default { id, argument }),
+    match declared.try_get_matches_from_mut(["kallyai", &argument]) {
+        Ok(_) => Ok(DefaultFlag { id, argument }),
         Err(error) => {
             let error = explain(&error);
             Err((error.to_string(), error.facts.hint.unwrap_or_else(allowed)))
@@ -151,7 +155,7 @@ mod tests {
     fn the_help_says_what_the_file_may_hold() {
         let help = super::super::help::files();
         for id in ALLOWED {
-            assert!(help.contains(&format!("--{}", id.replace('_', "-"))), "{id}");
+            assert!(help.contains(&flag_of(id)), "{id}");
         }
     }
 

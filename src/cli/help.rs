@@ -28,8 +28,8 @@ pub const EXIT_CODES: &str = "  0  done; a call that ended, however it ended
   3  the service could not be reached or is failing; retrying is safe
   4  not signed in, or the sign-in failed
   5  out of minutes
-  6  a call's outcome is unknown, or it is still open: never place it again,
-     learn how it ended with --resume
+  6  a call's outcome is unknown, it is still open, or it was done already:
+     never place it again, learn how it ended with --resume
   7  with --exit-status only: the call ended, but not in success
   129, 130, 143  hung up, interrupted, terminated";
 
@@ -128,8 +128,7 @@ fn spelling(arg: &Arg) -> String {
     let mut text = format!("{letter}--{}", arg.get_long().unwrap_or_default());
     if arg.get_action().takes_values() {
         let name = arg.get_value_names().and_then(<[_]>::first).map_or("VALUE", |name| name.as_str());
-        let is_optional = arg.get_num_args().is_some_and(|count| count.min_values() == 0);
-        text += &if is_optional { format!(" [<{name}>]") } else { format!(" <{name}>") };
+        text += &if has_optional_value(arg) { format!(" [<{name}>]") } else { format!(" <{name}>") };
     }
     text
 }
@@ -144,4 +143,9 @@ fn explanation(arg: &Arg) -> String {
         let _ = write!(text, " [default: {}]", default.display());
     }
     text
+}
+
+/// Whether a flag may stand with its value or without.
+pub fn has_optional_value(arg: &Arg) -> bool {
+    arg.get_num_args().is_some_and(|count| count.min_values() == 0)
 }

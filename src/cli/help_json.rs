@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::command;
 use super::declaration;
-use super::help::EXIT_CODES;
+use super::help::{EXIT_CODES, has_optional_value};
 use crate::domain::Signal;
 use crate::error::{Error, Kind};
 
@@ -118,7 +118,7 @@ fn flag(arg: &Arg) -> Value {
     let mut flag = json!({ "flag": command::flag(id), "help": text, "commands": command::commands_of(id) });
     let takes_value = matches!(arg.get_action(), ArgAction::Set | ArgAction::Append);
     let declared = arg.get_default_values().first().map(|value| value.to_string_lossy().into_owned());
-    let optional = arg.get_num_args().is_some_and(|range| range.min_values() == 0);
+    let optional = has_optional_value(arg);
     let names = arg.get_value_names().and_then(|names| names.first()).filter(|_| takes_value);
     let values: Vec<String> = if takes_value {
         arg.get_possible_values().iter().map(|value| value.get_name().to_owned()).collect()

@@ -64,10 +64,10 @@ fn show(text: &clap::builder::StyledStr) -> ParseOutcome {
     ParseOutcome::Show { plain: text.to_string(), colored: text.ansi().to_string() }
 }
 
-/// Whether a command line that could not be parsed asks for JSON.
+/// Whether a command line asks for JSON, parsed or not.
 pub fn wants_json(argv: &[OsString]) -> bool {
-    let unabbreviated = |arg: &OsStr| matches!(arg.to_str(), Some("--json" | "--jso" | "--js" | "--j"));
-    argv.iter().skip(1).take_while(|arg| *arg != "--").any(|arg| unabbreviated(arg))
+    let is_json_flag = |arg: &OsStr| matches!(arg.to_str(), Some("--json" | "--jso" | "--js" | "--j"));
+    argv.iter().skip(1).take_while(|arg| *arg != "--").any(|arg| is_json_flag(arg))
 }
 
 fn explain(error: &clap::Error) -> Error {

@@ -7,7 +7,7 @@ use std::str::FromStr;
 
 use crate::domain::{Invalid, Secret};
 
-/// Where the words of a task come from.
+/// Where a text comes from: the words of a task, or the data of `--api`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TaskSource {
     /// The command line.
@@ -24,7 +24,7 @@ impl FromStr for TaskSource {
     fn from_str(text: &str) -> Result<Self, Invalid> {
         match text.strip_prefix('@') {
             _ if text == "-" => Ok(Self::Stdin),
-            Some("") => Err(Invalid::new("--task @ names no file", "write --task @FILE")),
+            Some("") => Err(Invalid::new("the @ names no file", "write @FILE")),
             Some(path) => Ok(Self::File(path.into())),
             None => prose(text).map(Self::Text),
         }

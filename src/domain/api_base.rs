@@ -1,6 +1,5 @@
 //! Where the API is, and which addresses it may be at.
 
-use std::net::IpAddr;
 use std::str::FromStr;
 
 use url::{Host, Url};
@@ -25,7 +24,7 @@ impl ApiBase {
 
     /// Whether a login of the service itself may be sent here.
     pub fn is_production(&self) -> bool {
-        Url::parse(Self::PRODUCTION).is_ok_and(|url| url.origin() == self.0.origin())
+        self.origin() == Self::PRODUCTION
     }
 
     /// Scheme, host and port: what a login and a journal entry belong to.
@@ -50,7 +49,7 @@ impl ApiBase {
 
     /// The host a person knows it by, with the port where it is not the usual one.
     pub fn host(&self) -> String {
-        let host = self.0.host_str().unwrap_or_default();
+        let host = self.host_name();
         self.0.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
     }
 
@@ -69,11 +68,12 @@ impl ApiBase {
     }
 }
 
-fn is_loopback(url: &Url) -> bool {
+/// Whether a URL is on this computer.
+pub fn is_loopback(url: &Url) -> bool {
     match url.host() {
         Some(Host::Domain(name)) => name == "localhost",
-        Some(Host::Ipv4(address)) => IpAddr::V4(address).is_loopback(),
-        Some(Host::Ipv6(address)) => IpAddr::V6(address).is_loopback(),
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
         None => false,
     }
 }

@@ -92,14 +92,14 @@ impl FromStr for CallRef {
             return Err(Invalid::new(format!("{} is not a call ID", quoted(text)), HOW));
         }
         let id: CallId = text.parse()?;
-        if text.len() < SHORTEST_PREFIX && text.bytes().all(|b| b.is_ascii_hexdigit() || b == b'-') {
+        let may_begin_id = text.bytes().all(|b| b.is_ascii_hexdigit() || b == b'-');
+        if text.len() < SHORTEST_PREFIX && may_begin_id {
             return Err(Invalid::new(
                 format!("{} is too short for the beginning of an ID", quoted(text)),
                 format!("write {SHORTEST_PREFIX} characters of it or more, or `last`"),
             ));
         }
-        let is_prefix = (SHORTEST_PREFIX..UUID_LENGTH).contains(&text.len())
-            && text.bytes().all(|b| b.is_ascii_hexdigit() || b == b'-');
+        let is_prefix = may_begin_id && (SHORTEST_PREFIX..UUID_LENGTH).contains(&text.len());
         Ok(if is_prefix { Self::Prefix(text.to_owned()) } else { Self::Id(id) })
     }
 }

@@ -84,14 +84,13 @@ impl CallRequest {
         collapse_whitespace(&self.submission.task_description)
     }
 
-    /// A digest (SHA-256, in hexadecimal) that two requests share if they ask for the same: every field counts, but
-    /// not the white space, the case or the Unicode form of texts.
+    /// A digest (SHA-256, in hexadecimal) that two requests share if they ask for the same: every field counts, its
+    /// texts as [`comparable`] compares them.
     pub fn digest(&self) -> String {
         let mut value = serde_json::to_value(self).unwrap_or_default();
         make_comparable(&mut value);
         // serde_json keeps members sorted, so that equal values have equal texts.
-        let digest = ring::digest::digest(&ring::digest::SHA256, value.to_string().as_bytes());
-        digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+        super::sha256(value.to_string().as_bytes())
     }
 }
 

@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use jiff::civil::Weekday;
 
-use super::{Date, Invalid, quoted};
+use super::{Date, Invalid, quoted, time_words};
 
 /// A day as it was said.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,10 +43,10 @@ impl FromStr for Day {
         if let Some((weekday, _)) = WEEKDAYS.iter().find(|(_, names)| names.contains(&said.as_str())) {
             return Ok(Self::Next(*weekday));
         }
-        if let Some((nearer, name)) = weekday_behind_a_word(&said) {
+        if let Some(name) = weekday_behind_a_word(&said) {
             return Err(Invalid::new(
                 format!("{} may be one of two days", quoted(text)),
-                format!("write {name} for the nearer one{nearer}, or the date as YYYY-MM-DD"),
+                format!("write {name} for the nearer one, never today, or the date as YYYY-MM-DD"),
             ));
         }
         if let Some(dates) = numbers_in_another_order(&said) {
@@ -111,26 +111,23 @@ fn without_accent(c: char) -> char {
         'á' => 'a',
         'é' => 'e',
         'ñ' => 'n',
+        'ó' => 'o',
         other => other,
     }
 }
 
-/// `next friday` is tomorrow's to some and next week's to others.
-fn weekday_behind_a_word(said: &str) -> Option<(&'static str, &str)> {
+/// The weekday in `next friday`, which is tomorrow's to some and next week's to others.
+fn weekday_behind_a_word(said: &str) -> Option<&str> {
     let words = ["next ", "this ", "coming ", "el ", "este ", "proximo ", "el proximo "];
-    let name = words.iter().find_map(|word| said.strip_prefix(word))?;
-    let is_weekday = WEEKDAYS.iter().any(|(_, names)| names.contains(&name));
-    is_weekday.then_some((", never today", name))
+    let is_weekday = |name: &&str| WEEKDAYS.iter().any(|(_, names)| names.contains(name));
+    words.iter().filter_map(|word| said.strip_prefix(word)).find(is_weekday)
 }
 
 /// The dates that three numbers in another order than ours may be, for the hint.
 fn numbers_in_another_order(said: &str) -> Option<String> {
     let numbers: Vec<&str> = said.split(['/', '.', '-']).collect();
     let [first, second, year] = numbers[..] else { return None };
-    let short = |text: &str| {
-        let is_number = (1..=2).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit());
-        is_number.then(|| text.parse::<u8>().ok()).flatten()
-    };
+    let short = |text: &str| time_words::number(text, 1..=2);
     let (first, second) = (short(first)?, short(second)?);
     if year.len() != 4 || !year.bytes().all(|b| b.is_ascii_digit()) {
         return None;
@@ -209,7 +206,7 @@ mod tests {
         assert_eq!(hint("01/02/2027"), "write YYYY-MM-DD: 2027-02-01 or 2027-01-02");
         assert_eq!(hint("5.5.2027"), "write YYYY-MM-DD: 2027-05-05");
         assert!(hint("next friday").starts_with("write friday for the nearer one"));
-        assert!(hint("el próximo viernes").contains("YYYY-MM-DD"));
+        assert!(hint("el próximo viernes").starts_with("write viernes for the nearer one"));
     }
 
     #[test]

@@ -15,7 +15,7 @@ mod signal;
 mod time_words;
 mod when;
 
-pub use api_base::ApiBase;
+pub use api_base::{ApiBase, is_loopback};
 pub use call_id::{CallId, CallRef};
 #[cfg(test)]
 pub use call_request::tests::request as example_request;
@@ -69,7 +69,13 @@ impl Invalid {
     }
 }
 
-/// The same words with every run of white space as one space: how two tasks are compared.
+/// SHA-256, in hexadecimal.
+pub fn sha256(bytes: &[u8]) -> String {
+    let digest = ring::digest::digest(&ring::digest::SHA256, bytes);
+    digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The same words with every run of white space as one space.
 pub fn collapse_whitespace(text: &str) -> String {
     let mut collapsed = String::with_capacity(text.len());
     for word in text.split_whitespace() {

@@ -105,12 +105,8 @@ fn is_spacing(c: char) -> bool {
 fn is_emergency(written: &str) -> bool {
     let digits: String = written.chars().filter(char::is_ascii_digit).collect();
     let national = if written.contains('+') { &digits } else { digits.strip_prefix("00").unwrap_or(&digits) };
-    [&digits, national].iter().any(|number| {
-        number.len() <= 6 && number.is_char_boundary(number.len().saturating_sub(3)) && {
-            let (_, last_three) = number.split_at(number.len().saturating_sub(3));
-            EMERGENCY.contains(&last_three)
-        }
-    })
+    let ends_in_one = |number: &str| EMERGENCY.iter().any(|short| number.ends_with(short));
+    [&digits, national].iter().any(|number| number.len() <= 6 && ends_in_one(number))
 }
 
 #[cfg(test)]

@@ -86,7 +86,8 @@ fn minute(digits: &str) -> Option<u8> {
     number(digits, 2..=2).filter(|minute| *minute < 60)
 }
 
-fn number(digits: &str, length: std::ops::RangeInclusive<usize>) -> Option<u8> {
+/// A number of so many digits.
+pub(super) fn number(digits: &str, length: std::ops::RangeInclusive<usize>) -> Option<u8> {
     let is_number = length.contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit());
     is_number.then(|| digits.parse().ok()).flatten()
 }

@@ -14,7 +14,7 @@ use super::arguments::{GetCallResult, PlaceCall};
 use super::failure::{ErrorObject, result_of};
 use super::reports::Report;
 use super::{Collected, Server};
-use crate::domain::{CallId, CallStatus, IdempotencyKey};
+use crate::domain::{CallId, IdempotencyKey};
 use crate::error::{Error, Kind, Result};
 use crate::service::{Call, Observer, Parsed, Placed, Placement, Service};
 use crate::signals::Signals;
@@ -177,7 +177,7 @@ impl From<&Call> for CallObject {
     fn from(call: &Call) -> Self {
         Self {
             call_id: call.call_id.clone(),
-            status: call.status.as_ref().map_or("unknown", CallStatus::as_str).to_owned(),
+            status: call.status_name().to_owned(),
             is_running: call.is_running(),
             highlights: call.summary().map(str::to_owned),
             next_steps: call.next_steps.clone(),

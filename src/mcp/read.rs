@@ -9,7 +9,7 @@ use super::answers::{
 use super::arguments::{GetTranscript, ListCalls, Nothing, OneCall, SignIn};
 use super::failure::{result_of, tool};
 use super::{Collected, Server};
-use crate::domain::{CallId, CallStatus};
+use crate::domain::CallId;
 use crate::error::{Kind, Result};
 use crate::output;
 use crate::service::{AuthStatus, Call, PendingCall, Speaker, Subscription, Transcript, Usage};
@@ -51,7 +51,7 @@ impl Server {
             let message = format!("no call has the status {status}; {}", seen(statuses));
             warnings.push(WarningObject { code: "no_match".into(), message });
         }
-        let total = end.total.filter(|_| query.status.is_none() && query.search.is_none());
+        let total = end.total.filter(|_| !query.is_filtered());
         let next_offset = (!end.is_whole).then_some(end.next_offset);
         Ok(answers::result(&CallList { calls, total, next_offset, warnings }))
     }
@@ -170,15 +170,11 @@ fn seen(mut statuses: Vec<String>) -> String {
     }
 }
 
-fn status(call: &Call) -> String {
-    call.status.as_ref().map_or("unknown", CallStatus::as_str).to_owned()
-}
-
 impl From<&Call> for ListedCall {
     fn from(call: &Call) -> Self {
         Self {
             call_id: call.call_id.clone(),
-            status: status(call),
+            status: call.status_name().to_owned(),
             when: call.created_at().map(|at| at.to_string()),
             number: call.number().map(str::to_owned),
             business: call.business().map(str::to_owned),
@@ -217,12 +213,11 @@ impl Answer for CallDetails {
 
 impl From<&PendingCall> for PendingObject {
     fn from(call: &PendingCall) -> Self {
-        let at = jiff::Timestamp::from_second(call.requested_at.unix).unwrap_or_default();
         Self {
             idempotency_key: call.key.to_string(),
             number: call.number.clone(),
             task: call.task.clone(),
-            requested_at: at.to_string(),
+            requested_at: call.requested_at.timestamp().to_string(),
             state: call.state.to_owned(),
             status: call.status.as_ref().map(|status| status.as_str().to_owned()),
             call_id: call.call_id.as_ref().map(CallId::to_string),

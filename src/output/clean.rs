@@ -153,7 +153,7 @@ fn printable(text: &str) -> Cow<'_, str> {
             '\u{1b}' => skip_escape(&mut rest),
             '\u{9b}' => skip_control_sequence(&mut rest),
             '\u{90}' | '\u{98}' | '\u{9d}' | '\u{9e}' | '\u{9f}' => skip_string(&mut rest),
-            '\t' | '\n' | '\r' | '\u{2028}' | '\u{2029}' | '\u{85}' | '\u{b}' | '\u{c}' => {
+            c if ends_line(c) || matches!(c, '\t' | '\r') => {
                 sieve = Sieve::default();
                 cleaned.push(' ');
             }

@@ -195,8 +195,7 @@ impl Output {
     /// # Errors
     /// As [`Self::line`].
     pub fn object(&self, value: &impl Serialize) -> Result<()> {
-        let raw =
-            serde_json::to_vec(value).map_err(|e| Error::io("the result could not be written", e.into()))?;
+        let raw = to_json(value)?;
         self.document(&raw)
     }
 
@@ -205,8 +204,7 @@ impl Output {
     /// # Errors
     /// As [`Self::line`].
     pub fn compact(&self, value: &impl Serialize) -> Result<()> {
-        let raw =
-            serde_json::to_vec(value).map_err(|e| Error::io("the result could not be written", e.into()))?;
+        let raw = to_json(value)?;
         json::copy(&raw, json::Layout::Compact, &mut *self.stdout.borrow_mut()).map_err(stdout_failed)
     }
 
@@ -245,7 +243,7 @@ impl Output {
         let StreamCaps { width, color } = self.notes.for_prose();
         line.render_within(width, color, &mut printed);
         printed.push('\n');
-        self.tell(&printed);
+        self.tell(printed.as_bytes());
     }
 
     /// Tells the person a command or an address of our own: on one line however wide it is, so that it can be copied.
@@ -253,7 +251,7 @@ impl Output {
         let mut printed = String::new();
         line.render(self.notes.color, &mut printed);
         printed.push('\n');
-        self.tell(&printed);
+        self.tell(printed.as_bytes());
     }
 
     /// Tells the person something at length on stderr, wrapped and behind a label as [`Self::prose`] is on stdout.
@@ -261,14 +259,14 @@ impl Output {
         let mut printed = String::new();
         let StreamCaps { width, color } = self.notes.for_prose();
         line::write_behind(label, text, Tone::Plain, width, color, &mut printed);
-        self.tell(&printed);
+        self.tell(printed.as_bytes());
     }
 
-    fn tell(&self, printed: &str) {
+    fn tell(&self, printed: &[u8]) {
         // Many readers see both streams as one; a failure is reported when the result is finished.
         let _ = self.flush();
         // Nobody is left to tell that stderr is gone.
-        let _ = self.stderr.borrow_mut().write_all(printed.as_bytes());
+        let _ = self.stderr.borrow_mut().write_all(printed);
     }
 
     /// Warns the person on stderr. Under `--json` that waits for the end, and programs are told the warning's code.
@@ -294,13 +292,11 @@ impl Output {
 
     /// Prints a failure's document as stderr's last line, in place of the warnings that were deferred.
     pub fn error_document(&self, document: &impl Serialize) {
-        // What came before the failure belongs to its reader all the same.
-        let _ = self.flush();
         let mut line = Vec::new();
         let raw = serde_json::to_vec(document).unwrap_or_default();
         let _ = json::copy(&raw, json::Layout::Compact, &mut line);
         line.push(b'\n');
-        let _ = self.stderr.borrow_mut().write_all(&line);
+        self.tell(&line);
     }
 
     /// Shows that something is under way and for how long, above what may be done about it: to a person who watches
@@ -336,8 +332,7 @@ impl Output {
     /// Rings the bell of a terminal on stderr.
     pub fn ring(&self) {
         if self.notes.width.is_some() {
-            let _ = self.flush();
-            let _ = self.stderr.borrow_mut().write_all(b"\x07");
+            self.tell(b"\x07");
         }
     }
 
@@ -369,6 +364,10 @@ impl Output {
     fn write(&self, bytes: &[u8]) -> Result<()> {
         self.stdout.borrow_mut().write_all(bytes).map_err(stdout_failed)
     }
+}
+
+fn to_json(value: &impl Serialize) -> Result<Vec<u8>> {
+    serde_json::to_vec(value).map_err(|e| Error::io("the result could not be written", e.into()))
 }
 
 fn stdout_failed(source: io::Error) -> Error {

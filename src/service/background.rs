@@ -66,9 +66,7 @@ impl Service {
 async fn place(job: CallJob, parent: &Parent) -> io::Result<()> {
     let service = Service::of(job.api.clone(), || job.state_folder.clone(), None)?;
     let journal = Journal::new(job.state_folder.clone(), service.name.clone());
-    let entries = journal.read()?.entries;
-    let entry = entries.into_iter().rev().find(|entry| entry.key == job.key);
-    let entry = entry.ok_or(io::ErrorKind::NotFound)?;
+    let entry = journal.read()?.into_entry(&job.key).ok_or(io::ErrorKind::NotFound)?;
     let store = Store::new(job.token_file.clone(), service.name.clone());
     let given = job.is_given_token.then(|| Secret::parse(&job.token)).flatten();
     let session = Session::new(given, store, &service.http, service.api.clone(), |_| {});

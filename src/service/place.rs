@@ -7,7 +7,7 @@ use crate::auth::{self, Session};
 use crate::call::{
     self, CallDriver, Contents, Detached, Entry, Guards, Journal, Moment, Observer, OpenError, Refusal,
 };
-use crate::domain::{CallId, CallRequest, IdempotencyKey, Signal};
+use crate::domain::{CallId, CallRequest, IdempotencyKey};
 use crate::error::{Error, Kind, Result};
 use crate::signals::Signals;
 
@@ -247,7 +247,7 @@ impl Service<'_> {
                 error.facts.call_id = id;
                 error
             }
-            OpenError::KeyTaken | OpenError::Refused(Refusal::KeyTaken) => {
+            OpenError::Refused(Refusal::KeyTaken) => {
                 Error::new(Kind::InvalidInput, "the key was used before, for another call")
                     .with_hint("give each call a key of its own, or leave --idempotency-key out")
             }
@@ -320,10 +320,6 @@ pub(super) async fn unless_interrupted<R>(
     tokio::select! {
         biased;
         done = work => done,
-        signal = signals.next() => Err(interrupted(signal)),
+        signal = signals.next() => Err(Error::interrupted(signal)),
     }
-}
-
-fn interrupted(signal: Signal) -> Error {
-    Error::interrupted(signal)
 }

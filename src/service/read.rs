@@ -79,7 +79,7 @@ impl HistoryQuery {
     }
 
     fn takes(&self, call: &Call) -> bool {
-        self.status.as_deref().is_none_or(|wanted| wanted.eq_ignore_ascii_case(status(call)))
+        self.status.as_deref().is_none_or(|wanted| wanted.eq_ignore_ascii_case(call.status_name()))
             && !self.is_before(call)
             && self.search.as_deref().is_none_or(|wanted| holds(call, wanted))
     }
@@ -97,11 +97,6 @@ fn holds(call: &Call, wanted: &str) -> bool {
     let texts = [call.business(), call.task(), call.summary(), call.next_steps.as_deref()];
     texts.into_iter().flatten().any(|text| comparable(text).contains(&wanted))
         || call.number().is_some_and(|number| !digits.is_empty() && number.contains(&digits))
-}
-
-/// The name of a call's status.
-fn status(call: &Call) -> &str {
-    call.status.as_ref().map_or("unknown", |status| status.as_str())
 }
 
 impl Service<'_> {
@@ -148,7 +143,7 @@ impl Service<'_> {
         // The IDs of the page before: calls move down the list as new ones are placed.
         let mut before: HashSet<String> = HashSet::new();
         while !end.is_whole && wanted != Some(0) {
-            client.extend(self.deadline(READ_TIMEOUT));
+            client.set_deadline(self.deadline(READ_TIMEOUT));
             let Page { calls, len, total, .. } = pages.next().await?;
             end.next_offset = pages.next_offset;
             end.total = total.or(end.total);
@@ -161,7 +156,7 @@ impl Service<'_> {
             let new = calls.into_iter().filter(|(_, call)| !before.contains(&call.call_id));
             let (taken, left_out): (Vec<_>, Vec<_>) = new.partition(|(_, call)| query.takes(call));
             let mut statuses: Vec<String> =
-                left_out.iter().map(|(_, call)| status(call).to_owned()).collect();
+                left_out.iter().map(|(_, call)| call.status_name().to_owned()).collect();
             statuses.sort();
             statuses.dedup();
             let chosen: Vec<_> = taken.into_iter().take(wanted.unwrap_or(usize::MAX)).collect();

@@ -122,8 +122,9 @@ impl Service<'_> {
         };
         let nothing = |message: String| Error::new(Kind::NothingToResume, message);
         if let Some(key) = key {
-            let entry = contents.entries.into_iter().rev().find(|entry| entry.key == *key);
-            return entry.ok_or_else(|| nothing(format!("the journal has no call of the key {key}")));
+            return contents
+                .into_entry(key)
+                .ok_or_else(|| nothing(format!("the journal has no call of the key {key}")));
         }
         let mut pending = contents.entries.into_iter().rev().filter(is_pending);
         let newest = pending
@@ -211,7 +212,7 @@ impl Service<'_> {
 
 fn pending_calls(journal: &Journal, entries: Vec<Entry>) -> Vec<PendingCall> {
     let now = Moment::now();
-    let pending = entries.into_iter().filter_map(|entry| {
+    let pending = entries.into_iter().filter(|entry| !entry.shown).filter_map(|entry| {
         let is_waited_for = journal.is_waited_for(&entry.key);
         let state = match &entry.state {
             EntryState::Prepared | EntryState::Sent if entry.is_open(&now, is_waited_for) => "sent",
@@ -224,7 +225,7 @@ fn pending_calls(journal: &Journal, entries: Vec<Entry>) -> Vec<PendingCall> {
             EntryState::Ended { status, .. } => status.clone(),
             EntryState::Prepared | EntryState::Sent | EntryState::Running(_) | EntryState::Refused(_) => None,
         };
-        (!entry.shown).then(|| PendingCall {
+        Some(PendingCall {
             call_id: entry.call_id().cloned(),
             key: entry.key,
             number: entry.number,
@@ -239,15 +240,14 @@ fn pending_calls(journal: &Journal, entries: Vec<Entry>) -> Vec<PendingCall> {
 }
 
 fn latest(journal: &Journal, key: &IdempotencyKey) -> std::io::Result<Option<Entry>> {
-    Ok(journal.read()?.entries.into_iter().rev().find(|entry| entry.key == *key))
+    Ok(journal.read()?.into_entry(key))
 }
 
 /// An interruption of the wait for a call that goes on.
 fn about_open(error: Error, entry: &Entry) -> Error {
     match error.kind {
         Kind::Interrupted(signal) if !matches!(entry.state, EntryState::Ended { .. }) => {
-            Error::new(Kind::Interrupted(signal), "stopped waiting; the call itself goes on")
-                .about(&entry.key, entry.call_id().cloned())
+            Error::stopped_waiting(signal, &entry.key, entry.call_id().cloned())
         }
         _ => error,
     }

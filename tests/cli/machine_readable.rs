@@ -61,6 +61,9 @@ fn a_brief_history_is_one_document_of_short_lines() {
     let none = Run::of(&mut home.at(&server, ["--history", "--brief", "--status", "busy"])).exits(0);
     assert_eq!(none.json(), json!({ "calls": [], "total": 0 }));
     assert!(none.stderr.contains("those there are: success"), "{}", none.stderr);
+    let found =
+        Run::of(&mut home.at(&server, ["--history", "--brief", "--search", "nothing like it"])).exits(0);
+    assert_eq!(found.json(), json!({ "calls": [], "total": 0 }));
     Run::of(&mut home.at(&server, ["--usage", "--brief"])).exits(2);
 }
 

@@ -117,7 +117,7 @@ async fn keys_of_forgotten_calls_stay_known_with_their_call() {
         .await
         .err()
         .expect("a refusal");
-    assert!(matches!(refused, OpenError::KeyTaken), "{refused:?}");
+    assert!(matches!(refused, OpenError::Refused(Refusal::KeyTaken)), "{refused:?}");
     let elsewhere = Journal::new(folder.path().join("state"), "https://other.example".into());
     let mut fresh = done.clone();
     fresh.origin = Some("https://other.example".into());

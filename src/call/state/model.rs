@@ -251,7 +251,7 @@ impl World {
             Fault::None => {
                 let id = self.ring(process, 0)?;
                 self.now += LASTS * 1000;
-                PostResult::Ended(id.clone(), id)
+                PostResult::Ended(id)
             }
             Fault::Begins => PostResult::Running(self.ring(process, process.hidden)?),
             Fault::NoConnection(retryable) => PostResult::NoConnection { retryable, error: error() },

@@ -166,7 +166,7 @@ fn an_answer_that_only_begins_is_noted_and_waited_for() {
 
 #[test]
 fn a_result_that_could_not_be_shown_is_recorded_as_such() {
-    let (mut state, next) = after(PostResult::Ended(id("a"), "booked"));
+    let (mut state, next) = after(PostResult::Ended("booked"));
     assert_eq!(next, Action::Deliver("booked"));
     assert_eq!(then(&mut state, Event::Delivered(false)), Action::RecordEnd { shown: false });
     let done = Action::Finish(Ending::Done { delivered: false });

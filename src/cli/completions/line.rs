@@ -3,6 +3,7 @@
 use clap::{Arg, Command};
 
 use super::super::command::is_command;
+use super::super::help::has_optional_value;
 
 /// A command line up to the cursor.
 pub struct CommandLine {
@@ -53,7 +54,7 @@ impl CommandLine {
                 let id = arg.get_id().to_string();
                 given.push(id.clone());
                 if value.is_none() && arg.get_action().takes_values() {
-                    open = Some((id, is_optional(arg)));
+                    open = Some((id, has_optional_value(arg)));
                 }
             }
         }
@@ -111,10 +112,6 @@ fn flag_of<'a, 'w>(command: &'a Command, word: &'w str) -> Option<(&'a Arg, Opti
     let arg = command.get_arguments().find(|arg| arg.get_short() == Some(letter))?;
     let value = &letters[letter.len_utf8()..];
     Some((arg, Some(value).filter(|value| !value.is_empty())))
-}
-
-fn is_optional(arg: &Arg) -> bool {
-    arg.get_num_args().is_some_and(|count| count.min_values() == 0)
 }
 
 #[cfg(test)]

@@ -44,7 +44,7 @@ pub fn part(view: &View<'_>, query: &HistoryQuery, part: &HistoryPart, shown: &m
 fn line(call: &Call, is_short: bool) -> BriefCall<'_> {
     BriefCall {
         id: if is_short { short_id(&call.call_id) } else { &call.call_id },
-        status: call.status.as_ref().map_or("unknown", |status| status.as_str()),
+        status: call.status_name(),
         when: call.created_at().map(|at| at.strftime("%Y-%m-%dT%H:%MZ").to_string()),
         number: call.number(),
         business: call.business(),
@@ -54,7 +54,7 @@ fn line(call: &Call, is_short: bool) -> BriefCall<'_> {
 
 /// Ends the document.
 pub fn finish(view: &View<'_>, query: &HistoryQuery, end: HistoryEnd, shown: u64) -> Result<()> {
-    let total = end.total.filter(|_| query.status.is_none()).unwrap_or(end.listed);
+    let total = end.total.filter(|_| !query.is_filtered()).unwrap_or(end.listed);
     let beginning = if shown == 0 { "{\"calls\":[" } else { "\n" };
     view.out.raw_text(&format!("{beginning}],\"total\":{total}}}\n"))
 }

@@ -46,8 +46,6 @@ pub fn dry_run(
         if let Some(key) = &placement.key {
             headers.insert("Idempotency-Key".into(), key.as_str().into());
         }
-        let object = |warning: &'_ Warning| (warning.code, warning.text.clone());
-        let told: Vec<(&str, String)> = warnings.iter().map(object).collect();
         return view.out.object(&DryRun {
             method: "POST",
             url: &preview.url,
@@ -55,7 +53,10 @@ pub fn dry_run(
             body,
             would_place: preview.refusal.is_none(),
             refusal: preview.refusal.as_ref().map(|error| ErrorObject::new(error, suggesting)),
-            warnings: told.iter().map(|(code, message)| WarningObject { code, message }).collect(),
+            warnings: warnings
+                .iter()
+                .map(|warning| WarningObject { code: warning.code, message: &warning.text })
+                .collect(),
         });
     }
     view.out.line(&Line::new().tone(Tone::Strong, "POST").text(" ").text(&preview.url))?;
@@ -80,7 +81,7 @@ pub fn detached(view: &View<'_>, detachment: &Detachment, suggesting: Suggesting
         let mut object = serde_json::json!({
             "idempotency_key": detachment.key,
             "number": detachment.number,
-            "requested_at": timestamp(detachment.requested_at.unix),
+            "requested_at": detachment.requested_at.timestamp().to_string(),
             "next_command": next,
         });
         if let (Some(id), Some(members)) = (&detachment.call_id, object.as_object_mut()) {
@@ -101,7 +102,7 @@ pub fn pending(view: &View<'_>, pending: &[PendingCall], suggesting: Suggesting)
                 "idempotency_key": call.key,
                 "number": call.number,
                 "task": call.task,
-                "requested_at": timestamp(call.requested_at.unix),
+                "requested_at": call.requested_at.timestamp().to_string(),
                 "state": call.state,
                 "waited_for": call.is_waited_for,
                 "next_command": suggesting.resume(&call.key, pending.len() == 1),
@@ -124,7 +125,7 @@ pub fn pending(view: &View<'_>, pending: &[PendingCall], suggesting: Suggesting)
         return view.out.line(&Line::new().text("No call is pending: how each one ended has been shown."));
     }
     for call in pending {
-        let at = jiff::Timestamp::from_second(call.requested_at.unix).unwrap_or_default();
+        let at = call.requested_at.timestamp();
         let state = match (call.state, &call.status) {
             ("ended", Some(status)) => format!("ended: {}", status.as_str().replace('_', " ")),
             (state, _) if call.is_waited_for => format!("{state}, waited for by a process"),
@@ -141,8 +142,4 @@ pub fn pending(view: &View<'_>, pending: &[PendingCall], suggesting: Suggesting)
         view.out.blank()?;
     }
     Ok(())
-}
-
-fn timestamp(unix: i64) -> String {
-    jiff::Timestamp::from_second(unix).unwrap_or_default().to_string()
 }

@@ -125,11 +125,7 @@ fn request(facts: &Facts) -> String {
 
 fn offer(facts: &Facts) -> String {
     let people = for_people(facts);
-    // The day is repeated only by whoever chooses it.
-    let slot = match facts.asked.date {
-        Some(_) => Moment { date: None, ..facts.agreed },
-        None => facts.agreed,
-    };
+    let slot = facts.offered();
     match facts.subject {
         Subject::Table if slot.date.is_none() => {
             format!("One moment, let me look. Yes, I have a table{people}{}.", behind(" ", slot))

@@ -54,6 +54,14 @@ pub(super) struct Facts {
 }
 
 impl Facts {
+    /// The moment as the business names it: the day is repeated only by whoever chooses it.
+    pub(super) fn offered(&self) -> Moment {
+        match self.asked.date {
+            Some(_) => Moment { date: None, ..self.agreed },
+            None => self.agreed,
+        }
+    }
+
     pub(super) fn of(submission: &Submission, appointment: Option<&Appointment>) -> Self {
         let said = |text: &Option<String>| {
             let text = shortened(text.as_deref().unwrap_or_default());
