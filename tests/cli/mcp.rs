@@ -5,6 +5,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+#[cfg(target_os = "linux")]
+use crate::support::copy_program;
 use crate::support::{Client, Gate, Home, Post, Reply, Run, Server, Service, Shown, call, misfit};
 
 fn asking(task: &str) -> Value {
@@ -312,7 +314,7 @@ fn a_program_that_is_replaced_meanwhile_still_places_calls() {
     let service = Service::with([]);
     let original = service.at(&home, ["--mcp"]);
     let copy = home.path("kallyai");
-    std::fs::copy(original.get_program(), &copy).expect("a copy");
+    copy_program(original.get_program().as_ref(), &copy);
     let mut command = Command::new(&copy);
     command.arg("--mcp").env_clear();
     command.envs(original.get_envs().filter_map(|(name, value)| Some((name, value?))));

@@ -54,11 +54,19 @@ static PROGRAM: LazyLock<PathBuf> = LazyLock::new(|| {
             .expect("a folder")
             .keep();
         let copy = folder.join("kallyai");
-        std::fs::copy(&built, &copy).expect("a copy");
+        copy_program(&built, &copy);
         return copy;
     }
     built
 });
+
+/// Copies a program that is to be started. A process of its own does it: what this one has open to be written, a child that
+/// another test starts meanwhile would have open too, and the system starts no program that is being written.
+#[cfg(unix)]
+pub fn copy_program(program: &Path, to: &Path) {
+    let copied = Command::new("cp").arg(program).arg(to).status().expect("cp runs");
+    assert!(copied.success(), "{copied}");
+}
 
 #[cfg(unix)]
 fn is_open_to_all(file: &Path) -> bool {
