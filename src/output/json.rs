@@ -161,12 +161,12 @@ mod tests {
 
     #[test]
     fn secrets_are_replaced_however_they_are_escaped() {
-        for secret in ["json_rs/secret_1", "12345678901234567"] {
+        for secret in ["json_rs/secret_1", "98765432109876543"] {
             crate::domain::Secret::parse(secret).expect("a secret");
         }
         assert_eq!(
             laid_out(
-                r#"{"json_rs/secret_1":"\"json_rs\/secret_1\n", "n" : 12345678901234567,"u":"js\u006fn_rs/secret_1"}"#,
+                r#"{"json_rs/secret_1":"\"json_rs\/secret_1\n", "n" : 98765432109876543,"u":"js\u006fn_rs/secret_1"}"#,
                 Layout::Compact
             ),
             r#"{"[redacted]":"\"[redacted]\n","n":"[redacted]","u":"[redacted]"}"#
