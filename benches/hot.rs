@@ -170,7 +170,12 @@ fn conversation(bytes: usize) -> String {
 
 #[divan::bench(args = ROWS)]
 fn table(bencher: Bencher<'_, '_>, rows: usize) {
-    let column = |heading, most, least, gives_way| output::Column { heading, most, least, gives_way };
+    let column = |heading: &'static str, most, least, gives_way| output::Column {
+        heading: heading.into(),
+        most,
+        least,
+        gives_way,
+    };
     let mut to = String::new();
     bencher.counter(ItemsCount::new(rows)).bench_local(|| {
         to.clear();

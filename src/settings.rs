@@ -139,7 +139,7 @@ impl Settings {
     ///
     /// # Errors
     /// When `KALLYAI_LANGUAGE` is none.
-    pub fn language(self) -> Result<Language, Invalid> {
+    pub fn language() -> Result<Language, Invalid> {
         match text("KALLYAI_LANGUAGE") {
             Some(language) => language.parse().map_err(|e: Invalid| e.in_variable("KALLYAI_LANGUAGE")),
             None => {

@@ -55,9 +55,6 @@ pub struct CallFields {
     /// restaurant, clinic, hotel [default: general]
     #[arg(short, long, value_name = "KIND", hide_possible_values = true, ignore_case = true)]
     pub category: Option<Category>,
-    /// en or es, for the call and its report
-    #[arg(short, long, value_name = "LANG", hide_possible_values = true, ignore_case = true)]
-    pub language: Option<Language>,
     /// Language of the call alone
     #[arg(
         long,
@@ -256,6 +253,9 @@ pub struct Options {
         default_value = "auto"
     )]
     pub color: Color,
+    /// en or es: for messages, the call and its report
+    #[arg(short, long, value_name = "LANG", hide_possible_values = true, ignore_case = true)]
+    pub language: Option<Language>,
     /// Leave the defaults file out
     #[arg(long, hide_short_help = true)]
     pub no_config: bool,

@@ -10,7 +10,7 @@ use clap_complete::Shell;
 use super::TaskSource;
 use super::args::{Args, CallFields, HistoryOptions, Options};
 use super::texts::SkillPage;
-use crate::domain::{ApiPath, CallRef, IdempotencyKey, Method, PastDay, Phone, Secret};
+use crate::domain::{ApiPath, CallRef, IdempotencyKey, Language, Method, PastDay, Phone, Secret};
 use crate::error::{Error, Result};
 use crate::mcp::config::Host;
 use crate::service::HistoryQuery;
@@ -62,6 +62,7 @@ pub enum Command {
 pub struct CallOptions {
     pub phone: Phone,
     pub task: TaskSource,
+    pub language: Option<Language>,
     pub fields: CallFields,
 }
 
@@ -117,6 +118,7 @@ const EVERYWHERE: &[&str] = &[
     "no_browser",
     "callback_port",
     "color",
+    "language",
     "no_config",
     "debug",
     "version",
@@ -128,7 +130,6 @@ const OPTIONS: &[(&[&str], &[&str])] = &[
     (
         &[
             "category",
-            "language",
             "call_language",
             "name",
             "business",
@@ -197,7 +198,7 @@ pub fn check(matches: &ArgMatches) -> Result<&'static str> {
                 names.push(flag("task"));
             }
             return Err(Error::usage(
-                format!("{} are commands of their own", names.join(" and ")),
+                format!("{} are commands of their own", names.join(", ")),
                 "run them one after the other",
             ));
         }
@@ -209,7 +210,7 @@ pub fn check(matches: &ArgMatches) -> Result<&'static str> {
                 return Err(Error::usage("--output names a file, for --calendar", "for JSON, write --json"));
             }
             let places: Vec<String> = allowed.iter().map(|id| flag(id)).collect();
-            let place = places.join(" or ");
+            let place = places.join(", ");
             return Err(Error::usage(
                 format!("{} does not go with {}", flag(id), flag(command)),
                 format!("leave it out; it goes with {place}"),
@@ -257,9 +258,10 @@ impl From<Args> for Invocation {
 }
 
 impl From<Args> for Command {
-    fn from(Args { phone, task, fields, read, page, account, raw, more, .. }: Args) -> Self {
+    fn from(Args { phone, task, fields, read, page, account, raw, more, options }: Args) -> Self {
         if let (Some(phone), Some(task)) = (phone, task) {
-            return Self::Call(Box::new(CallOptions { phone, task, fields }));
+            let language = options.language;
+            return Self::Call(Box::new(CallOptions { phone, task, language, fields }));
         }
         if let Some(key) = read.resume {
             return Self::Resume(key);

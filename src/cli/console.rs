@@ -35,6 +35,7 @@ impl Notices for Console<'_> {
     }
 
     fn tell(&self, text: &str) {
+        let text = &*self.out.translate(text);
         let line = Line::new().text(text);
         self.aside(|| {
             // An address or a command stands alone, indented.
@@ -65,8 +66,8 @@ impl<'a> Waiting<'a> {
         is_shown: bool,
     ) -> Self {
         if is_shown {
-            let advice = "Ctrl-C stops the waiting, not the call";
-            console.progress.replace(Some(view.out.progress(doing, advice)));
+            let advice = view.out.translate("Ctrl-C stops the waiting, not the call");
+            console.progress.replace(Some(view.out.progress(&view.out.translate(doing), &advice)));
         }
         Self { console, view, unwritten: None, is_newest, last_status: None }
     }

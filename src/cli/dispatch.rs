@@ -13,7 +13,7 @@ use super::{CallOptions, completions, is_interactive, request, suggesting, texts
 use crate::domain::{CallRef, CallStatus, IdempotencyKey, Invalid, Method, PastDay, Zone};
 use crate::error::{Error, Kind, Result};
 use crate::mcp;
-use crate::output::{Clock, Line, Output, Tone, stdout_was_closed};
+use crate::output::{Clock, Line, Output, Tone, appointment, stdout_was_closed};
 use crate::service::{self, Call, HistoryQuery, Notices as _, Parsed, Placed, Placement, Service, Trace};
 use crate::settings::Settings;
 use crate::signals::{Signals, survive_file_size_limit};
@@ -51,7 +51,7 @@ pub fn run(out: &Output, settings: Settings, options: &Options, command: Command
     let trace = options.debug.then(|| std::rc::Rc::new(out.tracer()) as Trace);
     let service = Service::new(settings, service_options, &console, trace);
     // A zone nobody knows is UTC; what a wrong one means is said where a call is placed.
-    let clock = Clock::new(settings.zone().ok().flatten().unwrap_or(Zone::UTC));
+    let clock = Clock::new(settings.zone().ok().flatten().unwrap_or(Zone::UTC), out.messages());
     let view = View { out, clock, program: settings.program() };
     let run = Run { service: &service, console: &console, view: &view, options };
     match command {
@@ -90,10 +90,10 @@ impl Run<'_> {
             survive_file_size_limit();
             let watched = std::io::stderr().is_terminal();
             if self.service.settings.sandbox && (watched || self.service.sandbox_is_news()) {
-                let line = Line::new()
-                    .tone(Tone::Strong, "sandbox:")
-                    .text(" no phone rings, nothing leaves this computer");
-                self.view.out.note(&line);
+                let out = self.view.out;
+                let [label, text] = ["sandbox:", " no phone rings, nothing leaves this computer"]
+                    .map(|text| out.translate(text));
+                out.note(&Line::new().tone(Tone::Strong, &label).text(&text));
             }
             work(&mut signals).await
         });
@@ -181,8 +181,15 @@ impl Run<'_> {
 
     /// Says which day and time were understood.
     fn show_when(&self, placement: &Placement) {
-        if let Some(when) = placement.request.when() {
-            self.view.out.note(&Line::new().tone(Tone::Faint, "for").text(" ").tone(Tone::Strong, &when));
+        let out = self.view.out;
+        let asked = &placement.request.submission;
+        let date = asked.appointment_date.map(|date| date.to_string());
+        let time = asked.appointment_time.map(|time| time.to_string());
+        let zone = Some(placement.request.timezone.name());
+        if let Some(when) = appointment(out.messages(), date.as_deref(), time.as_deref(), zone) {
+            out.note(
+                &Line::new().tone(Tone::Faint, &out.translate("for")).text(" ").tone(Tone::Strong, &when),
+            );
         }
     }
 

@@ -5,6 +5,8 @@ use std::fmt::Write as _;
 use clap::builder::StyledStr;
 use clap::{Arg, Command};
 
+use crate::output::Messages;
+
 /// What the program is for.
 pub const ABOUT: &str = "Have real phone calls made by KallyAI, and read what came of them";
 
@@ -81,44 +83,49 @@ pub fn files() -> String {
 const WIDTH: usize = 80;
 
 /// The page of `-h`.
-pub fn short(command: &Command) -> StyledStr {
-    page(command, |arg| !arg.is_hide_short_help_set(), SHORT_END)
+pub fn short(messages: Messages, command: &Command) -> StyledStr {
+    page(messages, command, |arg| !arg.is_hide_short_help_set(), SHORT_END)
 }
 
 /// The page of a command line without anything.
-pub fn first_steps(command: &Command) -> StyledStr {
-    page(command, |arg| !arg.is_hide_short_help_set(), FIRST_STEPS)
+pub fn first_steps(messages: Messages, command: &Command) -> StyledStr {
+    page(messages, command, |arg| !arg.is_hide_short_help_set(), FIRST_STEPS)
 }
 
 /// The page of `--help`.
-pub fn full(command: &Command) -> StyledStr {
+pub fn full(messages: Messages, command: &Command) -> StyledStr {
     let files = files();
     let sections =
         [("Exit codes", EXIT_CODES), ("Environment", ENVIRONMENT), ("Files", &files), ("Examples", EXAMPLES)];
-    let end: Vec<String> = sections.iter().map(|(heading, text)| format!("{heading}:\n{text}")).collect();
-    page(command, |_| true, &end.join("\n\n"))
+    let section = |(heading, text)| format!("{}:\n{}", messages.translate(heading), messages.translate(text));
+    let end: Vec<String> = sections.into_iter().map(section).collect();
+    page(messages, command, |_| true, &end.join("\n\n"))
 }
 
-fn page(command: &Command, is_shown: impl Fn(&Arg) -> bool, end: &str) -> StyledStr {
+fn page(messages: Messages, command: &Command, is_shown: impl Fn(&Arg) -> bool, end: &str) -> StyledStr {
     let args: Vec<&Arg> = command.get_arguments().filter(|arg| !arg.is_hide_set() && is_shown(arg)).collect();
     let column = args.iter().map(|arg| spelling(arg).len()).max().unwrap_or_default() + 4;
     let styles = command.get_styles();
     let (header, literal) = (styles.get_header(), styles.get_literal());
     // Writing to a string cannot fail.
-    let mut text = format!("{ABOUT}\n\n{header}Usage:{header:#} {literal}{USAGE}{literal:#}\n");
+    let [about, usage] = [ABOUT, "Usage:"].map(|text| messages.translate(text));
+    // Under the first line, whatever the label is in this language.
+    let lines = USAGE.replace("\n       ", &format!("\n{:width$}", "", width = usage.len() + 1));
+    let mut text = format!("{about}\n\n{header}{usage}{header:#} {literal}{lines}{literal:#}\n");
     let mut headings: Vec<&str> = args.iter().filter_map(|arg| arg.get_help_heading()).collect();
     let mut seen = std::collections::HashSet::new();
     headings.retain(|heading| seen.insert(*heading));
     for heading in headings {
-        let _ = writeln!(text, "\n{header}{heading}:{header:#}");
+        let _ = writeln!(text, "\n{header}{}:{header:#}", messages.translate(heading));
         for arg in args.iter().filter(|arg| arg.get_help_heading() == Some(heading)) {
             let flag = spelling(arg);
             let gap = " ".repeat(column - 2 - flag.len());
-            let help = textwrap::wrap(&explanation(arg), WIDTH - column).join(&format!("\n{:column$}", ""));
+            let help = textwrap::wrap(&explanation(messages, arg), WIDTH - column)
+                .join(&format!("\n{:column$}", ""));
             let _ = writeln!(text, "  {literal}{flag}{literal:#}{gap}{help}");
         }
     }
-    let _ = writeln!(text, "\n{end}");
+    let _ = writeln!(text, "\n{}", messages.translate(end));
     text.into()
 }
 
@@ -134,13 +141,14 @@ fn spelling(arg: &Arg) -> String {
 }
 
 /// What a flag does, with its other names and its default.
-fn explanation(arg: &Arg) -> String {
-    let mut text = arg.get_help().map(ToString::to_string).unwrap_or_default();
+fn explanation(messages: Messages, arg: &Arg) -> String {
+    let help = arg.get_help().map(ToString::to_string).unwrap_or_default();
+    let mut text = messages.translate(&help).into_owned();
     if let Some(aliases) = arg.get_visible_aliases().filter(|aliases| !aliases.is_empty()) {
-        let _ = write!(text, " [alias: --{}]", aliases.join(", --"));
+        text += &messages.fill(" [alias: --{}]", &[&aliases.join(", --")]);
     }
     if let Some(default) = arg.get_default_values().first().filter(|_| arg.get_action().takes_values()) {
-        let _ = write!(text, " [default: {}]", default.display());
+        text += &messages.fill(" [default: {}]", &[&default.display()]);
     }
     text
 }

@@ -25,11 +25,12 @@ use std::process::ExitCode;
 
 use clap::CommandFactory as _;
 
-use crate::output::{Color, Output};
+use crate::domain::Language;
+use crate::output::{Color, Messages, Output};
 use crate::settings::Settings;
 use args::Args;
 use hints::Suggesting;
-use usage_errors::{ParseOutcome, parse, wants_json};
+use usage_errors::{ParseOutcome, parse, wanted_language, wants_json};
 
 /// What the fuzz targets come in by.
 #[cfg(fuzzing)]
@@ -42,22 +43,30 @@ pub fn run(argv: Vec<OsString>) -> ExitCode {
     if let [_, ask, asked @ ..] = argv.as_slice()
         && ask == completions::ASK
     {
-        let out = Output::new(Color::Never, false);
+        let out = Output::new(Color::Never, false, Language::En);
         // A shell that asks for completions has no use for a failure.
         let _ = completions::answer(&out, asked).and_then(|()| out.finish());
         return ExitCode::SUCCESS;
     }
     let json = wants_json(&argv);
-    let (out, program, ended) = match parse(argv) {
+    let language = wanted_language(&argv);
+    let speaks = |given: Option<Language>| {
+        // What is wrong with a language of the environment is said where a call is placed.
+        given.unwrap_or_else(|| Settings::language().unwrap_or(Language::En))
+    };
+    let (out, program, ended) = match parse(argv, Messages::of(speaks(language))) {
         Err(ParseOutcome::Show { plain, colored }) => {
-            let out = Output::new(Color::Auto, false);
+            let out = Output::new(Color::Auto, false, Language::En);
             let shown = out.raw_text(if out.is_colored() { &colored } else { &plain }).map(|()| 0);
             (out, "kallyai", shown)
         }
-        Err(ParseOutcome::Mistake(error)) => (Output::new(Color::Auto, json), "kallyai", Err(error)),
+        Err(ParseOutcome::Mistake(error)) => {
+            (Output::new(Color::Auto, json, speaks(language)), "kallyai", Err(error))
+        }
         Ok(invocation) => {
             let settings = Settings::new(invocation.options.sandbox);
-            let out = Output::new(invocation.options.color, invocation.options.json);
+            let options = &invocation.options;
+            let out = Output::new(options.color, options.json, speaks(options.language));
             let ended = dispatch::run(&out, settings, &invocation.options, invocation.command);
             (out, settings.program(), ended)
         }

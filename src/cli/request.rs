@@ -18,12 +18,12 @@ const LONGEST_TASK: u64 = 1024 * 1024;
 /// When the task cannot be read or is empty, the environment names no language or zone, or a day is relative and nobody
 /// knows where.
 pub fn placement(settings: Settings, call: CallOptions) -> Result<(Placement, Vec<Warning>)> {
-    let CallOptions { phone, task, fields } = call;
+    let CallOptions { phone, task, language, fields } = call;
     let draft = Draft {
         phone,
         task: read_task(task)?,
         category: fields.category,
-        language: fields.language,
+        language,
         call_language: fields.call_language,
         name: fields.name,
         business: fields.business,

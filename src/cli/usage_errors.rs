@@ -10,8 +10,9 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use super::args::Args;
 use super::command::{Invocation, check};
 use super::{declaration, defaults, foreign_names, help, help_json};
-use crate::domain::{Invalid, quoted};
+use crate::domain::{Invalid, Language, quoted};
 use crate::error::Error;
+use crate::output::Messages;
 
 /// Why a command line is not a command to run.
 #[derive(Debug)]
@@ -31,7 +32,7 @@ pub enum ParseOutcome {
 ///
 /// # Errors
 /// When it asks for help or the version, or is mistaken.
-pub fn parse(argv: Vec<OsString>) -> Result<Invocation, ParseOutcome> {
+pub fn parse(argv: Vec<OsString>, messages: Messages) -> Result<Invocation, ParseOutcome> {
     let full = argv.iter().any(|arg| matches!(arg.to_str(), Some("--help" | "--hel" | "--he")));
     if full && wants_json(&argv) {
         let document = help_json::document();
@@ -39,12 +40,12 @@ pub fn parse(argv: Vec<OsString>) -> Result<Invocation, ParseOutcome> {
     }
     let mut command = declaration();
     if argv.len() <= 1 {
-        return Err(show(&help::first_steps(&command)));
+        return Err(show(&help::first_steps(messages, &command)));
     }
     let mut matches = command.try_get_matches_from_mut(&argv).map_err(|error| match error.kind() {
         // Made only where it is asked for: most runs show no help.
-        ErrorKind::DisplayHelp if full => show(&help::full(&declaration())),
-        ErrorKind::DisplayHelp => show(&help::short(&declaration())),
+        ErrorKind::DisplayHelp if full => show(&help::full(messages, &declaration())),
+        ErrorKind::DisplayHelp => show(&help::short(messages, &declaration())),
         ErrorKind::DisplayVersion => show(&error.render()),
         _ => ParseOutcome::Mistake(explain(&error)),
     })?;
@@ -68,6 +69,25 @@ fn show(text: &clap::builder::StyledStr) -> ParseOutcome {
 pub fn wants_json(argv: &[OsString]) -> bool {
     let is_json_flag = |arg: &OsStr| matches!(arg.to_str(), Some("--json" | "--jso" | "--js" | "--j"));
     argv.iter().skip(1).take_while(|arg| *arg != "--").any(|arg| is_json_flag(arg))
+}
+
+/// The language that a command line asks for, parsed or not.
+pub fn wanted_language(argv: &[OsString]) -> Option<Language> {
+    let mut words = argv.iter().skip(1).map_while(|arg| arg.to_str().filter(|arg| *arg != "--"));
+    while let Some(word) = words.next() {
+        let (flag, value) = match word.split_once('=') {
+            Some((flag, value)) => (flag, Some(value)),
+            None => (word, None),
+        };
+        let is_long = flag.starts_with("--la") && "--language".starts_with(flag);
+        match word.strip_prefix("-l") {
+            _ if is_long => return value.or_else(|| words.next())?.parse().ok(),
+            Some("") => return words.next()?.parse().ok(),
+            Some(value) => return value.parse().ok(),
+            None => {}
+        }
+    }
+    None
 }
 
 fn explain(error: &clap::Error) -> Error {
@@ -192,7 +212,10 @@ mod tests {
     use super::*;
 
     fn parsed(line: &[&str]) -> Result<Invocation, ParseOutcome> {
-        parse(std::iter::once("kallyai").chain(line.iter().copied()).map(OsString::from).collect())
+        parse(
+            std::iter::once("kallyai").chain(line.iter().copied()).map(OsString::from).collect(),
+            Messages::of(Language::En),
+        )
     }
 
     fn mistake(line: &[&str]) -> (String, String) {
@@ -235,9 +258,9 @@ mod tests {
 
     #[test]
     fn two_commands_in_one_run_are_named() {
-        assert!(mistake(&["--usage", "--history"]).0.contains("--history and --usage"));
-        assert!(mistake(&["-p", "+15551234567", "-t", "x", "--usage"]).0.contains("--phone and --usage"));
-        assert!(mistake(&["-t", "x", "--usage"]).0.contains("--usage and --task"));
+        assert!(mistake(&["--usage", "--history"]).0.contains("--history, --usage"));
+        assert!(mistake(&["-p", "+15551234567", "-t", "x", "--usage"]).0.contains("--phone, --usage"));
+        assert!(mistake(&["-t", "x", "--usage"]).0.contains("--usage, --task"));
         assert!(mistake(&["-p", "+15551234567"]).1.contains("--task"));
         assert!(mistake(&["-t", "x"]).1.contains("--phone"));
         assert!(mistake(&["--json"]).0.contains("nothing to do"));

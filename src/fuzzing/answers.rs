@@ -31,7 +31,7 @@ pub struct Ended {
 /// Asks, is answered this, and prints it on a terminal this wide or on none.
 pub fn printed(question: Question, body: &[u8], json: bool, width: Option<usize>, color: bool) -> Ended {
     let (out, stdout, stderr) = Output::captured_in(json, width, color);
-    let view = View { out: &out, clock: Clock::new(Zone::UTC), program: "kallyai" };
+    let view = View { out: &out, clock: Clock::new(Zone::UTC, out.messages()), program: "kallyai" };
     let response =
         Response { status: 200, retry_after: None, date: None, redirect: None, body: body.to_vec() };
     let ended = match question {

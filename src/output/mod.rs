@@ -8,6 +8,7 @@ mod closed_stdout;
 mod json;
 mod json_list;
 mod line;
+mod messages;
 mod progress;
 mod stream_caps;
 mod table;
@@ -19,6 +20,7 @@ pub use clean::is_unsafe;
 pub use closed_stdout::was_closed as stdout_was_closed;
 pub use json_list::JsonList;
 pub use line::{Line, Tone};
+pub use messages::Messages;
 pub use progress::Progress;
 pub use table::{Cell, Column, Table};
 pub use text::{brief, lines, one_line};
@@ -31,12 +33,13 @@ pub(crate) mod fuzz_api {
     pub(crate) use super::line::{columns, shorten};
 }
 
+use std::borrow::Cow;
 use std::cell::RefCell;
 use std::io::{self, BufWriter, Write};
 
 use serde::Serialize;
 
-use crate::domain::redact_bytes;
+use crate::domain::{Language, redact_bytes};
 use crate::error::{Error, Kind, Result};
 use stream_caps::StreamCaps;
 
@@ -59,6 +62,7 @@ pub struct Output {
     result: StreamCaps,
     notes: StreamCaps,
     json: bool,
+    messages: Messages,
     /// Warnings under `--json`: an error's document has stderr to itself.
     deferred_warnings: RefCell<Vec<String>>,
 }
@@ -67,10 +71,12 @@ pub struct Output {
 const OFF_TERMINAL_WIDTH: usize = 80;
 
 impl Output {
-    /// The output of one run.
-    pub fn new(color: Color, json: bool) -> Self {
+    /// The output of one run. What programs read is English in every language.
+    pub fn new(color: Color, json: bool, language: Language) -> Self {
+        let language = if json { Language::En } else { language };
         let (result, notes) = (StreamCaps::of(color, &io::stdout()), StreamCaps::of(color, &io::stderr()));
-        Self::to(Box::new(io::stdout()), Box::new(io::stderr()), result, notes, json)
+        let out = Self::to(Box::new(io::stdout()), Box::new(io::stderr()), result, notes, json);
+        Self { messages: Messages::of(language), ..out }
     }
 
     fn to(
@@ -87,6 +93,7 @@ impl Output {
             result,
             notes,
             json,
+            messages: Messages::of(Language::En),
             deferred_warnings: RefCell::default(),
         }
     }
@@ -94,6 +101,16 @@ impl Output {
     /// Whether results are JSON documents.
     pub fn is_json(&self) -> bool {
         self.json
+    }
+
+    /// What is said, in the reader's language.
+    pub fn messages(&self) -> Messages {
+        self.messages
+    }
+
+    /// A text of ours in the reader's language.
+    pub fn translate<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        self.messages.translate(text)
     }
 
     /// Whether a person sees the result as it is printed.
@@ -254,11 +271,12 @@ impl Output {
         self.tell(printed.as_bytes());
     }
 
-    /// Tells the person something at length on stderr, wrapped and behind a label as [`Self::prose`] is on stdout.
+    /// Tells the person something of ours at length on stderr, in the reader's language, wrapped and behind a label as
+    /// [`Self::prose`] is on stdout.
     pub fn explain(&self, label: &Line<'_>, text: &str) {
         let mut printed = String::new();
         let StreamCaps { width, color } = self.notes.for_prose();
-        line::write_behind(label, text, Tone::Plain, width, color, &mut printed);
+        line::write_behind(label, &self.translate(text), Tone::Plain, width, color, &mut printed);
         self.tell(printed.as_bytes());
     }
 
@@ -274,7 +292,8 @@ impl Output {
         if self.json {
             self.deferred_warnings.borrow_mut().push(format!("{text} [{code}]"));
         } else {
-            self.explain(&Line::new().tone(Tone::Strong, "warning:").text(" "), text);
+            let label = self.translate("warning:");
+            self.explain(&Line::new().tone(Tone::Strong, &label).text(" "), text);
         }
     }
 

@@ -7,10 +7,10 @@ use super::clean::clean;
 use super::line::{Tone, columns, shorten};
 
 /// A column.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Column {
     /// Its heading.
-    pub heading: &'static str,
+    pub heading: Cow<'static, str>,
     /// The most columns of the terminal it takes while others need them.
     pub most: usize,
     /// Below so many it tells nothing, and is left out.
@@ -64,7 +64,7 @@ impl Table {
     pub(super) fn render(&mut self, width: usize, color: bool, to: &mut String) {
         let widths = self.widths.take().unwrap_or_else(|| {
             let widths = self.fit(width);
-            let headings = self.columns.iter().map(|column| (Tone::Faint, column.heading));
+            let headings = self.columns.iter().map(|column| (Tone::Faint, &*column.heading));
             render_row(headings, &widths, color, to);
             widths
         });
@@ -115,7 +115,7 @@ impl Table {
 
     fn natural_width(&self, index: usize) -> usize {
         let cells = self.rows.iter().filter_map(|row| row.get(index)).map(|cell| columns(&cell.text));
-        cells.max().unwrap_or(0).max(self.columns.get(index).map_or(0, |column| columns(column.heading)))
+        cells.max().unwrap_or(0).max(self.columns.get(index).map_or(0, |column| columns(&column.heading)))
     }
 }
 
@@ -152,7 +152,12 @@ mod tests {
     use super::*;
 
     fn table() -> Table {
-        let column = |heading, most, least, gives_way| Column { heading, most, least, gives_way };
+        let column = |heading: &'static str, most, least, gives_way| Column {
+            heading: heading.into(),
+            most,
+            least,
+            gives_way,
+        };
         let mut table = Table::new(vec![
             column("WHEN", 16, usize::MAX, Some(1)),
             column("WHAT", usize::MAX, 10, Some(0)),

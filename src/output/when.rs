@@ -2,6 +2,7 @@
 
 use jiff::{Timestamp, ZonedDateTime};
 
+use super::Messages;
 use crate::domain::Zone;
 
 /// The user's zone and the present moment, against which times are shown.
@@ -9,20 +10,21 @@ use crate::domain::Zone;
 pub struct Clock {
     zone: Zone,
     now: Timestamp,
+    messages: Messages,
 }
 
 impl Clock {
-    /// The clock of this run.
-    pub fn new(zone: Zone) -> Self {
-        Self { zone, now: Timestamp::now() }
+    /// The clock of this run, in the reader's language.
+    pub fn new(zone: Zone, messages: Messages) -> Self {
+        Self { zone, now: Timestamp::now(), messages }
     }
 
     /// A moment: `today 15:30`, `yesterday 15:30`, else `2027-01-28 15:30`.
     pub fn moment(&self, at: Timestamp) -> String {
         let time = self.local(at).strftime("%H:%M");
         match self.days_ago(at) {
-            Some(0) => format!("today {time}"),
-            Some(1) => format!("yesterday {time}"),
+            Some(0) => self.messages.fill("today {}", &[&time]),
+            Some(1) => self.messages.fill("yesterday {}", &[&time]),
             _ => format!("{} {time}", self.local(at).date()),
         }
     }
@@ -31,7 +33,10 @@ impl Clock {
     pub fn brief_moment(&self, at: Timestamp) -> String {
         match self.days_ago(at) {
             Some(0 | 1) => self.moment(at),
-            Some(2..=6) => self.local(at).strftime("%a %H:%M").to_string(),
+            Some(2..=6) => {
+                let weekday = self.local(at).strftime("%a").to_string();
+                format!("{} {}", self.messages.translate(&weekday), self.local(at).strftime("%H:%M"))
+            }
             _ => self.local(at).date().to_string(),
         }
     }
@@ -55,8 +60,13 @@ impl Clock {
 
 /// The day and time of an appointment as the API writes them, in full: `Thursday 28 January 2027, 20:00 Europe/Madrid`.
 /// What is no date or time is shown as it stands.
-pub fn appointment(date: Option<&str>, time: Option<&str>, zone: Option<&str>) -> Option<String> {
-    let date = date.map(|text| text.parse().map_or_else(|_| text.to_owned(), crate::domain::Date::in_words));
+pub fn appointment(
+    messages: Messages,
+    date: Option<&str>,
+    time: Option<&str>,
+    zone: Option<&str>,
+) -> Option<String> {
+    let date = date.map(|text| text.parse().map_or_else(|_| text.to_owned(), |date| messages.date(date)));
     let time = time.map(|time| match zone {
         Some(zone) => format!("{time} {zone}"),
         None => time.to_owned(),
@@ -83,11 +93,13 @@ pub fn duration(seconds: f64) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::Language;
 
     #[test]
     fn moments_are_in_the_users_zone_and_today_is_said() {
         let zone: Zone = "Europe/Madrid".parse().expect("a zone");
-        let clock = Clock { zone, now: "2027-01-28T23:30:00Z".parse().expect("a time") };
+        let messages = Messages::of(Language::En);
+        let clock = Clock { zone, messages, now: "2027-01-28T23:30:00Z".parse().expect("a time") };
         assert_eq!(clock.moment("2027-01-28T23:10:00Z".parse().expect("a time")), "today 00:10");
         assert_eq!(clock.moment("2027-01-28T12:00:00Z".parse().expect("a time")), "yesterday 13:00");
         assert_eq!(clock.moment("2027-01-27T12:00:00Z".parse().expect("a time")), "2027-01-27 13:00");
@@ -107,7 +119,8 @@ mod tests {
 
     #[test]
     fn an_appointment_is_shown_in_full() {
-        let shown = |date, time, zone| appointment(date, time, zone).unwrap_or_default();
+        let english = Messages::of(Language::En);
+        let shown = |date, time, zone| appointment(english, date, time, zone).unwrap_or_default();
         assert_eq!(
             shown(Some("2027-01-28"), Some("20:00"), Some("Europe/Madrid")),
             "Thursday 28 January 2027, 20:00 Europe/Madrid"

@@ -54,7 +54,7 @@ impl Draft {
         zone_hint: &str,
     ) -> Result<(CallRequest, Vec<Warning>), Invalid> {
         let now = Timestamp::now();
-        let language = self.language.map_or_else(|| settings.language(), Ok)?;
+        let language = self.language.map_or_else(Settings::language, Ok)?;
         let zone = CallZone::of(settings, self.timezone)?;
         let date = self.date.map(|day| zone.date(day, now, zone_hint)).transpose()?;
         let submission = Submission {

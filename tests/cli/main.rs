@@ -21,6 +21,7 @@ mod history;
 mod input;
 mod issuers;
 mod journal;
+mod languages;
 #[cfg(unix)]
 mod login_file;
 mod login_races;

@@ -1,4 +1,4 @@
-//! Every command's output as a person sees it at 40, 80 and 120 columns, and as a program reads it.
+//! Every command's output as a person sees it at 40, 80 and 120 columns, in Spanish, and as a program reads it.
 
 use insta::assert_snapshot;
 use serde_json::{Value, json};
@@ -115,6 +115,8 @@ fn reads_well(server: &Server, name: &str, flags: &[&str]) {
         let shown = seen(&Home::new().at(server, flags), columns);
         assert_snapshot!(format!("{name}_{columns}"), shown.replace(server.url(), "URL"));
     }
+    let spanish = seen(Home::new().at(server, flags).args(["-l", "es"]), 80);
+    assert_snapshot!(format!("{name}_spanish"), spanish.replace(server.url(), "URL"));
     let home = Home::new();
     let run = Run::of(home.at(server, flags).arg("--json"));
     assert_snapshot!(

@@ -3,7 +3,7 @@
 use super::super::hints::PRICING;
 use super::View;
 use crate::error::Result;
-use crate::output::{Line, Tone};
+use crate::output::{Line, Messages, Tone};
 use crate::service::{BillingPortal, Parsed, Subscription, Usage};
 
 /// Minutes and calls of the current period.
@@ -55,27 +55,29 @@ impl Quota {
         Some(self.used? / allocated * 100.0).filter(|percent| percent.is_finite())
     }
 
-    fn text(&self) -> String {
+    fn text(&self, messages: Messages) -> String {
         let used = self.used.map(|n| match self.allocated {
-            Some(of) => format!("{} of {} used", amount(n), amount(of)),
-            None => format!("{} used", amount(n)),
+            Some(of) => messages.fill("{} of {} used", &[&amount(n), &amount(of)]),
+            None => messages.fill("{} used", &[&amount(n)]),
         });
         let rest = match self.over() {
-            Some(over) => Some(format!("{} over", counted(over, self.unit))),
-            None => self.left.map(|n| format!("{} left", amount(n.max(0.0)))),
+            Some(over) => Some(messages.fill("{} over", &[&counted(messages, over, self.unit)])),
+            None => self.left.map(|n| messages.fill("{} left", &[&amount(n.max(0.0))])),
         };
         used.into_iter().chain(rest).collect::<Vec<_>>().join(", ")
     }
 }
 
 fn show_usage(view: &View<'_>, usage: &Usage) -> Result<()> {
+    let messages = view.out.messages();
     if let Some(plan) = &usage.plan_type {
-        let status = usage.subscription_status.as_deref().map(|status| format!(" ({})", words(status)));
+        let status =
+            usage.subscription_status.as_deref().map(|status| format!(" ({})", words(messages, status)));
         view.field("Plan", &format!("{plan}{}", status.unwrap_or_default()))?;
     }
     let quotas = Quota::of(usage);
     for quota in &quotas {
-        let text = quota.text();
+        let text = quota.text(messages);
         if !text.is_empty() {
             let tone = if quota.over().is_some() { Tone::Bad } else { Tone::Plain };
             view.toned_field(quota.label, tone, &text)?;
@@ -83,15 +85,18 @@ fn show_usage(view: &View<'_>, usage: &Usage) -> Result<()> {
     }
     if let Some((percent, of)) = nearest_to_its_end(usage, &quotas) {
         let tone = if percent > 100.0 { Tone::Bad } else { Tone::Plain };
-        view.toned_field("Used", tone, &format!("{}  {percent:.1}%{of}", bar(percent)))?;
+        view.toned_field(
+            "Used",
+            tone,
+            &format!("{}  {percent:.1}%{}", bar(percent), messages.translate(of)),
+        )?;
     }
     let clock = &view.clock;
     match (usage.period_start.as_deref(), usage.period_end.as_deref()) {
-        (Some(start), Some(end)) => {
-            view.field("Period", &format!("{} to {}, then renewed", clock.day(start), clock.day(end)))
-        }
-        (None, Some(end)) => view.field("Period", &format!("to {}, then renewed", clock.day(end))),
-        (Some(start), None) => view.field("Period", &format!("from {}", clock.day(start))),
+        (Some(start), Some(end)) => view
+            .field("Period", &messages.fill("{} to {}, then renewed", &[&clock.day(start), &clock.day(end)])),
+        (None, Some(end)) => view.field("Period", &messages.fill("to {}, then renewed", &[&clock.day(end)])),
+        (Some(start), None) => view.field("Period", &messages.fill("from {}", &[&clock.day(start)])),
         (None, None) => Ok(()),
     }
 }
@@ -129,22 +134,23 @@ fn amount(n: f64) -> String {
     if n.fract() == 0.0 { format!("{n:.0}") } else { format!("{n:.1}") }
 }
 
-fn counted(n: f64, unit: &str) -> String {
+fn counted(messages: Messages, n: f64, unit: &str) -> String {
     let amount = amount(n);
     let plural = if amount == "1" { "" } else { "s" };
-    format!("{amount} {unit}{plural}")
+    format!("{amount} {}{plural}", messages.translate(unit))
 }
 
 /// A status of a subscription, as Stripe names them, in words.
-fn words(status: &str) -> String {
-    match status {
-        "past_due" => "payment overdue".into(),
-        "trialing" => "on trial".into(),
-        "canceled" => "cancelled".into(),
-        "incomplete" => "first payment not made yet".into(),
-        "incomplete_expired" => "first payment never made".into(),
-        other => other.replace('_', " "),
-    }
+fn words(messages: Messages, status: &str) -> String {
+    let words = match status {
+        "past_due" => "payment overdue",
+        "trialing" => "on trial",
+        "canceled" => "cancelled",
+        "incomplete" => "first payment not made yet",
+        "incomplete_expired" => "first payment never made",
+        other => &other.replace('_', " "),
+    };
+    messages.translate(words).into_owned()
 }
 
 /// The plan and its renewal.
@@ -153,15 +159,18 @@ pub fn subscription(view: &View<'_>, subscription: &Parsed<Subscription>) -> Res
 }
 
 fn show_subscription(view: &View<'_>, subscription: &Subscription) -> Result<()> {
+    let messages = view.out.messages();
     let field = |label: &str, text: &str| view.field(label, text);
     if !subscription.has_active_subscription {
-        view.out.line(&Line::new().tone(Tone::Strong, "There is no active subscription."))?;
+        let none = messages.translate("There is no active subscription.");
+        view.out.line(&Line::new().tone(Tone::Strong, &none))?;
     }
     if let Some(plan) = &subscription.plan {
         let parts = [
             plan.kind.clone(),
             plan.period.clone(),
-            plan.minutes_included.map(|minutes| format!("{} included", counted(minutes, "minute"))),
+            plan.minutes_included
+                .map(|minutes| messages.fill("{} included", &[&counted(messages, minutes, "minute")])),
         ];
         let text = parts.into_iter().flatten().collect::<Vec<_>>().join(", ");
         if !text.is_empty() {
@@ -170,7 +179,11 @@ fn show_subscription(view: &View<'_>, subscription: &Subscription) -> Result<()>
     }
     if let Some(status) = &subscription.status {
         let is_overdue = matches!(status.as_str(), "past_due" | "unpaid");
-        view.toned_field("Status", if is_overdue { Tone::Bad } else { Tone::Plain }, &words(status))?;
+        view.toned_field(
+            "Status",
+            if is_overdue { Tone::Bad } else { Tone::Plain },
+            &words(messages, status),
+        )?;
     }
     if let Some(expires) = &subscription.expires_at {
         let day = view.clock.day(expires);
@@ -236,7 +249,7 @@ mod tests {
         }
         let texts = [(112.0, 100.0), (101.0, 100.0), (100.0, 100.0), (100.04, 100.0)].map(|(used, of)| {
             let usage = Usage { minutes_remaining: Some(of - used), ..of_minutes(used, Some(of)) };
-            Quota::of(&usage)[0].text()
+            Quota::of(&usage)[0].text(Messages::of(crate::domain::Language::En))
         });
         assert_eq!(
             texts,

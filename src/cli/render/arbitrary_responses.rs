@@ -28,7 +28,7 @@ fn check(status: u16, body: &[u8], ways: &[(bool, Option<usize>)]) -> std::resul
     for reader in READERS {
         for &(json, width) in ways {
             let (out, stdout, stderr) = Output::captured(json, width);
-            let view = View { out: &out, clock: Clock::new(Zone::UTC), program: "kallyai" };
+            let view = View { out: &out, clock: Clock::new(Zone::UTC, out.messages()), program: "kallyai" };
             let answer =
                 Response { status, retry_after: None, date: None, redirect: None, body: body.to_vec() };
             let ended = answer.into_success().map_err(Into::into).and_then(|answer| reader(&view, answer));

@@ -11,7 +11,7 @@ pub fn signed_in(view: &View<'_>) -> Result<()> {
     if view.out.is_json() {
         return view.out.object(&serde_json::json!({ "signed_in": true }));
     }
-    view.out.line(&Line::new().tone(Tone::Good, "Signed in."))
+    view.out.line(&Line::new().tone(Tone::Good, &view.out.translate("Signed in.")))
 }
 
 /// The first of two steps: what to open, and what comes then.
@@ -47,13 +47,15 @@ pub fn auth_status(view: &View<'_>, status: AuthStatus) -> Result<()> {
             }
         });
     }
+    let messages = view.out.messages();
     let detail = match status {
-        AuthStatus::Given => " with KALLYAI_ACCESS_TOKEN".into(),
+        AuthStatus::Given => messages.fill(" with KALLYAI_ACCESS_TOKEN", &[]),
         AuthStatus::SignedIn { until } => {
-            format!(". The login renews itself, next after {}", view.clock.moment(until))
+            messages.fill(". The login renews itself, next after {}", &[&view.clock.moment(until)])
         }
     };
-    view.out.line(&Line::new().tone(Tone::Good, "Signed in").text(&detail).text("."))
+    let signed_in = messages.translate("Signed in");
+    view.out.line(&Line::new().tone(Tone::Good, &signed_in).text(&detail).text("."))
 }
 
 /// Nobody is signed in any more.
@@ -62,7 +64,7 @@ pub fn signed_out(view: &View<'_>, SignOut { was_signed_in }: SignOut) -> Result
         return view.out.object(&serde_json::json!({ "signed_in": false, "was_signed_in": was_signed_in }));
     }
     let text = if was_signed_in { "Signed out." } else { "You were not signed in." };
-    view.out.line(&Line::new().text(text))
+    view.out.line(&Line::new().text(&view.out.translate(text)))
 }
 
 /// Where the sandbox is served.

@@ -1,5 +1,7 @@
 //! A call as text.
 
+use std::borrow::Cow;
+
 use super::View;
 use crate::domain::{CallRef, CallStatus, shell_quoted};
 use crate::error::Result;
@@ -30,7 +32,8 @@ pub fn status(view: &View<'_>, status: Option<&CallStatus>) -> String {
         Tone::Bad => '✗',
         _ => '·',
     };
-    format!("{mark} {}", brief(&name.replace(['_', '-'], " "), WIDEST))
+    let words = name.replace(['_', '-'], " ");
+    format!("{mark} {}", brief(&view.out.translate(&words), WIDEST))
 }
 
 /// The result of a call that was waited for, brought to its reader; and to a person what to read next, where `last` names
@@ -62,12 +65,13 @@ fn suggest(view: &View<'_>, call: &Call, is_newest: bool) {
     let commands = [Some(format!("{program} --transcript {id}")), calendar];
     let commands: Vec<String> = commands.into_iter().flatten().collect();
     let say = |text: &str| view.out.note_copyable(&Line::new().tone(Tone::Faint, text));
-    let on_one_line = format!("next: {}", commands.join("  or  "));
+    let next = view.out.translate("next:");
+    let on_one_line = format!("{next} {}", commands.join(&view.out.translate("  or  ")));
     if on_one_line.len() <= view.out.table_width() {
         return say(&on_one_line);
     }
     // A command is not broken in two.
-    say("next:");
+    say(&next);
     commands.iter().for_each(|command| say(&format!("  {command}")));
 }
 
@@ -104,22 +108,28 @@ pub fn details(view: &View<'_>, call: &Call) -> Result<()> {
     let nothing = SubmissionEcho::default();
     let asked = call.submission().unwrap_or(&nothing);
     let party = asked.party_size.map(|people| people.to_string());
+    let messages = view.out.messages();
     let appointment = appointment(
+        messages,
         asked.appointment_date.as_deref(),
         asked.appointment_time.as_deref(),
         call.timezone.as_deref(),
     );
     let spoken = asked.call_language.as_deref().filter(|spoken| asked.language.as_deref() != Some(spoken));
-    let languages = match (asked.language.as_deref().map(language), spoken.map(language)) {
-        (Some(report), Some(spoken)) => Some(format!("{report}; {spoken} on the phone")),
-        (report, spoken) => report.or(spoken).map(str::to_owned),
+    let languages = match [asked.language.as_deref(), spoken]
+        .map(|code| code.map(|code| messages.translate(language(code))))
+    {
+        [Some(report), Some(spoken)] => Some(messages.fill("{}; {} on the phone", &[&report, &spoken])),
+        [report, spoken] => report.or(spoken).map(Cow::into_owned),
     };
+    let category = asked.task_category.as_deref().map(|category| messages.translate(category));
+    let yes = messages.translate("yes");
     let [requested, ended] =
         [call.created_at(), call.ended_at()].map(|moment| moment.map(|at| view.clock.moment(at)));
     for (label, text) in [
         ("Number", call.number()),
         ("Business", call.business()),
-        ("Category", asked.task_category.as_deref()),
+        ("Category", category.as_deref()),
         ("Task", call.task()),
         ("Instruction", asked.additional_instructions.as_deref()),
         ("Name", asked.user_name.as_deref()),
@@ -127,7 +137,7 @@ pub fn details(view: &View<'_>, call: &Call) -> Result<()> {
         ("People", party.as_deref()),
         ("Appointment", appointment.as_deref()),
         ("Preferred", asked.time_preference_text.as_deref()),
-        ("Urgent", asked.is_urgent.filter(|urgent| *urgent).map(|_| "yes")),
+        ("Urgent", asked.is_urgent.filter(|urgent| *urgent).map(|_| &*yes)),
         ("Language", languages.as_deref()),
         ("Requested", requested.as_deref()),
         ("Ended", ended.as_deref()),

@@ -62,23 +62,25 @@ pub fn error(out: &Output, error: &Error, suggesting: Suggesting) {
         return out.error_document(&Document { error: ErrorObject::new(error, suggesting) });
     }
     // One line each, whatever the server put into them.
-    let sentence = crate::output::one_line(&format!("{error} [{}]", error.code()));
+    let message = error.to_string();
+    let sentence = crate::output::one_line(&format!("{} [{}]", out.translate(&message), error.code()));
     if let Kind::Interrupted(_) = error.kind {
         // As the person wished: nothing has failed.
         let mut letters = sentence.chars();
-        let first = letters.next().map(|c| c.to_ascii_uppercase());
-        out.explain(&Line::new(), &first.into_iter().chain(letters).collect::<String>());
+        let first = letters.next().map(char::to_uppercase).into_iter().flatten();
+        out.explain(&Line::new(), &first.chain(letters).collect::<String>());
     } else {
-        out.explain(&Line::new().tone(Tone::Bad, "error:").text(" "), &sentence);
+        out.explain(&Line::new().tone(Tone::Bad, &out.translate("error:")).text(" "), &sentence);
     }
     if let Some(id) = &error.facts.correlation_id {
-        out.note(&Line::new().tone(Tone::Faint, "correlation ID:").text(" ").text(id));
+        out.note(&Line::new().tone(Tone::Faint, &out.translate("correlation ID:")).text(" ").text(id));
     }
     if let Some(hint) = suggesting.hint(error) {
-        out.explain(&Line::new().tone(Tone::Strong, "hint:").text(" "), &crate::output::one_line(&hint.text));
+        let label = out.translate("hint:");
+        out.explain(&Line::new().tone(Tone::Strong, &label).text(" "), &crate::output::one_line(&hint.text));
         // Alone and whole, so that it can be copied.
         for command in &hint.commands {
-            out.note_copyable(&Line::new().text("  ").tone(Tone::Strong, command));
+            out.note_copyable(&Line::new().text("  ").tone(Tone::Strong, &out.translate(command)));
         }
     }
 }

@@ -91,7 +91,7 @@ impl<'a> HistoryView<'a> {
             }
             _ => "There may be more: --limit N for as many, --all for every one".into(),
         };
-        out.line(&Line::new().tone(Tone::Faint, &more))
+        out.line(&Line::new().tone(Tone::Faint, &out.translate(&more)))
     }
 
     /// What there is, where no call has the status that was asked for.
@@ -109,18 +109,16 @@ impl<'a> HistoryView<'a> {
         let out = self.view.out;
         let seen = self.seen();
         let is_searched = self.query.search.is_some() || self.query.since.is_some();
-        let line = match &self.query.status {
-            _ if is_searched => Line::new().text("There is no such call."),
-            Some(_) => Line::new().text(&seen),
-            None if self.query.offset.unwrap_or(0) > 0 => {
-                Line::new().text("There are no calls beyond these.")
-            }
-            None => Line::new().text("There are no calls yet."),
+        let said = match &self.query.status {
+            _ if is_searched => "There is no such call.",
+            Some(_) => &seen,
+            None if self.query.offset.unwrap_or(0) > 0 => "There are no calls beyond these.",
+            None => "There are no calls yet.",
         };
-        out.line(&line)?;
+        out.line(&Line::new().text(&out.translate(said)))?;
         if !is_searched && self.query.status.is_none() && self.query.offset.is_none() {
-            out.note(&Line::new().text("This rehearses the first one, and no phone rings:"));
-            out.note_copyable(&Line::new().text("  ").text(REHEARSAL));
+            out.explain(&Line::new(), "This rehearses the first one, and no phone rings:");
+            out.note_copyable(&Line::new().text("  ").text(&out.translate(REHEARSAL)));
         }
         Ok(())
     }
@@ -133,7 +131,10 @@ struct Listing {
 
 impl Listing {
     fn new(view: &View<'_>) -> Self {
-        let column = |heading, most, least, gives_way| Column { heading, most, least, gives_way };
+        let column = |heading, most, least, gives_way| {
+            let heading = view.out.translate(heading);
+            Column { heading, most, least, gives_way }
+        };
         let called = (view.out.table_width() / 5).clamp(12, 30);
         let columns = vec![
             column("WHEN", 16, usize::MAX, Some(2)),

@@ -12,6 +12,7 @@ pub fn mcp_config(view: &View<'_>, host: Host, sandbox: bool) -> Result<()> {
         return view.out.object(&serde_json::json!({ "place": config.place, "lines": config.lines }));
     }
     view.out.raw_text(&format!("{}\n", config.lines))?;
-    view.out.note(&Line::new().text("These lines go into ").text(config.place).text("."));
+    view.out
+        .note(&Line::new().text(&view.out.translate("These lines go into ")).text(config.place).text("."));
     Ok(())
 }

@@ -47,9 +47,9 @@ impl View<'_> {
         self.toned_field(label, Tone::Plain, text)
     }
 
-    /// Prints a labelled text that stands out.
+    /// Prints a labelled text that stands out. The label is ours.
     fn toned_field(&self, label: &str, tone: Tone, text: &str) -> Result<()> {
-        let label = format!("{label:<LABEL$}");
+        let label = format!("{:<LABEL$}", self.out.translate(label));
         self.out.toned(&Line::new().tone(Tone::Faint, &label), tone, text)
     }
 

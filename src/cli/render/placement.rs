@@ -61,7 +61,8 @@ pub fn dry_run(
     }
     view.out.line(&Line::new().tone(Tone::Strong, "POST").text(" ").text(&preview.url))?;
     view.out.line(&Line::new().text("Content-Type: application/json"))?;
-    let key = placement.key.as_ref().map_or("(a fresh one for each call)", IdempotencyKey::as_str);
+    let fresh = view.out.translate("(a fresh one for each call)");
+    let key = placement.key.as_ref().map_or(&*fresh, IdempotencyKey::as_str);
     view.out.line(&Line::new().text("Idempotency-Key: ").text(key))?;
     view.out.blank()?;
     view.out.indented(&json)?;
@@ -70,7 +71,7 @@ pub fn dry_run(
         let text = format!("this call would be refused: {refusal} [{}]", refusal.code());
         view.out.warn(refusal.code(), &text);
     }
-    view.out.note(&Line::new().text("Nothing was sent."));
+    view.out.explain(&Line::new(), "Nothing was sent.");
     Ok(())
 }
 
@@ -89,8 +90,9 @@ pub fn detached(view: &View<'_>, detachment: &Detachment, suggesting: Suggesting
         }
         return view.out.object(&object);
     }
-    let line = Line::new().text("The call to ").tone(Tone::Strong, &detachment.number);
-    view.out.line(&line.text(" goes on. Learn how it ended:"))?;
+    let [before, behind] =
+        ["The call to ", " goes on. Learn how it ended:"].map(|text| view.out.translate(text));
+    view.out.line(&Line::new().text(&before).tone(Tone::Strong, &detachment.number).text(&behind))?;
     view.out.copyable(&Line::new().text("  ").text(&next))
 }
 
@@ -122,14 +124,21 @@ pub fn pending(view: &View<'_>, pending: &[PendingCall], suggesting: Suggesting)
             .object(&serde_json::json!({ "pending": pending.iter().map(object).collect::<Vec<_>>() }));
     }
     if pending.is_empty() {
-        return view.out.line(&Line::new().text("No call is pending: how each one ended has been shown."));
+        let none = view.out.translate("No call is pending: how each one ended has been shown.");
+        return view.out.line(&Line::new().text(&none));
     }
+    let messages = view.out.messages();
     for call in pending {
         let at = call.requested_at.timestamp();
         let state = match (call.state, &call.status) {
-            ("ended", Some(status)) => format!("ended: {}", status.as_str().replace('_', " ")),
-            (state, _) if call.is_waited_for => format!("{state}, waited for by a process"),
-            (state, _) => state.to_owned(),
+            ("ended", Some(status)) => {
+                let words = status.as_str().replace('_', " ");
+                messages.fill("ended: {}", &[&messages.translate(&words)])
+            }
+            (state, _) if call.is_waited_for => {
+                messages.fill("{}, waited for by a process", &[&messages.translate(state)])
+            }
+            (state, _) => messages.translate(state).into_owned(),
         };
         view.field("Number", &call.number)?;
         view.field("Task", &call.task)?;

@@ -22,19 +22,22 @@ pub fn transcript(view: &View<'_>, response: &Response) -> Result<()> {
     if view.out.is_json() {
         return view.out.document(&response.body);
     }
+    let speakers = ["AI", "Human", "?"].map(|speaker| view.out.translate(speaker));
+    let width = speakers.iter().map(|speaker| speaker.len()).max().unwrap_or_default();
+    let [ai, human, unknown] = speakers.map(|speaker| format!("{speaker:<width$}  "));
     let mut is_empty = true;
     for turn in transcript.turns() {
         is_empty = false;
         let other;
         let (tone, speaker) = match &turn.speaker {
-            Speaker::Ai => (Tone::Strong, "AI     "),
-            Speaker::Human => (Tone::Plain, "Human  "),
+            Speaker::Ai => (Tone::Strong, &*ai),
+            Speaker::Human => (Tone::Plain, &*human),
             Speaker::Other(name) if is_name(name) => {
                 let name = name.split_whitespace().collect::<Vec<_>>().join(" ");
-                other = format!("{:<5}  ", brief(&name, WIDEST_SPEAKER));
+                other = format!("{:<width$}  ", brief(&name, WIDEST_SPEAKER));
                 (Tone::Plain, other.as_str())
             }
-            Speaker::Other(_) | Speaker::Unknown => (Tone::Plain, "?      "),
+            Speaker::Other(_) | Speaker::Unknown => (Tone::Plain, &*unknown),
         };
         let time =
             turn.timestamp.as_deref().filter(|time| is_time(time)).map(|time| brief(time, WIDEST_TIME));
@@ -45,7 +48,7 @@ pub fn transcript(view: &View<'_>, response: &Response) -> Result<()> {
         view.out.prose(&label.tone(tone, speaker), &turn.content)?;
     }
     if is_empty {
-        view.out.line(&Line::new().text("Nothing was said."))?;
+        view.out.line(&Line::new().text(&view.out.translate("Nothing was said.")))?;
     }
     Ok(())
 }
@@ -75,7 +78,8 @@ pub fn calendar(view: &View<'_>, bytes: &[u8], output: Option<&Path>) -> Result<
             if view.out.is_json() {
                 return view.out.object(&serde_json::json!({ "output": written }));
             }
-            view.out.note(&Line::new().text(&format!("The appointment is in {written}.")));
+            view.out
+                .note(&Line::new().text(&view.out.messages().fill("The appointment is in {}.", &[&written])));
             Ok(())
         }
     }
