@@ -57,7 +57,8 @@ fn help_is_in_the_readers_language() {
 
 #[test]
 fn what_programs_read_is_the_same_in_every_language() {
-    let server = Server::start(|_| Reply::json(200, &call(ID, "success")));
+    let made = call(ID, "success");
+    let server = Server::start(move |_| Reply::json(200, &made));
     for flags in [&CALL[..], &["--history"], &["--help"], &["--no-such"], &["--pending"]] {
         let [english, spanish] = ["en_US.UTF-8", "es_ES.UTF-8"].map(|locale| {
             let home = Home::new();
