@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{CALL, Home, ID, REFRESH, Reply, Run, Server, TOKEN, call};
+use crate::support::{CALL, Home, ID, REFRESH, Reply, Run, Server, TOKEN, at_once, call};
 
 /// A text as JSON, each letter as an escape.
 fn as_escapes(text: &str) -> String {
@@ -61,7 +61,7 @@ fn no_answer_prints_the_login_as_text_or_as_json() {
 
 #[test]
 fn no_failure_prints_the_login() {
-    for echoed in spellings() {
+    at_once(spellings(), |echoed| {
         let refusal =
             format!(r#"{{"error":{{"code":"x","message":"{echoed}","correlation_id":"{echoed}"}}}}"#);
         let long = format!("{}{TOKEN}", "x".repeat(190));
@@ -76,7 +76,7 @@ fn no_failure_prints_the_login() {
                 keeps_the_login_to_itself(&run);
             }
         }
-    }
+    });
 }
 
 #[test]

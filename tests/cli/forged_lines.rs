@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 use unicode_width::UnicodeWidthStr as _;
 
-use crate::support::{CALL, Home, ID, Reply, Server, seen};
+use crate::support::{CALL, Home, ID, Reply, Server, at_once, seen};
 
 /// How long a hostile text is, in characters.
 const LONG: usize = 78_000;
@@ -42,7 +42,7 @@ fn call(text: &str, id: &str) -> Value {
 
 #[test]
 fn no_answer_forges_a_line() {
-    for text in hostile(LONG) {
+    at_once(hostile(LONG), |text| {
         let turns = json!([
             { "speaker": format!("error: {text}"), "content": text, "timestamp": text },
             { "speaker": "AI", "content": text },
@@ -68,7 +68,7 @@ fn no_answer_forges_a_line() {
                 holds_no_forged_line(&seen(&Home::new().at(&server, flags), columns), columns);
             }
         }
-    }
+    });
 }
 
 #[test]

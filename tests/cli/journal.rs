@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::support::{CALL, Gate, Home, LOOK_UP, Post, Reply, Run, Running, Service, Shown, call, now};
+use crate::support::{
+    CALL, Gate, Home, LOOK_UP, Post, Reply, Run, Running, Service, Shown, at_once, call, now,
+};
 
 const ID: &str = "00000000-1111-4222-8333-444444444444";
 
@@ -70,7 +72,7 @@ fn a_line_that_cannot_be_read_stays_byte_for_byte_and_is_said_and_the_rest_count
 
 #[test]
 fn while_a_line_cannot_be_read_no_call_is_placed_unless_the_service_was_seen() {
-    for damaged in unreadable() {
+    at_once(unreadable(), |damaged| {
         let home = Home::new();
         damage(&home, &damaged);
         // What stands behind it does not date it.
@@ -88,7 +90,7 @@ fn while_a_line_cannot_be_read_no_call_is_placed_unless_the_service_was_seen() {
         std::fs::create_dir_all(other.state()).expect("a folder");
         std::fs::write(other.journal_file(), old).expect("a journal");
         Run::of(&mut service.at(&other, CALL)).exits(0);
-    }
+    });
 }
 
 #[test]

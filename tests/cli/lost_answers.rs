@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 #[cfg(unix)]
 use crate::support::Terminal;
 use crate::support::{
-    CALL, Gate, Home, LOOK_UP, Post, Reply, Run, Running, Service, Shown, call, moment, now,
+    CALL, Gate, Home, LOOK_UP, Post, Reply, Run, Running, Service, Shown, at_once, call, moment, now,
 };
 
 /// A call of somebody else's.
@@ -295,7 +295,7 @@ fn a_call_that_goes_on_is_waited_for() {
 
 #[test]
 fn an_answer_that_only_begins_is_waited_for_and_its_end_printed() {
-    for (status, code) in [("in_progress", 201), ("ringing", 202), ("odd", 200)] {
+    at_once([("in_progress", 201), ("ringing", 202), ("odd", 200)], |(status, code)| {
         let mut begun = call("3f2a0c1e-55aa-4bbb-8ccc-000000000000", status);
         for member in ["highlights", "next_steps", "duration_seconds"] {
             begun[member] = Value::Null;
@@ -306,7 +306,7 @@ fn an_answer_that_only_begins_is_waited_for_and_its_end_printed() {
         assert_eq!(run.json(), service.calls()[0], "{status}");
         assert_eq!(service.server.count("GET", LOOK_UP), 0, "its ID is known");
         assert_eq!(home.journal()[0]["status"], "success");
-    }
+    });
 }
 
 #[test]

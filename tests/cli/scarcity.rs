@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use crate::login_races::{names, refreshes, renewing};
-use crate::support::{Home, REFRESH, Run, SignIn, TOKEN, by_shell, connect, free_port, now};
+use crate::support::{Home, REFRESH, Run, SignIn, TOKEN, at_once, by_shell, connect, free_port, now};
 
 /// A user who may have one process, and has no other.
 fn alone(command: &Command, user: u32) -> Command {
@@ -79,7 +79,7 @@ fn an_unknown_name_is_said_where_no_thread_can_be_started() {
 
 #[test]
 fn a_crowd_that_takes_every_descriptor_does_not_lose_the_login() {
-    for limit in [24, 32, 48] {
+    at_once([24, 32, 48], |limit| {
         let home = Home::new();
         let port = free_port();
         let command = by_shell(&home.login_command(port), &format!("ulimit -n {limit}"));
@@ -91,7 +91,7 @@ fn a_crowd_that_takes_every_descriptor_does_not_lose_the_login() {
         assert!(begun.elapsed() < Duration::from_secs(12), "{limit}: {:?}", begun.elapsed());
         sign_in.running.end().exits(0);
         assert_eq!(home.login()["access_token"], "granted");
-    }
+    });
 }
 
 /// A command that speaks to the service itself, signed in.
