@@ -304,16 +304,20 @@ impl SignIn {
     /// # Errors
     /// When it can be none. It is never shown.
     pub fn callback(&self) -> Result<Option<Secret>> {
-        let address = self.callback_url.as_deref().map(str::trim);
-        let parsed = address.map(|address| Secret::parse(address).filter(|_| address.contains("://")));
-        match parsed {
-            Some(None) => Err(Invalid::new(
+        let Some(address) = self.callback_url.as_deref().map(str::trim) else { return Ok(None) };
+        // Browsers hide the scheme.
+        let is_bare = ["localhost:", "127.0.0.1:"].iter().any(|start| address.starts_with(start));
+        let address = if is_bare { format!("http://{address}") } else { address.to_owned() };
+        // Not one that is kept out of what is printed: what it begins with is in the address of every sign-in. The
+        // tokens in it are kept out once they are read.
+        let parsed = Secret::parse_printable(&address).filter(|_| address.contains("://"));
+        parsed.map(Some).ok_or_else(|| {
+            Invalid::new(
                 "callback_url is no address",
                 "ask the user for the whole address that the browser ended at",
             )
-            .into()),
-            parsed => Ok(parsed.flatten()),
-        }
+            .into()
+        })
     }
 }
 

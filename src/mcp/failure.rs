@@ -112,9 +112,12 @@ fn hint(error: &Error) -> Option<String> {
             "correct the argument; the tool's input schema says what it takes".into()
         }
         Kind::EmergencyNumber => "tell the user to dial it themselves, from a phone".into(),
-        Kind::NotSignedIn | Kind::SignInFailed | Kind::TokenFileUnreadable | Kind::WrongIssuer => {
+        Kind::NotSignedIn | Kind::TokenFileUnreadable | Kind::WrongIssuer => {
             "call sign_in and give its address to the user".into()
         }
+        Kind::SignInFailed => "if that was not the whole address that the browser ended at, ask the user for it; \
+             else call sign_in without arguments and give its new address to the user"
+            .into(),
         Kind::AccessToken => {
             "tell the user to replace KALLYAI_ACCESS_TOKEN where this server is configured, or to remove it"
                 .into()

@@ -294,6 +294,28 @@ fn a_refusal_is_an_error_that_the_model_reads() {
 }
 
 #[test]
+fn a_wrong_address_spoils_no_sign_in() {
+    let home = Home::new();
+    let server = Server::always(Reply::json(200, &json!({})));
+    let mut command = home.kallyai(["--mcp"]);
+    command.env("KALLYAI_API_URL", server.url()).env("KALLYAI_TOKEN_FILE", home.token_file());
+    let mut client = Client::of(&mut command);
+    let first = client.value("sign_in", json!({}))["sign_in_url"].clone();
+    for wrong in ["localhost:8976/callback", "http://localhost:8976/callback", first.as_str().expect("a URL")]
+    {
+        let error = client.error("sign_in", json!({ "callback_url": wrong }));
+        assert_eq!(error["code"], "sign_in_failed", "{error}");
+        assert!(error["hint"].as_str().is_some_and(|hint| hint.contains("whole address")), "{error}");
+    }
+    let second = client.value("sign_in", json!({}))["sign_in_url"].clone();
+    let (second, state) = second.as_str().and_then(|url| url.split_once("state=")).expect("a state");
+    assert!(second.contains("redirect_uri=http%3A%2F%2Flocalhost%3A8976%2Fcallback"), "{second}");
+    // Browsers hide the scheme.
+    let address = format!("localhost:8976/callback?access_token=tok&state={state}");
+    assert_eq!(client.value("sign_in", json!({ "callback_url": address }))["signed_in"], true);
+}
+
+#[test]
 fn what_the_model_reads_holds_nothing_that_hides() {
     let home = Home::new();
     home.sign_in(3600);
