@@ -109,7 +109,7 @@ pub struct ListCalls {
 #[serde(deny_unknown_fields)]
 #[schemars(crate = "schemars")]
 pub struct OneCall {
-    /// A call's ID, its unique beginning of 4 or more characters, or last for the newest call
+    /// A call's ID, its unique beginning of 4 or more characters, last for the newest call, or last-1 for the one before
     call_id: String,
 }
 
@@ -118,7 +118,7 @@ pub struct OneCall {
 #[serde(deny_unknown_fields)]
 #[schemars(crate = "schemars")]
 pub struct GetTranscript {
-    /// A call's ID, its unique beginning of 4 or more characters, or last for the newest call
+    /// A call's ID, its unique beginning of 4 or more characters, last for the newest call, or last-1 for the one before
     call_id: String,
     /// How many turns at the most; 200 where nothing is said
     #[schemars(range(min = 1, max = 1000))]
@@ -342,7 +342,12 @@ fn optional<T: FromStr<Err = Invalid>>(name: &str, text: Option<String>) -> Resu
 fn text(name: &str, text: Option<String>) -> Result<Option<String>> {
     match &text {
         Some(said) if said.trim().is_empty() => {
-            Err(Invalid::new(format!("{name} is empty"), "say something in it, or leave it out").into())
+            let hint = if name == "task" {
+                "say what to accomplish"
+            } else {
+                "say something in it, or leave it out"
+            };
+            Err(Invalid::new(format!("{name} is empty"), hint).into())
         }
         Some(said) if said.contains('\0') => {
             Err(Invalid::new(format!("{name} holds a NUL character"), "write it without").into())

@@ -316,6 +316,27 @@ fn a_wrong_address_spoils_no_sign_in() {
 }
 
 #[test]
+fn a_refusal_is_an_error_that_the_model_reads() {
+    let home = Home::new();
+    let mut client = Client::of(&mut home.kallyai(["--sandbox", "--mcp"]));
+    for (number, code) in [
+        ("+15555550140", "quota_exceeded"),
+        ("+15555550142", "safety_violation"),
+        ("911", "emergency_number"),
+    ] {
+        let error = client.error("place_call", json!({ "phone": number, "task": "Ask for the hours" }));
+        assert_eq!((&error["code"], &error["retry_safe"]), (&json!(code), &json!(true)), "{error}");
+        let hint = error["hint"].as_str().expect("a hint");
+        // The model has no phone.
+        assert!(hint.contains("user") && !hint.contains("yourself"), "{hint}");
+    }
+    assert_eq!(client.value("list_pending_calls", json!({}))["pending"], json!([]));
+    let error = client.error("get_call_result", json!({ "key": "unheard-of" }));
+    assert_eq!(error["code"], "nothing_to_resume");
+    assert!(error["hint"].as_str().is_some_and(|hint| hint.contains("call_id")), "{error}");
+}
+
+#[test]
 fn what_the_model_reads_holds_nothing_that_hides() {
     let home = Home::new();
     home.sign_in(3600);
