@@ -71,6 +71,7 @@ fn every_tool_answers_what_its_schema_says() {
         (&answered[0]["outcome"], &answered[0]["dry_run"]["would_place"]),
         (&json!("dry_run"), &json!(true))
     );
+    assert_eq!(answered[0]["dry_run"]["when"], "Thursday 28 January 2027, 20:00 America/New_York");
     assert_eq!(
         (&answered[2]["outcome"], &answered[2]["call"]["status"]),
         (&json!("ended"), &json!("success"))
