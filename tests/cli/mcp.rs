@@ -144,7 +144,26 @@ fn an_argument_that_is_not_on_the_tools_list_is_an_error_and_a_task_is_a_text() 
         assert_eq!(error["code"], "invalid_input", "{error}");
         assert!(error["hint"].as_str().is_some_and(|hint| !hint.contains("--")), "{error}");
     }
+    for (name, value) in [
+        ("party_size", json!("4")),
+        ("party_size", json!(4.5)),
+        ("wait_seconds", json!(-1)),
+        ("urgent", json!("yes")),
+        ("instructions", json!("be kind")),
+        ("category", json!("bar")),
+    ] {
+        let mut arguments = asking("x");
+        arguments[name] = value;
+        let error = client.error("place_call", arguments);
+        assert!(error["message"].as_str().is_some_and(|text| text.contains(name)), "{error}");
+    }
+    // Of a request that cannot be read, the parameters are wrong, not the method.
+    let unread = client.request("tools/call", json!({ "name": "get_usage", "arguments": "{}" }));
+    assert_eq!(unread["error"]["code"], -32602, "{unread}");
     assert_eq!(service.server.requests().len(), 0);
+    // JSON Schema knows 4.0 as an integer.
+    let rehearsal = json!({ "phone": "+15551234567", "task": "x", "party_size": 4.0, "dry_run": true });
+    assert_eq!(client.value("place_call", rehearsal)["dry_run"]["body"]["submission"]["party_size"], 4);
     for (n, task) in ["@/etc/passwd", "-", "--again"].into_iter().enumerate() {
         let arguments = json!({ "phone": format!("+1555123456{n}"), "task": task });
         assert_eq!(client.value("place_call", arguments)["call"]["task"], task);
@@ -274,24 +293,6 @@ fn a_server_without_a_login_starts_and_signs_in_in_two_steps() {
     assert_eq!(client.value("auth_status", json!({}))["source"], "file");
     assert_eq!(client.value("get_usage", json!({}))["usage_percentage"], 12.5);
     assert_eq!(server.count("POST", "/v1/calls"), 0);
-}
-
-#[test]
-fn a_refusal_is_an_error_that_the_model_reads() {
-    let home = Home::new();
-    let mut client = Client::of(&mut home.kallyai(["--sandbox", "--mcp"]));
-    for (number, code) in [
-        ("+15555550140", "quota_exceeded"),
-        ("+15555550142", "safety_violation"),
-        ("911", "emergency_number"),
-    ] {
-        let error = client.error("place_call", json!({ "phone": number, "task": "Ask for the hours" }));
-        assert_eq!((&error["code"], &error["retry_safe"]), (&json!(code), &json!(true)), "{error}");
-        assert!(error["hint"].is_string());
-    }
-    assert_eq!(client.value("list_pending_calls", json!({}))["pending"], json!([]));
-    let error = client.error("get_call_result", json!({ "key": "unheard-of" }));
-    assert_eq!(error["code"], "nothing_to_resume");
 }
 
 #[test]
