@@ -73,6 +73,9 @@ pub struct DryRun {
     /// Why not
     #[serde(skip_serializing_if = "Option::is_none")]
     pub refusal: Option<ErrorObject>,
+    /// Day and time of the appointment as they were understood: let the user confirm them
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub when: Option<String>,
     /// The URL that the request would go to
     pub url: String,
     /// The request's body

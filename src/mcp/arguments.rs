@@ -4,11 +4,10 @@
 use std::str::FromStr;
 use std::time::Duration;
 
-use rmcp::model::JsonObject;
 use rmcp::schemars::{self, JsonSchema};
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
 
+use super::reading::Whole;
 use crate::domain::{self, CallRef, IdempotencyKey, Invalid, Secret};
 use crate::error::{Error, Kind, Result};
 use crate::service::{Draft, HistoryQuery, Placement, Warning};
@@ -41,7 +40,7 @@ pub struct PlaceCall {
     business: Option<String>,
     /// Number of people
     #[schemars(range(min = 1, max = 50))]
-    party_size: Option<u8>,
+    party_size: Option<Whole>,
     /// Day of the appointment in `timezone`: YYYY-MM-DD, today, tomorrow or a weekday, which is the next one
     date: Option<String>,
     /// Time of the appointment in `timezone`: HH:MM on the 24-hour clock, or 8pm
@@ -72,7 +71,7 @@ pub struct PlaceCall {
     idempotency_key: Option<String>,
     /// How many seconds to wait for the end before the answer is in_progress; 42 where nothing is said
     #[schemars(range(min = 0, max = 42))]
-    wait_seconds: Option<u8>,
+    wait_seconds: Option<Whole>,
 }
 
 /// `get_call_result`.
@@ -84,7 +83,7 @@ pub struct GetCallResult {
     key: String,
     /// How many seconds to wait for the end; 42 where nothing is said
     #[schemars(range(min = 0, max = 42))]
-    wait_seconds: Option<u8>,
+    wait_seconds: Option<Whole>,
 }
 
 /// `list_calls`.
@@ -94,10 +93,10 @@ pub struct GetCallResult {
 pub struct ListCalls {
     /// How many calls; 10 where nothing is said
     #[schemars(range(min = 1, max = 200))]
-    limit: Option<u16>,
+    limit: Option<Whole>,
     /// How many of the newest to leave out
     #[schemars(range(min = 0, max = 4_294_967_295_u64))]
-    offset: Option<u32>,
+    offset: Option<Whole>,
     /// Only those of this status: success, no_answer, busy, failed, voicemail, cancelled or another that was seen
     status: Option<String>,
     /// Only those in which this text occurs: in the business, the number, the task or the result
@@ -109,7 +108,7 @@ pub struct ListCalls {
 #[serde(deny_unknown_fields)]
 #[schemars(crate = "schemars")]
 pub struct OneCall {
-    /// A call's ID, its unique beginning of 4 or more characters, or last for the newest call
+    /// A call's ID, its unique beginning of 4 or more characters, last for the newest call, or last-1 for the one before
     call_id: String,
 }
 
@@ -118,13 +117,13 @@ pub struct OneCall {
 #[serde(deny_unknown_fields)]
 #[schemars(crate = "schemars")]
 pub struct GetTranscript {
-    /// A call's ID, its unique beginning of 4 or more characters, or last for the newest call
+    /// A call's ID, its unique beginning of 4 or more characters, last for the newest call, or last-1 for the one before
     call_id: String,
     /// How many turns at the most; 200 where nothing is said
     #[schemars(range(min = 1, max = 1000))]
-    limit: Option<u16>,
+    limit: Option<Whole>,
     /// How many turns to leave out at the beginning
-    offset: Option<u32>,
+    offset: Option<Whole>,
 }
 
 /// `sign_in`.
@@ -175,20 +174,11 @@ impl From<Language> for domain::Language {
     }
 }
 
-/// Reads a tool's arguments.
-///
-/// # Errors
-/// When one is missing, of another type, or not on the tool's list.
-pub fn read<T: DeserializeOwned>(arguments: Option<JsonObject>) -> Result<T> {
-    serde_json::from_value(arguments.unwrap_or_default().into())
-        .map_err(|e| Error::usage(format!("the arguments do not fit: {e}"), "see the tool's input schema"))
-}
-
 /// How long an answer may take: hosts cut a request after a minute, whatever progress they are told.
 const LONGEST_WAIT: u8 = 42;
 
-fn wait(seconds: Option<u8>) -> Result<Duration> {
-    match seconds.unwrap_or(LONGEST_WAIT) {
+fn wait(seconds: Option<Whole>) -> Result<Duration> {
+    match seconds.map_or(LONGEST_WAIT, |seconds| seconds.or_largest(u8::MAX)) {
         seconds @ 0..=LONGEST_WAIT => Ok(Duration::from_secs(seconds.into())),
         _ => Err(Invalid::new(
             format!("wait_seconds is a number from 0 to {LONGEST_WAIT}"),
@@ -267,7 +257,8 @@ impl ListCalls {
     pub fn query(self) -> Result<HistoryQuery> {
         let limit = within("limit", self.limit, 200)?;
         let status = text("status", self.status)?;
-        let (offset, search) = (self.offset.map(u64::from), text("search", self.search)?);
+        let offset = self.offset.map(|offset| offset.or_largest(u32::MAX).into());
+        let search = text("search", self.search)?;
         Ok(HistoryQuery { limit, offset, status, search, ..HistoryQuery::default() })
     }
 }
@@ -294,7 +285,8 @@ impl GetTranscript {
     /// When a value is refused.
     pub fn part(&self) -> Result<(CallRef, usize, usize)> {
         let limit = within("limit", self.limit, MAX_TURNS)?.unwrap_or(USUAL_TURNS);
-        Ok((value("call_id", &self.call_id)?, limit.into(), self.offset.unwrap_or_default() as usize))
+        let offset = self.offset.map_or(0, |offset| offset.or_largest(usize::MAX));
+        Ok((value("call_id", &self.call_id)?, limit.into(), offset))
     }
 }
 
@@ -304,16 +296,20 @@ impl SignIn {
     /// # Errors
     /// When it can be none. It is never shown.
     pub fn callback(&self) -> Result<Option<Secret>> {
-        let address = self.callback_url.as_deref().map(str::trim);
-        let parsed = address.map(|address| Secret::parse(address).filter(|_| address.contains("://")));
-        match parsed {
-            Some(None) => Err(Invalid::new(
+        let Some(address) = self.callback_url.as_deref().map(str::trim) else { return Ok(None) };
+        // Browsers hide the scheme.
+        let is_bare = ["localhost:", "127.0.0.1:"].iter().any(|start| address.starts_with(start));
+        let address = if is_bare { format!("http://{address}") } else { address.to_owned() };
+        // Not one that is kept out of what is printed: what it begins with is in the address of every sign-in. The
+        // tokens in it are kept out once they are read.
+        let parsed = Secret::parse_printable(&address).filter(|_| address.contains("://"));
+        parsed.map(Some).ok_or_else(|| {
+            Invalid::new(
                 "callback_url is no address",
                 "ask the user for the whole address that the browser ended at",
             )
-            .into()),
-            parsed => Ok(parsed.flatten()),
-        }
+            .into()
+        })
     }
 }
 
@@ -338,7 +334,12 @@ fn optional<T: FromStr<Err = Invalid>>(name: &str, text: Option<String>) -> Resu
 fn text(name: &str, text: Option<String>) -> Result<Option<String>> {
     match &text {
         Some(said) if said.trim().is_empty() => {
-            Err(Invalid::new(format!("{name} is empty"), "say something in it, or leave it out").into())
+            let hint = if name == "task" {
+                "say what to accomplish"
+            } else {
+                "say something in it, or leave it out"
+            };
+            Err(Invalid::new(format!("{name} is empty"), hint).into())
         }
         Some(said) if said.contains('\0') => {
             Err(Invalid::new(format!("{name} holds a NUL character"), "write it without").into())
@@ -347,16 +348,16 @@ fn text(name: &str, text: Option<String>) -> Result<Option<String>> {
     }
 }
 
-fn party_size(people: Option<u8>) -> Result<Option<u8>> {
-    within("party_size", people.map(u16::from), 50).map(|people| people.and_then(|n| u8::try_from(n).ok()))
+fn party_size(people: Option<Whole>) -> Result<Option<u8>> {
+    within("party_size", people, 50).map(|people| people.and_then(|n| u8::try_from(n).ok()))
 }
 
-fn within(name: &str, number: Option<u16>, most: u16) -> Result<Option<u16>> {
-    match number {
+fn within(name: &str, number: Option<Whole>, most: u16) -> Result<Option<u16>> {
+    match number.map(|number| number.or_largest(u16::MAX)) {
         Some(n) if !(1..=most).contains(&n) => {
             let hint = "write a whole number in that range";
             Err(Invalid::new(format!("{name} is a number from 1 to {most}"), hint).into())
         }
-        _ => Ok(number),
+        number => Ok(number),
     }
 }

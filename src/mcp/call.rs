@@ -138,6 +138,7 @@ fn preview(
     let dry_run = DryRun {
         would_place: preview.refusal.is_none(),
         refusal: preview.refusal.as_ref().map(ErrorObject::from),
+        when: placement.request.when(),
         url: preview.url,
         body: serde_json::from_slice(&placement.request.to_json()).unwrap_or_default(),
     };
@@ -238,7 +239,8 @@ impl DryRun {
             None => "It would be placed.".to_owned(),
             Some(refusal) => format!("It would be refused: {} [{}]", refusal.message, refusal.code),
         };
-        format!("Nothing was sent. The request would be: {body}\n{end}")
+        let when = self.when.iter().map(|when| format!("\nWhen: {when}")).collect::<String>();
+        format!("Nothing was sent. The request would be: {body}{when}\n{end}")
     }
 }
 

@@ -102,8 +102,9 @@ const SECOND_CALL: &str =
 
 /// What to do, in the words of the tools.
 fn hint(error: &Error) -> Option<String> {
-    // A hint of the place of the failure may name a flag, which no tool has.
-    if let Some(given) = error.facts.hint.as_deref().filter(|hint| !hint.contains("--")) {
+    // A hint of the place of the failure may name a flag, which no tool has, or speak to who has a phone.
+    let is_for_model = |hint: &&str| error.kind != Kind::EmergencyNumber && !hint.contains("--");
+    if let Some(given) = error.facts.hint.as_deref().filter(is_for_model) {
         return Some(given.to_owned());
     }
     Some(match error.kind {
@@ -112,9 +113,12 @@ fn hint(error: &Error) -> Option<String> {
             "correct the argument; the tool's input schema says what it takes".into()
         }
         Kind::EmergencyNumber => "tell the user to dial it themselves, from a phone".into(),
-        Kind::NotSignedIn | Kind::SignInFailed | Kind::TokenFileUnreadable | Kind::WrongIssuer => {
+        Kind::NotSignedIn | Kind::TokenFileUnreadable | Kind::WrongIssuer => {
             "call sign_in and give its address to the user".into()
         }
+        Kind::SignInFailed => "if that was not the whole address that the browser ended at, ask the user for it; \
+             else call sign_in without arguments and give its new address to the user"
+            .into(),
         Kind::AccessToken => {
             "tell the user to replace KALLYAI_ACCESS_TOKEN where this server is configured, or to remove it"
                 .into()
@@ -133,12 +137,16 @@ fn hint(error: &Error) -> Option<String> {
         Kind::NoCalls => "place_call makes the first one".into(),
         Kind::UnexpectedResponse => "tell the user; a proxy may have answered in place of the service".into(),
         Kind::OutcomeUnknown => {
-            "do not place it again: the phone may have rung. Ask get_call_result again in some minutes".into()
+            "do not place it again: the phone may have rung. Tell the user, and ask get_call_result again in some \
+             minutes"
+                .into()
         }
         Kind::ResultUnwritten => "do not place it again; get_call_result has its result".into(),
         Kind::CallOpen => format!("learn how that call ended; {SECOND_CALL}"),
         Kind::AlreadyDone => format!("report what came of that call; {SECOND_CALL}"),
-        Kind::NothingToResume => "list_calls has the calls there were".into(),
+        Kind::NothingToResume => "list_pending_calls has the keys of calls whose end was not told; list_calls has \
+             all calls, and get_call reads one by its call_id"
+            .into(),
         Kind::JournalUnavailable => {
             "tell the user to make room, or to name another folder with KALLYAI_STATE_DIR".into()
         }

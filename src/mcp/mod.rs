@@ -6,7 +6,7 @@
 //!
 //! | module | what it is |
 //! |---|---|
-//! | `tools`, `arguments`, `answers`, `failure` | what the model sees: tools, what each takes and answers, errors |
+//! | `tools`, `arguments`, `reading`, `answers`, `failure` | what the model sees: tools, arguments, answers, errors |
 //! | `call`, `read` | what the tools do |
 //! | `transport`, `reports` | the pipes; what an answer tells counts as told once it was written |
 //! | `config` | the lines that tell a host of this server |
@@ -17,6 +17,7 @@ mod call;
 pub mod config;
 mod failure;
 mod read;
+mod reading;
 mod reports;
 mod tools;
 mod transport;
@@ -26,8 +27,9 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use rmcp::model::{
-    CallToolRequestParams, CallToolResponse, CallToolResult, CancelledNotificationParam, Implementation,
-    JsonObject, ListToolsResult, PaginatedRequestParams, RequestId, ServerCapabilities, ServerConfig, Tool,
+    CallToolRequestParams, CallToolResponse, CallToolResult, CancelledNotificationParam, CustomRequest,
+    CustomResult, ErrorCode, Implementation, JsonObject, ListToolsResult, PaginatedRequestParams, RequestId,
+    ServerCapabilities, ServerConfig, Tool,
 };
 use rmcp::service::{NotificationContext, RequestContext, ServerInitializeError};
 use rmcp::{ErrorData, RoleServer, ServerHandler};
@@ -114,8 +116,8 @@ impl Server {
     ) -> Result<CallToolResult> {
         let arguments = request.arguments;
         match request.name.as_ref() {
-            "place_call" => self.place_call(arguments::read(arguments)?, &context).await,
-            "get_call_result" => self.call_result(arguments::read(arguments)?, &context).await,
+            "place_call" => self.place_call(reading::read(arguments)?, &context).await,
+            "get_call_result" => self.call_result(reading::read(arguments)?, &context).await,
             name => tokio::time::timeout(LONGEST_READ, self.read(name, arguments))
                 .await
                 .unwrap_or_else(|_| Err(Error::new(Kind::Unreachable, "the service did not answer in time"))),
@@ -125,15 +127,15 @@ impl Server {
     /// The tools that wait for nobody. A search of a long history is many reads.
     async fn read(&self, name: &str, arguments: Option<JsonObject>) -> Result<CallToolResult> {
         match name {
-            "list_pending_calls" => self.pending(arguments::read(arguments)?).await,
-            "list_calls" => self.list_calls(arguments::read(arguments)?).await,
-            "get_call" => self.get_call(arguments::read(arguments)?).await,
-            "get_transcript" => self.transcript(arguments::read(arguments)?).await,
-            "get_calendar" => self.calendar(arguments::read(arguments)?).await,
-            "get_usage" => self.usage(arguments::read(arguments)?).await,
-            "get_subscription" => self.subscription(arguments::read(arguments)?).await,
-            "sign_in" => self.sign_in(arguments::read(arguments)?).await,
-            "auth_status" => self.auth_status(arguments::read(arguments)?).await,
+            "list_pending_calls" => self.pending(reading::read(arguments)?).await,
+            "list_calls" => self.list_calls(reading::read(arguments)?).await,
+            "get_call" => self.get_call(reading::read(arguments)?).await,
+            "get_transcript" => self.transcript(reading::read(arguments)?).await,
+            "get_calendar" => self.calendar(reading::read(arguments)?).await,
+            "get_usage" => self.usage(reading::read(arguments)?).await,
+            "get_subscription" => self.subscription(reading::read(arguments)?).await,
+            "sign_in" => self.sign_in(reading::read(arguments)?).await,
+            "auth_status" => self.auth_status(reading::read(arguments)?).await,
             name => Err(Error::usage(format!("there is no tool {name}"), "tools/list has the tools")),
         }
     }
@@ -182,6 +184,21 @@ impl ServerHandler for Server {
                 Ok(answered.unwrap_or_else(|error| failure::result(&error)).into())
             }
         }
+    }
+
+    async fn on_custom_request(
+        &self,
+        request: CustomRequest,
+        _: RequestContext<RoleServer>,
+    ) -> Result<CustomResult, ErrorData> {
+        // What cannot be read as a request of its method comes here as well.
+        Err(match request.method.as_str() {
+            method @ "tools/call" => {
+                let message = format!("the parameters of {method} do not fit; `arguments` is an object");
+                ErrorData::invalid_params(message, None)
+            }
+            _ => ErrorData::new(ErrorCode::METHOD_NOT_FOUND, request.method, None),
+        })
     }
 
     async fn on_cancelled(&self, cancelled: CancelledNotificationParam, _: NotificationContext<RoleServer>) {

@@ -71,6 +71,7 @@ fn every_tool_answers_what_its_schema_says() {
         (&answered[0]["outcome"], &answered[0]["dry_run"]["would_place"]),
         (&json!("dry_run"), &json!(true))
     );
+    assert_eq!(answered[0]["dry_run"]["when"], "Thursday 28 January 2027, 20:00 America/New_York");
     assert_eq!(
         (&answered[2]["outcome"], &answered[2]["call"]["status"]),
         (&json!("ended"), &json!("success"))
@@ -143,7 +144,26 @@ fn an_argument_that_is_not_on_the_tools_list_is_an_error_and_a_task_is_a_text() 
         assert_eq!(error["code"], "invalid_input", "{error}");
         assert!(error["hint"].as_str().is_some_and(|hint| !hint.contains("--")), "{error}");
     }
+    for (name, value) in [
+        ("party_size", json!("4")),
+        ("party_size", json!(4.5)),
+        ("wait_seconds", json!(-1)),
+        ("urgent", json!("yes")),
+        ("instructions", json!("be kind")),
+        ("category", json!("bar")),
+    ] {
+        let mut arguments = asking("x");
+        arguments[name] = value;
+        let error = client.error("place_call", arguments);
+        assert!(error["message"].as_str().is_some_and(|text| text.contains(name)), "{error}");
+    }
+    // Of a request that cannot be read, the parameters are wrong, not the method.
+    let unread = client.request("tools/call", json!({ "name": "get_usage", "arguments": "{}" }));
+    assert_eq!(unread["error"]["code"], -32602, "{unread}");
     assert_eq!(service.server.requests().len(), 0);
+    // JSON Schema knows 4.0 as an integer.
+    let rehearsal = json!({ "phone": "+15551234567", "task": "x", "party_size": 4.0, "dry_run": true });
+    assert_eq!(client.value("place_call", rehearsal)["dry_run"]["body"]["submission"]["party_size"], 4);
     for (n, task) in ["@/etc/passwd", "-", "--again"].into_iter().enumerate() {
         let arguments = json!({ "phone": format!("+1555123456{n}"), "task": task });
         assert_eq!(client.value("place_call", arguments)["call"]["task"], task);
@@ -276,6 +296,28 @@ fn a_server_without_a_login_starts_and_signs_in_in_two_steps() {
 }
 
 #[test]
+fn a_wrong_address_spoils_no_sign_in() {
+    let home = Home::new();
+    let server = Server::always(Reply::json(200, &json!({})));
+    let mut command = home.kallyai(["--mcp"]);
+    command.env("KALLYAI_API_URL", server.url()).env("KALLYAI_TOKEN_FILE", home.token_file());
+    let mut client = Client::of(&mut command);
+    let first = client.value("sign_in", json!({}))["sign_in_url"].clone();
+    for wrong in ["localhost:8976/callback", "http://localhost:8976/callback", first.as_str().expect("a URL")]
+    {
+        let error = client.error("sign_in", json!({ "callback_url": wrong }));
+        assert_eq!(error["code"], "sign_in_failed", "{error}");
+        assert!(error["hint"].as_str().is_some_and(|hint| hint.contains("whole address")), "{error}");
+    }
+    let second = client.value("sign_in", json!({}))["sign_in_url"].clone();
+    let (second, state) = second.as_str().and_then(|url| url.split_once("state=")).expect("a state");
+    assert!(second.contains("redirect_uri=http%3A%2F%2Flocalhost%3A8976%2Fcallback"), "{second}");
+    // Browsers hide the scheme.
+    let address = format!("localhost:8976/callback?access_token=tok&state={state}");
+    assert_eq!(client.value("sign_in", json!({ "callback_url": address }))["signed_in"], true);
+}
+
+#[test]
 fn a_refusal_is_an_error_that_the_model_reads() {
     let home = Home::new();
     let mut client = Client::of(&mut home.kallyai(["--sandbox", "--mcp"]));
@@ -286,11 +328,14 @@ fn a_refusal_is_an_error_that_the_model_reads() {
     ] {
         let error = client.error("place_call", json!({ "phone": number, "task": "Ask for the hours" }));
         assert_eq!((&error["code"], &error["retry_safe"]), (&json!(code), &json!(true)), "{error}");
-        assert!(error["hint"].is_string());
+        let hint = error["hint"].as_str().expect("a hint");
+        // The model has no phone.
+        assert!(hint.contains("user") && !hint.contains("yourself"), "{hint}");
     }
     assert_eq!(client.value("list_pending_calls", json!({}))["pending"], json!([]));
     let error = client.error("get_call_result", json!({ "key": "unheard-of" }));
     assert_eq!(error["code"], "nothing_to_resume");
+    assert!(error["hint"].as_str().is_some_and(|hint| hint.contains("call_id")), "{error}");
 }
 
 #[test]
