@@ -70,6 +70,15 @@ impl CallRequest {
         &self.submission.respondent_phone
     }
 
+    /// When the appointment is to be, as `Thursday 28 January 2027, 20:00 Europe/Madrid`, as far as it was said.
+    pub fn when(&self) -> Option<String> {
+        let Submission { appointment_date: date, appointment_time: time, .. } = &self.submission;
+        let date = date.map(Date::in_words);
+        let time = time.map(|time| format!("{time} {}", self.timezone.name()));
+        let said: Vec<String> = [date, time].into_iter().flatten().collect();
+        (!said.is_empty()).then(|| said.join(", "))
+    }
+
     /// The task with its white space collapsed.
     pub fn task(&self) -> String {
         collapse_whitespace(&self.submission.task_description)

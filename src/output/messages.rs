@@ -22,7 +22,7 @@ const DEEPEST: usize = 4;
 
 /// The messages of one language.
 #[derive(Debug, Clone, Copy)]
-pub struct Messages(Option<&'static Catalog>);
+pub struct Messages(Option<&'static LazyLock<Catalog>>);
 
 /// Translations by the English text or template.
 #[derive(Debug)]
@@ -95,7 +95,7 @@ impl Catalog {
             .filter(|text| text.contains(HOLE) && letters(text) >= FEWEST_LETTERS)
             .cloned()
             .collect();
-        templates.sort_by_key(|template| (std::cmp::Reverse(letters(template)), template.clone()));
+        templates.sort_by_cached_key(|template| (std::cmp::Reverse(letters(template)), template.clone()));
         Self { texts, templates }
     }
 

@@ -5,13 +5,12 @@
 use std::collections::HashMap;
 use std::io::{self, Read as _, Write as _};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use super::receive::{ReceiveError, Received, Receiver};
-use super::wire::{Refusal, Reply, Request};
+use super::wire::{Reply, Request};
 
 /// How long a connection may be silent between requests or within one.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(75);
@@ -186,10 +185,7 @@ fn serve(stream: &TcpStream, port: u16, handler: &Handler) -> io::Result<()> {
     loop {
         match receiver.next() {
             Ok(Received { request, keep_alive }) => {
-                // A panic has been reported by the hook.
-                let reply = catch_unwind(AssertUnwindSafe(|| handler(&request)))
-                    .unwrap_or_else(|_| Refusal::internal("The sandbox failed.").into());
-                send(stream, &reply, !request.is_head(), keep_alive)?;
+                send(stream, &handler(&request), !request.is_head(), keep_alive)?;
                 if !keep_alive {
                     return Ok(());
                 }
