@@ -321,7 +321,7 @@ impl<'a, O: Observer> CallDriver<'a, O> {
                     let names: Vec<&str> = ids.iter().map(CallId::as_str).collect();
                     let message = format!(
                         "the answer was lost, and which call of the history it is cannot be told; it may be {}",
-                        names.join(" or ")
+                        names.join(", ")
                     );
                     let mut error = Error::new(Kind::OutcomeUnknown, message).about(key, None);
                     error.facts.candidates = ids;

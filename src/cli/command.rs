@@ -189,7 +189,14 @@ pub fn check(matches: &ArgMatches) -> Result<&'static str> {
             return Err(Error::usage("--task says what to ask, but not whom", "add --phone +15551234567"));
         }
         ([], false) => {
-            return Err(Error::usage("there is nothing to do", "name a command; kallyai -h lists them"));
+            let alone = OPTIONS.iter().find_map(|(options, with)| Some((options.iter().find(given)?, with)));
+            return Err(match alone {
+                Some((option, with)) => Error::usage(
+                    format!("{} does nothing by itself", flag(option)),
+                    format!("it goes with {}", flags(with)),
+                ),
+                None => Error::usage("there is nothing to do", "name a command; kallyai -h lists them"),
+            });
         }
         ([_], false) => {}
         (several, _) => {
@@ -209,8 +216,7 @@ pub fn check(matches: &ArgMatches) -> Result<&'static str> {
             if *id == "output" && matches.get_one::<PathBuf>(id).is_some_and(|value| names_json(value)) {
                 return Err(Error::usage("--output names a file, for --calendar", "for JSON, write --json"));
             }
-            let places: Vec<String> = allowed.iter().map(|id| flag(id)).collect();
-            let place = places.join(", ");
+            let place = flags(allowed);
             return Err(Error::usage(
                 format!("{} does not go with {}", flag(id), flag(command)),
                 format!("leave it out; it goes with {place}"),
@@ -243,6 +249,11 @@ pub fn commands_of(id: &str) -> Vec<String> {
 /// A flag by its id.
 pub fn flag(id: &str) -> String {
     format!("--{}", id.replace('_', "-"))
+}
+
+/// Several of them.
+fn flags(ids: &[&str]) -> String {
+    ids.iter().map(|id| flag(id)).collect::<Vec<_>>().join(", ")
 }
 
 /// Whether a file's name is that of a format, as other tools' --output takes.

@@ -281,9 +281,13 @@ impl Run<'_> {
     /// When a day began, in the zone in which times are shown.
     fn beginning(&self, day: PastDay) -> Result<Timestamp> {
         let zone = self.service.settings.zone()?.unwrap_or(Zone::UTC);
-        let start = day.on(zone.date_at(Timestamp::now())).and_then(|date| zone.start_of(date));
         let invalid = || Invalid::new("there is no such day", "write the date as YYYY-MM-DD");
-        Ok(start.ok_or_else(invalid)?)
+        let today = zone.date_at(Timestamp::now());
+        let date = day.on(today).ok_or_else(invalid)?;
+        if date.is_after(today) {
+            return Err(PastDay::not_begun(&date.to_string()).into());
+        }
+        Ok(zone.start_of(date).ok_or_else(invalid)?)
     }
 
     async fn history(&self, query: &HistoryQuery, brief: bool) -> Result<()> {

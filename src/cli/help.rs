@@ -79,54 +79,105 @@ pub fn files() -> String {
     )
 }
 
-/// The columns of a page.
-const WIDTH: usize = 80;
-
-/// The page of `-h`.
-pub fn short(messages: Messages, command: &Command) -> StyledStr {
-    page(messages, command, |arg| !arg.is_hide_short_help_set(), SHORT_END)
+/// How help is set for its reader.
+#[derive(Debug, Clone, Copy)]
+pub struct Page {
+    /// In which language.
+    pub messages: Messages,
+    /// In how many columns at the most.
+    pub width: usize,
 }
 
-/// The page of a command line without anything.
-pub fn first_steps(messages: Messages, command: &Command) -> StyledStr {
-    page(messages, command, |arg| !arg.is_hide_short_help_set(), FIRST_STEPS)
-}
+impl Page {
+    /// As wide as it is set where nobody says how wide that may be.
+    const USUAL: usize = 80;
+    /// Wider it would be hard to read.
+    const WIDEST: usize = 100;
+    /// With less room beside the flags, explanations stand below them.
+    const LEAST_BESIDE: usize = 28;
 
-/// The page of `--help`.
-pub fn full(messages: Messages, command: &Command) -> StyledStr {
-    let files = files();
-    let sections =
-        [("Exit codes", EXIT_CODES), ("Environment", ENVIRONMENT), ("Files", &files), ("Examples", EXAMPLES)];
-    let section = |(heading, text)| format!("{}:\n{}", messages.translate(heading), messages.translate(text));
-    let end: Vec<String> = sections.into_iter().map(section).collect();
-    page(messages, command, |_| true, &end.join("\n\n"))
-}
-
-fn page(messages: Messages, command: &Command, is_shown: impl Fn(&Arg) -> bool, end: &str) -> StyledStr {
-    let args: Vec<&Arg> = command.get_arguments().filter(|arg| !arg.is_hide_set() && is_shown(arg)).collect();
-    let column = args.iter().map(|arg| spelling(arg).len()).max().unwrap_or_default() + 4;
-    let styles = command.get_styles();
-    let (header, literal) = (styles.get_header(), styles.get_literal());
-    // Writing to a string cannot fail.
-    let [about, usage] = [ABOUT, "Usage:"].map(|text| messages.translate(text));
-    // Under the first line, whatever the label is in this language.
-    let lines = USAGE.replace("\n       ", &format!("\n{:width$}", "", width = usage.len() + 1));
-    let mut text = format!("{about}\n\n{header}{usage}{header:#} {literal}{lines}{literal:#}\n");
-    let mut headings: Vec<&str> = args.iter().filter_map(|arg| arg.get_help_heading()).collect();
-    let mut seen = std::collections::HashSet::new();
-    headings.retain(|heading| seen.insert(*heading));
-    for heading in headings {
-        let _ = writeln!(text, "\n{header}{}:{header:#}", messages.translate(heading));
-        for arg in args.iter().filter(|arg| arg.get_help_heading() == Some(heading)) {
-            let flag = spelling(arg);
-            let gap = " ".repeat(column - 2 - flag.len());
-            let help = textwrap::wrap(&explanation(messages, arg), WIDTH - column)
-                .join(&format!("\n{:column$}", ""));
-            let _ = writeln!(text, "  {literal}{flag}{literal:#}{gap}{help}");
-        }
+    /// A page for a terminal of so many columns, or for none.
+    pub fn new(messages: Messages, columns: Option<usize>) -> Self {
+        Self { messages, width: columns.map_or(Self::USUAL, |columns| columns.clamp(30, Self::WIDEST)) }
     }
-    let _ = writeln!(text, "\n{}", messages.translate(end));
-    text.into()
+
+    /// The page of `-h`.
+    pub fn short(self, command: &Command) -> StyledStr {
+        self.set(command, |arg| !arg.is_hide_short_help_set(), &self.messages.translate(SHORT_END))
+    }
+
+    /// The page of a command line without anything.
+    pub fn first_steps(self, command: &Command) -> StyledStr {
+        self.set(command, |arg| !arg.is_hide_short_help_set(), &self.messages.translate(FIRST_STEPS))
+    }
+
+    /// The page of `--help`.
+    pub fn full(self, command: &Command) -> StyledStr {
+        let files = files();
+        let sections = [
+            ("Exit codes", EXIT_CODES),
+            ("Environment", ENVIRONMENT),
+            ("Files", &files),
+            ("Examples", EXAMPLES),
+        ];
+        let end: Vec<String> = sections
+            .iter()
+            .map(|(heading, text)| {
+                format!("{}:\n{}", self.messages.translate(heading), self.messages.translate(text))
+            })
+            .collect();
+        self.set(command, |_| true, &end.join("\n\n"))
+    }
+
+    fn set(self, command: &Command, is_shown: impl Fn(&Arg) -> bool, end: &str) -> StyledStr {
+        let Self { messages, width } = self;
+        let args: Vec<&Arg> =
+            command.get_arguments().filter(|arg| !arg.is_hide_set() && is_shown(arg)).collect();
+        let beside = args.iter().map(|arg| spelling(arg).len()).max().unwrap_or_default() + 4;
+        let column = if width >= beside + Self::LEAST_BESIDE { beside } else { 8 };
+        let styles = command.get_styles();
+        let (header, literal) = (styles.get_header(), styles.get_literal());
+        let [about, usage] = [ABOUT, "Usage:"].map(|text| messages.translate(text));
+        // Under the first line, whatever the label is in this language.
+        let lines = USAGE.replace("\n       ", &format!("\n{:width$}", "", width = usage.len() + 1));
+        let about = textwrap::fill(&about, width);
+        // Writing to a string cannot fail.
+        let mut text = format!("{about}\n\n{header}{usage}{header:#} {literal}{lines}{literal:#}\n");
+        let mut headings: Vec<&str> = args.iter().filter_map(|arg| arg.get_help_heading()).collect();
+        let mut seen = std::collections::HashSet::new();
+        headings.retain(|heading| seen.insert(*heading));
+        for heading in headings {
+            let _ = writeln!(text, "\n{header}{}:{header:#}", messages.translate(heading));
+            for arg in args.iter().filter(|arg| arg.get_help_heading() == Some(heading)) {
+                let flag = spelling(arg);
+                let gap = match (column - 2).checked_sub(flag.len()).filter(|_| column == beside) {
+                    Some(gap) => " ".repeat(gap),
+                    None => format!("\n{:column$}", ""),
+                };
+                let help = textwrap::wrap(&explanation(messages, arg), width - column)
+                    .join(&format!("\n{:column$}", ""));
+                let _ = writeln!(text, "  {literal}{flag}{literal:#}{gap}{help}");
+            }
+        }
+        text.push('\n');
+        for line in end.lines() {
+            text += &self.fit(line);
+            text.push('\n');
+        }
+        text.into()
+    }
+
+    /// A line with its indentation; a command is never broken.
+    fn fit(self, line: &str) -> String {
+        let words = line.trim_start();
+        if words.starts_with("kallyai") || words.starts_with("--") {
+            return line.to_owned();
+        }
+        let indent = &line[..line.len() - words.len()];
+        let behind = format!("{indent}  ");
+        let options = textwrap::Options::new(self.width).initial_indent(indent).subsequent_indent(&behind);
+        textwrap::fill(words, options)
+    }
 }
 
 /// A flag as it is written, with its letter and its value.

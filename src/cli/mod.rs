@@ -26,9 +26,10 @@ use std::process::ExitCode;
 use clap::CommandFactory as _;
 
 use crate::domain::Language;
-use crate::output::{Color, Messages, Output};
+use crate::output::{Color, Messages, Output, stdout_width};
 use crate::settings::Settings;
 use args::Args;
+use help::Page;
 use hints::Suggesting;
 use usage_errors::{ParseOutcome, parse, wanted_language, wants_json};
 
@@ -54,7 +55,7 @@ pub fn run(argv: Vec<OsString>) -> ExitCode {
         // What is wrong with a language of the environment is said where a call is placed.
         given.unwrap_or_else(|| Settings::language().unwrap_or(Language::En))
     };
-    let (out, program, ended) = match parse(argv, Messages::of(speaks(language))) {
+    let (out, program, ended) = match parse(argv, Page::new(Messages::of(speaks(language)), stdout_width())) {
         Err(ParseOutcome::Show { plain, colored }) => {
             let out = Output::new(Color::Auto, false, Language::En);
             let shown = out.raw_text(if out.is_colored() { &colored } else { &plain }).map(|()| 0);

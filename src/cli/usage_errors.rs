@@ -9,10 +9,10 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 use super::args::Args;
 use super::command::{Invocation, check};
-use super::{declaration, defaults, foreign_names, help, help_json};
+use super::help::Page;
+use super::{declaration, defaults, foreign_names, help_json};
 use crate::domain::{Invalid, Language, quoted};
 use crate::error::Error;
-use crate::output::Messages;
 
 /// Why a command line is not a command to run.
 #[derive(Debug)]
@@ -32,7 +32,7 @@ pub enum ParseOutcome {
 ///
 /// # Errors
 /// When it asks for help or the version, or is mistaken.
-pub fn parse(argv: Vec<OsString>, messages: Messages) -> Result<Invocation, ParseOutcome> {
+pub fn parse(argv: Vec<OsString>, page: Page) -> Result<Invocation, ParseOutcome> {
     let full = argv.iter().any(|arg| matches!(arg.to_str(), Some("--help" | "--hel" | "--he")));
     if full && wants_json(&argv) {
         let document = help_json::document();
@@ -40,12 +40,12 @@ pub fn parse(argv: Vec<OsString>, messages: Messages) -> Result<Invocation, Pars
     }
     let mut command = declaration();
     if argv.len() <= 1 {
-        return Err(show(&help::first_steps(messages, &command)));
+        return Err(show(&page.first_steps(&command)));
     }
     let mut matches = command.try_get_matches_from_mut(&argv).map_err(|error| match error.kind() {
         // Made only where it is asked for: most runs show no help.
-        ErrorKind::DisplayHelp if full => show(&help::full(messages, &declaration())),
-        ErrorKind::DisplayHelp => show(&help::short(messages, &declaration())),
+        ErrorKind::DisplayHelp if full => show(&page.full(&declaration())),
+        ErrorKind::DisplayHelp => show(&page.short(&declaration())),
         ErrorKind::DisplayVersion => show(&error.render()),
         _ => ParseOutcome::Mistake(explain(&error)),
     })?;
@@ -210,11 +210,12 @@ mod tests {
     use super::super::TaskSource;
     use super::super::command::Command;
     use super::*;
+    use crate::output::Messages;
 
     fn parsed(line: &[&str]) -> Result<Invocation, ParseOutcome> {
         parse(
             std::iter::once("kallyai").chain(line.iter().copied()).map(OsString::from).collect(),
-            Messages::of(Language::En),
+            Page::new(Messages::of(Language::En), None),
         )
     }
 

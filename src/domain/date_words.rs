@@ -50,10 +50,11 @@ impl FromStr for Day {
             ));
         }
         if let Some(dates) = numbers_in_another_order(&said) {
-            return Err(Invalid::new(
-                format!("{} may be read in several ways", quoted(text)),
-                format!("write YYYY-MM-DD: {dates}"),
-            ));
+            let what = match dates.len() {
+                1 => format!("{} is not written as YYYY-MM-DD", quoted(text)),
+                _ => format!("{} may be read in several ways", quoted(text)),
+            };
+            return Err(Invalid::new(what, format!("write YYYY-MM-DD: {}", dates.join(", "))));
         }
         text.trim().parse().map(Self::Date).map_err(|invalid: Invalid| Invalid::new(invalid.to_string(), HOW))
     }
@@ -89,7 +90,7 @@ impl FromStr for PastDay {
         match super::comparable(text).as_str() {
             "yesterday" | "ayer" => Ok(Self(Day::After(-1))),
             _ => match text.parse()? {
-                Day::After(1..) => Err(Invalid::new(format!("{} has not begun", quoted(text)), HOW)),
+                Day::After(1..) => Err(Self::not_begun(text)),
                 day => Ok(Self(day)),
             },
         }
@@ -97,6 +98,12 @@ impl FromStr for PastDay {
 }
 
 impl PastDay {
+    /// The refusal of a day that has not begun.
+    pub fn not_begun(said: &str) -> Invalid {
+        let how = "write a day up to today: yesterday, friday, or a date such as 2027-01-28";
+        Invalid::new(format!("{} has not begun", quoted(said)), how)
+    }
+
     /// The date, said on the day `today`. `None` where the calendar begins after it.
     pub fn on(self, today: Date) -> Option<Date> {
         match self.0 {
@@ -124,7 +131,7 @@ fn weekday_behind_a_word(said: &str) -> Option<&str> {
 }
 
 /// The dates that three numbers in another order than ours may be, for the hint.
-fn numbers_in_another_order(said: &str) -> Option<String> {
+fn numbers_in_another_order(said: &str) -> Option<Vec<String>> {
     let numbers: Vec<&str> = said.split(['/', '.', '-']).collect();
     let [first, second, year] = numbers[..] else { return None };
     let short = |text: &str| time_words::number(text, 1..=2);
@@ -136,7 +143,7 @@ fn numbers_in_another_order(said: &str) -> Option<String> {
     let mut dates: Vec<String> =
         [date(second, first), date(first, second)].iter().flatten().map(Date::to_string).collect();
     dates.dedup();
-    (!dates.is_empty()).then(|| dates.join(" or "))
+    (!dates.is_empty()).then_some(dates)
 }
 
 #[cfg(test)]
@@ -203,7 +210,7 @@ mod tests {
     fn what_may_be_two_days_is_refused_with_what_to_write() {
         let hint = |said: &str| said.parse::<Day>().expect_err(said).hint().to_owned();
         assert_eq!(hint("28/01/2027"), "write YYYY-MM-DD: 2027-01-28");
-        assert_eq!(hint("01/02/2027"), "write YYYY-MM-DD: 2027-02-01 or 2027-01-02");
+        assert_eq!(hint("01/02/2027"), "write YYYY-MM-DD: 2027-02-01, 2027-01-02");
         assert_eq!(hint("5.5.2027"), "write YYYY-MM-DD: 2027-05-05");
         assert!(hint("next friday").starts_with("write friday for the nearer one"));
         assert!(hint("el próximo viernes").starts_with("write viernes for the nearer one"));

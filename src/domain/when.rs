@@ -46,6 +46,11 @@ impl From<civil::Date> for Date {
 }
 
 impl Date {
+    /// Whether it comes after another.
+    pub fn is_after(self, other: Self) -> bool {
+        self.0 > other.0
+    }
+
     /// The date so many days later; `None` beyond the end of the calendar.
     pub fn plus(self, days: i8) -> Option<Self> {
         self.0.checked_add(jiff::Span::new().days(days)).ok().map(Self)

@@ -43,6 +43,11 @@ use crate::domain::{Language, redact_bytes};
 use crate::error::{Error, Kind, Result};
 use stream_caps::StreamCaps;
 
+/// The columns of stdout, where it is a terminal.
+pub fn stdout_width() -> Option<usize> {
+    stream_caps::width(&io::stdout())
+}
+
 /// When colour is used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
 pub enum Color {
@@ -321,22 +326,15 @@ impl Output {
     /// Shows that something is under way and for how long, above what may be done about it: to a person who watches
     /// stderr and to nobody else.
     pub fn progress(&self, doing: &str, advice: &str) -> Progress {
-        /// What stands around what is done: the spinner and the time.
-        const AROUND: usize = 14;
-
-        let Some(width) = self.notes.width.filter(|_| self.is_watched()) else {
-            return Progress::start(None);
-        };
-        let advice = Line::new().tone(Tone::Faint, advice);
+        if !self.is_watched() {
+            return Progress::none();
+        }
         if !stream_caps::moves_cursor() {
             self.note(&Line::new().text(doing));
-            self.note(&advice);
-            return Progress::start(None);
+            self.note(&Line::new().tone(Tone::Faint, advice));
+            return Progress::none();
         }
-        let widest = progress::WIDEST.min(width.saturating_sub(1));
-        let mut advised = String::new();
-        advice.render(self.notes.color, &mut advised);
-        Progress::start(Some([brief(doing, widest.saturating_sub(AROUND)), advised]))
+        Progress::start(doing.to_owned(), advice.to_owned(), self.notes.color)
     }
 
     /// Prints a JSON document of our own indented, wherever it goes: as part of a text.

@@ -5,11 +5,16 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use super::line::Tone;
+use super::stream_caps;
+use super::text::brief;
 use super::when::duration;
 
-/// The most columns of its lines. No terminal is likely to be narrowed to less: it would break a line, and what is above
-/// the break would stay.
-pub(super) const WIDEST: usize = 39;
+/// The most columns of its lines: few terminals are narrowed to less while it is shown, which breaks lines.
+const WIDEST: usize = 39;
+
+/// What stands around what is done: the spinner and the time.
+const AROUND: usize = 14;
 
 /// How often it is drawn.
 const TICK: Duration = Duration::from_millis(120);
@@ -34,12 +39,16 @@ struct State {
 }
 
 impl Progress {
-    /// Starts showing what is done, and an advice; shows nothing for `None`, or where no thread can be started.
-    pub(super) fn start(texts: Option<[String; 2]>) -> Self {
-        let Some([doing, advice]) = texts else { return Self(None) };
+    /// Shows nothing.
+    pub(super) fn none() -> Self {
+        Self(None)
+    }
+
+    /// Starts showing what is done, and an advice; shows nothing where no thread can be started.
+    pub(super) fn start(doing: String, advice: String, color: bool) -> Self {
         let state = Arc::<(Mutex<State>, Condvar)>::default();
         let shared = Arc::clone(&state);
-        let drawing = thread::Builder::new().spawn(move || draw(&shared, &doing, &advice)).ok();
+        let drawing = thread::Builder::new().spawn(move || draw(&shared, &doing, &advice, color)).ok();
         Self(Some(Shown { state, drawing }))
     }
 
@@ -63,7 +72,7 @@ impl Drop for Progress {
     }
 }
 
-fn draw((state, changed): &(Mutex<State>, Condvar), doing: &str, advice: &str) {
+fn draw((state, changed): &(Mutex<State>, Condvar), doing: &str, advice: &str, color: bool) {
     let since = Instant::now();
     let mut state = lock(state);
     for frame in SPINNER.iter().cycle() {
@@ -71,7 +80,13 @@ fn draw((state, changed): &(Mutex<State>, Condvar), doing: &str, advice: &str) {
             break;
         }
         let time = duration(since.elapsed().as_secs_f64()).unwrap_or_default();
-        write(&format!("{CLEAR}{frame} {doing}  {time}\n{advice}\r\u{1b}[A"));
+        // The terminal may have been narrowed since: a line that it broke would be drawn again below itself.
+        let width =
+            stream_caps::width(&io::stderr()).map_or(WIDEST, |width| WIDEST.min(width.saturating_sub(1)));
+        let mut advised = String::new();
+        Tone::Faint.paint(&brief(advice, width), color, &mut advised);
+        let doing = brief(doing, width.saturating_sub(AROUND));
+        write(&format!("{CLEAR}{frame} {doing}  {time}\n{advised}\r\u{1b}[A"));
         state = changed.wait_timeout(state, TICK).unwrap_or_else(PoisonError::into_inner).0;
     }
     write(CLEAR);

@@ -55,7 +55,8 @@ pub fn moves_cursor() -> bool {
     set("TERM").is_none_or(|term| term != "dumb") && takes_escapes()
 }
 
-fn width(stream: &impl Handle) -> Option<usize> {
+/// The columns of a terminal, as it is now.
+pub fn width(stream: &impl Handle) -> Option<usize> {
     terminal_size::terminal_size_of(stream).map(|(width, _)| usize::from(width.0).max(20))
 }
 

@@ -53,6 +53,11 @@ impl Clock {
         text.parse::<Timestamp>().map_or_else(|_| text.to_owned(), |at| self.local(at).date().to_string())
     }
 
+    /// Whether a moment that the server wrote has passed.
+    pub fn is_over(&self, text: &str) -> bool {
+        text.parse::<Timestamp>().is_ok_and(|at| at < self.now)
+    }
+
     fn local(&self, at: Timestamp) -> ZonedDateTime {
         at.to_zoned_datetime(self.zone.rules().clone())
     }

@@ -79,7 +79,7 @@ impl HistoryQuery {
     }
 
     fn takes(&self, call: &Call) -> bool {
-        self.status.as_deref().is_none_or(|wanted| wanted.eq_ignore_ascii_case(call.status_name()))
+        self.status.as_deref().is_none_or(|wanted| is_same_status(wanted, call.status_name()))
             && !self.is_before(call)
             && self.search.as_deref().is_none_or(|wanted| holds(call, wanted))
     }
@@ -87,6 +87,12 @@ impl HistoryQuery {
     fn is_before(&self, call: &Call) -> bool {
         self.since.zip(call.created_at()).is_some_and(|(since, created)| created < since)
     }
+}
+
+/// Whether a status is meant by what was written: as the API writes it, or as it reads in words.
+fn is_same_status(wanted: &str, name: &str) -> bool {
+    let plain = |text: &str| text.trim().to_ascii_lowercase().replace([' ', '-'], "_");
+    plain(wanted) == plain(name)
 }
 
 /// Whether a text occurs in what is told of a call.
@@ -159,6 +165,7 @@ impl Service<'_> {
                 left_out.iter().map(|(_, call)| call.status_name().to_owned()).collect();
             statuses.sort();
             statuses.dedup();
+            end.is_whole &= wanted.is_none_or(|wanted| taken.len() <= wanted);
             let chosen: Vec<_> = taken.into_iter().take(wanted.unwrap_or(usize::MAX)).collect();
             end.listed += chosen.len() as u64;
             wanted = wanted.map(|wanted| wanted - chosen.len());

@@ -132,7 +132,11 @@ impl Service<'_> {
             .ok_or_else(|| nothing("no call is pending: how each one ended has been shown".into()))?;
         let others = pending.count();
         if others > 0 {
-            self.notices.warn("more_pending", &format!("{others} other call(s) are pending: see --pending"));
+            let text = match others {
+                1 => "another call is pending: see --pending".into(),
+                _ => format!("{others} other calls are pending: see --pending"),
+            };
+            self.notices.warn("more_pending", &text);
         }
         Ok(newest)
     }

@@ -117,7 +117,7 @@ fn nothing_is_pending_at_first_and_nothing_is_sent_to_say_so() {
     let home = Home::new();
     let service = Service::with([]);
     let run = Run::of(&mut service.at(&home, ["--pending"])).exits(0);
-    assert_eq!(run.stdout, "No call is pending: how each one ended has been shown.\n");
+    assert_eq!(run.stdout, "No call is pending.\n");
     assert_eq!(service.server.requests().len(), 0);
 }
 
@@ -130,7 +130,7 @@ fn the_others_that_are_pending_are_mentioned() {
     }
     service.show_all();
     let run = Run::of(&mut service.at(&home, ["--resume"])).exits(0);
-    assert!(run.stderr.contains("1 other call(s) are pending"), "{}", run.stderr);
+    assert!(run.stderr.contains("another call is pending"), "{}", run.stderr);
     assert!(!Run::of(&mut service.at(&home, ["--resume"])).exits(0).stderr.contains("pending"));
 }
 

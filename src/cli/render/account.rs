@@ -73,7 +73,8 @@ fn show_usage(view: &View<'_>, usage: &Usage) -> Result<()> {
     if let Some(plan) = &usage.plan_type {
         let status =
             usage.subscription_status.as_deref().map(|status| format!(" ({})", words(messages, status)));
-        view.field("Plan", &format!("{plan}{}", status.unwrap_or_default()))?;
+        let tone = if is_overdue(usage.subscription_status.as_deref()) { Tone::Bad } else { Tone::Plain };
+        view.toned_field("Plan", tone, &format!("{plan}{}", status.unwrap_or_default()))?;
     }
     let quotas = Quota::of(usage);
     for quota in &quotas {
@@ -84,7 +85,11 @@ fn show_usage(view: &View<'_>, usage: &Usage) -> Result<()> {
         }
     }
     if let Some((percent, of)) = nearest_to_its_end(usage, &quotas) {
-        let tone = if percent > 100.0 { Tone::Bad } else { Tone::Plain };
+        let tone = match percent {
+            100.0.. => Tone::Bad,
+            NEAR_ITS_END.. => Tone::Strong,
+            _ => Tone::Plain,
+        };
         view.toned_field(
             "Used",
             tone,
@@ -113,6 +118,9 @@ fn nearest_to_its_end(usage: &Usage, [minutes, calls]: &[Quota; 2]) -> Option<(f
     }
 }
 
+/// From here on what is used stands out: percent.
+const NEAR_ITS_END: f64 = 80.0;
+
 const BAR: usize = 20;
 
 fn bar(percent: f64) -> String {
@@ -138,6 +146,10 @@ fn counted(messages: Messages, n: f64, unit: &str) -> String {
     let amount = amount(n);
     let plural = if amount == "1" { "" } else { "s" };
     format!("{amount} {}{plural}", messages.translate(unit))
+}
+
+fn is_overdue(status: Option<&str>) -> bool {
+    matches!(status, Some("past_due" | "unpaid"))
 }
 
 /// A status of a subscription, as Stripe names them, in words.
@@ -178,16 +190,17 @@ fn show_subscription(view: &View<'_>, subscription: &Subscription) -> Result<()>
         }
     }
     if let Some(status) = &subscription.status {
-        let is_overdue = matches!(status.as_str(), "past_due" | "unpaid");
-        view.toned_field(
-            "Status",
-            if is_overdue { Tone::Bad } else { Tone::Plain },
-            &words(messages, status),
-        )?;
+        let tone = if is_overdue(Some(status)) { Tone::Bad } else { Tone::Plain };
+        view.toned_field("Status", tone, &words(messages, status))?;
     }
     if let Some(expires) = &subscription.expires_at {
         let day = view.clock.day(expires);
-        field(if subscription.auto_renew == Some(true) { "Renews" } else { "Ends" }, &day)?;
+        let label = match subscription.auto_renew {
+            Some(true) => "Renews",
+            _ if view.clock.is_over(expires) => "Ended",
+            _ => "Ends",
+        };
+        field(label, &day)?;
     }
     if let Some(provider) = &subscription.provider {
         field("Provider", provider)?;

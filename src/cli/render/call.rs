@@ -40,9 +40,13 @@ pub fn status(view: &View<'_>, status: Option<&CallStatus>) -> String {
 /// the newest call.
 pub fn result(view: &View<'_>, call: &Parsed<Call>, is_newest: bool) -> Result<()> {
     view.parsed(call, outcome)?;
+    suggest_to_watcher(view, &call.value, is_newest)
+}
+
+fn suggest_to_watcher(view: &View<'_>, call: &Call, is_newest: bool) -> Result<()> {
     view.out.flush()?;
     if view.out.is_terminal() && view.out.is_watched() {
-        suggest(view, &call.value, is_newest);
+        suggest(view, call, is_newest);
     }
     Ok(())
 }
@@ -64,15 +68,18 @@ fn suggest(view: &View<'_>, call: &Call, is_newest: bool) {
     let calendar = (call.is_success() && has_appointment).then(|| format!("{program} --calendar {id}"));
     let commands = [Some(format!("{program} --transcript {id}")), calendar];
     let commands: Vec<String> = commands.into_iter().flatten().collect();
-    let say = |text: &str| view.out.note_copyable(&Line::new().tone(Tone::Faint, text));
     let next = view.out.translate("next:");
-    let on_one_line = format!("{next} {}", commands.join(&view.out.translate("  or  ")));
-    if on_one_line.len() <= view.out.table_width() {
-        return say(&on_one_line);
+    let or = view.out.translate("  or  ");
+    let mut on_one_line = Line::new().tone(Tone::Faint, &next).text(" ");
+    for (n, command) in commands.iter().enumerate() {
+        on_one_line = if n > 0 { on_one_line.tone(Tone::Faint, &or) } else { on_one_line }.text(command);
+    }
+    if on_one_line.width() <= view.out.table_width() {
+        return view.out.note_copyable(&on_one_line);
     }
     // A command is not broken in two.
-    say(&next);
-    commands.iter().for_each(|command| say(&format!("  {command}")));
+    view.out.note(&Line::new().tone(Tone::Faint, &next));
+    commands.iter().for_each(|command| view.out.note_copyable(&Line::new().text("  ").text(command)));
 }
 
 /// The beginning of a UUID, as much of it as tells calls apart; another kind of ID whole.
@@ -85,7 +92,8 @@ pub fn short_id(id: &str) -> &str {
 
 /// Everything about a call.
 pub fn call(view: &View<'_>, call: &Parsed<Call>) -> Result<()> {
-    view.parsed(call, details)
+    view.parsed(call, details)?;
+    suggest_to_watcher(view, &call.value, false)
 }
 
 /// The result of a call, ending with one line that carries the status and the whole ID.

@@ -124,7 +124,7 @@ pub fn pending(view: &View<'_>, pending: &[PendingCall], suggesting: Suggesting)
             .object(&serde_json::json!({ "pending": pending.iter().map(object).collect::<Vec<_>>() }));
     }
     if pending.is_empty() {
-        let none = view.out.translate("No call is pending: how each one ended has been shown.");
+        let none = view.out.translate("No call is pending.");
         return view.out.line(&Line::new().text(&none));
     }
     let messages = view.out.messages();
@@ -136,7 +136,7 @@ pub fn pending(view: &View<'_>, pending: &[PendingCall], suggesting: Suggesting)
                 messages.fill("ended: {}", &[&messages.translate(&words)])
             }
             (state, _) if call.is_waited_for => {
-                messages.fill("{}, waited for by a process", &[&messages.translate(state)])
+                messages.fill("{}, waited for in the background", &[&messages.translate(state)])
             }
             (state, _) => messages.translate(state).into_owned(),
         };
