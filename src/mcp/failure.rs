@@ -103,9 +103,9 @@ const SECOND_CALL: &str =
 /// What to do, in the words of the tools.
 fn hint(error: &Error) -> Option<String> {
     // A hint of the place of the failure may name a flag, which no tool has, or speak to who has a phone.
-    let is_for_model = |hint: &&str| error.kind != Kind::EmergencyNumber && !hint.contains("--");
-    if let Some(given) = error.facts.hint.as_deref().filter(is_for_model) {
-        return Some(given.to_owned());
+    let given = error.facts.hint.as_deref().map(in_words_of_tools);
+    if let Some(given) = given.filter(|hint| error.kind != Kind::EmergencyNumber && !hint.contains("--")) {
+        return Some(given);
     }
     Some(match error.kind {
         Kind::ClosedPipe => return None,
@@ -155,6 +155,11 @@ fn hint(error: &Error) -> Option<String> {
     })
 }
 
+/// A hint with tools and arguments where the command line has commands and flags, as far as they are known here.
+fn in_words_of_tools(hint: &str) -> String {
+    hint.replace("`kallyai --history`", "list_calls").replace("--idempotency-key", "idempotency_key")
+}
+
 fn refusal(error: &Error) -> Option<String> {
     let text = match error.code() {
         "quota_exceeded" => match &error.facts.upgrade_url {
@@ -196,8 +201,10 @@ mod tests {
             object["next_tool"],
             json!({ "name": "get_call_result", "arguments": { "key": "kallyai-1" } })
         );
-        let invalid = Error::new(Kind::InvalidInput, "no key").with_hint("write --idempotency-key KEY");
-        for error in [open, invalid] {
+        let invalid = |hint: &str| Error::new(Kind::InvalidInput, "no key").with_hint(hint);
+        let known = hint(&invalid("leave --idempotency-key out")).expect("a hint");
+        assert_eq!(known, "leave idempotency_key out");
+        for error in [open, invalid("write --data JSON")] {
             let hint = hint(&error).expect("a hint");
             assert!(!hint.contains("--"), "{hint}");
         }

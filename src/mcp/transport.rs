@@ -1,6 +1,9 @@
-//! The pipes to the client. They tell which answers were written, so that a result counts as shown only then.
+//! The pipes to the client. They tell which answers were written, so that a result counts as shown only then. To a client
+//! that has closed its end, an answer is still written, but nobody may be there to read it.
 
 use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use rmcp::RoleServer;
 use rmcp::model::{JsonRpcMessage, RequestId};
@@ -13,12 +16,14 @@ use tokio::sync::mpsc::UnboundedSender;
 struct Telling<T> {
     inner: T,
     written: UnboundedSender<RequestId>,
+    has_left: Arc<AtomicBool>,
 }
 
 /// Stdin and stdout, one JSON document a line.
 pub fn stdio(written: UnboundedSender<RequestId>) -> impl Transport<RoleServer, Error = io::Error> + 'static {
     let (stdin, stdout) = rmcp::transport::stdio();
-    Telling { inner: AsyncRwTransport::new_server(stdin, stdout), written }
+    let inner = AsyncRwTransport::new_server(stdin, stdout);
+    Telling { inner, written, has_left: Arc::default() }
 }
 
 impl<T: Transport<RoleServer, Error = io::Error>> Transport<RoleServer> for Telling<T> {
@@ -34,9 +39,10 @@ impl<T: Transport<RoleServer, Error = io::Error>> Transport<RoleServer> for Tell
         };
         let sent = self.inner.send(message);
         let written = self.written.clone();
+        let has_left = Arc::clone(&self.has_left);
         async move {
             sent.await?;
-            if let Some(id) = answered {
+            if let Some(id) = answered.filter(|_| !has_left.load(Ordering::Relaxed)) {
                 // Nobody is left to be told at the end.
                 let _ = written.send(id);
             }
@@ -44,8 +50,10 @@ impl<T: Transport<RoleServer, Error = io::Error>> Transport<RoleServer> for Tell
         }
     }
 
-    fn receive(&mut self) -> impl Future<Output = Option<RxJsonRpcMessage<RoleServer>>> + Send {
-        self.inner.receive()
+    async fn receive(&mut self) -> Option<RxJsonRpcMessage<RoleServer>> {
+        let received = self.inner.receive().await;
+        self.has_left.fetch_or(received.is_none(), Ordering::Relaxed);
+        received
     }
 
     fn close(&mut self) -> impl Future<Output = Result<(), io::Error>> + Send {

@@ -28,6 +28,7 @@ mod login_races;
 mod lost_answers;
 mod machine_readable;
 mod mcp;
+mod mcp_sign_in;
 mod not_taken;
 #[cfg(target_os = "linux")]
 mod peers;

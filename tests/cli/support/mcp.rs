@@ -105,9 +105,14 @@ impl Client {
         serde_json::from_str::<Value>(text).expect("JSON")["error"].clone()
     }
 
+    /// Closes the server's stdin.
+    pub fn leave(&mut self) {
+        drop(self.stdin.take());
+    }
+
     /// Closes the server's stdin and waits for its end.
     pub fn end(mut self) -> Option<i32> {
-        drop(self.stdin.take());
+        self.leave();
         self.child.wait().expect("an end").code()
     }
 
