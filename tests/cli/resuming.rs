@@ -114,7 +114,9 @@ fn six_identical_commands_ring_once() {
     home.sign_in(3600);
     let gate = Gate::default();
     let call = Reply::json(201, &crate::support::call("00000000-1111-4222-8333-444444444444", "success"));
-    let service = Service::with([Post::lost(Reply::Held(gate.clone(), Box::new(call)))]);
+    // A history that showed it as ended already would make some of them `already_done`.
+    let held = Post::lost(Reply::Held(gate.clone(), Box::new(call))).shown(Shown::Never);
+    let service = Service::with([held]);
     let six: Vec<_> = (0..6).map(|_| Running::start(service.at(&home, CALL).arg("--json"))).collect();
     // Five end while the sixth is on the phone.
     let (sender, ended) = std::sync::mpsc::channel();
