@@ -13,7 +13,8 @@ pub const ABOUT: &str = "Have real phone calls made by KallyAI, and read what ca
 /// How it is called.
 pub const USAGE: &str = "kallyai -p NUMBER -t TEXT [FIELD]...\n       kallyai --COMMAND [MODIFIER]...";
 
-const SHORT_END: &str = "Example: kallyai --sandbox -p +15551234567 -t \"A table for 4 at 8pm\"
+const SHORT_END: &str = "Example:
+  kallyai --sandbox -p +15551234567 -t \"A table for 4 at 8pm\"
 All flags, exit codes, variables and files: kallyai --help";
 
 /// What a newcomer is shown.
