@@ -253,8 +253,7 @@ impl<'a, O: Observer> CallDriver<'a, O> {
 
     /// Gives one look at the service a time of its own.
     fn set_poll_deadline(&self) {
-        let now = Instant::now();
-        self.client.set_deadline(self.deadline.min(now + LOOK_TIMEOUT).max(now + MIN_LOOK_TIMEOUT));
+        self.client.set_deadline(look_by(Instant::now(), self.deadline));
     }
 
     async fn assign_call_id(&mut self, id: &CallId) -> bool {
@@ -332,6 +331,11 @@ impl<'a, O: Observer> CallDriver<'a, O> {
     }
 }
 
+/// By when a look that begins now is over.
+fn look_by(now: Instant, deadline: Instant) -> Instant {
+    deadline.min(now + LOOK_TIMEOUT).max(now + MIN_LOOK_TIMEOUT)
+}
+
 /// Waits for work or a signal, whichever is there first. Of two that are there at once the work counts, unless
 /// `signal_first` says otherwise then.
 async fn race<W, S>(
@@ -368,5 +372,15 @@ mod tests {
         assert!(!is_begun.get(), "nothing is begun after a signal");
         assert_eq!(race(std::future::pending::<u8>(), ready(2), || false).await, Err(2));
         assert_eq!(race(ready(1), std::future::pending::<u8>(), || true).await, Ok(1));
+    }
+
+    #[test]
+    fn a_look_has_time_of_its_own_and_hardly_any_beyond_the_calls() {
+        let now = Instant::now();
+        let seconds = |seconds| now + Duration::from_secs(seconds);
+        for (left, looks) in [(600, 15), (15, 15), (14, 14), (1, 1), (0, 1)] {
+            assert_eq!(look_by(now, seconds(left)), seconds(looks), "{left} s are left");
+        }
+        assert_eq!(look_by(seconds(9), now), seconds(10), "the last look is taken when the time is up");
     }
 }
