@@ -116,7 +116,10 @@ fn a_history_is_read_back_to_its_end_or_to_a_page_that_comes_again() {
         (over, read.calls.iter().map(|call| call.id.to_string()).collect::<String>())
     };
     let two = [a.clone(), b.clone()];
-    assert_eq!(over(&[page(&two, Some(3)), page(&[c.clone()], Some(3))]), (vec![false, true], "abc".into()));
+    assert_eq!(
+        over(&[page(&two, Some(3)), page(std::slice::from_ref(&c), Some(3))]),
+        (vec![false, true], "abc".into())
+    );
     assert_eq!(over(&[page(&two, None), page(&[], None)]), (vec![false, true], "ab".into()));
     assert_eq!(over(&[page(&two, None), page(&[b, c], None)]), (vec![false, false], "abc".into()));
     assert_eq!(over(&[page(&two, None), page(&two, None)]), (vec![false, true], "ab".into()));
