@@ -184,6 +184,15 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn whoever_begins_to_wait_takes_no_sign_away_that_others_still_hold_up() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let [first, second] = ["a", "b"].map(|key| key.parse::<IdempotencyKey>().expect("a key"));
+        let _waiting = WaitLock::take(folder.path(), &first).await.expect("a lock");
+        let _too = WaitLock::take(folder.path(), &second).await.expect("a lock");
+        assert!(is_held(folder.path(), &first) && is_held(folder.path(), &second));
+    }
+
+    #[tokio::test]
     async fn a_lock_that_others_keep_is_given_up_in_the_end() {
         let (folder, held) = opened(&"k".parse().expect("a key"));
         held.lock().expect("a lock");
