@@ -116,6 +116,22 @@ fn a_detached_call_whose_outcome_is_soon_unknown_stays_open() {
 }
 
 #[test]
+fn the_process_that_waits_renews_the_saved_login_and_no_token_given_for_the_run() {
+    let unauthorized = || Post::refused(Reply::json(401, &json!({ "error": { "code": "missing_token" } })));
+    let renewals = |service: &Service| service.server.count("POST", "/v1/auth/refresh");
+    let service = Service::with([unauthorized()]);
+    detached(&service, &Home::new(), &[]);
+    assert_eq!((service.posts(), renewals(&service)), (2, 1));
+    let service = Service::with([unauthorized()]);
+    let home = Home::new();
+    let mut given = service.at(&home, CALL);
+    let run = Run::of(given.args(["--detach", "--json"]).env("KALLYAI_ACCESS_TOKEN", "given")).exits(4);
+    let message = run.error()["message"].to_string();
+    assert!(message.contains("KALLYAI_ACCESS_TOKEN"), "{message}");
+    assert_eq!((service.posts(), renewals(&service)), (1, 0));
+}
+
+#[test]
 fn what_the_process_that_waits_would_say_is_said_by_the_one_that_was_asked() {
     let home = Home::new();
     let (service, gate) = held(Reply::json(201, &call(ID, "success")));
