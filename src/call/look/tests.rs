@@ -59,6 +59,15 @@ fn a_call_that_is_under_way_or_was_done_is_in_the_way_for_six_hours_and_says_how
 }
 
 #[test]
+fn what_was_done_is_the_same_in_every_respect_and_a_success() {
+    let mut other = listed("a", 0, "success");
+    other["submission"]["task_description"] = json!("Something else");
+    let calls = [other, listed("b", 0, "busy")];
+    assert_eq!(found(&calls, ALL), None);
+    assert!(found(&[&calls[..], &[listed("c", 0, "success")]].concat(), ALL).is_some());
+}
+
+#[test]
 fn a_look_before_ringing_takes_a_quarter_of_the_time_and_five_seconds_at_most() {
     let now = Instant::now();
     for (seconds, expected) in [(600, 5000), (20, 5000), (4, 1000), (0, 0)] {
