@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::AbortHandle;
@@ -22,6 +22,8 @@ use super::request::{CALLBACK, LARGEST_HEAD, read_request};
 
 /// A connection's whole life.
 const CONNECTION: Duration = Duration::from_secs(5);
+/// The most that is read of what the other side still sends, in bytes.
+const MOST_DRAINED: u64 = 256 * 1024;
 
 /// Both ends of the callback's port.
 pub struct Receiver {
@@ -93,13 +95,9 @@ impl Receiver {
                 return Err(Error::PortInUse(port));
             }
         }
-        let mut listeners = vec![TcpListener::bind(four).await.map_err(|e| refused(&e, port))?];
-        match TcpListener::bind(six).await {
-            Ok(listener) => listeners.push(listener),
-            Err(error) if is_without_ipv6(&error) => {}
-            Err(error) => return Err(refused(&error, port)),
-        }
-        Ok(Self { listeners, port })
+        let four = TcpListener::bind(four).await.map_err(|e| refused(&e, port))?;
+        let six = where_there_is_ipv6(TcpListener::bind(six).await).map_err(|e| refused(&e, port))?;
+        Ok(Self { listeners: std::iter::once(four).chain(six).collect(), port })
     }
 
     /// Starts taking requests. What comes of them comes through the returned channel; dropping [`Serving`] ends all.
@@ -232,15 +230,13 @@ pub(crate) async fn read_head(stream: &mut (impl AsyncRead + Unpin)) -> Option<V
 
 /// Writes the response and takes leave so that the other side can read it: what it still sends is drained first,
 /// because closing over unread bytes would reset the connection.
-async fn say(stream: &mut TcpStream, response: &page::Response) -> io::Result<()> {
+async fn say(
+    stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
+    response: &page::Response,
+) -> io::Result<()> {
     stream.write_all(&response.bytes).await?;
     stream.shutdown().await?;
-    let mut scrap = [0u8; 4096];
-    let mut patience = 64;
-    while patience > 0 && stream.read(&mut scrap).await? > 0 {
-        patience -= 1;
-    }
-    Ok(())
+    tokio::io::copy(&mut stream.take(MOST_DRAINED), &mut tokio::io::sink()).await.map(drop)
 }
 
 /// What a request gets.
@@ -281,6 +277,14 @@ async fn answers(address: SocketAddr) -> bool {
     matches!(tokio::time::timeout(Duration::from_millis(300), TcpStream::connect(address)).await, Ok(Ok(_)))
 }
 
+/// What was bound, or nothing where this computer has no such address.
+fn where_there_is_ipv6<T>(bound: io::Result<T>) -> io::Result<Option<T>> {
+    match bound {
+        Err(error) if is_without_ipv6(&error) => Ok(None),
+        bound => bound.map(Some),
+    }
+}
+
 fn is_without_ipv6(error: &io::Error) -> bool {
     /// EAFNOSUPPORT: the system has no IPv6 at all.
     const NO_FAMILY: i32 = if cfg!(windows) {
@@ -308,3 +312,6 @@ fn refused(error: &io::Error, port: u16) -> Error {
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests;

@@ -54,7 +54,8 @@ impl Connections {
         self.list().drain(..).for_each(|connection| connection.task.abort());
     }
 
-    fn count(&self) -> usize {
+    /// How many there are.
+    pub fn count(&self) -> usize {
         let mut list = self.list();
         list.retain(|connection| !connection.task.is_finished());
         list.len()
@@ -63,5 +64,58 @@ impl Connections {
     /// A panic while it was locked would have ended the program's only thread.
     fn list(&self) -> MutexGuard<'_, VecDeque<Connection>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::task::JoinHandle;
+
+    use super::*;
+
+    /// So many connections, oldest first, of which some have sent a whole head.
+    fn connections(count: usize, has_head: impl Fn(usize) -> bool) -> (Connections, Vec<JoinHandle<()>>) {
+        let connections = Connections::default();
+        let add = |number| {
+            let task = tokio::spawn(std::future::pending());
+            connections.add(task.abort_handle(), Arc::new(AtomicBool::new(has_head(number))));
+            task
+        };
+        let tasks = (0..count).map(add).collect();
+        (connections, tasks)
+    }
+
+    /// Which of them have ended.
+    async fn ended(tasks: &[JoinHandle<()>]) -> Vec<usize> {
+        // An aborted task ends when it is next looked at, and not all of them are at once.
+        for _ in 0..4 {
+            tokio::task::yield_now().await;
+        }
+        (0..tasks.len()).filter(|number| tasks[*number].is_finished()).collect()
+    }
+
+    #[tokio::test]
+    async fn one_of_a_crowd_makes_room_the_oldest_without_a_head_first() {
+        for (count, first_silent, expected) in [
+            (MOST_CONNECTIONS - 1, 0, vec![]),
+            (MOST_CONNECTIONS, 3, vec![3]),
+            (MOST_CONNECTIONS, MOST_CONNECTIONS, vec![0]),
+            (MOST_CONNECTIONS + 1, 3, vec![3, 4]),
+        ] {
+            let (connections, tasks) = connections(count, |number| number < first_silent);
+            connections.make_room().await;
+            assert_eq!(ended(&tasks).await, expected, "{count}, {first_silent}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_has_ended_takes_no_room() {
+        let (connections, tasks) = connections(MOST_CONNECTIONS, |_| false);
+        tasks[9].abort();
+        assert_eq!(ended(&tasks).await, [9]);
+        connections.make_room().await;
+        assert_eq!(ended(&tasks).await, [9]);
+        connections.end_all();
+        assert_eq!(ended(&tasks).await.len(), MOST_CONNECTIONS);
     }
 }

@@ -57,10 +57,13 @@ pub async fn acquire(target: &Path, deadline: Instant) -> Result<Lock, LockError
 /// When there can be no lock, or it is held.
 pub fn try_acquire(target: &Path) -> Result<Lock, LockError> {
     let path = lock_file(target);
-    let file = open(&path, target).map_err(LockError::Impossible)?;
+    hold(open(&path, target).map_err(LockError::Impossible)?, &path)
+}
+
+fn hold(file: File, path: &Path) -> Result<Lock, LockError> {
     match file.try_lock() {
         // A sign-out may have removed the file between opening and locking; its lock would be nobody else's.
-        Ok(()) if files::is_at(&file, &path) => Ok(Lock(file)),
+        Ok(()) if files::is_at(&file, path) => Ok(Lock(file)),
         Ok(()) | Err(TryLockError::WouldBlock) => Err(LockError::Busy),
         Err(TryLockError::Error(error)) => Err(LockError::Impossible(error)),
     }
@@ -107,10 +110,31 @@ fn chown_to_owner(lock: &File, target: &Path) {
     let _ = (lock, target);
 }
 
-#[cfg(all(test, windows))]
+#[cfg(test)]
 mod tests {
     use super::*;
 
+    // On Windows nobody can remove it.
+    #[cfg(unix)]
+    #[test]
+    fn a_lock_whose_file_was_removed_is_nobodys() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let target = folder.path().join("login.json");
+        let path = lock_file(&target);
+        let opened = open(&path, &target).expect("a file");
+        std::fs::remove_file(&path).expect("the file");
+        assert!(matches!(hold(opened, &path), Err(LockError::Busy)));
+        assert!(matches!(try_acquire(&target), Ok(Lock(_))), "the next one is another file's");
+    }
+
+    #[test]
+    fn where_no_file_can_be_made_there_is_no_lock() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let nowhere = folder.path().join("nowhere").join("login.json");
+        assert!(matches!(try_acquire(&nowhere), Err(LockError::Impossible(_))));
+    }
+
+    #[cfg(windows)]
     #[tokio::test]
     async fn a_lock_that_is_held_cannot_be_removed() {
         let folder = tempfile::tempdir().expect("a folder");

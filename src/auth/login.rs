@@ -277,3 +277,31 @@ fn sign_in_url(base: &ApiBase, port: u16, state: &OAuthState) -> Url {
         .append_pair("state", state.expose());
     url
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn why_a_sign_in_was_declined_is_said_in_plain_letters() {
+        let declined = |why: &str| granted(AuthResponse::Declined(why.into())).err().map(|e| e.to_string());
+        let why = declined("access_denied-2: \u{1b}[31m<b>no");
+        assert_eq!(why.as_deref(), Some("the sign-in was declined (access_denied-2 31mbno)"));
+        let long = declined(&"x".repeat(99));
+        assert_eq!(long, Some(format!("the sign-in was declined ({})", "x".repeat(60))));
+    }
+
+    #[tokio::test]
+    async fn a_sign_in_waits_a_moment_for_whoever_renews_the_login() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let store = Store::new(folder.path().join("login.json"), ApiBase::PRODUCTION.into());
+        let Ok(renewing) = store.try_lock() else { panic!("nobody has it") };
+        let mut checking = std::pin::pin!(check(&store, Instant::now() + SIGN_IN_TIMEOUT));
+        assert!(
+            tokio::time::timeout(Duration::ZERO, &mut checking).await.is_err(),
+            "it does not give up yet"
+        );
+        drop(renewing);
+        assert!(checking.await.is_ok());
+    }
+}

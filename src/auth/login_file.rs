@@ -185,6 +185,39 @@ mod tests {
     }
 
     #[test]
+    fn two_logins_are_the_same_if_both_their_tokens_are() {
+        let login = |access: &str, refresh: &str| {
+            let text = format!(r#"{{"access_token":"{access}","refresh_token":"{refresh}"}}"#);
+            Login::parse(text.as_bytes()).expect("a login")
+        };
+        let ours = login("a", "r");
+        assert!(ours.is_same(&login("a", "r")));
+        assert!(!ours.is_same(&login("b", "r")) && !ours.is_same(&login("a", "s")));
+        assert!(login("a", "").refresh_token.is_none(), "an empty one renews nothing");
+    }
+
+    #[test]
+    fn a_lifetime_that_makes_no_sense_is_the_usual_one() {
+        let expires_at = |seconds| {
+            let access_token = Secret::parse("a").expect("a token");
+            let granted = TokenResponse { access_token, refresh_token: None, expires_in: seconds };
+            Login::granted(granted, ApiBase::PRODUCTION).expires_at
+        };
+        let before = Timestamp::now().as_second();
+        for (seconds, lasts) in [
+            (None, 3540),
+            (Some(0.0), 3540),
+            (Some(-5.0), 3540),
+            (Some(f64::NAN), 3540),
+            (Some(61.0), 1),
+            (Some(1e30), 315_576_000 - 60),
+        ] {
+            let left = expires_at(seconds) - before;
+            assert!((lasts..lasts + 30).contains(&left), "{seconds:?}: {left}");
+        }
+    }
+
+    #[test]
     fn what_was_never_meant_to_be_a_login_is_not_touched() {
         for text in ["", " \n", "\0\0", r#"{"access_token":5}"#, r#"{"access_token":"cut o"#] {
             assert!(matches!(Content::parse(text.as_bytes()), Content::Damaged), "{text:?}");

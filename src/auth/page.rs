@@ -113,6 +113,15 @@ mod tests {
     }
 
     #[test]
+    fn a_refusal_says_which_method_is_allowed_where_another_was_used() {
+        for status in [400, 403, 404, 405, 431] {
+            let text = String::from_utf8(refusal(status).bytes).expect("ASCII");
+            assert!(text.starts_with(&format!("HTTP/1.1 {status} ")), "{text}");
+            assert_eq!(text.contains("Allow: GET\r\n"), status == 405, "{text}");
+        }
+    }
+
+    #[test]
     fn a_redirect_names_a_page_without_a_query() {
         for page in [Page::SignedIn, Page::NotSaved, Page::Declined] {
             let text = String::from_utf8(page.redirect().bytes).expect("ASCII");

@@ -184,6 +184,51 @@ mod linux {
         }
 
         #[test]
+        fn a_row_is_found_wherever_the_table_is_cut_to_be_read() {
+            use std::io::Write as _;
+            let row = |port: u16, user: u32| {
+                format!("   0: 0100007F:{port:04X} 0100007F:2310 01 0:0 0:0 0 {user:>5} 0 13\n")
+            };
+            let wanted = row(54321, 1001);
+            let (rows, left) = (64 * 1024 / wanted.len(), 64 * 1024 % wanted.len());
+            let others = row(1, 1000).repeat(rows - 1);
+            // Its end moves from before the first 64 KiB's to a row's length behind it.
+            for spaces in 0..=left + wanted.len() {
+                let padding = " ".repeat(spaces);
+                let mut table = tempfile::tempfile().expect("a file");
+                write!(table, "{padding}\n{others}{wanted}{}", row(2, 1002)).expect("a table");
+                let found = search(&table, at("127.0.0.1:54321"), at("127.0.0.1:8976")).expect("a table");
+                let row = Row { user: 1001, is_established: true, inode: 13 };
+                assert_eq!(found, Some(row), "{spaces}");
+                let found = search(&table, at("127.0.0.1:9"), at("127.0.0.1:8976")).expect("a table");
+                assert_eq!(found, None);
+            }
+        }
+
+        #[test]
+        fn a_row_is_found_behind_tens_of_thousands() {
+            use std::io::Write as _;
+            let row = |port: u16, user: u32| {
+                format!("   0: 0100007F:{port:04X} 0100007F:2310 01 0:0 0:0 0 {user} 0 13\n")
+            };
+            let mut table = tempfile::tempfile().expect("a file");
+            write!(table, "{}{}", row(1, 1000).repeat(30_000), row(54321, 1001)).expect("a table");
+            let found = search(&table, at("127.0.0.1:54321"), at("127.0.0.1:8976")).expect("a table");
+            assert_eq!(found.map(|row| row.user), Some(1001));
+        }
+
+        #[test]
+        fn where_no_table_tells_of_our_own_connection_anybodys_passes() {
+            let mut tables =
+                Tables { four: None, six: None, is_reliable_for_four: false, is_reliable_for_six: false };
+            assert!(!tables.knows_own(Ipv4Addr::LOCALHOST.into()).expect("a connection"));
+            let (peer, here) = (at("127.0.0.1:54321"), at("127.0.0.1:8976"));
+            assert!(tables.is_ours(peer, here));
+            tables.is_reliable_for_four = true;
+            assert!(!tables.is_ours(peer, here));
+        }
+
+        #[test]
         fn a_connection_without_a_process_is_nobodys() {
             let own = rustix::process::geteuid().as_raw();
             let row = |user, is_established, inode| Row { user, is_established, inode }.is_ours();

@@ -248,3 +248,65 @@ fn sync(file: &File) -> io::Result<()> {
         _ => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[cfg(unix)]
+    fn login(token: &str) -> Login {
+        Login::parse(format!(r#"{{"access_token":"{token}"}}"#).as_bytes()).expect("a login")
+    }
+
+    /// A folder where a login is about to be saved, and its place there.
+    #[cfg(unix)]
+    fn prepared() -> (tempfile::TempDir, PathBuf, PreparedWrite) {
+        let folder = tempfile::tempdir().expect("a folder");
+        let target = folder.path().join("login.json");
+        let prepared = PreparedWrite::new(target.clone(), None, None).expect("room");
+        (folder, target, prepared)
+    }
+
+    // Elsewhere what is open is not removed.
+    #[cfg(unix)]
+    #[test]
+    fn a_login_whose_file_was_removed_under_it_is_saved_all_the_same() {
+        let (_folder, target, prepared) = prepared();
+        std::fs::remove_file(aside_file(&target)).expect("the file beside it");
+        let warning = prepared.commit(&login("granted")).expect("a login").expect("a warning");
+        assert!(warning.contains("in place"), "{warning}");
+        let saved = std::fs::read(&target).expect("the login");
+        assert_eq!(Login::parse(&saved).expect("a login").access_token.expose(), "granted");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_login_that_finds_a_folder_in_its_place_stays_beside_it() {
+        let (_folder, target, prepared) = prepared();
+        std::fs::create_dir(&target).expect("a folder in its place");
+        assert!(prepared.commit(&login("granted")).is_err());
+        let left = std::fs::read(aside_file(&target)).expect("the login");
+        assert_eq!(Login::parse(&left).expect("a login").access_token.expose(), "granted");
+        let nowhere = PreparedWrite { before: None, target, aside: None, in_place: None, folder: None };
+        let error = nowhere.commit(&login("granted")).expect_err("there is a folder");
+        assert_eq!(error.kind(), io::ErrorKind::IsADirectory, "and not that it is there already");
+    }
+
+    #[test]
+    fn what_is_not_written_after_all_leaves_the_file_as_it_was() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let target = folder.path().join("login.json");
+        std::fs::write(&target, "the old login").expect("a file");
+        let mut in_place = InPlace::open(&target).expect("the file");
+        in_place.make_room().expect("room");
+        assert!(std::fs::read(&target).expect("the file").len() > 32 * 1024);
+        drop(in_place);
+        assert_eq!(std::fs::read(&target).expect("the file"), b"the old login");
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_file_that_knows_of_no_disk_is_believed() {
+        sync(&File::open("/dev/null").expect("a device")).expect("nothing to wait for");
+    }
+}

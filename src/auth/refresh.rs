@@ -240,3 +240,25 @@ async fn ask(http: &Http, refresh_token: &Secret, deadline: Instant) -> Result<R
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn login(token: &str) -> Login {
+        Login::parse(format!(r#"{{"access_token":"{token}"}}"#).as_bytes()).expect("a login")
+    }
+
+    #[tokio::test]
+    async fn another_client_has_a_moment_to_save_what_it_got() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let store = Store::new(folder.path().join("login.json"), crate::domain::ApiBase::PRODUCTION.into());
+        store.save(&login("old")).expect("a login");
+        let old = login("old");
+        let mut waiting = std::pin::pin!(replaced_meanwhile(&store, &old));
+        assert!(tokio::time::timeout(Duration::ZERO, &mut waiting).await.is_err(), "it may come yet");
+        store.save(&login("new")).expect("a login");
+        let replaced = tokio::time::timeout(2 * OTHER_CLIENTS_SAVE, waiting).await.expect("it is seen soon");
+        assert!(replaced.expect("a login"));
+    }
+}

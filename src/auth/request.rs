@@ -121,6 +121,9 @@ mod tests {
         };
         assert!(read_request(with(64 * 1024).as_bytes(), 1).is_ok());
         assert_eq!(read_request(with(LARGEST_HEAD).as_bytes(), 1), Err(431));
+        let largest = with(LARGEST_HEAD - with(0).len());
+        assert_eq!(largest.len(), 128 * 1024);
+        assert!(read_request(largest.as_bytes(), 1).is_ok());
         let many = "X: y\r\n".repeat(MOST_FIELDS);
         assert_eq!(
             read_request(format!("GET /callback HTTP/1.1\r\n{many}Host: localhost:1\r\n\r\n").as_bytes(), 1),

@@ -78,3 +78,24 @@ fn is_taken(line: &str, lines: &mpsc::Sender<String>) -> bool {
     let text = line.trim_matches(|c: char| c.is_whitespace() || c.is_control() || c == '\u{feff}');
     text.is_empty() || lines.blocking_send(text.to_owned()).is_ok()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_what_stands_between_marks_and_spaces() {
+        let (sender, mut lines) = mpsc::channel(1);
+        for (line, expected) in [
+            ("\u{feff}http://localhost/\r\n", Some("http://localhost/")),
+            (" \t\u{1b}a b\u{0}\n", Some("a b")),
+            ("\u{feff}\r\n", None),
+            ("", None),
+        ] {
+            assert!(is_taken(line, &sender), "more are wanted");
+            assert_eq!(lines.try_recv().ok().as_deref(), expected, "{line:?}");
+        }
+        drop(lines);
+        assert!(!is_taken("a", &sender) && is_taken(" ", &sender));
+    }
+}

@@ -341,3 +341,6 @@ impl Opened {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -64,3 +64,16 @@ pub fn forget(folder: &Path) -> io::Result<bool> {
 fn file(folder: &Path) -> PathBuf {
     folder.join("sign-in.json")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sign_in_that_an_earlier_version_began_is_the_services_own() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let kept = serde_json::json!({ "state": "0".repeat(64), "at": Timestamp::now().as_second() });
+        std::fs::write(file(folder.path()), kept.to_string()).expect("a file");
+        assert_eq!(find(folder.path()).map(|pending| pending.issuer).as_deref(), Some(ApiBase::PRODUCTION));
+    }
+}

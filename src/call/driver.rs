@@ -112,13 +112,8 @@ impl<'a, O: Observer> CallDriver<'a, O> {
                 // What has come is taken before a signal: an answer is delivered, and what the journal is to be told
                 // is never left out. A request that is not on its way is not written once there is a signal.
                 action => {
-                    let sending = match &self.request {
-                        Some(request) if matches!(action, Action::SendPost { .. }) => {
-                            Some(request.is_sent.subscribe())
-                        }
-                        _ => None,
-                    };
-                    let signal_first = || sending.as_ref().is_some_and(|is_sent| !*is_sent.borrow());
+                    let sending = sending(&action, self.request.as_ref().map(|request| &*request.is_sent));
+                    let signal_first = || is_held_back_by_signal(sending.as_ref());
                     match race(self.execute(action), signals.next(), signal_first).await {
                         Ok(event) => event,
                         Err(signal) => Event::Signal { signal, is_sent: self.is_sent() },
@@ -253,8 +248,7 @@ impl<'a, O: Observer> CallDriver<'a, O> {
 
     /// Gives one look at the service a time of its own.
     fn set_poll_deadline(&self) {
-        let now = Instant::now();
-        self.client.set_deadline(self.deadline.min(now + LOOK_TIMEOUT).max(now + MIN_LOOK_TIMEOUT));
+        self.client.set_deadline(look_by(Instant::now(), self.deadline));
     }
 
     async fn assign_call_id(&mut self, id: &CallId) -> bool {
@@ -332,6 +326,21 @@ impl<'a, O: Observer> CallDriver<'a, O> {
     }
 }
 
+/// What tells whether the request that an action sends is on its way; nothing for any other action.
+fn sending(action: &CallAction, is_sent: Option<&watch::Sender<bool>>) -> Option<watch::Receiver<bool>> {
+    is_sent.filter(|_| matches!(action, Action::SendPost { .. })).map(watch::Sender::subscribe)
+}
+
+/// Whether a signal keeps a request from being written: one that is to be sent, and is not on its way.
+fn is_held_back_by_signal(is_sent: Option<&watch::Receiver<bool>>) -> bool {
+    is_sent.is_some_and(|is_sent| !*is_sent.borrow())
+}
+
+/// By when a look that begins now is over.
+fn look_by(now: Instant, deadline: Instant) -> Instant {
+    deadline.min(now + LOOK_TIMEOUT).max(now + MIN_LOOK_TIMEOUT)
+}
+
 /// Waits for work or a signal, whichever is there first. Of two that are there at once the work counts, unless
 /// `signal_first` says otherwise then.
 async fn race<W, S>(
@@ -368,5 +377,26 @@ mod tests {
         assert!(!is_begun.get(), "nothing is begun after a signal");
         assert_eq!(race(std::future::pending::<u8>(), ready(2), || false).await, Err(2));
         assert_eq!(race(ready(1), std::future::pending::<u8>(), || true).await, Ok(1));
+    }
+
+    #[test]
+    fn a_signal_holds_back_what_is_not_on_its_way() {
+        let is_sent = watch::Sender::new(false);
+        let is_held_back = |action, is_sent| is_held_back_by_signal(sending(&action, is_sent).as_ref());
+        let post = || Action::SendPost { connect_by: Duration::ZERO };
+        assert!(is_held_back(post(), Some(&is_sent)));
+        assert!(!is_held_back(Action::ReadHistory, Some(&is_sent)) && !is_held_back(post(), None));
+        is_sent.send_replace(true);
+        assert!(!is_held_back(post(), Some(&is_sent)));
+    }
+
+    #[test]
+    fn a_look_has_time_of_its_own_and_hardly_any_beyond_the_calls() {
+        let now = Instant::now();
+        let seconds = |seconds| now + Duration::from_secs(seconds);
+        for (left, looks) in [(600, 15), (15, 15), (14, 14), (1, 1), (0, 1)] {
+            assert_eq!(look_by(now, seconds(left)), seconds(looks), "{left} s are left");
+        }
+        assert_eq!(look_by(seconds(9), now), seconds(10), "the last look is taken when the time is up");
     }
 }

@@ -198,6 +198,11 @@ mod tests {
     }
 
     #[test]
+    fn a_moment_is_shown_by_this_computers_clock() {
+        assert_eq!(moment(1_800_000_000, Some(("a", 1))).timestamp().to_string(), "2027-01-15T08:00:00Z");
+    }
+
+    #[test]
     fn what_was_only_prepared_is_open_while_its_process_lives_or_a_restart_hides_what_followed() {
         let key = IdempotencyKey::generate();
         let written = moment(100, Some(("a", 1)));

@@ -4,7 +4,7 @@
 //! is read and a line is appended, and never while the disk is waited for. What this version cannot read stays as it
 //! is. It holds no token.
 
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -57,8 +57,6 @@ const PRUNED_TOGETHER: usize = 64;
 const MAX_SUPERSEDED: usize = 4096;
 /// How long another process may hold the journal, which takes it milliseconds.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(30);
-/// The pauses between attempts to lock grow from the first to the last.
-const LOCK_PAUSES: [Duration; 2] = [Duration::from_millis(1), Duration::from_millis(10)];
 
 impl Journal {
     /// The journal in a folder, which need not exist yet, for a service of this origin.
@@ -121,7 +119,7 @@ impl Journal {
         read: Contents,
     ) -> Result<(WaitLock, usize), OpenError> {
         let (lock, mut file) = self.lock().await?;
-        let is_unchanged = read.identity.is_some() && read.identity == Some(files::identity(&file)?);
+        let is_unchanged = read.identity == Some(files::identity(&file)?);
         let contents = if is_unchanged { read } else { self.contents_of(&mut file)? };
         self.check(&contents, entry, guards)?;
         let forgotten = self.prune(&contents, &entry.written, &mut file, false)?;
@@ -314,24 +312,7 @@ impl Journal {
         let lock =
             open_regular(files::private(OpenOptions::new().create(true).truncate(false).write(true)), &path)?;
         files::share_with_folders_owner(&path)?;
-        let deadline = Instant::now() + LOCK_TIMEOUT;
-        let [mut pause, longest] = LOCK_PAUSES;
-        loop {
-            match lock.try_lock() {
-                Ok(()) => break,
-                Err(TryLockError::WouldBlock) if Instant::now() < deadline => {
-                    tokio::time::sleep(pause).await;
-                    pause = (pause * 2).min(longest);
-                }
-                Err(TryLockError::WouldBlock) => {
-                    return Err(io::Error::new(
-                        io::ErrorKind::TimedOut,
-                        "another process does not let go of it",
-                    ));
-                }
-                Err(TryLockError::Error(error)) => return Err(error),
-            }
-        }
+        wait_lock::locked(|| lock.try_lock(), Instant::now() + LOCK_TIMEOUT).await?;
         let path = self.log_file();
         let options = &mut OpenOptions::new();
         let log =

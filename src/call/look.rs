@@ -11,7 +11,7 @@ use super::events::HistoryResult;
 use super::guard::Guards;
 use super::journal::Journal;
 use super::matching::{self, Clocks, Details, Listed, Match, Told};
-use crate::api::{Call, Client};
+use crate::api::{Call, Client, Page};
 use crate::auth::{self, Session};
 use crate::domain::{CallId, CallRequest, comparable};
 use crate::error::{Error, Kind};
@@ -50,41 +50,46 @@ pub async fn look_before(
     request: &CallRequest,
     guards: Guards,
 ) -> Result<LookBefore, auth::Error> {
-    let (deadline, now) = (client.deadline(), Instant::now());
-    let time = deadline.saturating_duration_since(now) / LOOK_BEFORE_SHARE;
-    client.set_deadline(now + time.min(LOOK_BEFORE_TIMEOUT));
+    let deadline = client.deadline();
+    client.set_deadline(look_by(Instant::now(), deadline));
     let page = client.history(RECENT, None).await;
     client.set_deadline(deadline);
     let page = page?.value;
     let now = page.date.unwrap_or_else(Timestamp::now);
     let clock_difference = page.date.map(|date| date.as_second() - Timestamp::now().as_second());
-    let young =
-        |call: &Call| call.created_at().is_none_or(|at| now.as_second() - at.as_second() < GUARDED_FOR);
+    let calls = page.calls.iter().map(|(_, call)| call);
+    let refusal = in_the_way(calls, request, guards, now).map(|(error, call)| about(error, journal, call));
+    Ok(LookBefore { clock_difference, refusal })
+}
+
+/// By when a look that begins now is over.
+fn look_by(now: Instant, deadline: Instant) -> Instant {
+    now + (deadline.saturating_duration_since(now) / LOOK_BEFORE_SHARE).min(LOOK_BEFORE_TIMEOUT)
+}
+
+/// Which of these calls, newest first, is in the way of another, and what that means.
+fn in_the_way<'c>(
+    calls: impl Iterator<Item = &'c Call> + Clone,
+    request: &CallRequest,
+    guards: Guards,
+    now: Timestamp,
+) -> Option<(Error, &'c Call)> {
+    let age = |call: &Call| call.created_at().map(|at| now.as_second() - at.as_second());
     let fits = |call: &Call| {
         let number = call.number().map(|number| matching::compare_numbers(number, request.phone().as_str()));
         matches!(number, Some(Told::Same | Told::InPart))
     };
-    let calls = || page.calls.iter().map(|(_, call)| call).filter(|call| young(call) && fits(call));
-    let running = calls().filter(|_| guards.open).find(|call| call.is_running());
-    let done =
-        calls().filter(|_| guards.done).find(|call| call.is_success() && is_same_request(request, call));
-    let when = |call: &Call| {
-        let age = call.created_at().map(|at| now.as_second() - at.as_second());
-        age.map_or(String::new(), |age| format!(" {}", ago(age)))
-    };
-    let refusal = match (running, done) {
-        (Some(call), _) => {
-            let message = format!("a call to {} that began{} is under way", request.phone(), when(call));
-            Some(about(Error::new(Kind::CallOpen, message), journal, call))
-        }
-        (None, Some(call)) => {
-            let message =
-                format!("the same was asked of {}{}, and that call succeeded", request.phone(), when(call));
-            Some(about(Error::new(Kind::AlreadyDone, message), journal, call))
-        }
-        (None, None) => None,
-    };
-    Ok(LookBefore { clock_difference, refusal })
+    let mut calls = calls.filter(|call| age(call).is_none_or(|age| age < GUARDED_FOR) && fits(call));
+    let when = |call: &Call| age(call).map_or(String::new(), |age| format!(" {}", ago(age)));
+    let running = guards.open.then(|| calls.clone().find(|call| call.is_running())).flatten();
+    let done = || calls.find(|call| call.is_success() && is_same_request(request, call));
+    if let Some(call) = running {
+        let message = format!("a call to {} that began{} is under way", request.phone(), when(call));
+        return Some((Error::new(Kind::CallOpen, message), call));
+    }
+    let call = guards.done.then(done).flatten()?;
+    let message = format!("the same was asked of {}{}, and that call succeeded", request.phone(), when(call));
+    Some((Error::new(Kind::AlreadyDone, message), call))
 }
 
 /// An error about a call of the history, with its key if the journal knows it.
@@ -142,8 +147,8 @@ impl<'a> Search<'a> {
 
     async fn find(&mut self) -> Result<Match, Error> {
         let here = Moment::now();
-        let (calls, service) = self.read_back(&here).await?;
-        let clocks = Clocks { here: &here, service };
+        let read = self.read_back(&here).await?;
+        let clocks = Clocks { here: &here, service: read.service };
         // What cannot be read assigns nothing; that is checked again under the journal's lock.
         let contents = self.journal.read().unwrap_or_default();
         let taken = contents.assigned_to_others(&self.entry.key);
@@ -155,7 +160,7 @@ impl<'a> Search<'a> {
         loop {
             let known = |listed: &Listed| self.details.get(&listed.id).unwrap_or(listed).clone();
             let listed: Vec<Listed> =
-                calls.iter().filter(|call| !taken.contains(call.id.as_str())).map(known).collect();
+                read.calls.iter().filter(|call| !taken.contains(call.id.as_str())).map(known).collect();
             let found = matching::find(self.entry, &open, &listed, clocks);
             let Match::NeedsDetails(ids) = found else { return Ok(found) };
             for id in ids {
@@ -183,33 +188,49 @@ impl<'a> Search<'a> {
         Ok(())
     }
 
-    /// The calls from the newest back to before the entry, and the service's clock.
-    async fn read_back(&self, here: &Moment) -> Result<(Vec<Listed>, Option<Timestamp>), Error> {
-        let mut calls: Vec<Listed> = Vec::new();
-        let mut service = None;
-        let mut offset = 0;
+    /// The calls from the newest back to before the entry.
+    async fn read_back(&self, here: &Moment) -> Result<ReadBack, Error> {
+        let mut read = ReadBack::default();
         for _ in 0..MAX_PAGES {
-            let page = self.client.history(PAGE, (offset > 0).then_some(offset)).await?.value;
-            service = service.or(page.date);
-            let listed: Vec<Listed> =
-                page.calls.iter().filter_map(|(_, call)| Listed::of(call, false)).collect();
-            let names_any = !listed.is_empty();
-            let before = calls.len();
-            // Calls move down the history as new ones are placed.
-            let is_new = |call: &Listed| !calls.iter().any(|other| other.id == call.id);
-            let new: Vec<Listed> = listed.into_iter().filter(is_new).collect();
-            calls.extend(new);
-            offset += page.len as u64;
-            let [earliest, _] = matching::window(self.entry, Clocks { here, service });
-            let oldest = page.calls.iter().filter_map(|(_, call)| call.created_at()).min();
-            let is_behind = oldest.is_some_and(|at| at.as_second() < earliest - DISORDER);
-            let is_end = page.len == 0 || page.total.is_some_and(|total| offset >= total);
-            // A service that knows no offset answers the same page for ever.
-            let is_repeated = names_any && calls.len() == before;
-            if is_behind || is_end || is_repeated {
+            let page = self.client.history(PAGE, (read.offset > 0).then_some(read.offset)).await?.value;
+            if read.add(&page, self.entry, here) {
                 break;
             }
         }
-        Ok((calls, service))
+        Ok(read)
     }
 }
+
+/// The history, from the newest call back as far as it was read.
+#[derive(Default)]
+struct ReadBack {
+    calls: Vec<Listed>,
+    /// The service's clock.
+    service: Option<Timestamp>,
+    /// Where the next page begins.
+    offset: u64,
+}
+
+impl ReadBack {
+    /// Adds the next page. Returns whether no further one can show a call of this entry.
+    fn add(&mut self, page: &Page, entry: &Entry, here: &Moment) -> bool {
+        self.service = self.service.or(page.date);
+        let listed: Vec<Listed> = page.calls.iter().filter_map(|(_, call)| Listed::of(call, false)).collect();
+        let names_any = !listed.is_empty();
+        // Calls move down the history as new ones are placed.
+        let new: Vec<Listed> =
+            listed.into_iter().filter(|call| !self.calls.iter().any(|other| other.id == call.id)).collect();
+        // A service that knows no offset answers the same page for ever.
+        let is_repeated = names_any && new.is_empty();
+        self.calls.extend(new);
+        self.offset += page.len as u64;
+        let [earliest, _] = matching::window(entry, Clocks { here, service: self.service });
+        let oldest = page.calls.iter().filter_map(|(_, call)| call.created_at()).min();
+        let is_behind = oldest.is_some_and(|at| at.as_second() < earliest - DISORDER);
+        let is_end = page.len == 0 || page.total.is_some_and(|total| self.offset >= total);
+        is_behind || is_end || is_repeated
+    }
+}
+
+#[cfg(test)]
+mod tests;

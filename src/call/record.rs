@@ -314,7 +314,7 @@ fn line_at(key: &IdempotencyKey, change: &Change<'_>, at: i64) -> Vec<u8> {
 /// The lines that say what an entry says, when the journal is rewritten.
 pub fn lines_of(entry: &Entry) -> Vec<u8> {
     let (key, at) = (&entry.key, entry.written.unix);
-    let is_first_version = entry.origin.is_none() || entry.digest.is_none();
+    let is_first_version = entry.origin.is_none();
     let mut text = if is_first_version {
         let base = Line {
             v: None,

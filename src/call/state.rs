@@ -131,7 +131,7 @@ impl<E: Clone> CallState<E> {
             | Event::CallRead(_)
             | Event::Delivered(_)
             | Event::JournalUpdated
-            | Event::Signal { .. } => return self.search(now, None),
+            | Event::Signal { .. } => return self.search(now),
         };
         state.under_way = false;
         match ended {
@@ -140,7 +140,7 @@ impl<E: Clone> CallState<E> {
                 self.phase = Phase::Watching(Watch::new(id.clone()));
                 Action::AssignCallId(id)
             }
-            PostResult::ResponseLost(error) => self.search(now, Some(error)),
+            PostResult::ResponseLost(_) => self.search(now),
             PostResult::NoConnection { retryable, error } => {
                 state.connects += 1;
                 let wait = Duration::from_millis(250) * state.connects;
@@ -164,7 +164,7 @@ impl<E: Clone> CallState<E> {
                     self.pause(Sending { since: None, connects: 0, ..state }, wait)
                 }
                 Meaning::Refused => self.not_made(error, Ending::Refused),
-                Meaning::Lost => self.search(now, Some(error)),
+                Meaning::Lost => self.search(now),
             },
         }
     }
@@ -258,9 +258,9 @@ impl<E: Clone> CallState<E> {
         wait.min(left)
     }
 
-    fn search<R>(&mut self, now: Duration, failed: Option<E>) -> Action<R, E> {
+    fn search<R>(&mut self, now: Duration) -> Action<R, E> {
         let is_last = now >= self.deadline;
-        self.phase = Phase::Searching(Search { failed, is_last, ..Search::new(now) });
+        self.phase = Phase::Searching(Search { is_last, ..Search::new(now) });
         Action::ReadHistory
     }
 

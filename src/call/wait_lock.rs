@@ -23,8 +23,8 @@ const LOOKED_AT: usize = 8;
 const LOOKED_AT_EVERY: Duration = Duration::from_millis(100);
 /// How long another process may ask whether a file is locked, which takes it microseconds.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(5);
-/// The pause between attempts to lock.
-const PAUSE: Duration = Duration::from_millis(1);
+/// The pauses between attempts to lock grow from the first to the last.
+const PAUSES: [Duration; 2] = [Duration::from_millis(1), Duration::from_millis(10)];
 /// The folder of the files, in the state folder.
 const FOLDER: &str = "waiting";
 
@@ -50,13 +50,7 @@ impl WaitLock {
             }
             files::share_with_folders_owner(&path)?;
             // Exclusive only while somebody asks whether it is held.
-            while let Err(error) = file.try_lock_shared() {
-                match error {
-                    TryLockError::WouldBlock if Instant::now() < deadline => tokio::time::sleep(PAUSE).await,
-                    TryLockError::WouldBlock => return Err(io::ErrorKind::TimedOut.into()),
-                    TryLockError::Error(error) => return Err(error),
-                }
-            }
+            locked(|| file.try_lock_shared(), deadline).await?;
             // Another process may have removed it before it was locked, as abandoned.
             if files::is_at(&file, &path) {
                 return Ok(Self { path, file });
@@ -71,6 +65,28 @@ impl Drop for WaitLock {
         // Others may wait for the same call, or have taken it up again in a file of their own.
         if self.file.try_lock().is_ok() && files::is_at(&self.file, &self.path) {
             let _ = std::fs::remove_file(&self.path);
+        }
+    }
+}
+
+/// Locks a file, as soon as no other process has it locked.
+///
+/// # Errors
+/// When one still has at `deadline`, or it cannot be locked.
+pub async fn locked(attempt: impl Fn() -> Result<(), TryLockError>, deadline: Instant) -> io::Result<()> {
+    let [mut pause, longest] = PAUSES;
+    loop {
+        match attempt() {
+            Ok(()) => return Ok(()),
+            Err(TryLockError::WouldBlock) if Instant::now() < deadline => {
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(longest);
+            }
+            Err(TryLockError::WouldBlock) => {
+                let held = "another process does not let go of it";
+                return Err(io::Error::new(io::ErrorKind::TimedOut, held));
+            }
+            Err(TryLockError::Error(error)) => return Err(error),
         }
     }
 }
@@ -142,4 +158,56 @@ fn file_of(folder: &Path, key: &IdempotencyKey) -> PathBuf {
         format!("sha256-{}", sha256(key))
     };
     folder.join(FOLDER).join(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A folder, and the file there that stands for the waiting, which somebody else has open.
+    fn opened(key: &IdempotencyKey) -> (tempfile::TempDir, File) {
+        let folder = tempfile::tempdir().expect("a folder");
+        std::fs::create_dir(folder.path().join(FOLDER)).expect("a folder");
+        let file = File::create(file_of(folder.path(), key)).expect("a file");
+        (folder, file)
+    }
+
+    #[tokio::test]
+    async fn whoever_waits_lets_those_finish_who_ask_whether_anybody_does() {
+        let key: IdempotencyKey = "k".parse().expect("a key");
+        let (folder, asking) = opened(&key);
+        asking.lock().expect("a lock");
+        let mut taking = std::pin::pin!(WaitLock::take(folder.path(), &key));
+        assert!(tokio::time::timeout(Duration::ZERO, &mut taking).await.is_err(), "it is asked for just now");
+        asking.unlock().expect("a lock");
+        assert!(taking.await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn whoever_begins_to_wait_takes_no_sign_away_that_others_still_hold_up() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let [first, second] = ["a", "b"].map(|key| key.parse::<IdempotencyKey>().expect("a key"));
+        let _waiting = WaitLock::take(folder.path(), &first).await.expect("a lock");
+        let _too = WaitLock::take(folder.path(), &second).await.expect("a lock");
+        assert!(is_held(folder.path(), &first) && is_held(folder.path(), &second));
+    }
+
+    #[tokio::test]
+    async fn a_lock_that_others_keep_is_given_up_in_the_end() {
+        let (folder, held) = opened(&"k".parse().expect("a key"));
+        held.lock().expect("a lock");
+        let path = file_of(folder.path(), &"k".parse().expect("a key"));
+        let file = File::open(path).expect("the file");
+        let attempt = locked(|| file.try_lock(), Instant::now());
+        let ended = tokio::time::timeout(LOCK_TIMEOUT, attempt).await.expect("an end");
+        assert_eq!(ended.expect_err("it is held").kind(), io::ErrorKind::TimedOut);
+    }
+
+    #[test]
+    fn what_cannot_be_removed_is_said() {
+        let folder = tempfile::tempdir().expect("a folder");
+        remove_all(folder.path()).expect("nothing to remove");
+        std::fs::write(folder.path().join(FOLDER), "").expect("a file in the place of the folder");
+        assert!(remove_all(folder.path()).is_err());
+    }
 }

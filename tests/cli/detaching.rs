@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::support::{CALL, Gate, Home, LOOK_UP, Post, Reply, Run, Running, Service, TOKEN, call};
+use crate::support::{CALL, Gate, Home, LOOK_UP, Post, Reply, Run, Running, Service, Shown, TOKEN, call};
 
 const ID: &str = "3f2a0c1e-55aa-4bbb-8ccc-000000000000";
 
@@ -105,6 +105,48 @@ fn a_lost_answer_of_a_detached_call_is_looked_up() {
 }
 
 #[test]
+fn a_detached_call_whose_outcome_is_soon_unknown_stays_open() {
+    let home = Home::new();
+    let service = Service::with([Post::lost(Reply::Reset).shown(Shown::Never)]);
+    let run = Run::of(service.at(&home, CALL).args(["--detach", "--json", "--timeout", "1"])).exits(6);
+    let key = service.rings()[0].clone();
+    assert_eq!(run.error()["idempotency_key"], key);
+    let error = Run::of(service.at(&home, CALL).arg("--json")).exits(6).error();
+    assert_eq!((&error["code"], &error["idempotency_key"]), (&json!("call_open"), &json!(key)));
+}
+
+#[test]
+fn the_process_that_waits_renews_the_saved_login_and_no_token_given_for_the_run() {
+    let unauthorized = || Post::refused(Reply::json(401, &json!({ "error": { "code": "missing_token" } })));
+    let renewals = |service: &Service| service.server.count("POST", "/v1/auth/refresh");
+    let service = Service::with([unauthorized()]);
+    detached(&service, &Home::new(), &[]);
+    assert_eq!((service.posts(), renewals(&service)), (2, 1));
+    let service = Service::with([unauthorized()]);
+    let home = Home::new();
+    let mut given = service.at(&home, CALL);
+    let run = Run::of(given.args(["--detach", "--json"]).env("KALLYAI_ACCESS_TOKEN", "given")).exits(4);
+    let message = run.error()["message"].to_string();
+    assert!(message.contains("KALLYAI_ACCESS_TOKEN"), "{message}");
+    assert_eq!((service.posts(), renewals(&service)), (1, 0));
+}
+
+#[test]
+fn what_the_process_that_waits_would_say_is_said_by_the_one_that_was_asked() {
+    let home = Home::new();
+    let (service, gate) = held(Reply::json(201, &call(ID, "success")));
+    let running = Running::start(service.at(&home, CALL).args(["--detach", "--json"]));
+    service.server.wait_for("POST", "/v1/calls", 1);
+    // Nothing can be noted any more.
+    std::fs::remove_file(home.journal_file()).expect("a journal");
+    std::fs::create_dir(home.journal_file()).expect("a folder in its place");
+    gate.open();
+    let run = running.end().exits(0);
+    assert_eq!(run.json()["call_id"], ID);
+    assert!(run.stderr.contains("the journal could not be written"), "{}", run.stderr);
+}
+
+#[test]
 fn without_a_login_nothing_is_detached_and_nobody_is_asked_to_sign_in() {
     let home = Home::new();
     let run = Run::of(home.kallyai(CALL).args(["--detach", "--json"])).exits(4);
@@ -124,7 +166,7 @@ fn nothing_is_pending_at_first_and_nothing_is_sent_to_say_so() {
 #[test]
 fn the_others_that_are_pending_are_mentioned() {
     let home = Home::new();
-    let service = Service::with(vec![Post::lost(Reply::Reset).shown(crate::support::Shown::Never); 2]);
+    let service = Service::with(vec![Post::lost(Reply::Reset).shown(Shown::Never); 2]);
     for number in ["+15551234567", "+15551234568"] {
         Run::of(&mut service.at(&home, ["-p", number, "-t", "Ask", "--timeout", "1"])).exits(6);
     }

@@ -137,3 +137,15 @@ fn a_demonstration_can_be_repeated() {
         home.sandbox(&CALL).exits(0);
     }
 }
+
+#[test]
+fn how_far_the_clocks_differ_is_noted_with_the_call() {
+    let home = Home::new();
+    let service = Service::with([]);
+    let tomorrow = jiff::Timestamp::from_second(now() + 86_400).expect("a moment");
+    let date = tomorrow.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string();
+    service.look_before(Reply::json(200, &json!({ "calls": [], "total": 0 })).with("Date", &date));
+    Run::of(&mut service.at(&home, CALL)).exits(0);
+    let ahead = home.journal()[0]["clock_difference"].as_i64().expect("a number");
+    assert!((86_340..=86_400).contains(&ahead), "{ahead}");
+}

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use crate::login_races::{lock_file, names, renewing};
+use crate::login_races::{lock_file, names, refreshes, renewing};
 use crate::support::{Home, REFRESH, Reply, Run, Server, SignIn, TOKEN, by_shell, free_port, limited};
 
 /// A user no file of the machine belongs to.
@@ -86,6 +86,18 @@ fn a_folder_that_cannot_be_written_spends_no_refresh_token() {
         std::fs::set_permissions(home.path(""), Permissions::from_mode(0o700)).expect("permissions");
         assert_eq!(home.login()["access_token"], TOKEN);
     }
+}
+
+#[test]
+fn a_login_that_is_good_is_used_where_nothing_can_be_written() {
+    let home = Home::new();
+    home.sign_in(3600);
+    hand_over(&home);
+    std::fs::set_permissions(home.path(""), Permissions::from_mode(0o500)).expect("permissions");
+    let server = renewing();
+    Run::of(as_ordinary_user(&mut home.at(&server, ["--usage"]))).exits(0);
+    std::fs::set_permissions(home.path(""), Permissions::from_mode(0o700)).expect("permissions");
+    assert_eq!(refreshes(&server), 0);
 }
 
 #[test]

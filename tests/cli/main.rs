@@ -25,6 +25,7 @@ mod languages;
 #[cfg(unix)]
 mod login_file;
 mod login_races;
+mod look_ups;
 mod lost_answers;
 mod machine_readable;
 mod mcp;

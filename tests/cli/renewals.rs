@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
-use crate::login_races::{REFRESH_PATH, refreshes, renewing, rotating};
+use crate::login_races::{REFRESH_PATH, names, refreshes, renewing, rotating};
 use crate::support::{CALL, Gate, Home, Reply, Run, Running, Server, TOKEN, Terminal};
 
 /// A service that answers a renewal when a test opens the gate.
@@ -144,6 +144,21 @@ fn a_whole_login_that_a_killed_run_left_is_put_in_its_place() {
     assert_eq!(server.requests()[0].header("authorization"), Some("Bearer adopted"));
     assert!(!left.exists());
     assert_eq!(refreshes(&server), 0, "the old one is spent");
+}
+
+#[test]
+fn a_login_that_a_killed_run_left_counts_for_who_asks_and_asking_leaves_nothing_behind() {
+    let home = Home::new();
+    let server = Server::always(Reply::json(200, &json!({})));
+    let mut status = home.at(&server, ["--auth-status"]);
+    Run::of(&mut status).exits(0);
+    assert_eq!(names(&home.path("")), ["login.json"]);
+    std::fs::remove_file(home.token_file()).expect("the login");
+    Run::of(&mut status).exits(4);
+    left_over(&home, &server, "adopted");
+    Run::of(&mut status).exits(0);
+    assert_eq!(home.login()["access_token"], "adopted");
+    assert!(server.requests().is_empty());
 }
 
 #[test]

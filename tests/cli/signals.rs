@@ -8,7 +8,9 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
 use crate::resuming::{is_open, under_way};
-use crate::support::{CALL, Gate, Home, LOOK_UP, Post, Reply, Run, Running, Server, Service, by_shell};
+use crate::support::{
+    CALL, Gate, Home, LOOK_UP, Post, Proxy, Reply, Run, Running, Server, Service, TOKEN, by_shell, now,
+};
 
 /// Signals it and says how it ended, which takes less than a second.
 fn ended_by(running: Running, signal: Signal, exit: i32) -> Run {
@@ -75,6 +77,28 @@ fn a_signal_before_the_call_is_sent_leaves_nothing_open() {
     assert_eq!((&error["retry_safe"], error.get("next_command")), (&json!(true), None));
     assert_eq!(home.journal(), Vec::<Value>::new());
     assert_eq!(server.requests().len(), 1);
+}
+
+#[test]
+fn a_signal_before_there_is_a_connection_for_the_call_leaves_nothing_open() {
+    let home = Home::new();
+    let login = json!({ "access_token": TOKEN, "expires_at": now() + 3600 });
+    std::fs::write(home.path(".kallyai_token.json"), login.to_string()).expect("a login");
+    let proxy = Proxy::start(|_| Reply::json(200, &json!({ "calls": [], "total": 0 })));
+    proxy.trust(&home.path("ca.pem"));
+    let gate = Gate::default();
+    proxy.hold(&gate);
+    let mut command = home.kallyai(CALL);
+    command.arg("--json").env("KALLYAI_STATE_DIR", home.state());
+    command.env("HTTPS_PROXY", &proxy.url).env("SSL_CERT_FILE", home.path("ca.pem"));
+    let running = Running::start(&mut command);
+    // The first tunnel was the look's at the history.
+    proxy.wait_for_tunnels(2);
+    let error = ended_by(running, Signal::INT, 130).error();
+    assert_eq!((&error["retry_safe"], error.get("next_command")), (&json!(true), None));
+    assert_eq!(home.journal(), Vec::<Value>::new());
+    gate.open();
+    assert_eq!(proxy.requests().len(), 1);
 }
 
 /// A run that waits between two attempts, signalled: its exit status, and what it says after that.

@@ -229,7 +229,9 @@ fn any_other_answer_to_a_renewal_leaves_the_file_as_it_is() {
         let server = Server::always(reply.clone());
         let mut command = home.at(&server, ["--usage"]);
         let before = std::fs::read(home.token_file()).expect("the file");
-        Run::of(&mut command).exits(3);
+        let error = Run::of(command.arg("--json")).exits(3).error();
+        let is_failing = matches!(reply, Reply::Answer { status: 429 | 500 | 503, .. });
+        assert_eq!(error["code"], if is_failing { "service_failing" } else { "unreachable" }, "{reply:?}");
         assert_eq!(std::fs::read(home.token_file()).expect("the file"), before, "{reply:?}");
         assert_eq!(server.count("POST", "/v1/auth/refresh"), 1, "{reply:?}");
     }

@@ -27,6 +27,11 @@ fn only(journal: &Journal) -> Entry {
     entries.remove(0)
 }
 
+fn write_log(journal: &Journal, text: &[u8]) {
+    std::fs::create_dir_all(&journal.folder).expect("a folder");
+    std::fs::write(journal.log_file(), text).expect("a journal");
+}
+
 #[tokio::test]
 async fn what_is_recorded_is_read_back_state_by_state() {
     let folder = tempfile::tempdir().expect("a folder");
@@ -75,6 +80,20 @@ async fn a_call_is_one_entrys_only() {
     assert!(journal.assign_call_id(&key("a"), &id("x")).await.expect("a line"));
     assert!(!journal.assign_call_id(&key("b"), &id("x")).await.expect("a journal"));
     assert!(journal.assign_call_id(&key("a"), &id("x")).await.expect("the same again"));
+}
+
+#[tokio::test]
+async fn what_another_process_wrote_since_the_journal_was_read_counts() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let journal = journal(&folder);
+    drop(journal.open(&entry("a", "Ask"), ALL, Contents::default()).await.expect("a journal"));
+    let key: IdempotencyKey = "a".parse().expect("a key");
+    journal.record(&key, &Change::Discarded).await.expect("a line");
+    let (read, read_too) = (journal.read().expect("a journal"), journal.read().expect("a journal"));
+    assert!(read.identity.is_some(), "it stands for the file until that changes");
+    let (_waiting, _) = journal.open(&entry("b", "Ask"), ALL, read).await.expect("nothing is in the way");
+    let refused = journal.open(&entry("c", "Ask"), ALL, read_too).await.err().expect("a refusal");
+    assert!(matches!(refused, OpenError::Refused(Refusal::Open(_))), "{refused:?}");
 }
 
 #[tokio::test]
@@ -162,6 +181,56 @@ async fn a_rewritten_journal_says_the_same() {
 }
 
 #[tokio::test]
+async fn the_log_is_rewritten_once_enough_of_its_lines_say_nothing_more() {
+    for (superseded, lines) in [(MAX_SUPERSEDED - 1, MAX_SUPERSEDED + 4), (MAX_SUPERSEDED, 5)] {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (journal, entry) = (journal(&folder), entry("k", "Ask"));
+        // Two lines are needed, and three cannot be read.
+        let sent = line_of(&entry.key, &Change::Sent).repeat(superseded + 1);
+        let unreadable = b"{\"v\":9}\n".repeat(3);
+        write_log(&journal, &[line_of(&entry.key, &Change::Prepared(&entry)), sent, unreadable].concat());
+        journal.forget_done().await.expect("a journal");
+        assert_eq!(journal.read().expect("a journal").lines, lines);
+    }
+}
+
+#[tokio::test]
+async fn what_is_done_is_forgotten_many_at_once() {
+    for (surplus, kept) in
+        [(PRUNED_TOGETHER - 1, MAX_DONE + PRUNED_TOGETHER - 1), (PRUNED_TOGETHER, MAX_DONE)]
+    {
+        let folder = tempfile::tempdir().expect("a folder");
+        let journal = journal(&folder);
+        let done = |number: usize| {
+            let state = EntryState::Ended { call_id: None, status: Some(CallStatus::Busy) };
+            lines_of(&Entry { state, shown: true, ..entry(&format!("done-{number}"), "Ask") })
+        };
+        write_log(&journal, &(0..MAX_DONE + surplus).flat_map(done).collect::<Vec<u8>>());
+        drop(journal.open(&entry("new", "Ask"), ALL, Contents::default()).await.expect("a journal"));
+        assert_eq!(journal.read().expect("a journal").entries.len(), kept + 1);
+    }
+}
+
+#[tokio::test]
+async fn a_chosen_key_is_not_used_while_nobody_can_read_which_were() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let journal = journal(&folder);
+    std::fs::create_dir_all(journal.used_keys_file()).expect("a folder in the place of the file");
+    let refused = journal.open(&entry("k", "Ask"), ALL, Contents::default()).await.err().expect("a refusal");
+    assert!(matches!(refused, OpenError::Unavailable(_)), "{refused:?}");
+}
+
+#[tokio::test]
+async fn a_removed_journal_leaves_nothing_behind() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let journal = journal(&folder);
+    drop(journal.open(&entry("k", "Ask"), ALL, Contents::default()).await.expect("a journal"));
+    journal.remove().expect("a folder");
+    assert_eq!(std::fs::read_dir(&journal.folder).expect("a folder").count(), 0);
+    journal.remove().expect("nothing to remove");
+}
+
+#[tokio::test]
 async fn a_lock_left_by_a_killed_process_is_cleaned_up() {
     let folder = tempfile::tempdir().expect("a folder");
     let journal = journal(&folder);
@@ -184,15 +253,22 @@ async fn two_processes_may_wait_for_one_call_and_the_last_takes_the_sign_away() 
     let second = journal.wait_too(&key).await.expect("a lock");
     drop(first);
     assert!(journal.is_waited_for(&key));
-    let others = {
-        let journal = journal.clone();
-        let key = key.clone();
-        tokio::spawn(async move { journal.wait_for_others(&key).await })
-    };
-    tokio::task::yield_now().await;
+    let mut others = std::pin::pin!(journal.wait_for_others(&key));
+    assert!(tokio::time::timeout(Duration::ZERO, &mut others).await.is_err(), "one of them waits still");
     drop(second);
-    others.await.expect("an end");
+    others.await;
     assert!(!journal.is_waited_for(&key));
+}
+
+#[tokio::test]
+async fn whoever_has_the_journal_is_waited_for() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (journal, entry) = (journal(&folder), entry("k", "Ask"));
+    let (other, _) = journal.lock().await.expect("a lock");
+    let mut recording = std::pin::pin!(journal.record(&entry.key, &Change::Sent));
+    assert!(tokio::time::timeout(Duration::ZERO, &mut recording).await.is_err(), "it does not give up yet");
+    drop(other);
+    recording.await.expect("a line");
 }
 
 #[tokio::test]

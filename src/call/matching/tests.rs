@@ -57,7 +57,7 @@ fn another_number_or_task_is_another_call() {
 #[test]
 fn a_call_from_before_the_entry_or_long_after_it_is_nobodys() {
     let ours = entry("a", 3600);
-    for (ago, is_ours) in [(3600 + 121, false), (3600 + 119, true), (3000, true), (2999, false)] {
+    for (ago, is_ours) in [(3600 + 121, false), (3600 + 120, true), (3000, true), (2999, false)] {
         let expected = if is_ours { Match::Ours(id("x")) } else { Match::NotListed(vec![]) };
         assert_eq!(found(&ours, &[], &[call("x", ago)]), expected, "{ago} s ago");
     }
@@ -90,10 +90,14 @@ fn a_clock_that_was_set_since_is_told_by_the_time_since_the_start() {
     let boot = |seconds| Some(SinceBoot { id: "b".into(), seconds });
     let here = Moment { unix: NOW, boot: boot(1000) };
     let service = Timestamp::from_second(NOW).ok();
-    // Written 60 s ago by a clock that was an hour ahead.
-    let written = Moment { unix: NOW - 60 + 3600, boot: boot(940) };
-    let ours = Entry { written, ..entry("a", 0) };
-    assert_eq!(find(&ours, &[], &[call("x", 58)], Clocks { here: &here, service }), Match::Ours(id("x")));
+    // Written 600 s ago by a clock that was an hour ahead.
+    let written = Moment { unix: NOW - 600 + 3600, boot: boot(400) };
+    let ours = Entry { written: written.clone(), ..entry("a", 0) };
+    let clocks = Clocks { here: &here, service };
+    assert_eq!(find(&ours, &[], &[call("x", 598)], clocks), Match::Ours(id("x")));
+    // Before a restart nothing tells that the clock was wrong.
+    let ours = Entry { written: Moment { boot: None, ..written }, ..ours };
+    assert_eq!(find(&ours, &[], &[call("x", 58)], clocks), Match::NotListed(vec![]));
 }
 
 #[test]
@@ -131,7 +135,9 @@ fn what_the_list_leaves_out_is_asked_of_the_call_and_taken_only_alone() {
     assert_eq!(found(&ours, &[], &[complete("x")]), Match::Ours(id("x")));
     let two = [complete("x"), complete("y")];
     assert_eq!(found(&ours, &[], &two), Match::Ambiguous(vec![id("x"), id("y")]));
-    assert_eq!(found(&ours, &[&entry("b", 60)], &[complete("x")]), Match::NotListed(vec![id("x")]));
+    let other = entry("b", 60);
+    assert_eq!(found(&ours, &[&other], &[complete("x")]), Match::NotListed(vec![id("x")]));
+    assert_eq!(found(&ours, &[&other], &two), Match::NotListed(vec![id("x"), id("y")]));
     assert_eq!(
         found(&ours, &[], &[complete("x"), call("y", 57)]),
         Match::Ours(id("y")),

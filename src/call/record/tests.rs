@@ -67,3 +67,34 @@ fn two_processes_may_take_the_same_call_out() {
     let (_, unreadable) = read(&[prepared_line("a"), discarded(), line("a", &Change::Sent)]);
     assert_eq!(unreadable, 1, "what was sent after it may be under way");
 }
+
+#[test]
+fn an_entry_has_as_many_lines_as_are_counted() {
+    let error = || Box::new(Error::new(crate::error::Kind::Refused, "no minutes left"));
+    let ended = EntryState::Ended { call_id: None, status: None };
+    let id: CallId = "x".parse().expect("an ID");
+    for state in
+        [EntryState::Prepared, EntryState::Sent, EntryState::Running(id), ended, EntryState::Refused(error())]
+    {
+        for (sent_at, shown) in [(None, false), (Some(1_001), false), (None, true), (Some(1_001), true)] {
+            let entry = Entry { state: state.clone(), sent_at, shown, ..entry("a") };
+            let lines = lines_of(&entry).split(|byte| *byte == b'\n').count() - 1;
+            assert_eq!(line_count(&entry), lines, "{entry:?}");
+        }
+    }
+}
+
+#[test]
+fn a_line_that_cannot_be_read_is_as_young_as_anything_lets_it_be() {
+    let now = |ago| Moment { unix: 1_000 + ago, boot: None };
+    let hides = |lines: &[Vec<u8>], ago| Contents::parse(&lines.concat(), ORIGIN).may_hide_recent(&now(ago));
+    let later = || br#"{"v":3,"key":"z","at":1000}"#.iter().chain(b"\n").copied().collect::<Vec<u8>>();
+    let damaged = || br#"{"v":2,"key":"z","at":1000"#.iter().chain(b"\n").copied().collect::<Vec<u8>>();
+    assert!(!hides(&[prepared_line("a")], 0), "all of it can be read");
+    // A later version says when it wrote its line; of a damaged one only a line behind it tells.
+    for lines in [vec![later()], vec![damaged(), prepared_line("a")], vec![later(), prepared_line("a")]] {
+        assert_eq!([hides(&lines, GUARDED_FOR - 1), hides(&lines, GUARDED_FOR)], [true, false], "{lines:?}");
+    }
+    assert!(hides(&[damaged()], GUARDED_FOR) && hides(&[prepared_line("a"), damaged()], GUARDED_FOR));
+    assert!(hides(&[br#"{"v":2,"at":1000}"#.to_vec()], GUARDED_FOR), "a line of this version is damaged");
+}

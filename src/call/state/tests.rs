@@ -30,6 +30,10 @@ fn after(ended: PostResult<&'static str, &'static str>) -> (TestState, TestActio
     (state, next)
 }
 
+fn not_connected(retryable: bool) -> TestEvent {
+    Event::PostEnded(PostResult::NoConnection { retryable, error: "refused" })
+}
+
 /// What a step at one second leads to.
 fn then(state: &mut TestState, event: TestEvent) -> TestAction {
     state.step(SECOND, event)
@@ -88,8 +92,8 @@ fn what_was_not_taken_is_sent_again_three_times() {
     let busy = || Event::PostEnded(response(429));
     let mut state = TestState::new(DEADLINE);
     then(&mut state, Event::Begin);
-    for _ in 0..3 {
-        assert!(matches!(then(&mut state, busy()), Action::Wait(_)));
+    for seconds in [2, 4, 8] {
+        assert_eq!(then(&mut state, busy()), Action::Wait(seconds * SECOND));
         assert!(matches!(then(&mut state, Event::TimerFired), Action::SendPost { .. }));
     }
     assert_eq!(then(&mut state, busy()), Action::RecordNotMade("no call"));
@@ -116,20 +120,42 @@ fn the_login_is_renewed_once() {
 
 #[test]
 fn connecting_is_tried_three_times_within_ten_seconds() {
-    let failed = |retryable| Event::PostEnded(PostResult::NoConnection { retryable, error: "refused" });
+    let failed = not_connected;
     let mut state = TestState::new(DEADLINE);
     then(&mut state, Event::Begin);
-    for _ in 0..2 {
-        assert!(matches!(then(&mut state, failed(true)), Action::Wait(_)));
+    for wait in [250, 500] {
+        assert_eq!(then(&mut state, failed(true)), Action::Wait(Duration::from_millis(wait)));
         assert!(matches!(then(&mut state, Event::TimerFired), Action::SendPost { .. }));
     }
     assert_eq!(then(&mut state, failed(true)), Action::RecordNotMade("refused"));
-    let mut slow = TestState::new(DEADLINE);
-    slow.step::<&str>(Duration::ZERO, Event::Begin);
-    assert_eq!(slow.step(CONNECT_WITHIN, failed(true)), Action::RecordNotMade("refused"));
+    let last = CONNECT_WITHIN - Duration::from_millis(250);
+    for (now, is_tried_again) in [(last - Duration::from_millis(1), true), (last, false)] {
+        let mut slow = TestState::new(DEADLINE);
+        slow.step::<&str>(Duration::ZERO, Event::Begin);
+        assert_eq!(matches!(slow.step(now, failed(true)), Action::Wait(_)), is_tried_again, "{now:?}");
+    }
     let mut hopeless = TestState::new(DEADLINE);
     then(&mut hopeless, Event::Begin);
     assert_eq!(then(&mut hopeless, failed(false)), Action::RecordNotMade("refused"));
+}
+
+#[test]
+fn an_answer_that_takes_no_call_gives_connecting_its_time_anew() {
+    for (status, next) in [(401, Event::LoginRenewed(Ok(()))), (429, Event::TimerFired)] {
+        let mut state = TestState::new(DEADLINE);
+        state.step::<&str>(Duration::ZERO, Event::Begin);
+        for _ in 0..2 {
+            then(&mut state, not_connected(true));
+            then(&mut state, Event::TimerFired);
+        }
+        then(&mut state, Event::PostEnded(response(status)));
+        assert_eq!(
+            then(&mut state, next),
+            Action::SendPost { connect_by: SECOND + CONNECT_WITHIN },
+            "{status}"
+        );
+        assert!(matches!(then(&mut state, not_connected(true)), Action::Wait(_)), "{status}");
+    }
 }
 
 #[test]
@@ -226,6 +252,23 @@ fn the_time_that_was_given_is_used_up_and_ends_with_a_look() {
 }
 
 #[test]
+fn a_computer_that_slept_beyond_the_time_takes_one_look_more() {
+    // Sooner than a search ends by itself.
+    let (deadline, late) = (60 * SECOND, 90 * SECOND);
+    let not_found = || Event::HistoryRead(HistoryResult::NotFound(Vec::new()));
+    let running = || Event::CallRead(CallStatus::Running);
+    for (known, looked) in [(Some(id("a")), running as fn() -> TestEvent), (None, not_found)] {
+        let mut state = TestState::resume(known, deadline);
+        then(&mut state, Event::Begin);
+        assert!(matches!(then(&mut state, looked()), Action::Wait(_)));
+        let look: TestAction = state.step(late, Event::TimerFired);
+        assert!(matches!(look, Action::ReadCall(_) | Action::ReadHistory), "{look:?}");
+        let ended = state.step(late, looked());
+        assert!(matches!(ended, Action::Finish(Ending::Unknown { .. })), "{ended:?}");
+    }
+}
+
+#[test]
 fn an_answer_lost_at_the_end_of_the_time_gets_one_look() {
     let mut state = TestState::new(DEADLINE);
     then(&mut state, Event::Begin);
@@ -256,6 +299,15 @@ fn what_cannot_be_told_apart_is_listed_and_ends_the_search() {
     let ambiguous = Event::HistoryRead(HistoryResult::Ambiguous(ids.clone()));
     let reason = UnknownReason::Ambiguous(ids);
     assert_eq!(then(&mut state, ambiguous), Action::Finish(Ending::Unknown { reason, call_id: None }));
+}
+
+#[test]
+fn calls_that_it_may_be_are_named_when_the_time_is_up() {
+    let mut state = TestState::resume(None, Duration::ZERO);
+    then(&mut state, Event::Begin);
+    let reason = UnknownReason::Ambiguous(vec![id("a")]);
+    let possible = Event::HistoryRead(HistoryResult::NotFound(vec![id("a")]));
+    assert_eq!(then(&mut state, possible), Action::Finish(Ending::Unknown { reason, call_id: None }));
 }
 
 #[test]

@@ -41,6 +41,7 @@ pub struct Service {
 struct State {
     posts: VecDeque<Post>,
     looks: VecDeque<Reply>,
+    reads: VecDeque<Reply>,
     /// What a look before ringing gets instead.
     look_before: Option<Reply>,
     gone: bool,
@@ -106,6 +107,11 @@ impl Service {
     /// What the next reading of the history gets.
     pub fn then_look(&self, reply: Reply) {
         self.state.lock().unwrap().looks.push_back(reply);
+    }
+
+    /// What the next reading of a single call gets.
+    pub fn then_read(&self, reply: Reply) {
+        self.state.lock().unwrap().reads.push_back(reply);
     }
 
     /// What every look before ringing gets.
@@ -192,7 +198,7 @@ impl State {
             return Reply::json(200, &json!({ "total": calls.len(), "calls": calls }));
         }
         match request.target.strip_prefix("/v1/calls/") {
-            Some(id) => self.read(id),
+            Some(id) => self.reads.pop_front().unwrap_or_else(|| self.read(id)),
             None => self.looks.pop_front().unwrap_or_else(|| self.list()),
         }
     }

@@ -3,14 +3,14 @@
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use rustls::pki_types::PrivateKeyDer;
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
-use super::server::{Reply, Request, answer, read};
+use super::server::{Gate, Reply, Request, answer, read};
 
 /// The host that the program speaks to unless told otherwise.
 const HOST: &str = "api.kallyai.com";
@@ -21,7 +21,16 @@ pub struct Proxy {
     /// The authority's certificate, in PEM.
     pub authority: String,
     asked: Arc<Mutex<Vec<Request>>>,
-    tunnels: Arc<Mutex<Vec<String>>>,
+    tunnels: Arc<Tunnels>,
+}
+
+#[derive(Default)]
+struct Tunnels {
+    /// The hosts that they were asked for.
+    asked: Mutex<Vec<String>>,
+    came: Condvar,
+    /// Holds back those behind the first.
+    gate: Mutex<Option<Gate>>,
 }
 
 impl Proxy {
@@ -53,7 +62,23 @@ impl Proxy {
 
     /// The hosts that tunnels were asked for.
     pub fn tunnels(&self) -> Vec<String> {
-        self.tunnels.lock().unwrap().clone()
+        self.tunnels.asked.lock().unwrap().clone()
+    }
+
+    /// Lets a gate hold back the tunnels behind the first.
+    #[cfg(unix)]
+    pub fn hold(&self, gate: &Gate) {
+        *self.tunnels.gate.lock().unwrap() = Some(gate.clone());
+    }
+
+    /// Waits until so many tunnels were asked for.
+    #[cfg(unix)]
+    pub fn wait_for_tunnels(&self, count: usize) {
+        let asked = self.tunnels.asked.lock().unwrap();
+        let patience = std::time::Duration::from_secs(30);
+        let (_asked, result) =
+            self.tunnels.came.wait_timeout_while(asked, patience, |asked| asked.len() < count).unwrap();
+        assert!(!result.timed_out(), "{count} tunnels were never asked for");
     }
 }
 
@@ -83,14 +108,23 @@ fn tunnel(
     config: Arc<ServerConfig>,
     handler: &dyn Fn(&Request) -> Reply,
     asked: &Mutex<Vec<Request>>,
-    tunnels: &Mutex<Vec<String>>,
+    tunnels: &Tunnels,
 ) {
     let mut head = BufReader::new(stream.try_clone().expect("a second handle"));
     let mut line = String::new();
     head.read_line(&mut line).expect("a line");
-    tunnels.lock().unwrap().push(line.trim_end().to_owned());
+    let before = {
+        let mut asked = tunnels.asked.lock().unwrap();
+        asked.push(line.trim_end().to_owned());
+        asked.len() - 1
+    };
+    tunnels.came.notify_all();
     while head.read_line(&mut line).is_ok_and(|n| n > 2) {}
-    stream.write_all(b"HTTP/1.1 200 Connected\r\n\r\n").expect("the client listens");
+    let gate = tunnels.gate.lock().unwrap().clone().filter(|_| before > 0);
+    gate.inspect(Gate::pass);
+    if stream.write_all(b"HTTP/1.1 200 Connected\r\n\r\n").is_err() {
+        return;
+    }
     let tls = StreamOwned::new(ServerConnection::new(config).expect("a session"), stream);
     let mut tls = BufReader::new(tls);
     while let Some(request) = read(&mut tls) {
