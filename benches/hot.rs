@@ -19,6 +19,7 @@ fn main() {
 #[path = "../src/output"]
 mod output {
     mod clean;
+    mod columns;
     mod json;
     mod line;
     mod table;

@@ -292,7 +292,8 @@ impl Http {
         };
         trace(&format!("< {}", answer.status));
         for (name, value) in headers {
-            trace(&format!("< {name}: {}", header_value(name.as_str(), value.as_bytes())));
+            let shown = header_value(name.as_str(), value.as_bytes(), hide);
+            trace(&format!("< {name}: {shown}"));
         }
         if hide {
             return trace("< [redacted]");

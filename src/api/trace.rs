@@ -11,11 +11,16 @@ const TRACED: usize = 16 * 1024;
 pub const PREFACE: &str =
     "This trace holds telephone numbers, names and tasks, but no login: read it before you pass it on.";
 
-/// What is shown of a header.
-pub fn header_value<'v>(name: &str, value: &'v [u8]) -> Cow<'v, str> {
+/// What is shown of a header. Beside a body that is hidden, little is: a service may repeat there what it granted.
+pub fn header_value<'v>(name: &str, value: &'v [u8], is_body_hidden: bool) -> Cow<'v, str> {
     let is_hidden =
         ["cookie", "location", "token", "auth", "refresh", "link"].iter().any(|part| name.contains(part));
-    if is_hidden { Cow::Borrowed("[redacted]") } else { String::from_utf8_lossy(value) }
+    let is_harmless = matches!(name, "content-type" | "content-length" | "date" | "retry-after");
+    if is_hidden || (is_body_hidden && !is_harmless) {
+        Cow::Borrowed("[redacted]")
+    } else {
+        String::from_utf8_lossy(value)
+    }
 }
 
 /// The lines that are shown of a body.
@@ -89,8 +94,10 @@ mod tests {
     #[test]
     fn a_header_that_grants_something_is_not_shown() {
         for name in ["set-cookie", "location", "x-auth-token", "www-authenticate", "link"] {
-            assert_eq!(header_value(name, b"secret"), "[redacted]", "{name}");
+            assert_eq!(header_value(name, b"secret", false), "[redacted]", "{name}");
         }
-        assert_eq!(header_value("date", b"today"), "today");
+        assert_eq!(header_value("date", b"today", true), "today");
+        assert_eq!(header_value("x-echo", b"secret", true), "[redacted]");
+        assert_eq!(header_value("x-echo", b"echo", false), "echo");
     }
 }

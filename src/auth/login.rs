@@ -239,7 +239,11 @@ async fn prepare(store: &Store, lock_by: Instant, spare: &mut Spare) -> Result<(
         store.may_be_replaced()?;
         match store.try_lock() {
             // Nothing else runs until it is saved, and can take the descriptors.
-            Ok(lock) => return Ok((lock, store.prepare()?)),
+            Ok(lock) => {
+                // What a killed renewal left is the only copy of a login, and what is prepared takes its place.
+                store.adopt_left_over(&lock)?;
+                return Ok((lock, store.prepare()?));
+            }
             // Trying the same again would be no help: what was granted is lost.
             Err(busy @ Error::Busy) if Instant::now() + pause >= lock_by => {
                 return Err(store.unsaved(&busy.to_string()));

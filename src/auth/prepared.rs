@@ -97,6 +97,8 @@ impl PreparedWrite {
             // A mounted file cannot be renamed over.
             Err(error) => self.write_in_place(&content).map(Some).map_err(|_| {
                 aside.is_kept = true;
+                // Newer than what was put back into the file, so that it is found to be.
+                let _ = aside.file.set_modified(std::time::SystemTime::now());
                 error
             }),
         }
@@ -189,6 +191,7 @@ impl InPlace {
         padded.resize(content.len().max(self.old.len()), b' ');
         if let Err(error) = overwrite(&mut self.file, &padded) {
             let _ = overwrite(&mut self.file, &self.old);
+            let _ = self.file.set_len(self.old.len() as u64);
             return Err(error);
         }
         self.is_extended = false;

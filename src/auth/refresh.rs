@@ -95,6 +95,8 @@ pub async fn renewed(
                 http.trace().into_iter().for_each(|trace| trace(&line));
             }
             Ok(Some(Report::Token(token))) => {
+                // What came with it is read, and so kept out of the output too.
+                let _ = store.load();
                 return Secret::parse(&token)
                     .ok_or_else(|| unreachable_now("the helper gave an unusable token"));
             }

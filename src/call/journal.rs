@@ -256,7 +256,8 @@ impl Journal {
         }
         let needed: usize = kept.iter().map(|entry| line_count(entry)).sum();
         let superseded = contents.lines.saturating_sub(needed + contents.unreadable());
-        let enough = dropped.len() >= PRUNED_TOGETHER || (all_done && !dropped.is_empty());
+        let enough =
+            dropped.len() >= PRUNED_TOGETHER || (all_done && !(dropped.is_empty() && superseded == 0));
         if old == 0 && !enough && superseded < MAX_SUPERSEDED {
             return Ok(None);
         }

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use serde::{Deserialize, Serialize};
 
 use super::entry::{Entry, EntryState, GUARDED_FOR, Moment, SinceBoot};
-use crate::domain::{CallId, CallStatus, IdempotencyKey};
+use crate::domain::{CallId, CallStatus, IdempotencyKey, redact_bytes};
 use crate::error::Error;
 use crate::files::Identity;
 
@@ -375,7 +375,8 @@ impl Line {
         // Texts and numbers: nothing that could fail to be written.
         let mut text = serde_json::to_vec(self).unwrap_or_default();
         text.push(b'\n');
-        text
+        // What a service said may repeat the login.
+        redact_bytes(&text).into_owned()
     }
 }
 

@@ -157,7 +157,7 @@ pub struct HistoryOptions {
     #[arg(long, hide_short_help = true)]
     pub brief: bool,
     /// --history: only those of this status
-    #[arg(long, value_name = "STATUS", hide_short_help = true, value_parser = values::text)]
+    #[arg(long, value_name = "STATUS", hide_short_help = true, value_parser = values::status)]
     pub status: Option<String>,
     /// --history: only since: friday, 2027-01-28
     #[arg(long, value_name = "DATE", hide_short_help = true)]

@@ -45,6 +45,18 @@ pub fn prose(text: &str) -> Result<String, Invalid> {
     self::text(text)
 }
 
+/// A status as the API or a table writes it. It is repeated where no call has it: an address with a login in it is none.
+pub fn status(text: &str) -> Result<String, Invalid> {
+    let is_word = |c: char| c.is_ascii_alphabetic() || matches!(c, '_' | '-' | ' ');
+    if text.trim().is_empty() || text.len() > 40 || !text.chars().all(is_word) {
+        return Err(Invalid::new(
+            "a status is a word",
+            "write for example --status success or --status no_answer",
+        ));
+    }
+    Ok(text.to_owned())
+}
+
 /// Text that says something.
 pub fn text(text: &str) -> Result<String, Invalid> {
     if text.trim().is_empty() {

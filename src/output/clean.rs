@@ -5,6 +5,8 @@ use std::borrow::Cow;
 
 use unicode_width::UnicodeWidthChar as _;
 
+use super::columns::is_drawn_wider;
+
 use crate::domain::redact;
 
 /// Whether a character does something other than be read wherever it stands: controls (C0 but for tab and line feed, DEL,
@@ -54,6 +56,8 @@ pub struct Sieve {
     base: Option<char>,
     /// What has passed behind it and takes none.
     marks: usize,
+    /// Whether one of those is drawn beside it.
+    has_wide_mark: bool,
     /// Whether the last that passed was a joiner.
     has_joined: bool,
 }
@@ -85,6 +89,8 @@ impl Sieve {
             }
             // How an emoji is drawn.
             '\u{fe0e}' | '\u{fe0f}' => self.marks == 0 && self.base.is_some_and(may_be_emoji),
+            // Counted once more than they are drawn, many would reach the edge of the terminal.
+            c if is_drawn_wider(c) => !std::mem::replace(&mut self.has_wide_mark, true),
             _ => true,
         };
         let passes = is_apt && self.marks < MOST_MARKS;

@@ -2,9 +2,8 @@
 
 use std::borrow::Cow;
 
-use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
-
 use super::clean;
+use super::columns::{columns, split_at_column};
 use crate::domain::redact;
 
 /// No label of ours is wider. A foreign one of any length must not be paid for in spaces on every line.
@@ -147,18 +146,6 @@ fn break_line(to: &mut String, column: &mut usize) {
     *column = HANG;
 }
 
-/// The beginning of a clean text that takes so many columns at the most, and the rest. No letter is counted for less than
-/// it takes.
-fn split_at_column(text: &str, most: usize) -> (&str, &str) {
-    let mut taken = 0;
-    let end = text.char_indices().find(|(_, c)| {
-        // As an emoji, a letter of one column takes two.
-        taken += if *c == '\u{fe0f}' { 1 } else { c.width().unwrap_or(0) };
-        taken > most
-    });
-    text.split_at(end.map_or(text.len(), |(at, _)| at))
-}
-
 /// Appends a foreign text in a tone behind a label. Its own line breaks, and the lines it is wrapped to where there is a
 /// width, stand under its beginning; where the label leaves less than half of the width, on lines of their own.
 pub(super) fn write_behind(
@@ -213,18 +200,6 @@ pub(super) fn write_behind(
 
 fn wrap(line: &str, room: usize) -> Vec<Cow<'_, str>> {
     textwrap::wrap(line, textwrap::Options::new(room).word_splitter(textwrap::WordSplitter::NoHyphenation))
-}
-
-/// The columns of a clean text on a terminal. Lam and alef are one in a font that joins them, but have a cell each.
-pub fn columns(text: &str) -> usize {
-    let mut after_lam = false;
-    let joined = text.chars().filter(|c| {
-        let joins = after_lam && matches!(c, '\u{622}' | '\u{623}' | '\u{625}' | '\u{627}');
-        // Vowel signs may stand between the two.
-        after_lam = *c == '\u{644}' || (after_lam && matches!(c, '\u{64b}'..='\u{65f}'));
-        joins
-    });
-    joined.count() + text.width()
 }
 
 /// The beginning of a clean text that fits so many columns, cut behind a word where that costs less than half, with an

@@ -5,6 +5,7 @@
 mod captured;
 mod clean;
 mod closed_stdout;
+mod columns;
 mod json;
 mod json_list;
 mod line;
@@ -30,7 +31,8 @@ pub use when::{Clock, appointment, duration};
 #[cfg(fuzzing)]
 pub(crate) mod fuzz_api {
     pub(crate) use super::clean::{clean, is_unsafe, lines};
-    pub(crate) use super::line::{columns, shorten};
+    pub(crate) use super::columns::columns;
+    pub(crate) use super::line::shorten;
 }
 
 use std::borrow::Cow;

@@ -4,7 +4,8 @@
 use std::borrow::Cow;
 
 use super::clean::clean;
-use super::line::{Tone, columns, shorten};
+use super::columns::columns;
+use super::line::{Tone, shorten};
 
 /// A column.
 #[derive(Debug, Clone)]

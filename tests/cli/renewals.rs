@@ -162,6 +162,35 @@ fn a_login_that_a_killed_run_left_counts_for_who_asks_and_asking_leaves_nothing_
 }
 
 #[test]
+fn a_sign_in_that_is_only_begun_keeps_what_a_killed_renewal_left() {
+    let home = Home::new();
+    let server = Server::always(Reply::json(200, &json!({})));
+    let mut command = home.at(&server, ["--login", "--no-wait"]);
+    home.sign_in(-10);
+    left_over(&home, &server, "adopted");
+    Run::of(&mut command).exits(0);
+    assert_eq!(home.login()["access_token"], "adopted");
+}
+
+#[test]
+fn a_renewed_login_that_the_service_repeats_is_printed_nowhere() {
+    let renewed = json!({ "access_token": "renewed-access-1", "refresh_token": "renewed-refresh-1", "expires_in": 3600 });
+    let echo = json!({ "plan_type": "renewed-refresh-1 renewed-access-1" });
+    let server = Server::start(move |request| match request.line().as_str() {
+        "POST /v1/auth/refresh" => Reply::json(200, &renewed).with("X-Echo", "renewed-access-1"),
+        _ => Reply::json(200, &echo),
+    });
+    for more in [&[][..], &["--json"], &["--debug"]] {
+        let home = Home::new();
+        let mut command = home.at(&server, ["--usage"]);
+        home.sign_in(-10);
+        let run = Run::of(command.args(more)).exits(0);
+        let printed = run.stdout + &run.stderr;
+        assert!(printed.contains("[redacted]") && !printed.contains("renewed-"), "{more:?}: {printed}");
+    }
+}
+
+#[test]
 fn a_login_that_is_older_half_or_another_services_is_not_put_in_its_place() {
     for spoil in ["older", "half", "elsewhere", "open to others"] {
         let home = Home::new();

@@ -182,14 +182,15 @@ async fn a_rewritten_journal_says_the_same() {
 
 #[tokio::test]
 async fn the_log_is_rewritten_once_enough_of_its_lines_say_nothing_more() {
-    for (superseded, lines) in [(MAX_SUPERSEDED - 1, MAX_SUPERSEDED + 4), (MAX_SUPERSEDED, 5)] {
+    for (superseded, lines) in [(MAX_SUPERSEDED - 1, MAX_SUPERSEDED + 5), (MAX_SUPERSEDED, 6)] {
         let folder = tempfile::tempdir().expect("a folder");
         let (journal, entry) = (journal(&folder), entry("k", "Ask"));
         // Two lines are needed, and three cannot be read.
         let sent = line_of(&entry.key, &Change::Sent).repeat(superseded + 1);
         let unreadable = b"{\"v\":9}\n".repeat(3);
         write_log(&journal, &[line_of(&entry.key, &Change::Prepared(&entry)), sent, unreadable].concat());
-        journal.forget_done().await.expect("a journal");
+        let none = Guards { open: false, done: false, chosen_key: false };
+        drop(journal.open(&self::entry("new", "Ask"), none, Contents::default()).await.expect("a journal"));
         assert_eq!(journal.read().expect("a journal").lines, lines);
     }
 }
@@ -316,4 +317,14 @@ async fn a_used_key_stays_known_behind_a_line_that_a_crash_cut_off() {
     journal.forget_done().await.expect("a journal");
     let refused = journal.open(&done, ALL, Contents::default()).await.err().expect("a refusal");
     assert!(matches!(&refused, OpenError::Used(Some(call)) if *call == id("x")), "{refused:?}");
+}
+
+#[tokio::test]
+async fn signing_out_leaves_nothing_of_calls_that_were_never_made() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (journal, entry) = (journal(&folder), entry("k", "Ask"));
+    let made = line_of(&entry.key, &Change::Prepared(&entry));
+    write_log(&journal, &[made, line_of(&entry.key, &Change::Discarded)].concat());
+    journal.forget_done().await.expect("a journal");
+    assert_eq!(std::fs::read(journal.log_file()).expect("a journal"), b"");
 }
