@@ -253,12 +253,24 @@ impl Response {
 }
 
 impl<T: TokenProvider> Client<'_, T> {
-    /// One call.
+    /// One call, as the service answers it.
     ///
     /// # Errors
     /// As [`Client::read`].
     pub async fn call(&self, id: &CallId) -> Result<Parsed<Call>, T::Error> {
         self.read(&["v1", "calls", id.as_str()], &[]).await
+    }
+
+    /// One call, and no other.
+    ///
+    /// # Errors
+    /// As [`Client::read`], and when the answer is about another call: a cache or a connection that is out of step.
+    pub async fn this_call(&self, id: &CallId) -> Result<Parsed<Call>, T::Error> {
+        let call = self.call(id).await?;
+        if !call.value.call_id.eq_ignore_ascii_case(id.as_str()) {
+            return Err(Error::UnexpectedResponse { status: 200, excerpt: "another call".into() }.into());
+        }
+        Ok(call)
     }
 
     /// A page of the history; `limit` 1 to 200.

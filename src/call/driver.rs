@@ -263,7 +263,7 @@ impl<'a, O: Observer> CallDriver<'a, O> {
 
     async fn read(&mut self, id: &CallId) -> CallStatus<Box<Parsed<Call>>, Error> {
         self.set_poll_deadline();
-        match self.client.call(id).await {
+        match self.client.this_call(id).await {
             Ok(call) if call.value.is_running() => {
                 self.observer.running(&call);
                 CallStatus::Running

@@ -85,12 +85,17 @@ impl Moment {
         Timestamp::from_second(self.unix).unwrap_or_default()
     }
 
-    /// How old it is, in seconds: by the clock that nobody sets where this computer has not been restarted since. A
-    /// moment in the future is not old at all.
+    /// How old it is, in seconds. Where this computer has not been restarted since, the clock that nobody sets counts
+    /// too, and the lower of both: a time namespace or a restored machine may have set that one. A moment in the future
+    /// is not old at all.
     pub fn age(&self, now: &Self) -> i64 {
+        let by_wall = now.unix.saturating_sub(self.unix);
         let age = match (&self.boot, &now.boot) {
-            (Some(then), Some(now)) if then.id == now.id => now.seconds.saturating_sub(then.seconds),
-            _ => now.unix.saturating_sub(self.unix),
+            (Some(then), Some(now)) if then.id == now.id => {
+                let by_boot = now.seconds.saturating_sub(then.seconds);
+                if by_wall < 0 { by_boot } else { by_boot.min(by_wall) }
+            }
+            _ => by_wall,
         };
         age.max(0)
     }
@@ -192,6 +197,11 @@ mod tests {
         let written = moment(1_000_000, Some(("a", 100)));
         assert_eq!(written.age(&moment(999_000, Some(("a", 160)))), 60, "the wall clock was set back");
         assert_eq!(written.age(&moment(9_000_000, Some(("a", 160)))), 60, "and forward");
+        assert_eq!(
+            written.age(&moment(1_000_060, Some(("a", 25_300)))),
+            60,
+            "a namespace with a clock of its own"
+        );
         assert_eq!(written.age(&moment(1_000_500, Some(("b", 5)))), 500, "another start");
         assert_eq!(written.age(&moment(1_000_500, None)), 500, "no such clock");
         assert_eq!(written.age(&moment(5, Some(("b", 5)))), 0, "the future is not old");

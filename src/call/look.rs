@@ -118,6 +118,22 @@ fn is_same_request(request: &CallRequest, call: &Call) -> bool {
         && same(&echo.time_preference_text, asked.time_preference_text.clone())
         && same(&echo.additional_instructions, instructions)
         && echo.party_size == asked.party_size.map(u32::from)
+        // The category may be the service's own finding.
+        && agrees(&echo.language, &asked.language)
+        && agrees(&echo.call_language, &asked.call_language)
+        && agrees(&call.timezone, &request.timezone)
+        && echo.is_urgent.is_none_or(|told| told == asked.is_urgent)
+        && echo.user_phone.as_deref().is_none_or(|told| {
+            let compared =
+                asked.user_phone.as_ref().map(|asked| matching::compare_numbers(told, asked.as_str()));
+            matches!(compared, Some(Told::Same | Told::InPart))
+        })
+}
+
+/// Whether what was told of a request is what is asked now. Untold, it may be.
+fn agrees(told: &Option<String>, asked: &impl serde::Serialize) -> bool {
+    let asked = serde_json::to_value(asked).unwrap_or_default();
+    told.as_deref().is_none_or(|told| asked.as_str().is_some_and(|asked| told.eq_ignore_ascii_case(asked)))
 }
 
 /// The search for the call of an entry, over several looks.

@@ -165,7 +165,7 @@ impl Service<'_> {
                 CallDriver::new(client, journal, &entry, observer).run(signals).await
             }
             EntryState::Ended { call_id: Some(id), .. } => {
-                let call = unless_interrupted(signals, async { Ok(client.call(id).await?) }).await?;
+                let call = unless_interrupted(signals, async { Ok(client.this_call(id).await?) }).await?;
                 if observer.deliver(&call) && !entry.shown {
                     let _ = journal.record(key, &Change::Shown).await;
                 }

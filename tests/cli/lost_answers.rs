@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 #[cfg(unix)]
 use crate::support::Terminal;
 use crate::support::{
-    CALL, Gate, Home, LOOK_UP, Post, Reply, Run, Running, Service, Shown, at_once, call, moment, now,
+    CALL, Gate, Home, LOOK_UP, Post, Reply, Run, Running, Server, Service, Shown, at_once, call, moment, now,
 };
 
 /// A call of somebody else's.
@@ -362,4 +362,19 @@ fn a_page_that_names_no_usable_call_does_not_end_the_search() {
     service.then_look(Reply::json(200, &unusable));
     Run::of(&mut service.at(&home, CALL)).exits(0);
     assert_eq!(service.server.count("GET", &format!("{LOOK_UP}&offset=1")), 1);
+}
+
+#[test]
+fn an_answer_about_another_call_is_not_taken_for_the_result() {
+    let other = call("3f2a0c1e-55aa-4bbb-8ccc-00000000beef", "success");
+    let begun = json!({ "call_id": "3f2a0c1e-55aa-4bbb-8ccc-000000000000", "status": "queued" });
+    let server = Server::start(move |request| match request.line().as_str() {
+        "POST /v1/calls" => Reply::json(202, &begun),
+        line if line.starts_with("GET /v1/calls?") => Reply::json(200, &json!({ "calls": [] })),
+        _ => Reply::json(200, &other),
+    });
+    let home = Home::new();
+    let error = Run::of(home.at(&server, CALL).args(["--json", "--timeout", "2"])).exits(6).error();
+    assert_eq!(error["call_id"], "3f2a0c1e-55aa-4bbb-8ccc-000000000000");
+    assert!(Run::of(&mut home.at(&server, ["--pending"])).exits(0).stdout.contains("+15551234567"));
 }

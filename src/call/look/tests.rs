@@ -146,3 +146,21 @@ fn the_clock_of_the_newest_page_that_has_one_counts() {
     }
     assert_eq!(read.service, Some(at(NOW + 5)));
 }
+
+#[test]
+fn another_language_zone_or_number_of_ones_own_is_another_request() {
+    let differing = [
+        ("language", json!("es")),
+        ("call_language", json!("es")),
+        ("is_urgent", json!(true)),
+        ("user_phone", json!("+15557654321")),
+    ];
+    for (member, told) in differing {
+        let mut done = listed("a", 60, "success");
+        done["submission"][member] = told;
+        assert_eq!(found(&[done], ALL), None, "{member}");
+    }
+    let mut elsewhere = listed("a", 60, "success");
+    elsewhere["timezone"] = json!("Asia/Tokyo");
+    assert_eq!(found(&[elsewhere], ALL), None);
+}
