@@ -1,6 +1,8 @@
 //! The signals that end a wait, as values.
 
 use std::io;
+use std::pin::pin;
+use std::task::Poll;
 
 use crate::domain::Signal;
 
@@ -134,10 +136,45 @@ pub fn survive_file_size_limit() {
     }
 }
 
-#[cfg(all(test, unix))]
+/// Waits for work or a signal, whichever is there first. Of two that are there at once the work counts, unless
+/// `signal_first` says otherwise then.
+pub async fn race<W, S>(
+    work: impl Future<Output = W>,
+    signal: impl Future<Output = S>,
+    signal_first: impl Fn() -> bool,
+) -> Result<W, S> {
+    let (mut work, mut signal) = (pin!(work), pin!(signal));
+    std::future::poll_fn(|context| {
+        if signal_first()
+            && let Poll::Ready(signal) = signal.as_mut().poll(context)
+        {
+            return Poll::Ready(Err(signal));
+        }
+        match work.as_mut().poll(context) {
+            Poll::Ready(work) => Poll::Ready(Ok(work)),
+            Poll::Pending => signal.as_mut().poll(context).map(Err),
+        }
+    })
+    .await
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
 
+    #[tokio::test]
+    async fn what_has_come_counts_before_a_signal_unless_the_signal_goes_first() {
+        let ready = std::future::ready::<u8>;
+        assert_eq!(race(ready(1), ready(2), || false).await, Ok(1));
+        let is_begun = std::cell::Cell::new(false);
+        let work = async { is_begun.set(true) };
+        assert_eq!(race(work, ready(2), || true).await, Err(2));
+        assert!(!is_begun.get(), "nothing is begun after a signal");
+        assert_eq!(race(std::future::pending::<u8>(), ready(2), || false).await, Err(2));
+        assert_eq!(race(ready(1), std::future::pending::<u8>(), || true).await, Ok(1));
+    }
+
+    #[cfg(unix)]
     #[test]
     fn a_child_tells_what_the_system_tells() {
         assert_eq!(a_child_survives_it(), hang_up_is_ignored());

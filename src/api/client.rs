@@ -11,7 +11,7 @@ use super::error::Error;
 use super::http::{BeforeWrite, Http, JsonBody, Request, Response, SendError};
 use super::refusal::Refusal;
 use super::retry::backoff;
-use crate::domain::{self, ApiBase, IdempotencyKey, Secret, redact_bytes};
+use crate::domain::{self, ApiBase, IdempotencyKey, Secret, redact, without_unseen};
 
 /// Where the client's tokens come from. It asks for one; it never learns how it is kept.
 pub trait TokenProvider {
@@ -251,9 +251,9 @@ impl Response {
 fn excerpt(body: &[u8]) -> String {
     const SHOWN: usize = 200;
     let start = body.get(..SHOWN * 8 + Secret::LONGEST).unwrap_or(body);
+    let text = without_unseen(&String::from_utf8_lossy(start));
     // Before anything is cut: half a secret would not be found.
-    let text = redact_bytes(start);
-    let text = String::from_utf8_lossy(&text);
+    let text = redact(&text);
     let words = text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty());
     let shown: String = words.collect::<Vec<_>>().join(" ").chars().take(SHOWN).collect();
     if shown.is_empty() { "an empty body".into() } else { shown }
@@ -280,7 +280,9 @@ mod tests {
         assert_eq!(excerpt(&[b'x'; 5000]).len(), 200);
         let secret = "client_rs_secret".repeat(20);
         Secret::parse(&secret).expect("a secret");
-        assert_eq!(excerpt(format!("token {secret}").as_bytes()), "token [redacted]");
+        for secret in [secret.replacen("rs", "r\u{200b}s", 1), secret] {
+            assert_eq!(excerpt(format!("token {secret}").as_bytes()), "token [redacted]");
+        }
     }
 
     #[test]

@@ -20,7 +20,7 @@ use super::proxy;
 use super::resolver::{NameUnknown, SystemResolver};
 use super::retry::{http_date, retry_after};
 use super::tls;
-use super::trace::{PREFACE, body_lines, header_value};
+use super::trace::{PREFACE, body_lines, header_value, lets_in};
 use crate::domain::{ApiBase, IdempotencyKey, Invalid, Secret};
 
 /// Names the program to the service.
@@ -211,6 +211,7 @@ impl Http {
         deadline: Instant,
     ) -> Result<Response, SendError> {
         self.trace_request(&request);
+        let hide_response = request.body.as_ref().is_some_and(|body| body.secret) || lets_in(&request.url);
         let mut builder =
             client.request(request.method, request.url).header(ACCEPT, "application/json, text/calendar");
         if let Some(token) = request.bearer {
@@ -219,7 +220,6 @@ impl Http {
         if let Some(key) = request.key {
             builder = builder.header("Idempotency-Key", key.as_str());
         }
-        let hide_response = request.body.as_ref().is_some_and(|body| body.secret);
         if let Some(body) = request.body {
             builder = builder.header(CONTENT_TYPE, "application/json").body(body.json);
         }

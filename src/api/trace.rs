@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use url::Url;
+
 use crate::domain::redact;
 
 /// How much of a body is traced, in bytes.
@@ -23,6 +25,12 @@ pub fn header_value<'v>(name: &str, value: &'v [u8], is_body_hidden: bool) -> Co
     }
 }
 
+/// Whether who has the answer to a request for this has more than what is in it: the billing portal lets in whoever has
+/// its address.
+pub fn lets_in(url: &Url) -> bool {
+    url.path().trim_end_matches('/').ends_with("/billing-portal")
+}
+
 /// The lines that are shown of a body.
 pub fn body_lines(body: &[u8]) -> Vec<String> {
     // Before anything is cut: half a secret would not be found.
@@ -34,8 +42,7 @@ pub fn body_lines(body: &[u8]) -> Vec<String> {
     shown.lines().map(str::to_owned).chain(cut).collect()
 }
 
-/// A JSON text without what stands in its members named `url` or `…_url`: the billing portal lets in whoever has its
-/// address.
+/// A JSON text without what stands in its members named `url` or `…_url`, which may be such addresses too.
 fn without_addresses(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     let mut rest = text;

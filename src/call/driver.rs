@@ -1,7 +1,6 @@
 //! One call's way through the rules: carries out, action by action, what the state machine decides.
 
 use std::sync::Arc;
-use std::task::Poll;
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -18,7 +17,7 @@ use crate::api::{BeforeWrite, Call, Client, Parsed, Response, SendError, TokenPr
 use crate::auth::Session;
 use crate::domain::{CallId, Secret};
 use crate::error::{Error, Kind, Result};
-use crate::signals::Signals;
+use crate::signals::{Signals, race};
 
 /// Is told what happens to a call, and takes its result.
 pub trait Observer {
@@ -341,43 +340,9 @@ fn look_by(now: Instant, deadline: Instant) -> Instant {
     deadline.min(now + LOOK_TIMEOUT).max(now + MIN_LOOK_TIMEOUT)
 }
 
-/// Waits for work or a signal, whichever is there first. Of two that are there at once the work counts, unless
-/// `signal_first` says otherwise then.
-async fn race<W, S>(
-    work: impl Future<Output = W>,
-    signal: impl Future<Output = S>,
-    signal_first: impl Fn() -> bool,
-) -> std::result::Result<W, S> {
-    let (mut work, mut signal) = (std::pin::pin!(work), std::pin::pin!(signal));
-    std::future::poll_fn(|context| {
-        if signal_first()
-            && let Poll::Ready(signal) = signal.as_mut().poll(context)
-        {
-            return Poll::Ready(Err(signal));
-        }
-        match work.as_mut().poll(context) {
-            Poll::Ready(work) => Poll::Ready(Ok(work)),
-            Poll::Pending => signal.as_mut().poll(context).map(Err),
-        }
-    })
-    .await
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[tokio::test]
-    async fn what_has_come_counts_before_a_signal_unless_the_signal_goes_first() {
-        let ready = std::future::ready::<u8>;
-        assert_eq!(race(ready(1), ready(2), || false).await, Ok(1));
-        let is_begun = std::cell::Cell::new(false);
-        let work = async { is_begun.set(true) };
-        assert_eq!(race(work, ready(2), || true).await, Err(2));
-        assert!(!is_begun.get(), "nothing is begun after a signal");
-        assert_eq!(race(std::future::pending::<u8>(), ready(2), || false).await, Err(2));
-        assert_eq!(race(ready(1), std::future::pending::<u8>(), || true).await, Ok(1));
-    }
 
     #[test]
     fn a_signal_holds_back_what_is_not_on_its_way() {

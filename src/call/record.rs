@@ -81,6 +81,9 @@ struct Line {
     error: Option<Box<Error>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     shown: Option<bool>,
+    /// Of all that stands before it in the line; see [`checksum`]. It is added to the text.
+    #[serde(default, skip_serializing, rename = "crc32")]
+    _crc32: Option<String>,
     /// Version 1: whether the result had been shown.
     #[serde(default, skip_serializing)]
     settled: Option<bool>,
@@ -129,6 +132,7 @@ impl Contents {
         for text in bytes.split(|b| *b == b'\n').filter(|text| !text.trim_ascii().is_empty()) {
             contents.lines += 1;
             let line = serde_json::from_slice::<Line>(text).ok();
+            let line = line.filter(|line| line.v.is_none() || has_checksum(text));
             let at = line.as_ref().map(|line| line.at);
             let applied = line.and_then(|line| apply(line, &mut entries, &mut index));
             if applied.is_none() {
@@ -277,7 +281,8 @@ pub fn line_of(key: &IdempotencyKey, change: &Change<'_>) -> Vec<u8> {
     line_at(key, change, jiff::Timestamp::now().as_second())
 }
 
-fn line_at(key: &IdempotencyKey, change: &Change<'_>, at: i64) -> Vec<u8> {
+/// The line that records a change of that moment, in Unix seconds.
+pub fn line_at(key: &IdempotencyKey, change: &Change<'_>, at: i64) -> Vec<u8> {
     let mut line = Line::new(key, at);
     line.event = Some(match change {
         Change::Prepared(entry) => {
@@ -367,17 +372,36 @@ impl Line {
             status: None,
             error: None,
             shown: None,
+            _crc32: None,
             settled: None,
         }
     }
 
     fn to_bytes(&self) -> Vec<u8> {
         // Texts and numbers: nothing that could fail to be written.
-        let mut text = serde_json::to_vec(self).unwrap_or_default();
-        text.push(b'\n');
+        let text = serde_json::to_vec(self).unwrap_or_default();
         // What a service said may repeat the login.
-        redact_bytes(&text).into_owned()
+        let mut text = redact_bytes(&text).into_owned();
+        if self.v.is_some() {
+            text.pop();
+            let checksum = checksum(&text);
+            text.extend_from_slice(checksum.as_bytes());
+        }
+        text.push(b'\n');
+        text
     }
+}
+
+/// The end of a line: a CRC-32 of what stands before it, so that a damaged line is known for one.
+fn checksum(before: &[u8]) -> String {
+    format!(r#","crc32":"{:08x}"}}"#, crc32fast::hash(before))
+}
+
+fn has_checksum(line: &[u8]) -> bool {
+    let length = checksum(b"").len();
+    let line = line.trim_ascii_end();
+    let parts = line.len().checked_sub(length).and_then(|at| line.split_at_checked(at));
+    parts.is_some_and(|(before, end)| end == checksum(before).as_bytes())
 }
 
 #[cfg(test)]

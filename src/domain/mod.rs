@@ -90,12 +90,17 @@ pub fn collapse_whitespace(text: &str) -> String {
 /// A text as two texts are compared: white space collapsed, case folded, in one Unicode form (NFKC), without characters
 /// that nobody sees (soft hyphens, zero-width spaces and joiners, variation selectors).
 pub fn comparable(text: &str) -> String {
-    let is_seen = |c: &char| !matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2060}'..='\u{2064}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}');
-    let seen: String = text.chars().filter(is_seen).collect();
+    let seen = without_unseen(text);
     let normalizer = icu_normalizer::ComposingNormalizerBorrowed::new_nfkc();
     let folded = normalizer.normalize(&seen).to_lowercase();
     // Lower case may have fallen apart again.
     collapse_whitespace(&normalizer.normalize(&folded))
+}
+
+/// A text without characters that nobody sees.
+pub fn without_unseen(text: &str) -> String {
+    let is_seen = |c: &char| !matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2060}'..='\u{2064}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}');
+    text.chars().filter(is_seen).collect()
 }
 
 /// A word as a shell takes it; on Windows that is PowerShell.
@@ -111,8 +116,13 @@ pub fn shell_quoted(text: &str) -> String {
 
 /// Whether a text holds the address that a sign-in ends at, pasted in the wrong place: there is a login in it.
 fn may_hold_login(text: &str) -> bool {
-    let text = text.to_ascii_lowercase();
-    ["access_token", "refresh_token", "localhost:"].iter().any(|part| text.contains(part))
+    let is_part = |text: &str| {
+        let text = text.to_ascii_lowercase();
+        ["access_token", "refresh_token", "localhost:", "127.0.0.1:", "[::1]:"]
+            .iter()
+            .any(|p| text.contains(p))
+    };
+    url::form_urlencoded::parse(text.as_bytes()).any(|(name, value)| is_part(&name) || is_part(&value))
 }
 
 /// A refused value as a message shows it: enough to recognise it, nothing where it may be a token or hold one.
@@ -166,12 +176,20 @@ mod tests {
     #[test]
     fn the_address_that_a_sign_in_ends_at_is_no_name_of_a_call() {
         let address = "http://localhost:8976/callback?access_token=hunter2&state=s3cret";
-        let refusals = [
-            address.parse::<CallRef>().expect_err("no call"),
-            address.parse::<IdempotencyKey>().expect_err("no key"),
-            address.parse::<Phone>().expect_err("no number"),
-            address.parse::<Zone>().expect_err("no zone"),
+        let addresses = [
+            address.to_owned(),
+            address.replace("localhost", "127.0.0.1"),
+            address.replace("localhost", "[::1]"),
+            "callback?access%5Ftoken=hunter2&state=s3cret".to_owned(),
         ];
+        let refusals = addresses.iter().flat_map(|address| {
+            [
+                address.parse::<CallRef>().expect_err("no call"),
+                address.parse::<IdempotencyKey>().expect_err("no key"),
+                address.parse::<Phone>().expect_err("no number"),
+                address.parse::<Zone>().expect_err("no zone"),
+            ]
+        });
         for refusal in refusals {
             assert!(
                 !refusal.to_string().contains("localhost") && !refusal.hint().contains("hunter2"),

@@ -43,6 +43,20 @@ fn a_damaged_line_takes_nothing_from_what_came_before_it_and_gives_nothing_to_an
 }
 
 #[test]
+fn no_bit_can_change_without_its_line_being_known_as_damaged() {
+    let id: CallId = "3f2a0c1e-55aa-4bbb-8ccc-000000000000".parse().expect("an ID");
+    let lines = [prepared_line("a"), line("a", &Change::Sent), line("a", &Change::Running(&id))].concat();
+    for at in 0..lines.len() {
+        for bit in 0..8 {
+            let mut damaged = lines.clone();
+            damaged[at] ^= 1 << bit;
+            let contents = Contents::parse(&damaged, ORIGIN);
+            assert!(contents.unreadable() > 0, "{}", String::from_utf8_lossy(&damaged));
+        }
+    }
+}
+
+#[test]
 fn a_line_that_stands_there_twice_frees_no_call() {
     for used in
         [vec![Change::Sent], vec![Change::Sent, Change::Ended { call_id: None, status: None, shown: false }]]

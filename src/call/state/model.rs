@@ -11,7 +11,7 @@ use super::super::entry::{Entry, EntryState, GUARDED_FOR, Moment};
 use super::super::events::{Action, CallStatus, Ending, Event, HistoryResult, PostResult};
 use super::super::guard::{self, Guards};
 use super::super::matching::{self, Clocks, Listed, Match};
-use super::super::record::{Change, Contents, line_of};
+use super::super::record::{Change, Contents, line_at};
 use super::CallState;
 use super::plan::{Fault, Plan, TASKS, plan};
 use crate::domain::{CallId, CallStatus as Status, IdempotencyKey, Signal, example_request};
@@ -74,11 +74,7 @@ impl World {
     }
 
     fn record(&mut self, key: &IdempotencyKey, change: &Change<'_>) {
-        // The line's own clock is the real one, which is in the past here.
-        let line = String::from_utf8(line_of(key, change)).expect("UTF-8");
-        let mut line: serde_json::Value = serde_json::from_str(&line).expect("JSON");
-        line["at"] = self.unix().into();
-        self.log.extend(format!("{line}\n").into_bytes());
+        self.log.extend(line_at(key, change, self.unix()));
     }
 
     fn has_ended(&self, id: &CallId) -> bool {
