@@ -11,7 +11,8 @@ use super::help::{ABOUT, USAGE};
 use super::texts::SkillPage;
 use super::{TaskSource, values};
 use crate::domain::{
-    ApiPath, CallRef, Category, Day, IdempotencyKey, Language, Method, PastDay, Phone, Secret, Time, Zone,
+    ApiPath, CallDraft, CallRef, Category, Day, IdempotencyKey, Language, Method, PastDay, Phone, Secret,
+    Time, Zone,
 };
 use crate::mcp::config::Host;
 use crate::output::Color;
@@ -111,6 +112,30 @@ pub struct CallFields {
     /// Return at once; --resume tells how it ended
     #[arg(long, hide_short_help = true)]
     pub detach: bool,
+}
+
+impl CallFields {
+    /// The call that these say more of.
+    pub fn draft(self, phone: Phone, task: String, language: Option<Language>) -> CallDraft {
+        CallDraft {
+            phone,
+            task,
+            language,
+            category: self.category,
+            call_language: self.call_language,
+            name: self.name,
+            business: self.business,
+            party_size: self.party_size,
+            date: self.date,
+            time: self.time,
+            time_preference: self.time_preference,
+            user_phone: self.user_phone,
+            instructions: self.instruction,
+            urgent: self.urgent,
+            timezone: self.timezone,
+            session_id: self.session_id,
+        }
+    }
 }
 
 /// The commands that read calls.

@@ -3,8 +3,8 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use clap::ArgMatches;
 use clap::parser::ValueSource;
+use clap::{ArgMatches, Id};
 use clap_complete::Shell;
 
 use super::TaskSource;
@@ -125,30 +125,8 @@ const EVERYWHERE: &[&str] = &[
     "help",
 ];
 
-/// The flags that only some commands take.
+/// The flags that only some commands take. Those on no list are a call's.
 const OPTIONS: &[(&[&str], &[&str])] = &[
-    (
-        &[
-            "category",
-            "call_language",
-            "name",
-            "business",
-            "party_size",
-            "date",
-            "time",
-            "time_preference",
-            "user_phone",
-            "instruction",
-            "urgent",
-            "timezone",
-            "session_id",
-            "dry_run",
-            "idempotency_key",
-            "again",
-            "detach",
-        ],
-        &["phone"],
-    ),
     (&["bell"], &["phone", "resume"]),
     (&["limit", "offset", "all", "status", "since", "search", "brief"], &["history"]),
     (&["output"], &["calendar"]),
@@ -163,12 +141,17 @@ pub fn is_command(id: &str) -> Option<&'static str> {
     COMMANDS.iter().copied().find(|command| *command == id)
 }
 
+/// The commands that a flag goes with, by id; nothing for a command, or what goes with every one.
+fn takers(id: &str) -> Option<&'static [&'static str]> {
+    if COMMANDS.contains(&id) || EVERYWHERE.contains(&id) {
+        return None;
+    }
+    Some(OPTIONS.iter().find(|(options, _)| options.contains(&id)).map_or(&["phone"], |(_, takers)| takers))
+}
+
 /// Whether a flag that is no command goes with this command.
 pub fn goes_with(option: &str, command: &str) -> bool {
-    OPTIONS
-        .iter()
-        .find(|(options, _)| options.contains(&option))
-        .is_none_or(|(_, allowed)| allowed.contains(&command))
+    takers(option).is_none_or(|takers| takers.contains(&command))
 }
 
 /// What goes together, said once. Returns the flag that is the command, by its id.
@@ -176,10 +159,12 @@ pub fn goes_with(option: &str, command: &str) -> bool {
 /// # Errors
 /// When they do not go together.
 pub fn check(matches: &ArgMatches) -> Result<&'static str> {
-    let given = |id: &&&str| matches.value_source(id) == Some(ValueSource::CommandLine);
+    let given = |id: &str| matches.value_source(id) == Some(ValueSource::CommandLine);
+    let mut options =
+        matches.ids().map(Id::as_str).filter(|id| given(id)).filter_map(|id| Some((id, takers(id)?)));
     let commands: Vec<&'static str> =
-        COMMANDS.iter().filter(given).copied().filter(|id| *id != "task").collect();
-    let task = matches.value_source("task") == Some(ValueSource::CommandLine);
+        COMMANDS.iter().copied().filter(|id| given(id) && *id != "task").collect();
+    let task = given("task");
     match (commands.as_slice(), task) {
         (["phone"], true) => {}
         (["phone"], false) => {
@@ -189,11 +174,10 @@ pub fn check(matches: &ArgMatches) -> Result<&'static str> {
             return Err(Error::usage("--task says what to ask, but not whom", "add --phone +15551234567"));
         }
         ([], false) => {
-            let alone = OPTIONS.iter().find_map(|(options, with)| Some((options.iter().find(given)?, with)));
-            return Err(match alone {
-                Some((option, with)) => Error::usage(
+            return Err(match options.next() {
+                Some((option, takers)) => Error::usage(
                     format!("{} does nothing by itself", flag(option)),
-                    format!("it goes with {}", flags(with)),
+                    format!("it goes with {}", flags(takers)),
                 ),
                 None => Error::usage("there is nothing to do", "name a command; kallyai -h lists them"),
             });
@@ -211,22 +195,19 @@ pub fn check(matches: &ArgMatches) -> Result<&'static str> {
         }
     }
     let command = commands.first().copied().unwrap_or_default();
-    for (options, allowed) in OPTIONS {
-        if let Some(id) = options.iter().find(given).filter(|_| !allowed.contains(&command)) {
-            if *id == "output" && matches.get_one::<PathBuf>(id).is_some_and(|value| names_json(value)) {
-                return Err(Error::usage("--output names a file, for --calendar", "for JSON, write --json"));
-            }
-            let place = flags(allowed);
-            return Err(Error::usage(
-                format!("{} does not go with {}", flag(id), flag(command)),
-                format!("leave it out; it goes with {place}"),
-            ));
+    if let Some((id, takers)) = options.find(|(_, takers)| !takers.contains(&command)) {
+        if id == "output" && matches.get_one::<PathBuf>(id).is_some_and(|value| names_json(value)) {
+            return Err(Error::usage("--output names a file, for --calendar", "for JSON, write --json"));
         }
+        return Err(Error::usage(
+            format!("{} does not go with {}", flag(id), flag(command)),
+            format!("leave it out; it goes with {}", flags(takers)),
+        ));
     }
-    if given(&&"detach") && given(&&"dry_run") {
+    if given("detach") && given("dry_run") {
         return Err(Error::usage("--dry-run places no call that could be detached", "leave one of them out"));
     }
-    if given(&&"no_wait") && given(&&"callback_url") {
+    if given("no_wait") && given("callback_url") {
         return Err(Error::usage(
             "--no-wait begins a sign-in and --callback-url finishes one",
             "use one, then the other",
@@ -240,8 +221,8 @@ pub fn commands_of(id: &str) -> Vec<String> {
     if EVERYWHERE.contains(&id) {
         return vec!["every command".into()];
     }
-    match OPTIONS.iter().find(|(options, _)| options.contains(&id)) {
-        Some((_, with)) => with.iter().map(|command| flag(command)).collect(),
+    match takers(id) {
+        Some(takers) => takers.iter().map(|command| flag(command)).collect(),
         None => vec![flag(if id == "task" { "phone" } else { id })],
     }
 }
@@ -327,10 +308,17 @@ impl From<Args> for Command {
 pub mod tests {
     use super::*;
 
+    /// The flags that are a call's, by id.
+    fn call_fields() -> Vec<String> {
+        let declared = <CallFields as clap::Args>::augment_args(clap::Command::new("call"));
+        declared.get_arguments().map(|argument| argument.get_id().to_string()).collect()
+    }
+
     /// Every flag by id, once for each time that it is said where it belongs.
-    pub fn owners() -> Vec<&'static str> {
+    pub fn owners() -> Vec<String> {
         let owned = OPTIONS.iter().flat_map(|(options, _)| options.iter());
-        COMMANDS.iter().chain(EVERYWHERE).chain(owned).copied().collect()
+        let listed = COMMANDS.iter().chain(EVERYWHERE).chain(owned);
+        listed.map(|id| (*id).to_owned()).chain(call_fields()).collect()
     }
 
     #[test]
@@ -339,7 +327,7 @@ pub mod tests {
         let declared = super::super::declaration();
         for argument in declared.get_arguments() {
             let id = argument.get_id().as_str();
-            assert_eq!(owners.iter().filter(|owner| **owner == id).count(), 1, "{id}");
+            assert_eq!(owners.iter().filter(|owner| *owner == id).count(), 1, "{id}");
         }
         assert_eq!(declared.get_arguments().count(), owners.len());
     }

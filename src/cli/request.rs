@@ -6,7 +6,7 @@ use super::command::RawCommand;
 use super::{CallOptions, TaskSource, text};
 use crate::domain::{Invalid, RawRequest};
 use crate::error::Result;
-use crate::service::{Draft, Placement, Warning};
+use crate::service::{Placement, Warning, complete};
 use crate::settings::Settings;
 
 /// No task is longer, in bytes.
@@ -19,27 +19,11 @@ const LONGEST_TASK: u64 = 1024 * 1024;
 /// knows where.
 pub fn placement(settings: Settings, call: CallOptions) -> Result<(Placement, Vec<Warning>)> {
     let CallOptions { phone, task, language, fields } = call;
-    let draft = Draft {
-        phone,
-        task: read_task(task)?,
-        category: fields.category,
-        language,
-        call_language: fields.call_language,
-        name: fields.name,
-        business: fields.business,
-        party_size: fields.party_size,
-        date: fields.date,
-        time: fields.time,
-        time_preference: fields.time_preference,
-        user_phone: fields.user_phone,
-        instructions: fields.instruction,
-        urgent: fields.urgent,
-        timezone: fields.timezone,
-        session_id: fields.session_id,
-    };
+    let (key, again) = (fields.idempotency_key.clone(), fields.again);
+    let draft = fields.draft(phone, read_task(task)?, language);
     let how = "say which with --timezone or KALLYAI_TIMEZONE, for example America/New_York";
-    let (request, warnings) = draft.complete(settings, how)?;
-    Ok((Placement { request, key: fields.idempotency_key, again: fields.again }, warnings))
+    let (request, warnings) = complete(draft, settings, how)?;
+    Ok((Placement { request, key, again }, warnings))
 }
 
 fn read_task(source: TaskSource) -> Result<String> {

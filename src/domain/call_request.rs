@@ -1,8 +1,45 @@
-//! The request for a call, in the API's own field names, and what makes two requests the same.
+//! The request for a call: as a front end is told it, as the API is sent it, and what makes two of them the same.
 
 use serde::Serialize;
 
-use super::{Category, Date, Language, Phone, Time, Zone, collapse_whitespace, comparable};
+use super::{Category, Date, Day, Language, Phone, Time, Zone, collapse_whitespace, comparable};
+
+/// A call as a front end was told it. What is left out comes from the environment.
+#[derive(Debug, Clone)]
+pub struct CallDraft {
+    /// The number to call.
+    pub phone: Phone,
+    /// What to accomplish.
+    pub task: String,
+    /// The kind of business; `General` where nobody says.
+    pub category: Option<Category>,
+    /// Language of the report, and of the call.
+    pub language: Option<Language>,
+    /// Language of the call alone.
+    pub call_language: Option<Language>,
+    /// The name to book under.
+    pub name: Option<String>,
+    /// The name of the business.
+    pub business: Option<String>,
+    /// Number of people, 1 to 50.
+    pub party_size: Option<u8>,
+    /// Day of the appointment.
+    pub date: Option<Day>,
+    /// Time of the appointment.
+    pub time: Option<Time>,
+    /// When it suits.
+    pub time_preference: Option<String>,
+    /// The user's own number.
+    pub user_phone: Option<Phone>,
+    /// Further instructions, in order.
+    pub instructions: Vec<String>,
+    /// Whether it is urgent.
+    pub urgent: bool,
+    /// Zone of date and time.
+    pub timezone: Option<Zone>,
+    /// The conversation that the call belongs to.
+    pub session_id: Option<String>,
+}
 
 /// The body of `POST /v1/calls`.
 #[derive(Debug, Clone, Serialize)]
@@ -56,6 +93,29 @@ pub struct Submission {
     /// Further instructions, in order.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub additional_instructions: Vec<String>,
+}
+
+impl CallDraft {
+    /// The request, with what the draft leaves open: the language of the report, the zone, and the day in that zone.
+    pub fn complete(self, language: Language, timezone: Zone, date: Option<Date>) -> CallRequest {
+        let submission = Submission {
+            task_category: self.category.unwrap_or(Category::General),
+            task_description: self.task,
+            respondent_phone: self.phone,
+            business_name: self.business,
+            user_name: self.name,
+            user_phone: self.user_phone,
+            party_size: self.party_size,
+            appointment_date: date,
+            appointment_time: self.time,
+            time_preference_text: self.time_preference,
+            language: self.language.unwrap_or(language),
+            call_language: self.call_language.or(self.language).unwrap_or(language),
+            is_urgent: self.urgent,
+            additional_instructions: self.instructions,
+        };
+        CallRequest { submission, timezone, session_id: self.session_id }
+    }
 }
 
 impl CallRequest {

@@ -19,7 +19,7 @@ pub use api_base::{ApiBase, is_loopback};
 pub use call_id::{CallId, CallRef};
 #[cfg(test)]
 pub use call_request::tests::request as example_request;
-pub use call_request::{CallRequest, Submission};
+pub use call_request::{CallDraft, CallRequest, Submission};
 pub use call_status::CallStatus;
 pub use choice::{Category, Language};
 pub use date_words::{Day, PastDay};

@@ -8,9 +8,9 @@ use rmcp::schemars::{self, JsonSchema};
 use serde::Deserialize;
 
 use super::reading::Whole;
-use crate::domain::{self, CallRef, IdempotencyKey, Invalid, Secret};
+use crate::domain::{self, CallDraft, CallRef, IdempotencyKey, Invalid, Secret};
 use crate::error::{Error, Kind, Result};
-use crate::service::{Draft, HistoryQuery, Placement, Warning};
+use crate::service::{HistoryQuery, Placement, Warning, complete};
 use crate::settings::Settings;
 
 /// A tool without arguments.
@@ -202,7 +202,7 @@ impl PlaceCall {
     /// # Errors
     /// When a value is refused.
     pub fn placement(self, settings: Settings) -> Result<(Placement, Vec<Warning>)> {
-        let draft = Draft {
+        let draft = CallDraft {
             phone: value("phone", &self.phone)?,
             task: text("task", Some(self.task))?.unwrap_or_default(),
             category: self.category.map(Into::into),
@@ -225,7 +225,7 @@ impl PlaceCall {
             session_id: text("session_id", self.session_id)?,
         };
         let (request, warnings) =
-            draft.complete(settings, "say the user's zone with `timezone`, for example America/New_York")?;
+            complete(draft, settings, "say the user's zone with `timezone`, for example America/New_York")?;
         let key = optional("idempotency_key", self.idempotency_key)?;
         Ok((Placement { request, key, again: self.again }, warnings))
     }

@@ -3,80 +3,25 @@
 use jiff::Timestamp;
 
 use super::place::Warning;
-use crate::domain::{CallRequest, Category, Date, Day, Invalid, Language, Phone, Submission, Time, Zone};
+use crate::domain::{CallDraft, CallRequest, Date, Day, Invalid, Submission, Zone};
 use crate::settings::Settings;
 
-/// A call as a front end was told it. What is left out comes from the environment.
-#[derive(Debug, Clone)]
-pub struct Draft {
-    /// The number to call.
-    pub phone: Phone,
-    /// What to accomplish.
-    pub task: String,
-    /// The kind of business; `General` where nobody says.
-    pub category: Option<Category>,
-    /// Language of the report, and of the call.
-    pub language: Option<Language>,
-    /// Language of the call alone.
-    pub call_language: Option<Language>,
-    /// The name to book under.
-    pub name: Option<String>,
-    /// The name of the business.
-    pub business: Option<String>,
-    /// Number of people, 1 to 50.
-    pub party_size: Option<u8>,
-    /// Day of the appointment.
-    pub date: Option<Day>,
-    /// Time of the appointment.
-    pub time: Option<Time>,
-    /// When it suits.
-    pub time_preference: Option<String>,
-    /// The user's own number.
-    pub user_phone: Option<Phone>,
-    /// Further instructions, in order.
-    pub instructions: Vec<String>,
-    /// Whether it is urgent.
-    pub urgent: bool,
-    /// Zone of date and time.
-    pub timezone: Option<Zone>,
-    /// The conversation that the call belongs to.
-    pub session_id: Option<String>,
-}
-
-impl Draft {
-    /// The request, and what of it is probably not meant. `zone_hint` says how a front end is told a zone.
-    ///
-    /// # Errors
-    /// When the environment names no language or zone.
-    pub fn complete(
-        self,
-        settings: Settings,
-        zone_hint: &str,
-    ) -> Result<(CallRequest, Vec<Warning>), Invalid> {
-        let now = Timestamp::now();
-        let language = self.language.map_or_else(Settings::language, Ok)?;
-        let zone = CallZone::of(settings, self.timezone)?;
-        let date = self.date.map(|day| zone.date(day, now, zone_hint)).transpose()?;
-        let submission = Submission {
-            task_category: self.category.unwrap_or(Category::General),
-            task_description: self.task,
-            respondent_phone: self.phone,
-            business_name: self.business,
-            user_name: self.name,
-            user_phone: self.user_phone,
-            party_size: self.party_size,
-            appointment_date: date,
-            appointment_time: self.time,
-            time_preference_text: self.time_preference,
-            language,
-            call_language: self.call_language.unwrap_or(language),
-            is_urgent: self.urgent,
-            additional_instructions: self.instructions,
-        };
-        let warnings = warnings(&submission, &zone, now, zone_hint);
-        let request = CallRequest { submission, timezone: zone.zone, session_id: self.session_id };
-        Ok((request, warnings))
-    }
+/// The request of a draft, and what of it is probably not meant. `zone_hint` says how a front end is told a zone.
+///
+/// # Errors
+/// When the environment names no language or zone, or a day is relative and nobody knows where.
+pub fn complete(
+    draft: CallDraft,
+    settings: Settings,
+    zone_hint: &str,
+) -> Result<(CallRequest, Vec<Warning>), Invalid> {
+    let now = Timestamp::now();
+    let language = draft.language.map_or_else(Settings::language, Ok)?;
+    let zone = CallZone::of(settings, draft.timezone.clone())?;
+    let date = draft.date.map(|day| zone.date(day, now, zone_hint)).transpose()?;
+    let request = draft.complete(language, zone.zone.clone(), date);
+    let warnings = warnings(&request.submission, &zone, now, zone_hint);
+    Ok((request, warnings))
 }
 
 /// The zone in which date and time are meant.
@@ -157,7 +102,7 @@ fn warnings(submission: &Submission, zone: &CallZone, now: Timestamp, hint: &str
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::example_request;
+    use crate::domain::{Category, example_request};
 
     fn codes(change: impl FnOnce(&mut CallRequest)) -> Vec<&'static str> {
         let mut request = example_request("Reserve a table");

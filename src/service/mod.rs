@@ -20,7 +20,7 @@ mod resume;
 mod sign_in;
 
 pub use background::run as run_helper;
-pub use draft::Draft;
+pub use draft::complete;
 pub use emulator::ServedSandbox;
 pub use place::{Detachment, Placed, Placement, Preview, Warning};
 pub use read::{HistoryEnd, HistoryPart, HistoryQuery};

@@ -61,9 +61,12 @@ fn literals() -> BTreeSet<String> {
                 let source = std::fs::read_to_string(&entry).expect("a source file");
                 collect(source.parse().expect("Rust"), &mut found);
                 if name.ends_with("cli/args.rs") {
-                    found.extend(
-                        source.lines().filter_map(|line| line.strip_prefix("    /// ")).map(str::to_owned),
-                    );
+                    // What is said of a flag is its help; what is said of a function is not.
+                    let functions = |part| str::split_once(part, "\n}\n").map_or("", |(_, rest)| rest);
+                    let (flags, rest) = source.split_once("\nimpl ").unwrap_or((&source, ""));
+                    let lines =
+                        flags.lines().chain(rest.split("\nimpl ").flat_map(|part| functions(part).lines()));
+                    found.extend(lines.filter_map(|line| line.strip_prefix("    /// ")).map(str::to_owned));
                 }
             }
         }
