@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{Home, Reply, Run, Server, call};
+use crate::support::{Home, Reply, Run, Server, at_once, call};
 
 fn calls(count: usize) -> Vec<Value> {
     (0..count).map(|n| call(&format!("{n:08x}-55aa-4bbb-8ccc-0123456789ab"), "success")).collect()
@@ -22,7 +22,8 @@ fn the_help_is_also_one_json_document() {
         assert!(flag["help"].as_str().is_some_and(|help| !help.is_empty()), "{flag}");
     }
     // The numbers are those that the sandbox knows.
-    for entry in document["sandbox_numbers"].as_array().expect("numbers") {
+    at_once(document["sandbox_numbers"].as_array().expect("numbers"), |entry| {
+        let home = Home::new();
         let (number, outcome) =
             (entry["number"].as_str().expect("one"), entry["outcome"].as_str().expect("one"));
         let statuses = ["no_answer", "busy", "failed", "voicemail", "cancelled"];
@@ -36,7 +37,7 @@ fn the_help_is_also_one_json_document() {
             assert_eq!(run.exit.map(i64::from), known["exit"].as_i64(), "{number}");
             assert_eq!(run.error()["code"], outcome, "{number}");
         }
-    }
+    });
 }
 
 #[test]

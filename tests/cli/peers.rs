@@ -6,7 +6,7 @@ use std::os::unix::process::CommandExt as _;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use crate::support::{Home, SignIn, connect};
+use crate::support::{Home, SignIn, at_once, connect};
 
 /// Users no file of the machine belongs to.
 const OTHER: u32 = 54_321;
@@ -76,7 +76,7 @@ fn a_fetch_an_embedded_page_or_a_prefetch_does_not_complete_a_sign_in() {
 
 #[test]
 fn a_whole_callback_is_answered_though_a_crowd_comes_with_it() {
-    for _ in 0..5 {
+    at_once(0..5, |_| {
         let home = Home::new();
         let sign_in = SignIn::start(&home);
         let request = sign_in.head(&format!("GET /callback?{}", sign_in.grant("granted")));
@@ -92,5 +92,5 @@ fn a_whole_callback_is_answered_though_a_crowd_comes_with_it() {
         browser.read_to_string(&mut text).expect("an answer, and no reset");
         assert!(text.starts_with("HTTP/1.1 303 "), "{text}");
         sign_in.running.end().exits(0);
-    }
+    });
 }

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use serde_json::json;
 
-use crate::support::{Home, Run, Running};
+use crate::support::{Home, Run, Running, at_once};
 
 #[test]
 fn a_table_is_booked_and_every_command_shows_it() {
@@ -123,12 +123,13 @@ fn what_was_asked_is_told_in_the_callers_language_and_the_calls() {
 
 #[test]
 fn a_question_and_a_cancellation_book_nothing() {
-    let home = Home::new();
-    for (task, told) in [("Ask for opening hours", "Answered"), ("Cancel my table for Friday", "Cancelled")] {
+    let tasks = [("Ask for opening hours", "Answered"), ("Cancel my table for Friday", "Cancelled")];
+    at_once(tasks, |(task, told)| {
+        let home = Home::new();
         let run = home.sandbox(&["-p", "+15551234567", "-c", "restaurant", "-t", task]).exits(0);
         assert!(run.stdout.contains(&format!("{told}: {task}.")), "{}", run.stdout);
         home.sandbox(&["--calendar", "last"]).exits(1);
-    }
+    });
 }
 
 #[test]

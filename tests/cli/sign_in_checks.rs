@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use crate::login_races::{lock_file, names, renewing};
-use crate::support::{Home, REFRESH, Run, SignIn, TOKEN, free_port};
+use crate::support::{Home, REFRESH, Run, SignIn, TOKEN, at_once, free_port};
 
 fn is_root() -> bool {
     rustix::process::geteuid().is_root()
@@ -35,18 +35,24 @@ fn refused(home: &Home, why: &str) {
 
 #[test]
 fn a_sign_in_whose_login_could_not_be_saved_is_not_begun() {
-    let home = Home::new();
-    std::fs::create_dir(home.token_file()).expect("a folder");
-    refused(&home, "is not a file");
-    let home = Home::new();
-    assert!(Command::new("mkfifo").arg(home.token_file()).status().expect("mkfifo").success());
-    refused(&home, "is not a file");
-    let home = Home::new();
-    symlink("login.json", home.token_file()).expect("a link");
-    refused(&home, "cannot be");
-    let home = Home::new();
-    std::fs::create_dir(lock_file(&home)).expect("a folder");
-    refused(&home, "cannot be locked");
+    let a_folder = |home: &Home| std::fs::create_dir(home.token_file()).expect("a folder");
+    let a_pipe = |home: &Home| {
+        assert!(Command::new("mkfifo").arg(home.token_file()).status().expect("mkfifo").success());
+    };
+    let a_loop = |home: &Home| symlink("login.json", home.token_file()).expect("a link");
+    let no_lock = |home: &Home| std::fs::create_dir(lock_file(home)).expect("a folder");
+    type Prepare = fn(&Home);
+    let cases: [(Prepare, &str); 4] = [
+        (a_folder, "is not a file"),
+        (a_pipe, "is not a file"),
+        (a_loop, "cannot be"),
+        (no_lock, "cannot be locked"),
+    ];
+    at_once(cases, |(prepare, why)| {
+        let home = Home::new();
+        prepare(&home);
+        refused(&home, why);
+    });
     // As if the process that has it had been stopped.
     let home = Home::new();
     let lock = File::create(lock_file(&home)).expect("a lock");

@@ -1,6 +1,6 @@
 //! The page for agents, held against what it says.
 
-use crate::support::{Home, Run, Running};
+use crate::support::{Home, Run, Running, at_once};
 use crate::texts::flags;
 
 fn page(flags: &[&str]) -> String {
@@ -76,17 +76,14 @@ fn the_second_page_follows_the_first() {
 fn every_command_of_the_skill_works() {
     let commands = commands(&page(&["full"]));
     assert!(commands.len() >= 15, "{commands:?}");
-    let home = Home::new();
-    let run = |command: &str, sandbox: bool| {
+    let run = |home: &Home, command: &str, sandbox: bool| {
         let words = words(command);
         let (program, flags) = words.split_first().expect("a command");
         assert_eq!(program, "kallyai");
         let mut command = home.kallyai(if sandbox { vec!["--sandbox"] } else { vec![] });
         Running::start(command.args(flags).stdin(std::process::Stdio::null())).end()
     };
-    // The calls first, the one that succeeds last, so that there is something to read.
-    let (placing, reading): (Vec<&String>, Vec<&String>) = commands.iter().partition(|c| c.contains(" -p "));
-    for command in placing.into_iter().rev().chain(reading) {
+    let check = |home: &Home, command: &String| {
         // A newcomer's sandbox signs in by itself, and has told the end of every call.
         let (sandbox, exits): (bool, &[i32]) = match () {
             () if command.contains("--no-wait") => (false, &[0]),
@@ -94,7 +91,7 @@ fn every_command_of_the_skill_works() {
             () if command.contains("--resume") => (true, &[0, 1]),
             () => (true, &[0]),
         };
-        let ended = run(command, sandbox);
+        let ended = run(home, command, sandbox);
         let exit = ended.exit.expect("an exit status");
         assert!(exits.contains(&exit), "{command}: {exit} {}", ended.stderr);
         if exit == 0 && command.contains("--json") {
@@ -103,5 +100,18 @@ fn every_command_of_the_skill_works() {
         if command.contains("--transcript") || command.contains("--calendar") {
             assert!(!ended.stdout.is_empty(), "{command}");
         }
-    }
+    };
+    let (placing, reading): (Vec<&String>, Vec<&String>) = commands.iter().partition(|c| c.contains(" -p "));
+    let home = Home::new();
+    let is_detached = |command: &&&String| command.contains("--detach");
+    let detached = *placing.iter().find(is_detached).expect("a detached call");
+    let (resuming, reading): (Vec<&String>, Vec<&String>) =
+        reading.into_iter().partition(|command| command.contains("--resume"));
+    std::thread::scope(|scope| {
+        let others = placing.iter().filter(|command| **command != detached);
+        scope.spawn(|| at_once(others, |command| check(&Home::new(), command)));
+        // So that there is something to read.
+        [&[detached], &resuming[..]].concat().into_iter().for_each(|command| check(&home, command));
+        at_once(reading, |command| check(&home, command));
+    });
 }
