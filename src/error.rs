@@ -254,6 +254,8 @@ impl Error {
     /// Whether the same command may end differently when nothing but time has passed.
     pub fn retry_useful(&self) -> bool {
         match self.kind {
+            // There may be none yet.
+            Kind::Refused => matches!(self.code(), "transcript_not_found" | "calendar_not_found"),
             Kind::PortInUse(_)
             | Kind::Unreachable
             | Kind::ServiceFailing
@@ -272,7 +274,6 @@ impl Error {
             | Kind::TokenFileUnreadable
             | Kind::TokenFile
             | Kind::WrongIssuer
-            | Kind::Refused
             | Kind::CallNotFound
             | Kind::NoCalls
             | Kind::ResultUnwritten

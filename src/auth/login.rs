@@ -185,7 +185,10 @@ pub async fn finish(
         )));
     }
     let reply = read_url(pasted, &pending.state).map_err(|InvalidCallback| {
-        Error::SignInFailed("that is not the address the last sign-in leads to".into())
+        Error::SignInFailed(
+            "that is not the address the last sign-in leads to; if a part of it was left out, give all of it"
+                .into(),
+        )
     })?;
     match granted(reply) {
         Ok(granted) => {

@@ -114,11 +114,8 @@ impl Run<'_> {
         let trace = self.options.debug.then(|| std::rc::Rc::new(self.view.out.tracer()) as Trace);
         let server = mcp::Server::new(self.service.settings, self.options.callback_port, trace);
         self.attend(async |signals| {
-            tokio::select! {
-                ended = server.run() => ended.map(|()| DONE),
-                // How hosts end a server: nothing has failed.
-                signal = signals.next() => Ok(signal.exit()),
-            }
+            // How hosts end a server: nothing has failed.
+            server.run(signals.next()).await.map(|stopped| stopped.map_or(DONE, |signal| signal.exit()))
         })
     }
 

@@ -179,9 +179,9 @@ impl Suggesting {
             "toll_number" => {
                 Hint::text("premium-rate numbers cannot be called; look for the business's ordinary number")
             }
-            "safety_violation" => {
-                Hint::text("word the task differently: -t \"…\"; KallyAI refuses what could harm someone")
-            }
+            "safety_violation" => Hint::text(
+                "KallyAI refuses what could harm someone; if it does not, say so in other words: -t \"…\"",
+            ),
             "scheduling_violation" => {
                 Hint::text("correct the date or the time: --date YYYY-MM-DD, --time HH:MM")
             }

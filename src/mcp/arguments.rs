@@ -30,7 +30,7 @@ pub struct PlaceCall {
     task: String,
     /// The kind of business; general for anything else, and where nothing is said
     category: Option<Category>,
-    /// Language of the call and of its report; the user's where nothing is said
+    /// Language of the call and of its report; this computer's where nothing is said, so say the user's
     language: Option<Language>,
     /// Language spoken on the phone, where it differs from `language`
     call_language: Option<Language>,
@@ -63,8 +63,8 @@ pub struct PlaceCall {
     /// Check everything and say what would happen; send nothing, ring nobody
     #[serde(default)]
     pub dry_run: bool,
-    /// Ring although a call to this number is open, or the same was done within six hours. Only after asking the user,
-    /// in this conversation, whether a second call is wanted.
+    /// Ring although a call to this number is open, or the very same request, word for word, succeeded within six hours.
+    /// Only after asking the user, in this conversation, whether a second call is wanted.
     #[serde(default)]
     again: bool,
     /// A name of your own for this one call, 1 to 255 visible ASCII characters: it is placed at most once under it
@@ -302,11 +302,12 @@ impl SignIn {
         let address = if is_bare { format!("http://{address}") } else { address.to_owned() };
         // Not one that is kept out of what is printed: what it begins with is in the address of every sign-in. The
         // tokens in it are kept out once they are read.
-        let parsed = Secret::parse_printable(&address).filter(|_| address.contains("://"));
+        let is_whole = address.contains("://") && address.contains("state=");
+        let parsed = Secret::parse_printable(&address).filter(|_| is_whole);
         parsed.map(Some).ok_or_else(|| {
             Invalid::new(
-                "callback_url is no address",
-                "ask the user for the whole address that the browser ended at",
+                "callback_url is not the whole address",
+                "ask the user for all of the address that the browser ended at: it has state= in it",
             )
             .into()
         })

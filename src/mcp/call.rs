@@ -200,7 +200,7 @@ impl Answer for CallAnswer {
             (Outcome::Ended | Outcome::InProgress | Outcome::DryRun, ..) => {
                 let key = self.idempotency_key.as_deref().unwrap_or_default();
                 format!(
-                    "The call goes on. Do not place it again: call get_call_result with the key {key} until it has ended."
+                    "The call was requested and is not known to have ended. Do not place it again: call get_call_result with the key {key} until it has ended."
                 )
             }
         };
@@ -237,7 +237,10 @@ impl DryRun {
         let body = serde_json::to_string(&self.body).unwrap_or_default();
         let end = match &self.refusal {
             None => "It would be placed.".to_owned(),
-            Some(refusal) => format!("It would be refused: {} [{}]", refusal.message, refusal.code),
+            Some(refusal) => {
+                let hint = refusal.hint.iter().map(|hint| format!("\nhint: {hint}")).collect::<String>();
+                format!("It would be refused: {} [{}]{hint}", refusal.message, refusal.code)
+            }
         };
         let when = self.when.iter().map(|when| format!("\nWhen: {when}")).collect::<String>();
         format!("Nothing was sent. The request would be: {body}{when}\n{end}")

@@ -157,7 +157,15 @@ fn hint(error: &Error) -> Option<String> {
 
 /// A hint with tools and arguments where the command line has commands and flags, as far as they are known here.
 fn in_words_of_tools(hint: &str) -> String {
-    hint.replace("`kallyai --history`", "list_calls").replace("--idempotency-key", "idempotency_key")
+    let hint =
+        hint.replace("`kallyai --history`", "list_calls").replace("--idempotency-key", "idempotency_key");
+    // No tool sets a variable.
+    let is_of_environment = hint.contains("KALLYAI_") && !hint.contains("user");
+    if is_of_environment {
+        format!("tell the user, for where this server is configured: {hint}")
+    } else {
+        hint
+    }
 }
 
 fn refusal(error: &Error) -> Option<String> {

@@ -64,29 +64,38 @@ impl Server {
         Self { settings, callback_port, trace, reports: Rc::default() }
     }
 
-    /// Answers the client on stdin and stdout until it closes stdin.
+    /// Answers the client on stdin and stdout until it closes stdin, or `stop` is there, whose value is returned then.
     ///
     /// # Errors
     /// When what comes first is not of the protocol.
-    pub async fn run(self) -> Result<()> {
-        LocalSet::new().run_until(self.answer()).await
+    pub async fn run<S>(self, stop: impl Future<Output = S>) -> Result<Option<S>> {
+        LocalSet::new().run_until(self.answer(stop)).await
     }
 
-    async fn answer(self) -> Result<()> {
+    async fn answer<S>(self, stop: impl Future<Output = S>) -> Result<Option<S>> {
+        let mut stop = std::pin::pin!(stop);
         let (written, noting) = mpsc::unbounded_channel();
         let noting = tokio::task::spawn_local(self.clone().note_written(noting));
-        let running = match rmcp::serve_server(self, transport::stdio(written)).await {
+        let begun = tokio::select! {
+            begun = rmcp::serve_server(self, transport::stdio(written)) => begun,
+            stopped = &mut stop => return Ok(Some(stopped)),
+        };
+        let running = match begun {
             Ok(running) => running,
             // A client that leaves before it has begun.
-            Err(ServerInitializeError::ConnectionClosed(_)) => return Ok(()),
+            Err(ServerInitializeError::ConnectionClosed(_)) => return Ok(None),
             Err(error) => {
                 let message = format!("the client does not speak the protocol: {error}");
                 return Err(Error::new(Kind::Io, message));
             }
         };
-        let _ = running.waiting().await;
+        let stopped = tokio::select! {
+            _ = running.waiting() => None,
+            stopped = stop => Some(stopped),
+        };
+        // What was written is noted, whatever ended the server.
         let _ = tokio::time::timeout(LAST_NOTES, noting).await;
-        Ok(())
+        Ok(stopped)
     }
 
     /// Notes in the journal what the client was told, once it was: an answer that is lost on the way is given again.
@@ -149,7 +158,8 @@ impl ServerHandler for Server {
             .with_server_info(itself)
             .with_instructions(if self.settings.sandbox {
                 format!(
-                    "This is the sandbox: no phone rings, nothing leaves this computer. {}",
+                    "This is the sandbox: no phone rings, nothing leaves this computer, and a request that succeeded may be \
+                     repeated, which the service's own calls may not. {}",
                     tools::INSTRUCTIONS
                 )
             } else {

@@ -262,8 +262,11 @@ impl Answer for TranscriptAnswer {
             let words = turn.content.trim_end().replace('\n', "\n    ");
             text.push_str(&format!("\n{}: {words}", turn.speaker));
         }
-        if self.total == 0 {
-            text = "Nothing was said.".into();
+        if self.entries.is_empty() {
+            text = match self.total {
+                0 => "Nothing was said.".into(),
+                total => format!("There are no turns after that; {total} in all."),
+            };
         }
         if let Some(next) = self.next_offset {
             text.push_str(&format!("\n({} turns in all; offset {next} for the next)", self.total));
@@ -337,7 +340,7 @@ impl Answer for SignInAnswer {
 impl Answer for AuthAnswer {
     fn text(&self) -> String {
         match (&self.reason, &self.source) {
-            (Some(reason), _) => format!("Not signed in: {reason}. Call sign_in."),
+            (Some(reason), _) => format!("There is no login: {reason}. Call sign_in."),
             (None, Some(source)) => format!("Signed in ({source})."),
             (None, None) => "Signed in.".into(),
         }

@@ -17,7 +17,7 @@ use super::arguments::{GetCallResult, GetTranscript, ListCalls, Nothing, OneCall
 pub const INSTRUCTIONS: &str = "\
 These tools have real phone calls made to businesses by an assistant, and read what came of them. A call rings a \
 stranger's phone, costs the user's minutes and cannot be taken back. So gather everything first (number with its \
-country code, task; for a reservation name, date, time, people, the user's time zone), check it with place_call and \
+country code, task, language; for a reservation name, date, time, people, the user's time zone), check it with place_call and \
 dry_run, call once, and never call again unless the user asks for a second call. place_call answers within 45 seconds: \
 with the result, or with in_progress and a key; then ask get_call_result with that key until the call has ended. A call \
 goes on when a request is cancelled or this server ends; list_pending_calls finds it. After an error, do what its hint \
@@ -71,7 +71,8 @@ pub fn all() -> &'static [Tool] {
             tool::<OneCall, CallDetails>(
                 "get_call",
                 "Read a call",
-                "One call: what was asked, how it ended, what is left to do.",
+                "One call: what was asked, how it ended, what is left to do. It does not wait: while a call goes on, ask again \
+             in half a minute.",
                 Effect::ReadsStrangers,
             ),
             tool::<GetTranscript, TranscriptAnswer>(

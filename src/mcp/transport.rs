@@ -42,7 +42,7 @@ impl<T: Transport<RoleServer, Error = io::Error>> Transport<RoleServer> for Tell
         let has_left = Arc::clone(&self.has_left);
         async move {
             sent.await?;
-            if let Some(id) = answered.filter(|_| !has_left.load(Ordering::Relaxed)) {
+            if let Some(id) = answered.filter(|_| !has_left.load(Ordering::Relaxed) && !is_stdin_closed()) {
                 // Nobody is left to be told at the end.
                 let _ = written.send(id);
             }
@@ -59,4 +59,20 @@ impl<T: Transport<RoleServer, Error = io::Error>> Transport<RoleServer> for Tell
     fn close(&mut self) -> impl Future<Output = Result<(), io::Error>> + Send {
         self.inner.close()
     }
+}
+
+/// Whether the client has closed its end, though that was not read yet: the end may stand behind requests.
+#[cfg(unix)]
+fn is_stdin_closed() -> bool {
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+    let stdin = io::stdin();
+    let mut stdin = [PollFd::new(&stdin, PollFlags::empty())];
+    let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
+    poll(&mut stdin, Some(&at_once)).is_ok() && stdin[0].revents().contains(PollFlags::HUP)
+}
+
+#[cfg(not(unix))]
+fn is_stdin_closed() -> bool {
+    false
 }

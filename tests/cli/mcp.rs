@@ -256,6 +256,9 @@ fn a_result_that_never_reached_the_client_is_still_pending() {
     client.write(
         &json!({ "jsonrpc": "2.0", "method": "notifications/cancelled", "params": { "requestId": id } }),
     );
+    // What comes after the cancellation is answered after it was read.
+    let pending = client.value("list_pending_calls", json!({}))["pending"].clone();
+    assert_eq!(pending.as_array().map(Vec::len), Some(1), "{pending}");
     gate.open();
     // The command line tells it as well.
     let run = Run::of(&mut service.at(&home, ["--resume", "--json"])).exits(0);

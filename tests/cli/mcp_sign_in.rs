@@ -45,11 +45,17 @@ fn a_wrong_address_spoils_no_sign_in() {
     command.env("KALLYAI_API_URL", server.url()).env("KALLYAI_TOKEN_FILE", home.token_file());
     let mut client = Client::of(&mut command);
     let first = client.value("sign_in", json!({}))["sign_in_url"].clone();
-    for wrong in ["localhost:8976/callback", "http://localhost:8976/callback", first.as_str().expect("a URL")]
-    {
+    let other = first.as_str().expect("a URL");
+    for (wrong, code, hint) in [
+        ("localhost:8976/callback", "invalid_input", "all of the address"),
+        ("http://localhost:8976/callback?access_token=tok", "invalid_input", "all of the address"),
+        (other, "sign_in_failed", "whole address"),
+    ] {
         let error = client.error("sign_in", json!({ "callback_url": wrong }));
-        assert_eq!(error["code"], "sign_in_failed", "{error}");
-        assert!(error["hint"].as_str().is_some_and(|hint| hint.contains("whole address")), "{error}");
+        assert_eq!(error["code"], code, "{error}");
+        assert!(error["hint"].as_str().is_some_and(|said| said.contains(hint)), "{error}");
+        // What comes next would spoil the address that the user has.
+        assert_eq!(error.get("next_tool").is_some(), code == "sign_in_failed", "{error}");
     }
     let second = client.value("sign_in", json!({}))["sign_in_url"].clone();
     let (second, state) = second.as_str().and_then(|url| url.split_once("state=")).expect("a state");

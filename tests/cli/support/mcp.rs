@@ -1,14 +1,17 @@
 //! A client of the MCP server, and the schemas of its tools.
 
-use std::io::{BufRead as _, BufReader, Write as _};
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::io::{BufRead as _, BufReader, PipeReader, PipeWriter, Write as _};
+use std::process::{Child, ChildStdout, Command, Stdio};
 
 use serde_json::{Value, json};
 
 /// A client of one server process.
 pub struct Client {
     child: Child,
-    stdin: Option<ChildStdin>,
+    stdin: Option<PipeWriter>,
+    /// The same pipe's other end, which shows when nobody writes any more.
+    #[cfg_attr(windows, expect(dead_code))]
+    reader: PipeReader,
     stdout: BufReader<ChildStdout>,
     /// The last request's ID.
     id: i64,
@@ -21,11 +24,13 @@ pub struct Client {
 impl Client {
     /// A client that has sent nothing yet.
     pub fn start(command: &mut Command) -> Self {
-        let command = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+        let (reader, writer) = std::io::pipe().expect("a pipe");
+        command.stdin(reader.try_clone().expect("a descriptor")).stdout(Stdio::piped()).stderr(Stdio::null());
         let mut child = command.spawn().expect("the server starts");
-        let stdin = child.stdin.take();
+        // It holds the pipe's end that the server reads.
+        command.stdin(Stdio::null());
         let stdout = BufReader::new(child.stdout.take().expect("a pipe"));
-        Self { child, stdin, stdout, id: 0, meta: json!({}), heard: Vec::new() }
+        Self { child, stdin: Some(writer), reader, stdout, id: 0, meta: json!({}), heard: Vec::new() }
     }
 
     /// A client that has begun as the older revisions do.
@@ -105,9 +110,16 @@ impl Client {
         serde_json::from_str::<Value>(text).expect("JSON")["error"].clone()
     }
 
-    /// Closes the server's stdin.
+    /// Closes the server's stdin, and waits until it is closed: a program that another test starts at this moment has it
+    /// open too, until it has begun.
     pub fn leave(&mut self) {
         drop(self.stdin.take());
+        #[cfg(unix)]
+        {
+            use rustix::event::{PollFd, PollFlags, poll};
+            let mut closed = [PollFd::new(&self.reader, PollFlags::empty())];
+            poll(&mut closed, None).expect("an end");
+        }
     }
 
     /// Closes the server's stdin and waits for its end.
