@@ -91,9 +91,6 @@ pub fn wanted_language(argv: &[OsString]) -> Option<Language> {
 }
 
 fn explain(error: &clap::Error) -> Error {
-    if let Some(invalid) = error.source().and_then(|source| source.downcast_ref::<Invalid>()) {
-        return invalid.clone().into();
-    }
     let context = |kind| match error.get(kind) {
         Some(ContextValue::String(text)) => Some(text.as_str()),
         _ => None,
@@ -101,6 +98,9 @@ fn explain(error: &clap::Error) -> Error {
     let argument = context(ContextKind::InvalidArg).unwrap_or_default();
     // clap names an argument as in `--limit <N>`.
     let name = argument.split([' ', '=']).next().unwrap_or_default();
+    if let Some(invalid) = error.source().and_then(|source| source.downcast_ref::<Invalid>()) {
+        return invalid.clone().of_flag(name).into();
+    }
     match error.kind() {
         ErrorKind::UnknownArgument if name.starts_with('-') => {
             unknown_flag(name, context(ContextKind::SuggestedArg))

@@ -56,7 +56,17 @@ impl FromStr for Day {
             };
             return Err(Invalid::new(what, format!("write YYYY-MM-DD: {}", dates.join(", "))));
         }
-        text.trim().parse().map(Self::Date).map_err(|invalid: Invalid| Invalid::new(invalid.to_string(), HOW))
+        text.trim().parse().map(Self::Date).map_err(|invalid: Invalid| {
+            // The day before today is over, and no other day is meant.
+            let others = ["today", "tomorrow", "hoy", "mañana", "yesterday", "ayer"];
+            let names = WEEKDAYS.iter().flat_map(|(_, names)| names.iter()).chain(&others);
+            let meant =
+                super::nearest(&said, names.copied()).filter(|name| !matches!(*name, "yesterday" | "ayer"));
+            let hint = meant.map_or(HOW.into(), |name| {
+                format!("did you mean {name}? A date is written YYYY-MM-DD: 2027-01-28")
+            });
+            Invalid::new(invalid.to_string(), hint)
+        })
     }
 }
 
@@ -238,6 +248,10 @@ mod tests {
             let refusal = said.parse::<Day>().expect_err(said);
             assert!(refusal.hint().contains("YYYY-MM-DD"), "{said:?}: {refusal:?}");
         }
+        let hint = |said: &str| said.parse::<Day>().expect_err(said).hint().to_owned();
+        assert!(hint("mondy").starts_with("did you mean monday?"));
+        assert!(hint("tomorow").starts_with("did you mean tomorrow?"));
+        assert!(hint("xyz").starts_with("write") && hint("yesterday").starts_with("write"));
     }
 
     proptest! {

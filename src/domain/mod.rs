@@ -60,6 +60,16 @@ impl Invalid {
         Self::new(format!("{name}: {self}"), self.hint().to_owned())
     }
 
+    /// The same, said of the flag that the value came with, unless it shows the value or the flag.
+    pub fn of_flag(self, name: &str) -> Self {
+        match self {
+            Self::Value { message, hint } if !name.is_empty() && !message.contains(['\'', '-']) => {
+                Self::new(format!("{name} does not take this: {message}"), hint)
+            }
+            other => other,
+        }
+    }
+
     /// What to do instead.
     pub fn hint(&self) -> &str {
         match self {
@@ -101,6 +111,15 @@ pub fn comparable(text: &str) -> String {
 pub fn without_unseen(text: &str) -> String {
     let is_seen = |c: &char| !matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2060}'..='\u{2064}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}');
     text.chars().filter(is_seen).collect()
+}
+
+/// The candidate that a mistyped word probably means.
+fn nearest<'c>(said: &str, candidates: impl Iterator<Item = &'c str>) -> Option<&'c str> {
+    /// Jaro-Winkler similarity, from 0 to 1: what clap asks of the values that it suggests.
+    const SIMILAR: f64 = 0.8;
+    let scored = candidates.map(|candidate| (strsim::jaro_winkler(said, candidate), candidate));
+    let best = scored.filter(|(score, _)| *score > SIMILAR).max_by(|a, b| a.0.total_cmp(&b.0));
+    best.map(|(_, candidate)| candidate)
 }
 
 /// A word as a shell takes it; on Windows that is PowerShell.

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use jiff::civil;
 use jiff::tz::{TimeZone, TimeZoneDatabase};
 
-use super::{Invalid, quoted, time_words};
+use super::{Invalid, nearest, quoted, time_words};
 
 /// A day of the calendar, written `YYYY-MM-DD`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -195,15 +195,26 @@ impl FromStr for Zone {
     type Err = Invalid;
 
     fn from_str(text: &str) -> Result<Self, Invalid> {
-        rules(text).filter(|zone| zone.iana_name().is_some() && !zone.is_unknown()).map(Self).ok_or_else(
-            || {
-                Invalid::new(
-                    format!("{} is not a time zone of the IANA database", quoted(text)),
-                    "write a region and a city, for example America/New_York or Europe/Madrid",
-                )
-            },
-        )
+        let known = rules(text).filter(|zone| zone.iana_name().is_some() && !zone.is_unknown());
+        known.map(Self).ok_or_else(|| {
+            let how = "write a region and a city, for example America/New_York or Europe/Madrid".into();
+            let hint = meant(text).map_or(how, |name| format!("did you mean {name}?"));
+            Invalid::new(format!("{} is not a time zone of the IANA database", quoted(text)), hint)
+        })
     }
+}
+
+/// The zone that a mistyped name, or a city alone, probably means.
+fn meant(said: &str) -> Option<String> {
+    let said = said.trim().replace(' ', "_");
+    let names: Vec<String> = TimeZoneDatabase::bundled()
+        .available()
+        .map(|name| name.to_string())
+        .filter(|n| n.contains('/'))
+        .collect();
+    let city = |name: &&String| name.rsplit('/').next().is_some_and(|city| city.eq_ignore_ascii_case(&said));
+    let of_city = names.iter().find(city).map(String::as_str);
+    of_city.or_else(|| nearest(&said, names.iter().map(String::as_str))).map(str::to_owned)
 }
 
 /// A zone's rules as the system has them, else as they were when this program was built. jiff alone would read the names
@@ -226,6 +237,18 @@ fn rules(name: &str) -> Option<TimeZone> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_mistyped_zone_or_a_city_alone_is_answered_with_the_one_that_is_meant() {
+        for (said, meant) in [
+            ("Madrid", "did you mean Europe/Madrid?"),
+            ("new york", "did you mean America/New_York?"),
+            ("Europe/Madird", "did you mean Europe/Madrid?"),
+            ("EST5", "write a region and a city, for example America/New_York or Europe/Madrid"),
+        ] {
+            assert_eq!(said.parse::<Zone>().expect_err(said).hint(), meant);
+        }
+    }
 
     #[test]
     fn a_date_must_exist() {
