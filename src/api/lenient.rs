@@ -29,7 +29,8 @@ impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
             }
 
             fn visit_bytes<E>(self, bytes: &[u8]) -> Result<Text<'de>, E> {
-                Ok(Text(Cow::Owned(without_surrogates(bytes))))
+                let text = std::str::from_utf8(bytes).map(str::to_owned);
+                Ok(Text(Cow::Owned(text.unwrap_or_else(|_| without_surrogates(bytes)))))
             }
         }
         // As bytes, because only these may hold half of a pair.

@@ -66,6 +66,15 @@ struct TurnObject<'a> {
     timestamp: Option<&'a RawValue>,
 }
 
+impl<'a> TurnObject<'a> {
+    /// A turn that is an object, and its content as it stands.
+    fn parse(raw: &'a str) -> Option<(Self, &'a str)> {
+        let turn: Self = raw.starts_with('{').then(|| serde_json::from_str(raw).ok()).flatten()?;
+        let content = turn.content.or(turn.text)?.get();
+        Some((turn, content))
+    }
+}
+
 /// A member that is there, `null` or not.
 fn present<'de: 'a, 'a, D: Deserializer<'de>>(deserializer: D) -> Result<Option<&'a RawValue>, D::Error> {
     <&RawValue>::deserialize(deserializer).map(Some)
@@ -85,7 +94,7 @@ impl<'a> Transcript<'a> {
             _ => return None,
         };
         if let Turns::List(list) = &turns {
-            list.iter().try_for_each(|turn| Turn::parse(turn.get()).map(|_| ()))?;
+            list.iter().try_for_each(|turn| Turn::check(turn.get()))?;
         }
         Some(Self { turns })
     }
@@ -116,15 +125,21 @@ impl<'a> Turns<'a> {
 }
 
 impl<'a> Turn<'a> {
+    /// Whether a JSON value is a turn: a text, or an object with one.
+    fn check(raw: &'a str) -> Option<()> {
+        if raw.starts_with('"') {
+            return Some(());
+        }
+        let (_, content) = TurnObject::parse(raw)?;
+        content.starts_with(['"', 'n']).then_some(())
+    }
+
     fn parse(raw: &'a str) -> Option<Self> {
         if raw.starts_with('"') {
             return serde_json::from_str::<Text<'a>>(raw).ok().map(|text| Self::of_text(text.0));
         }
-        if !raw.starts_with('{') {
-            return None;
-        }
-        let turn: TurnObject<'a> = serde_json::from_str(raw).ok()?;
-        let content: Option<Text<'a>> = serde_json::from_str(turn.content.or(turn.text)?.get()).ok()?;
+        let (turn, content) = TurnObject::parse(raw)?;
+        let content: Option<Text<'a>> = serde_json::from_str(content).ok()?;
         Some(Self {
             speaker: turn.speaker.or(turn.role).map_or(Speaker::Unknown, |name| Speaker::named(name.0)),
             content: content.map_or(Cow::Borrowed(""), |content| content.0),
