@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use serde::{Deserialize, Serialize};
 
+use super::checksum;
 use super::entry::{Entry, EntryState, GUARDED_FOR, Moment, SinceBoot};
 use crate::domain::{CallId, CallStatus, IdempotencyKey, redact_bytes};
 use crate::error::Error;
@@ -81,7 +82,7 @@ struct Line {
     error: Option<Box<Error>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     shown: Option<bool>,
-    /// Of all that stands before it in the line; see [`checksum`]. It is added to the text.
+    /// Of all that stands before it in the line; it is added to the text.
     #[serde(default, skip_serializing, rename = "crc32")]
     _crc32: Option<String>,
     /// Version 1: whether the result had been shown.
@@ -132,7 +133,7 @@ impl Contents {
         for text in bytes.split(|b| *b == b'\n').filter(|text| !text.trim_ascii().is_empty()) {
             contents.lines += 1;
             let line = serde_json::from_slice::<Line>(text).ok();
-            let line = line.filter(|line| line.v.is_none() || has_checksum(text));
+            let line = line.filter(|line| line.v.is_none() || checksum::fits(text));
             let at = line.as_ref().map(|line| line.at);
             let applied = line.and_then(|line| apply(line, &mut entries, &mut index));
             if applied.is_none() {
@@ -383,25 +384,11 @@ impl Line {
         // What a service said may repeat the login.
         let mut text = redact_bytes(&text).into_owned();
         if self.v.is_some() {
-            text.pop();
-            let checksum = checksum(&text);
-            text.extend_from_slice(checksum.as_bytes());
+            checksum::add(&mut text);
         }
         text.push(b'\n');
         text
     }
-}
-
-/// The end of a line: a CRC-32 of what stands before it, so that a damaged line is known for one.
-fn checksum(before: &[u8]) -> String {
-    format!(r#","crc32":"{:08x}"}}"#, crc32fast::hash(before))
-}
-
-fn has_checksum(line: &[u8]) -> bool {
-    let length = checksum(b"").len();
-    let line = line.trim_ascii_end();
-    let parts = line.len().checked_sub(length).and_then(|at| line.split_at_checked(at));
-    parts.is_some_and(|(before, end)| end == checksum(before).as_bytes())
 }
 
 #[cfg(test)]

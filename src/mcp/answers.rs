@@ -326,24 +326,8 @@ pub struct AuthAnswer {
 /// An answer as the protocol carries it: the value, and its text.
 pub fn result(answer: &impl Answer) -> CallToolResult {
     let mut value = serde_json::to_value(answer).unwrap_or_default();
-    clean(&mut value);
+    output::clean_json(&mut value);
     let mut result = CallToolResult::success(vec![ContentBlock::text(output::lines(&answer.text()))]);
     result.structured_content = Some(value);
     result
-}
-
-/// Cleans every string of a value: what hides text from a person hides it in a conversation too.
-pub fn clean(value: &mut Value) {
-    match value {
-        Value::String(text) => *text = output::lines(text),
-        Value::Array(values) => values.iter_mut().for_each(clean),
-        Value::Object(members) => {
-            if members.keys().any(|name| output::lines(name) != *name) {
-                let cleaned = std::mem::take(members);
-                *members = cleaned.into_iter().map(|(name, value)| (output::lines(&name), value)).collect();
-            }
-            members.values_mut().for_each(clean);
-        }
-        Value::Null | Value::Bool(_) | Value::Number(_) => {}
-    }
 }

@@ -6,9 +6,9 @@ use rmcp::schemars::{self, JsonSchema};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::answers;
 use crate::domain::IdempotencyKey;
 use crate::error::{Error, Kind, Next};
+use crate::output;
 
 /// A tool call that the model may make as it stands.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
@@ -83,7 +83,7 @@ impl From<&Error> for ErrorObject {
 /// A failure as the protocol carries it: an answer like any other, so that the model reads it.
 pub fn result(error: &Error) -> CallToolResult {
     let mut document = json!({ "error": ErrorObject::from(error) });
-    answers::clean(&mut document);
+    output::clean_json(&mut document);
     CallToolResult::error(vec![ContentBlock::text(document.to_string())])
 }
 

@@ -2,8 +2,6 @@
 
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
-use super::clean::is_plain;
-
 /// Whether terminals give a character a column more than the tables of widths do: signs that are part of a letter
 /// (Unicode's `Other_Grapheme_Extend`) and yet stand beside it, number signs that stand above digits, circled numbers.
 pub fn is_drawn_wider(c: char) -> bool {
@@ -48,7 +46,7 @@ pub fn split_at_column(text: &str, most: usize) -> (&str, &str) {
 
 /// The columns of a clean text on a terminal. Lam and alef are one in a font that joins them, but have a cell each.
 pub fn columns(text: &str) -> usize {
-    if is_plain(text) {
+    if text.is_ascii() {
         return text.len();
     }
     let mut after_lam = false;

@@ -24,7 +24,7 @@ pub use line::{Line, Tone};
 pub use messages::Messages;
 pub use progress::Progress;
 pub use table::{Cell, Column, Table};
-pub use text::{brief, lines, one_line};
+pub use text::{brief, clean_json, lines, one_line};
 pub use when::{Clock, appointment, duration};
 
 /// What the fuzz targets come in by.

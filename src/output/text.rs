@@ -1,5 +1,7 @@
 //! Foreign text for whoever puts it into a document of their own.
 
+use serde_json::Value;
+
 use super::clean::clean;
 use super::line::shorten;
 use crate::domain::redact;
@@ -27,4 +29,20 @@ pub fn lines(text: &str) -> String {
 /// The beginning of a text, in so many columns at the most.
 pub fn brief(text: &str, most: usize) -> String {
     shorten(&clean(text), most).into_owned()
+}
+
+/// Cleans every string of a value: what hides text from a person hides it from a model too.
+pub fn clean_json(value: &mut Value) {
+    match value {
+        Value::String(text) => *text = lines(text),
+        Value::Array(values) => values.iter_mut().for_each(clean_json),
+        Value::Object(members) => {
+            if members.keys().any(|name| lines(name) != *name) {
+                let cleaned = std::mem::take(members);
+                *members = cleaned.into_iter().map(|(name, value)| (lines(&name), value)).collect();
+            }
+            members.values_mut().for_each(clean_json);
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
 }
