@@ -1,4 +1,5 @@
-//! `cargo bench --bench processes`: whole runs of the release binary beside those of other programs, as ratios.
+//! `cargo bench --bench processes`: whole runs of the release binary beside those of other programs, as ratios; many
+//! calls at once; the sandbox as a server.
 //!
 //! Each figure is a ratio of medians over runs in turn, against a TLS service on loopback whose authority is in a
 //! bundle of 145 certificates for both sides, as many of them the system's own as there are. The program is built anew,
@@ -7,14 +8,16 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, missing_docs)]
 
+mod load;
 mod measure;
 mod service;
 
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use load::Sandbox;
 use measure::{Run, Series, find, pairs};
 use service::{CALL, SERVE, Service};
 
@@ -40,7 +43,10 @@ fn main() -> io::Result<()> {
     table.start()?;
     table.network()?;
     table.instructions()?;
-    line("release binary, MB", std::fs::metadata(&table.kallyai)?.len() as f64 / MB, None, 5.0);
+    table.calls(folder.path())?;
+    table.slow_line()?;
+    table.sandbox(folder.path())?;
+    line("release binary, MB", std::fs::metadata(&table.kallyai)?.len() as f64 / MB, None, 6.2);
     line("clean release build, s", seconds, None, 120.0);
     Ok(())
 }
@@ -70,6 +76,11 @@ fn line(figure: &str, median: f64, spread: Option<(f64, f64)>, target: f64) {
 fn ratio(figure: &str, sides: &[Series; 2], target: f64) {
     let median = sides[0].median() / sides[1].median();
     line(figure, median, Some(Series::ratios(sides).spread()), target);
+}
+
+fn milliseconds(figure: &str, seconds: &Series, target: f64) {
+    let (least, most) = seconds.spread();
+    line(figure, seconds.median() * 1e3, Some((least * 1e3, most * 1e3)), target);
 }
 
 fn megabytes(figure: &str, peak: &Series, target: f64) {
@@ -135,7 +146,7 @@ impl Table<'_> {
             let usage =
                 pairs([&self.kallyai(&["--usage"]), &self.curl(curl, "/v1/users/me/statistics")], SMALL)?;
             ratio("--usage ÷ curl", &usage.wall, 0.15);
-            ratio("--usage ÷ curl, peak memory", &usage.peak, 0.45);
+            ratio("--usage ÷ curl, peak memory", &usage.peak, 0.50);
         }
         if let (Some(curl), Some(jq)) = (&curl, &jq) {
             let history = self.kallyai(&["--history", "--limit", "200"]);
@@ -155,6 +166,53 @@ impl Table<'_> {
         let [as_text, as_json] = pairs([&text, &json], LARGE)?.peak;
         megabytes("10 MB transcript, peak memory in MB", &as_text, 24.0);
         megabytes("10 MB transcript --json, peak memory in MB", &as_json, 24.0);
+        Ok(())
+    }
+
+    /// What a call costs beside the service's time for it, which is none here.
+    fn calls(&self, folder: &Path) -> io::Result<()> {
+        let state = |name: &str| [("KALLYAI_STATE_DIR", folder.join(name).display().to_string())];
+        let call = |n: usize, state: &[(&'static str, String)]| {
+            let number = format!("+1555{n:07}");
+            self.kallyai(&["-p", &number, "-t", "Ask for the opening hours", "--json"]).and(state)
+        };
+        let cost = |state: &[(&'static str, String)], first: usize| -> io::Result<Series> {
+            let read = self.kallyai(&["--usage", "--json"]);
+            let runs = (first..first + 30).map(|n| Ok((call(n, state).measure()?.0, read.measure()?.0)));
+            let (calls, reads) = runs.collect::<io::Result<Vec<_>>>()?.into_iter().unzip();
+            Ok(Series::differences(&[Series::of(calls), Series::of(reads)]))
+        };
+        milliseconds("a call less a read, ms", &cost(&state("calls"), 0)?, 10.0);
+        let many = state("many");
+        let seconds = load::at_once((0..200).map(|n| call(n, &many).to_command()))?;
+        line("200 calls at once, s", seconds, None, 1.0);
+        Ok(())
+    }
+
+    /// What a read takes where the service is far away, beside the three round trips of TCP, TLS and HTTP.
+    fn slow_line(&self) -> io::Result<()> {
+        const ROUND_TRIP: Duration = Duration::from_millis(50);
+        let port = self.url.rsplit(':').next().and_then(|port| port.parse().ok()).unwrap_or_default();
+        let far = format!("https://localhost:{}", load::slow_line(port, ROUND_TRIP)?);
+        let read = self.kallyai(&["--usage"]).and(&[("KALLYAI_API_URL", far)]);
+        let taken = (0..15).map(|_| Ok(read.measure()?.0 - 3.0 * ROUND_TRIP.as_secs_f64()));
+        let beside = Series::of(taken.collect::<io::Result<_>>()?);
+        milliseconds("--usage over round trips of 50 ms, less three, ms", &beside, 12.0);
+        Ok(())
+    }
+
+    /// What the sandbox takes as a server for others.
+    fn sandbox(&self, folder: &Path) -> io::Result<()> {
+        let sandbox = Sandbox::start(&self.kallyai, &folder.join("sandbox"))?;
+        let (seconds, reads, id) = sandbox.ring(256)?;
+        line("sandbox: 256 calls of 4 s at once, s", seconds, None, 5.0);
+        milliseconds("sandbox: a read meanwhile, ms", &reads, 50.0);
+        milliseconds("sandbox: a page on a kept connection, ms", &sandbox.kept("/v1/calls?limit=200")?, 3.0);
+        for (what, path) in [("call", format!("/v1/calls/{id}")), ("usage", "/v1/users/me/statistics".into())]
+        {
+            let each = 1e6 / sandbox.throughput(64, &path)?;
+            line(&format!("sandbox: {what}, 64 connections, µs a request"), each, None, 333.0);
+        }
         Ok(())
     }
 

@@ -33,6 +33,12 @@ impl Run {
         self
     }
 
+    /// The same with more in its environment.
+    pub fn and(mut self, environment: &[(&'static str, String)]) -> Self {
+        self.environment.extend_from_slice(environment);
+        self
+    }
+
     /// Runs it once, its output read by nobody: seconds, and the peak of its resident memory in bytes.
     pub fn measure(&self) -> io::Result<(f64, u64)> {
         let started = Instant::now();
@@ -74,6 +80,12 @@ impl Run {
         count.filter(|_| output.status.success()).ok_or_else(|| io::Error::other(report.into_owned()))
     }
 
+    /// Its only stage as a command.
+    pub fn to_command(&self) -> Command {
+        let (program, arguments) = self.stages.first().expect("a stage");
+        self.command(program, arguments)
+    }
+
     fn command(&self, program: &Path, arguments: &[String]) -> Command {
         let mut command = Command::new(program);
         command.args(arguments).env_clear().envs(self.environment.iter().map(|(name, value)| (name, value)));
@@ -91,6 +103,16 @@ pub struct Pairs {
 pub struct Series(Vec<f64>);
 
 impl Series {
+    /// These, in order.
+    pub fn of(quantities: Vec<f64>) -> Self {
+        Self(quantities)
+    }
+
+    /// This less that, run by run.
+    pub fn differences([this, that]: &[Self; 2]) -> Self {
+        Self(this.0.iter().zip(&that.0).map(|(this, that)| this - that).collect())
+    }
+
     /// The middle of them.
     pub fn median(&self) -> f64 {
         let mut sorted = self.0.clone();

@@ -123,12 +123,20 @@ fn answer(tls: StreamOwned<ServerConnection, TcpStream>, bodies: &Bodies) -> io:
         if tls.read_line(&mut request)? == 0 {
             return Ok(());
         }
+        let mut sent = 0;
         while tls.read_line(&mut line)? > 2 {
+            if let Some((_, length)) = line.to_ascii_lowercase().split_once("content-length:") {
+                sent = length.trim().parse().unwrap_or_default();
+            }
             line.clear();
         }
+        io::copy(&mut (&mut tls).take(sent), &mut io::sink())?;
         let path = request.split([' ', '?']).nth(1).unwrap_or_default();
         let (status, body) = match path {
+            "/v1/calls" if request.starts_with("POST") => ("201 Created", ENDED),
             "/v1/users/me/statistics" => ("200 OK", bodies.usage.as_str()),
+            // The look before a call is placed.
+            "/v1/calls" if request.contains("limit=50") => ("200 OK", r#"{"calls":[],"total":0}"#),
             "/v1/calls" => ("200 OK", bodies.history.as_str()),
             _ if path.ends_with("/transcript") => ("200 OK", bodies.transcript.as_str()),
             _ => ("404 Not Found", "{}"),
@@ -148,6 +156,9 @@ fn answer(tls: StreamOwned<ServerConnection, TcpStream>, bodies: &Bodies) -> io:
         stream.flush()?;
     }
 }
+
+const ENDED: &str =
+    r#"{"call_id":"3f2a0c1e-55aa-4bbb-8ccc-0123456789ab","status":"success","duration_seconds":60.5}"#;
 
 const USAGE: &str = r#"{"plan_type":"pro","subscription_status":"active","minutes_allocated":100,"minutes_used":12.5,"minutes_remaining":87.5,"calls_allocated":50,"calls_used":3,"calls_remaining":47,"period_start":"2027-01-01T00:00:00Z","period_end":"2027-02-01T00:00:00Z","usage_percentage":12.5}"#;
 

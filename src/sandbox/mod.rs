@@ -60,6 +60,10 @@ pub const DEFAULT_CALL_DURATION: Duration = Duration::from_secs(4);
 /// How long an access token is good.
 pub const DEFAULT_ACCESS_TOKEN_LIFETIME: Duration = Duration::from_secs(3600);
 
+/// How many connections may wait to be taken.
+#[cfg(unix)]
+const BACKLOG: i32 = 1024;
+
 /// What a [`Sandbox`] is started with.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -99,6 +103,9 @@ impl Sandbox {
     pub fn start(options: Options) -> io::Result<Self> {
         let store = Store::open(options.folder)?;
         let listener = TcpListener::bind(options.address)?;
+        // The standard library has room for 128 who connect at the same moment; a client beyond them waits a second.
+        #[cfg(unix)]
+        rustix::net::listen(&listener, BACKLOG)?;
         let service = Arc::new(Service {
             address: listener.local_addr()?,
             store,
