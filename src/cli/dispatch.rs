@@ -10,7 +10,7 @@ use super::command::{Command, LoginMode, RawCommand};
 use super::console::{Console, Waiting, unwritten};
 use super::render::{self, HistoryView, View};
 use super::{CallOptions, completions, is_interactive, request, suggesting, texts};
-use crate::domain::{CallRef, CallStatus, IdempotencyKey, Invalid, Method, PastDay, Zone};
+use crate::domain::{CallRef, CallStatus, IdempotencyKey, Invalid, Method, PastDay, Signal, Zone};
 use crate::error::{Error, Kind, Result};
 use crate::mcp;
 use crate::output::{Clock, Line, Output, Tone, appointment, stdout_was_closed};
@@ -65,6 +65,7 @@ pub fn run(out: &Output, settings: Settings, options: &Options, command: Command
         Command::Call(call) if call.fields.dry_run => run.dry_run(*call),
         // The task may come from stdin, which a signal must still be able to interrupt.
         Command::Call(call) => run.place(*call),
+        Command::Billing => run.attend(async |signals| run.billing(signals).await),
         Command::Resume(key) => run.attend(async |signals| run.resume(key.as_ref(), signals).await),
         command => run.attend(async |signals| {
             // One runner for all of them, rather than a copy for each.
@@ -238,8 +239,12 @@ impl Run<'_> {
                 render::calendar(view, &service.calendar(&call).await?, output.as_deref())?;
             }
             Command::Usage => render::usage(view, &service.usage().await?)?,
-            Command::Subscription => render::subscription(view, &service.subscription().await?)?,
-            Command::Billing => self.billing().await?,
+            Command::Subscription => {
+                render::subscription(view, &service.subscription().await?)?;
+                if service.settings.sandbox && !view.out.is_json() {
+                    self.console.tell("That page is the sandbox's: --billing keeps it up on a terminal.");
+                }
+            }
             Command::Login(LoginMode::Wait) => {
                 service.sign_in().await?;
                 render::signed_in(view)?;
@@ -263,6 +268,7 @@ impl Run<'_> {
             }
             // `run` has carried these out itself.
             Command::Call(_)
+            | Command::Billing
             | Command::Resume(_)
             | Command::Pending
             | Command::Mcp
@@ -300,13 +306,27 @@ impl Run<'_> {
         Ok(self.exit_code(value.is_running() || value.status == Some(CallStatus::Success)))
     }
 
-    async fn billing(&self) -> Result<()> {
-        let portal = self.service.billing_portal().await?;
-        render::billing(self.view, &portal)?;
-        if self.service.open_page(&portal.value.url) && !self.view.out.is_json() {
+    async fn billing(&self, signals: &mut Signals) -> Result<u8> {
+        let open = tokio::select! {
+            open = self.service.billing_portal() => open?,
+            signal = signals.next() => return Err(Error::interrupted(signal)),
+        };
+        render::billing(self.view, &open.portal)?;
+        let stays = !open.is_emulated() || (self.view.out.is_terminal() && !self.view.out.is_json());
+        if !stays {
+            self.console.tell("That page was the sandbox's, and is gone.");
+        } else if self.service.open_page(&open.portal.value.url) && !self.view.out.is_json() {
             self.console.tell("A browser is being opened.");
         }
-        Ok(())
+        if stays && open.is_emulated() {
+            self.view.out.flush()?;
+            self.console.tell("The sandbox's page is there until Ctrl-C.");
+            return Ok(match signals.next().await {
+                Signal::Interrupt => DONE,
+                other => other.exit(),
+            });
+        }
+        Ok(DONE)
     }
 
     /// The exit status of a finished call under `--exit-status`.

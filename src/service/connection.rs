@@ -35,9 +35,14 @@ impl Connection {
         Ok(Self { emulator, http: Http::new(base, service.trace.clone()), store })
     }
 
+    /// Whether the emulator answers.
+    pub fn is_emulated(&self) -> bool {
+        self.emulator.is_some()
+    }
+
     /// Where the API is, for a helper process; `None` for the emulator, of which it starts its own.
     pub fn api(&self) -> Option<String> {
-        self.emulator.is_none().then(|| self.http.base().as_str().to_owned())
+        (!self.is_emulated()).then(|| self.http.base().as_str().to_owned())
     }
 
     /// The login of this run.

@@ -250,8 +250,28 @@ impl Service<'_> {
     ///
     /// # Errors
     /// When it cannot be read.
-    pub async fn billing_portal(&self) -> Result<Parsed<BillingPortal>> {
-        self.signed_in(READ_TIMEOUT, async |client| Ok(client.billing_portal().await?)).await
+    pub async fn billing_portal(&self) -> Result<OpenPortal> {
+        let connection = Connection::open(self)?;
+        let session = connection.session(self)?;
+        connection.sign_in_if_absent(self, &session, true).await?;
+        let client = Client::new(&connection.http, &session, self.deadline(READ_TIMEOUT));
+        let portal = client.billing_portal().await?;
+        drop(session);
+        Ok(OpenPortal { portal, connection })
+    }
+}
+
+/// The billing portal. In the sandbox its page is there until this is dropped.
+pub struct OpenPortal {
+    /// Where it is.
+    pub portal: Parsed<BillingPortal>,
+    connection: Connection,
+}
+
+impl OpenPortal {
+    /// Whether the page is the sandbox's.
+    pub fn is_emulated(&self) -> bool {
+        self.connection.is_emulated()
     }
 }
 

@@ -6,6 +6,8 @@ use std::process::Command;
 
 use serde_json::json;
 
+#[cfg(unix)]
+use crate::support::Terminal;
 use crate::support::{Home, Run, Running, at_once};
 
 #[test]
@@ -227,4 +229,28 @@ fn a_sign_in_to_the_sandbox_takes_one_step() {
     let error = home.sandbox(&["--login", "--no-wait", "--json"]).exits(4);
     assert_eq!(error.error()["code"], "sign_in_failed");
     assert_eq!(error.stdout, "");
+}
+
+#[cfg(unix)]
+#[test]
+fn the_billing_page_is_there_for_a_person_until_ctrl_c_and_a_program_is_told_that_it_is_gone() {
+    use std::io::{Read as _, Write as _};
+
+    let home = Home::new();
+    let run = home.sandbox(&["--billing"]).exits(0);
+    assert!(run.stdout.starts_with("http://127.0.0.1:") && run.stdout.lines().count() == 1, "{}", run.stdout);
+    assert!(run.stderr.contains("sandbox's, and is gone"), "{}", run.stderr);
+
+    let mut command = home.kallyai(["--sandbox", "--billing"]);
+    command.env("BROWSER", "none");
+    let mut terminal = Terminal::start(command);
+    let screen = terminal.shows("until Ctrl-C.");
+    let address = screen.split("http://").nth(1).and_then(|rest| rest.split('/').next()).expect("an address");
+    let mut page = std::net::TcpStream::connect(address).expect("the page is there");
+    write!(page, "GET /billing HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").expect("a request");
+    let mut text = String::new();
+    page.read_to_string(&mut text).expect("an answer");
+    assert!(text.starts_with("HTTP/1.1 200 "), "{text}");
+    terminal.types(b"\x03");
+    assert_eq!(terminal.end(), Some(0), "{}", terminal.screen());
 }
