@@ -85,20 +85,35 @@ impl Run<'_> {
             .enable_all()
             .build()
             .map_err(|e| Error::io("the program could not be set up", e))?;
-        let work = pin!(async {
-            let mut signals =
-                Signals::listen().map_err(|e| Error::io("signals could not be listened for", e))?;
-            survive_file_size_limit();
-            let watched = std::io::stderr().is_terminal();
-            if self.service.settings.sandbox && (watched || self.service.sandbox_is_news()) {
-                let out = self.view.out;
-                let [label, text] = ["sandbox:", " no phone rings, nothing leaves this computer"]
-                    .map(|text| out.translate(text));
-                out.note(&Line::new().tone(Tone::Strong, &label).text(&text));
-            }
-            work(&mut signals).await
-        });
-        let status = runtime.block_on(work as Pin<&mut dyn Future<Output = Result<u8>>>);
+        let mut signals = {
+            let _within = runtime.enter();
+            self.begin()?
+        };
+        // One runner for all of them, rather than a copy for each.
+        let work: Pin<&mut dyn Future<Output = Result<u8>>> = pin!(work(&mut signals));
+        self.end(runtime, work)
+    }
+
+    /// Listens for signals, and says once that it is the sandbox that answers.
+    fn begin(&self) -> Result<Signals> {
+        let signals = Signals::listen().map_err(|e| Error::io("signals could not be listened for", e))?;
+        survive_file_size_limit();
+        let watched = std::io::stderr().is_terminal();
+        if self.service.settings.sandbox && (watched || self.service.sandbox_is_news()) {
+            let out = self.view.out;
+            let [label, text] =
+                ["sandbox:", " no phone rings, nothing leaves this computer"].map(|text| out.translate(text));
+            out.note(&Line::new().tone(Tone::Strong, &label).text(&text));
+        }
+        Ok(signals)
+    }
+
+    fn end(
+        &self,
+        runtime: tokio::runtime::Runtime,
+        work: Pin<&mut dyn Future<Output = Result<u8>>>,
+    ) -> Result<u8> {
+        let status = runtime.block_on(work);
         // A look-up of a name, or a read of stdin, may never come back.
         runtime.shutdown_background();
         status.map_err(|mut error| {
