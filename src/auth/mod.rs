@@ -31,7 +31,7 @@ pub use refresh::{JOB as RENEWAL_JOB, Job as RenewalJob, run_job as run_renewal,
 pub use session::{LoginState, Session};
 pub use stdin_lines::StdinLines;
 pub use store::Store;
-pub use two_step::{LIFETIME as PENDING_LIFETIME, forget as forget_pending};
+pub use two_step::{LIFETIME as PENDING_LIFETIME, forget as forget_pending, is_pending};
 
 /// What the fuzz targets come in by.
 #[cfg(fuzzing)]

@@ -44,6 +44,11 @@ pub fn keep(folder: &Path, state: &OAuthState, issuer: &str) -> io::Result<()> {
     files::replace(&file(folder), &serde_json::to_vec(&kept)?)
 }
 
+/// Whether a sign-in was begun that can still be finished.
+pub fn is_pending(folder: &Path) -> bool {
+    find(folder).is_some()
+}
+
 /// The sign-in that was begun last, unless it is too old.
 pub fn find(folder: &Path) -> Option<Pending> {
     let read = files::retry_on_sharing_violation(|| std::fs::read(file(folder)));

@@ -1,4 +1,5 @@
-//! What helper processes do: a call that outlives its command, and a renewal of the login that must be saved.
+//! What helper processes do: a call that outlives its command, a renewal of the login that must be saved, and the
+//! sandbox's page of a sign-in in two steps.
 
 use std::io;
 use std::process::ExitCode;
@@ -7,7 +8,7 @@ use std::time::Duration;
 use serde::de::DeserializeOwned;
 use tokio::time::Instant;
 
-use super::emulator;
+use super::emulator::{self, PageJob};
 use crate::api::{Client, Http, Trace};
 use crate::auth::{self, RenewalJob, Session, Store};
 use crate::call::{self, Job as CallJob, Journal};
@@ -20,6 +21,9 @@ use crate::signals::survive_file_size_limit;
 pub fn run(kind: &str) -> ExitCode {
     let done = match kind {
         call::JOB => with_job(async |job: CallJob, parent: &Parent| place(job, parent).await),
+        emulator::PAGE_JOB => {
+            with_job(async |job: PageJob, parent: &Parent| emulator::run_page_job(job, parent).await)
+        }
         auth::RENEWAL_JOB => with_job(async |job: RenewalJob, parent: &Parent| renew(&job, parent).await),
         _ => Err(io::ErrorKind::Unsupported.into()),
     };

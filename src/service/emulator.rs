@@ -5,13 +5,15 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
 use super::Service;
-use crate::auth::{Login, Store, TokenResponse};
-use crate::domain::Secret;
+use crate::auth::{self, Login, Store, TokenResponse};
+use crate::domain::{ApiBase, Secret};
 use crate::error::{Error, Kind, Result};
 use crate::files;
+use crate::helper::{self, Parent};
 use crate::sandbox::{self, Sandbox};
 use crate::settings::Settings;
 
@@ -60,6 +62,48 @@ pub async fn sign_in(emulator: &Sandbox, store: &Store) -> Result<()> {
     };
     let _lock = store.lock(Instant::now() + LOCK_TIMEOUT).await?;
     store.save(&Login::granted(granted, store.issuer()))?;
+    Ok(())
+}
+
+/// The kind of a helper's job that is the sign-in page.
+pub const PAGE_JOB: &str = "sandbox_page";
+
+/// What the helper must know.
+#[derive(Serialize, Deserialize)]
+pub struct PageJob {
+    /// The sandbox's folder.
+    folder: PathBuf,
+}
+
+/// How long the helper may take to say where its page is.
+const PAGE_TIMEOUT: Duration = Duration::from_secs(10);
+/// How often it looks whether the sign-in was finished.
+const PAGE_CHECK: Duration = Duration::from_secs(2);
+
+/// Serves the sign-in page from a process of its own until a sign-in that is begun now was finished, or no longer can
+/// be. Returns where the emulator is.
+pub async fn serve_sign_in_page(folder: PathBuf) -> Result<ApiBase> {
+    let failed = |error| Error::io("the sandbox's sign-in page could not be served", error);
+    let mut helper = helper::start(PAGE_JOB, &PageJob { folder }).map_err(failed)?;
+    let url = tokio::time::timeout(PAGE_TIMEOUT, helper.report::<String>()).await.ok().flatten();
+    let url = url.ok_or_else(|| failed(io::ErrorKind::TimedOut.into()))?;
+    Ok(url.parse()?)
+}
+
+/// The helper's part.
+pub async fn run_page_job(job: PageJob, parent: &Parent) -> io::Result<()> {
+    let emulator = start_in(job.folder.clone())?;
+    parent.report(&emulator.url());
+    let ends = Instant::now() + Duration::from_secs(auth::PENDING_LIFETIME.unsigned_abs());
+    let mut was_begun = false;
+    while Instant::now() < ends {
+        let is_pending = auth::is_pending(&job.folder);
+        if was_begun && !is_pending {
+            break;
+        }
+        was_begun |= is_pending;
+        tokio::time::sleep(PAGE_CHECK).await;
+    }
     Ok(())
 }
 

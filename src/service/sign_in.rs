@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use tokio::time::timeout_at;
 
 use super::connection::Connection;
-use super::{READ_TIMEOUT, Service};
+use super::{READ_TIMEOUT, Service, emulator};
 use crate::api::TokenProvider as _;
 use crate::auth::{self, LoginState, SIGN_IN_TIMEOUT};
 use crate::domain::Secret;
@@ -61,15 +61,14 @@ impl Service<'_> {
     /// When the sign-in cannot be kept until it is finished, or its login could not be saved.
     pub async fn begin_sign_in(&self) -> Result<PendingSignIn> {
         self.refuse_given_token()?;
-        if self.settings.sandbox {
-            return Err(Error::new(
-                Kind::SignInFailed,
-                "the sandbox ends with this command, so its sign-in page would be gone",
-            ));
-        }
         let folder = self.settings.state_folder()?;
         let store = self.store(self.settings.issuer()?)?;
-        let (base, port) = (self.settings.api()?, self.options.callback_port);
+        let base = if self.settings.sandbox {
+            emulator::serve_sign_in_page(folder.clone()).await?
+        } else {
+            self.settings.api()?
+        };
+        let port = self.options.callback_port;
         let url = auth::start(&base, port, &store, &folder, self.deadline(READ_TIMEOUT)).await?;
         Ok(PendingSignIn { url: url.into(), expires_in: auth::PENDING_LIFETIME })
     }
@@ -127,7 +126,7 @@ impl Service<'_> {
             self.warn_of_unreadable(journal.read().map_or(0, |contents| contents.unreadable()));
             let forgotten = match auth::forget_pending(&folder) {
                 Ok(_) if self.settings.sandbox => {
-                    let removed = journal.remove().and_then(|()| super::emulator::forget_told(&folder));
+                    let removed = journal.remove().and_then(|()| emulator::forget_told(&folder));
                     removed.and_then(|()| sandbox::forget(&folder))
                 }
                 Ok(_) => journal.forget_done().await,

@@ -1,5 +1,6 @@
 //! The whole product in the sandbox, as a newcomer tries it.
 
+use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
 #[cfg(unix)]
 use std::process::Command;
@@ -224,18 +225,43 @@ fn what_cannot_be_forgotten_of_the_sandbox_is_said() {
 }
 
 #[test]
-fn a_sign_in_to_the_sandbox_takes_one_step() {
+fn a_sign_in_to_the_sandbox_may_take_two_steps() {
     let home = Home::new();
-    let error = home.sandbox(&["--login", "--no-wait", "--json"]).exits(4);
-    assert_eq!(error.error()["code"], "sign_in_failed");
-    assert_eq!(error.stdout, "");
+    let begun = home.sandbox(&["--login", "--no-wait", "--json"]).exits(0).json();
+    let url = begun["sign_in_url"].as_str().and_then(|url| url.strip_prefix("http://")).expect("an address");
+    let (host, path) = url.split_once('/').expect("a path");
+    // Its page is there though the command has ended, and is answered as a browser would.
+    let page = ask(host, &format!("GET /{path}"), "");
+    assert!(page.starts_with("HTTP/1.1 200 ") && page.contains("approve"), "{page}");
+    let approve = path.replacen("v1/auth/cli", "v1/auth/cli/approve", 1);
+    let approved = ask(host, &format!("POST /{approve}"), &format!("Origin: http://{host}\r\n"));
+    let line = approved
+        .lines()
+        .find_map(|line| line.split_once(": ").filter(|(name, _)| name.eq_ignore_ascii_case("location")));
+    let (_, address) = line.expect("where the browser ends");
+    home.sandbox(&["--login", "--callback-url", address]).exits(0);
+    home.sandbox(&["--auth-status"]).exits(0);
+    home.sandbox(&["--usage"]).exits(0);
+    // It is good once.
+    let again = home.sandbox(&["--login", "--callback-url", address, "--json"]).exits(4);
+    assert_eq!(again.error()["code"], "sign_in_failed");
+}
+
+/// What a server answers to a request with these further headers.
+fn ask(host: &str, request: &str, headers: &str) -> String {
+    let mut stream = std::net::TcpStream::connect(host).expect("a server");
+    let head = format!(
+        "{request} HTTP/1.1\r\nHost: {host}\r\n{headers}Content-Length: 0\r\nConnection: close\r\n\r\n"
+    );
+    stream.write_all(head.as_bytes()).expect("a request");
+    let mut text = String::new();
+    stream.read_to_string(&mut text).expect("an answer");
+    text
 }
 
 #[cfg(unix)]
 #[test]
 fn the_billing_page_is_there_for_a_person_until_ctrl_c_and_a_program_is_told_that_it_is_gone() {
-    use std::io::{Read as _, Write as _};
-
     let home = Home::new();
     let run = home.sandbox(&["--billing"]).exits(0);
     assert!(run.stdout.starts_with("http://127.0.0.1:") && run.stdout.lines().count() == 1, "{}", run.stdout);
@@ -246,10 +272,7 @@ fn the_billing_page_is_there_for_a_person_until_ctrl_c_and_a_program_is_told_tha
     let mut terminal = Terminal::start(command);
     let screen = terminal.shows("until Ctrl-C.");
     let address = screen.split("http://").nth(1).and_then(|rest| rest.split('/').next()).expect("an address");
-    let mut page = std::net::TcpStream::connect(address).expect("the page is there");
-    write!(page, "GET /billing HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").expect("a request");
-    let mut text = String::new();
-    page.read_to_string(&mut text).expect("an answer");
+    let text = ask(address, "GET /billing", "");
     assert!(text.starts_with("HTTP/1.1 200 "), "{text}");
     terminal.types(b"\x03");
     assert_eq!(terminal.end(), Some(0), "{}", terminal.screen());
