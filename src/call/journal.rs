@@ -11,10 +11,10 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::entry::{Entry, EntryState, KEPT_FOR, Moment};
+use super::entry::{Entry, EntryState, GUARDED_FOR, KEPT_FOR, Moment};
 use super::guard::{self, Guards, Refusal};
 use super::record::{Change, Contents, line_count, line_of, lines_of};
-use super::used_keys::UsedKey;
+use super::used_keys::{UsedKey, UsedKeys};
 use super::wait_lock::{self, WaitLock};
 use crate::domain::{CallId, IdempotencyKey};
 use crate::files;
@@ -90,7 +90,10 @@ impl Journal {
         if let Some(refusal) = guard::refusal(&contents.entries, entry, guards, is_waited_for) {
             return Err(refusal.into());
         }
-        let used = if guards.chosen_key { self.used_key(&entry.key)? } else { None };
+        if guards.chosen_key && contents.unreadable_names(&entry.key) {
+            return Err(OpenError::Used(None));
+        }
+        let used = if guards.chosen_key { self.used_keys()?.find(&entry.key, &self.origin) } else { None };
         match used {
             Some(used) if used.digest.is_none() || used.digest == entry.digest => {
                 Err(OpenError::Used(used.call_id))
@@ -102,8 +105,10 @@ impl Journal {
 
     /// Whether a call may be placed only after the service has shown that there is no other: an entry
     /// does not decide it, or a line that cannot be read may tell of one.
-    pub fn needs_look(&self, contents: &Contents, entry: &Entry) -> bool {
-        contents.may_hide_recent(&entry.written) || guard::is_undecided(&contents.entries, entry)
+    pub fn needs_look(&self, contents: &Contents, entry: &Entry, guards: Guards) -> bool {
+        contents.may_hide_recent(&entry.written)
+            || guard::is_undecided(&contents.entries, entry)
+            || (guards.chosen_key && self.used_keys().is_ok_and(|keys| keys.is_damaged))
     }
 
     /// Writes a call down before it is sent, unless it may not be placed. `read` is the journal as it was read a moment
@@ -243,9 +248,11 @@ impl Journal {
         let mut dropped = Vec::new();
         let mut old = 0;
         for entry in contents.all() {
-            let is_old = entry.written.age(now) >= KEPT_FOR;
+            let age = entry.written.age(now);
+            let is_old = age >= KEPT_FOR;
             let drop = if is_done(entry) {
-                let is_surplus = surplus > 0;
+                // What still keeps the same from being done again is no surplus.
+                let is_surplus = surplus > 0 && age >= GUARDED_FOR;
                 surplus = surplus.saturating_sub(1);
                 is_surplus || is_old || all_done
             } else {
@@ -284,14 +291,14 @@ impl Journal {
         file.sync_data()
     }
 
-    fn used_key(&self, key: &IdempotencyKey) -> io::Result<Option<UsedKey>> {
+    fn used_keys(&self) -> io::Result<UsedKeys> {
         let mut text = Vec::new();
         match open_regular(OpenOptions::new().read(true), &self.used_keys_file()) {
             Ok(mut file) => file.read_to_end(&mut text)?,
             Err(error) if error.kind() == io::ErrorKind::NotFound => 0,
             Err(error) => return Err(error),
         };
-        Ok(UsedKey::find(&text, key, &self.origin))
+        Ok(UsedKeys::parse(&text))
     }
 
     fn contents_of(&self, file: &mut File) -> io::Result<Contents> {

@@ -130,6 +130,7 @@ impl Contents {
         let mut entries: Vec<Option<Entry>> = Vec::new();
         let mut index: HashMap<IdempotencyKey, usize> = HashMap::new();
         let mut undated = 0;
+        let mut last_unreadable = 0;
         for text in bytes.split(|b| *b == b'\n').filter(|text| !text.trim_ascii().is_empty()) {
             contents.lines += 1;
             let line = serde_json::from_slice::<Line>(text).ok();
@@ -137,6 +138,7 @@ impl Contents {
             let at = line.as_ref().map(|line| line.at);
             let applied = line.and_then(|line| apply(line, &mut entries, &mut index));
             if applied.is_none() {
+                last_unreadable = entries.len();
                 contents.unreadable.push(Unreadable { text: text.to_vec(), written_by: date_of(text) });
             } else if let Some(at) = at {
                 // Lines are appended in order: what stands before this one is no younger.
@@ -144,6 +146,12 @@ impl Contents {
                     line.written_by = Some(line.written_by.map_or(at, |own| own.min(at)));
                 });
                 undated = contents.unreadable.len();
+            }
+        }
+        // The line behind it may have said that it was sent.
+        for entry in entries.iter_mut().take(last_unreadable).flatten() {
+            if entry.state == EntryState::Prepared {
+                entry.state = EntryState::Sent;
             }
         }
         (contents.entries, contents.elsewhere) =
@@ -154,6 +162,12 @@ impl Contents {
     /// How many lines this version cannot read.
     pub fn unreadable(&self) -> usize {
         self.unreadable.len()
+    }
+
+    /// Whether a line that cannot be read has a key in it.
+    pub fn unreadable_names(&self, key: &IdempotencyKey) -> bool {
+        let finder = memchr::memmem::Finder::new(key.as_str());
+        self.unreadable.iter().any(|line| finder.find(&line.text).is_some())
     }
 
     /// Whether a line that cannot be read may tell of a call that is young enough to keep others from being placed.

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::checksum;
 use super::entry::Entry;
 use crate::domain::{CallId, IdempotencyKey, sha256};
 
@@ -35,15 +36,37 @@ impl UsedKey {
     /// Its line.
     pub fn to_line(&self) -> Vec<u8> {
         let mut line = serde_json::to_vec(self).unwrap_or_default();
+        checksum::add(&mut line);
         line.push(b'\n');
         line
     }
+}
 
-    /// The use of a key at a service, if these lines tell of one.
-    pub fn find(lines: &[u8], key: &IdempotencyKey, origin: &str) -> Option<Self> {
+/// The keys that were used.
+#[derive(Debug, Default)]
+pub struct UsedKeys {
+    keys: Vec<UsedKey>,
+    /// Whether there are lines that cannot be read, which may tell of any key.
+    pub is_damaged: bool,
+}
+
+impl UsedKeys {
+    /// Reads them.
+    pub fn parse(lines: &[u8]) -> Self {
+        let mut used = Self::default();
+        for line in lines.split(|b| *b == b'\n').filter(|line| !line.trim_ascii().is_empty()) {
+            match serde_json::from_slice(line).ok().filter(|_| checksum::fits(line)) {
+                Some(key) => used.keys.push(key),
+                None => used.is_damaged = true,
+            }
+        }
+        used
+    }
+
+    /// The use of a key at a service, if there was one.
+    pub fn find(self, key: &IdempotencyKey, origin: &str) -> Option<UsedKey> {
         let wanted = sha256(key.as_str().as_bytes());
-        let used = lines.split(|b| *b == b'\n').filter_map(|line| serde_json::from_slice::<Self>(line).ok());
-        used.filter(|used| used.key_sha256 == wanted)
-            .find(|used| used.origin.as_deref().is_none_or(|own| own == origin))
+        let mut used = self.keys.into_iter().filter(|used| used.key_sha256 == wanted);
+        used.find(|used| used.origin.as_deref().is_none_or(|own| own == origin))
     }
 }

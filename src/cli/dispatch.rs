@@ -38,7 +38,7 @@ struct Run<'a> {
 pub fn run(out: &Output, settings: Settings, options: &Options, command: Command) -> Result<u8> {
     if stdout_was_closed() {
         let hint = "leave out >&-; to throw the result away, write >/dev/null";
-        return Err(Error::usage("stdout is closed, so that no result could be written to it", hint));
+        return Err(Error::usage("nothing can be written to stdout, so that no result would be seen", hint));
     }
     let console = Console::new(out);
     let may_ask = !options.no_input;

@@ -1,18 +1,23 @@
-//! Whether the caller closed stdout (`>&-`). Rust's runtime opens `/dev/null` in its place before `main`, where it cannot be
+//! Whether the caller closed stdout (`>&-`), or left it open for reading alone. Rust's runtime opens `/dev/null` in its place before `main`, where it cannot be
 //! told from one that the caller gave; so it is looked at before that.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
+#[cfg(unix)]
+use rustix::fs::OFlags;
+
 static IS_CLOSED: AtomicBool = AtomicBool::new(false);
 
-/// Whether stdout was closed when this program started.
+/// Whether nothing could be written to stdout when this program started.
 pub fn was_closed() -> bool {
     IS_CLOSED.load(Ordering::Relaxed)
 }
 
 #[cfg(unix)]
 extern "C" fn look() {
-    let is_closed = rustix::io::fcntl_getfd(rustix::stdio::stdout()).is_err();
+    // Nothing can be written to what is open for reading alone either, and the runtime takes that for success.
+    let writes = |flags: OFlags| flags & OFlags::ACCMODE != OFlags::RDONLY;
+    let is_closed = !rustix::fs::fcntl_getfl(rustix::stdio::stdout()).is_ok_and(writes);
     IS_CLOSED.store(is_closed, Ordering::Relaxed);
 }
 

@@ -155,7 +155,9 @@ impl Service<'_> {
             Ok(look) => look.refusal.map_or(Ok(look.clock_difference), Err),
             // Where no connection can be made, the request cannot be sent either.
             Err(error @ auth::Error::Api(api::Error::NotSent(_) | api::Error::Setup(_))) => Err(error.into()),
-            Err(error) if journal.needs_look(contents, entry) => Err(undecided(&error.into())),
+            Err(error) if journal.needs_look(contents, entry, self.guards(placement)) => {
+                Err(undecided(&error.into()))
+            }
             Err(_) => Ok(None),
         }
     }

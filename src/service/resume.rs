@@ -208,7 +208,7 @@ impl Service<'_> {
         latest(journal, &entry.key).map_err(unreadable)?.ok_or_else(|| {
             Error::new(
                 Kind::NothingToResume,
-                "that call was not made, and the process that tried has said why",
+                "that call was not made, or its result was shown; the process that waited for it has said which",
             )
         })
     }

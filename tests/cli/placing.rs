@@ -138,7 +138,9 @@ fn where_stdout_is_closed_nothing_is_sent_and_dev_null_takes_a_result() {
         assert_eq!((&error["code"], &error["retry_safe"]), (&json!("usage"), &json!(true)));
     }
     let mut command = service.at(&home, ["--history"]);
-    Run::of(&mut by_shell(&command, "exec >&-")).exits(2);
+    for unwritable in ["exec >&-", "exec 1</dev/null", "exec 1</"] {
+        Run::of(&mut by_shell(&command, unwritable)).exits(2);
+    }
     assert_eq!(service.server.requests().len(), 0);
     // As a shell gives it, and as Python does.
     for (calls, null) in [(1, "exec >/dev/null"), (2, "exec 1<>/dev/null")] {

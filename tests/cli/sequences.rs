@@ -225,6 +225,12 @@ impl Sequence {
     fn leave_before_the_result(&mut self, flags: &[&str]) {
         let (reader, writer) = std::io::pipe().expect("a pipe");
         drop(reader);
+        // A program that another thread starts at this moment has it open too, until it has begun.
+        #[cfg(unix)]
+        {
+            use rustix::event::{PollFd, PollFlags, poll};
+            poll(&mut [PollFd::new(&writer, PollFlags::empty())], None).expect("an end");
+        }
         let mut child = self.service.at(&self.home, flags).stdout(writer).spawn().expect("a run");
         self.log.push("nobody reads the result".into());
         assert!(child.wait().expect("an end").success(), "{:#?}", self.log);

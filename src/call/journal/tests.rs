@@ -197,14 +197,19 @@ async fn the_log_is_rewritten_once_enough_of_its_lines_say_nothing_more() {
 
 #[tokio::test]
 async fn what_is_done_is_forgotten_many_at_once() {
-    for (surplus, kept) in
-        [(PRUNED_TOGETHER - 1, MAX_DONE + PRUNED_TOGETHER - 1), (PRUNED_TOGETHER, MAX_DONE)]
-    {
+    for (age, surplus, kept) in [
+        (GUARDED_FOR, PRUNED_TOGETHER - 1, MAX_DONE + PRUNED_TOGETHER - 1),
+        (GUARDED_FOR, PRUNED_TOGETHER, MAX_DONE),
+        // They still keep the same from being done again.
+        (GUARDED_FOR - 60, PRUNED_TOGETHER, MAX_DONE + PRUNED_TOGETHER),
+    ] {
         let folder = tempfile::tempdir().expect("a folder");
         let journal = journal(&folder);
+        let written = Moment { unix: Moment::now().unix - age, boot: None };
         let done = |number: usize| {
             let state = EntryState::Ended { call_id: None, status: Some(CallStatus::Busy) };
-            lines_of(&Entry { state, shown: true, ..entry(&format!("done-{number}"), "Ask") })
+            let entry = entry(&format!("done-{number}"), "Ask");
+            lines_of(&Entry { state, shown: true, written: written.clone(), ..entry })
         };
         write_log(&journal, &(0..MAX_DONE + surplus).flat_map(done).collect::<Vec<u8>>());
         drop(journal.open(&entry("new", "Ask"), ALL, Contents::default()).await.expect("a journal"));
@@ -317,6 +322,31 @@ async fn a_used_key_stays_known_behind_a_line_that_a_crash_cut_off() {
     journal.forget_done().await.expect("a journal");
     let refused = journal.open(&done, ALL, Contents::default()).await.err().expect("a refusal");
     assert!(matches!(&refused, OpenError::Used(Some(call)) if *call == id("x")), "{refused:?}");
+    // Whatever is damaged of what tells of it is known to be.
+    let lines = std::fs::read(journal.used_keys_file()).expect("lines");
+    let line = lines.iter().position(|b| *b == b'\n').expect("two lines") + 1;
+    for at in line..lines.len() - 1 {
+        let mut damaged = lines.clone();
+        damaged[at] ^= 4;
+        std::fs::write(journal.used_keys_file(), &damaged[line..]).expect("a file");
+        let contents = journal.read().expect("a journal");
+        assert!(journal.needs_look(&contents, &done, ALL), "{at}");
+        assert!(!journal.needs_look(&contents, &done, Guards { chosen_key: false, ..ALL }));
+    }
+}
+
+#[tokio::test]
+async fn a_chosen_key_that_a_damaged_line_names_was_used() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let journal = journal(&folder);
+    write_log(&journal, b"{\"v\":2,\"key\":\"mine\",\"event\":\"pre\n");
+    let opened = async |key: &str| {
+        let contents = journal.read().expect("a journal");
+        journal.open(&entry(key, "Ask"), ALL, contents).await.map(drop)
+    };
+    let refused = opened("mine").await.expect_err("a refusal");
+    assert!(matches!(refused, OpenError::Used(None)), "{refused:?}");
+    assert!(opened("another").await.is_ok());
 }
 
 #[tokio::test]

@@ -57,6 +57,15 @@ fn no_bit_can_change_without_its_line_being_known_as_damaged() {
 }
 
 #[test]
+fn a_call_that_was_prepared_may_have_been_sent_where_a_later_line_cannot_be_read() {
+    let torn = br#"{"v":2,"key":"a","event":"se"#.to_vec();
+    let (states, unreadable) = read(&[prepared_line("a"), torn.clone()]);
+    assert_eq!((states, unreadable), (vec![("a".into(), EntryState::Sent)], 1));
+    let (states, _) = read(&[torn, b"\n".to_vec(), prepared_line("a")]);
+    assert_eq!(states, [("a".into(), EntryState::Prepared)], "what came before it says nothing of it");
+}
+
+#[test]
 fn a_line_that_stands_there_twice_frees_no_call() {
     for used in
         [vec![Change::Sent], vec![Change::Sent, Change::Ended { call_id: None, status: None, shown: false }]]
