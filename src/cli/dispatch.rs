@@ -4,6 +4,7 @@ use std::io::IsTerminal as _;
 use std::pin::{Pin, pin};
 
 use jiff::Timestamp;
+use tokio::runtime::Runtime;
 
 use super::args::Options;
 use super::command::{Command, LoginMode, RawCommand};
@@ -81,21 +82,19 @@ pub fn run(out: &Output, settings: Settings, options: &Options, command: Command
 impl Run<'_> {
     /// Runs what waits, until it is done; signals no longer end the program by themselves.
     fn attend(&self, work: impl AsyncFnOnce(&mut Signals) -> Result<u8>) -> Result<u8> {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .map_err(|e| Error::io("the program could not be set up", e))?;
-        let mut signals = {
-            let _within = runtime.enter();
-            self.begin()?
-        };
+        let (runtime, mut signals) = self.begin()?;
         // One runner for all of them, rather than a copy for each.
         let work: Pin<&mut dyn Future<Output = Result<u8>>> = pin!(work(&mut signals));
         self.end(runtime, work)
     }
 
     /// Listens for signals, and says once that it is the sandbox that answers.
-    fn begin(&self) -> Result<Signals> {
+    fn begin(&self) -> Result<(Runtime, Signals)> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(|e| Error::io("the program could not be set up", e))?;
+        let within = runtime.enter();
         let signals = Signals::listen().map_err(|e| Error::io("signals could not be listened for", e))?;
         survive_file_size_limit();
         let watched = std::io::stderr().is_terminal();
@@ -105,14 +104,11 @@ impl Run<'_> {
                 ["sandbox:", " no phone rings, nothing leaves this computer"].map(|text| out.translate(text));
             out.note(&Line::new().tone(Tone::Strong, &label).text(&text));
         }
-        Ok(signals)
+        drop(within);
+        Ok((runtime, signals))
     }
 
-    fn end(
-        &self,
-        runtime: tokio::runtime::Runtime,
-        work: Pin<&mut dyn Future<Output = Result<u8>>>,
-    ) -> Result<u8> {
+    fn end(&self, runtime: Runtime, work: Pin<&mut dyn Future<Output = Result<u8>>>) -> Result<u8> {
         let status = runtime.block_on(work);
         // A look-up of a name, or a read of stdin, may never come back.
         runtime.shutdown_background();

@@ -2,6 +2,7 @@
 //! sandbox's page of a sign-in in two steps.
 
 use std::io;
+use std::pin::{Pin, pin};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -33,10 +34,12 @@ pub fn run(kind: &str) -> ExitCode {
 fn with_job<J: DeserializeOwned>(work: impl AsyncFnOnce(J, &Parent) -> io::Result<()>) -> io::Result<()> {
     let (job, parent) = helper::take_job()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let done = runtime.block_on(async {
+    let work = pin!(async {
         survive_file_size_limit();
         work(job, &parent).await
     });
+    // One runner for all jobs, rather than a copy for each.
+    let done = runtime.block_on(work as Pin<&mut dyn Future<Output = io::Result<()>>>);
     runtime.shutdown_background();
     done
 }
