@@ -1,6 +1,7 @@
 //! Reading the history: before a phone rings, to see whether that call is made already, and after an answer was lost,
 //! to find the call it was about.
 
+use std::cell::LazyCell;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -58,8 +59,24 @@ pub async fn look_before(
     let now = page.date.unwrap_or_else(Timestamp::now);
     let clock_difference = page.date.map(|date| date.as_second() - Timestamp::now().as_second());
     let calls = page.calls.iter().map(|(_, call)| call);
-    let refusal = in_the_way(calls, request, guards, now).map(|(error, call)| about(error, journal, call));
+    let entries = LazyCell::new(|| journal.read().map(|contents| contents.entries).unwrap_or_default());
+    let digest = LazyCell::new(|| request.digest());
+    // The service does not repeat all that was asked; the journal knows.
+    let is_other = |call: &Call| {
+        known(&entries, call).and_then(|entry| entry.digest.as_ref()).is_some_and(|known| *known != *digest)
+    };
+    let refusal = in_the_way(calls, request, guards, now, is_other).map(|(mut error, call)| {
+        error.facts.call_id = call.call_id.parse().ok();
+        error.facts.key = known(&entries, call).map(|entry| entry.key.clone());
+        error
+    });
     Ok(LookBefore { clock_difference, refusal })
+}
+
+/// What the journal knows of a call of the history.
+fn known<'e>(entries: &'e [Entry], call: &Call) -> Option<&'e Entry> {
+    let id = call.call_id.parse().ok()?;
+    entries.iter().find(|entry| entry.call_id() == Some(&id))
 }
 
 /// By when a look that begins now is over.
@@ -67,12 +84,14 @@ fn look_by(now: Instant, deadline: Instant) -> Instant {
     now + (deadline.saturating_duration_since(now) / LOOK_BEFORE_SHARE).min(LOOK_BEFORE_TIMEOUT)
 }
 
-/// Which of these calls, newest first, is in the way of another, and what that means.
+/// Which of these calls, newest first, is in the way of another, and what that means. `is_other` says which are known to
+/// have been for something else.
 fn in_the_way<'c>(
     calls: impl Iterator<Item = &'c Call> + Clone,
     request: &CallRequest,
     guards: Guards,
     now: Timestamp,
+    is_other: impl Fn(&Call) -> bool,
 ) -> Option<(Error, &'c Call)> {
     let age = |call: &Call| call.created_at().map(|at| now.as_second() - at.as_second());
     let fits = |call: &Call| {
@@ -82,7 +101,7 @@ fn in_the_way<'c>(
     let mut calls = calls.filter(|call| age(call).is_none_or(|age| age < GUARDED_FOR) && fits(call));
     let when = |call: &Call| age(call).map_or(String::new(), |age| format!(" {}", ago(age)));
     let running = guards.open.then(|| calls.clone().find(|call| call.is_running())).flatten();
-    let done = || calls.find(|call| call.is_success() && is_same_request(request, call));
+    let done = || calls.find(|call| call.is_success() && is_same_request(request, call) && !is_other(call));
     if let Some(call) = running {
         let message = format!("a call to {} that began{} is under way", request.phone(), when(call));
         return Some((Error::new(Kind::CallOpen, message), call));
@@ -90,15 +109,6 @@ fn in_the_way<'c>(
     let call = guards.done.then(done).flatten()?;
     let message = format!("the same was asked of {}{}, and that call succeeded", request.phone(), when(call));
     Some((Error::new(Kind::AlreadyDone, message), call))
-}
-
-/// An error about a call of the history, with its key if the journal knows it.
-fn about(mut error: Error, journal: &Journal, call: &Call) -> Error {
-    let entries = journal.read().map(|contents| contents.entries).unwrap_or_default();
-    error.facts.call_id = call.call_id.parse().ok();
-    let own = entries.into_iter().find(|entry| entry.call_id() == error.facts.call_id.as_ref());
-    error.facts.key = own.filter(|_| error.facts.call_id.is_some()).map(|entry| entry.key);
-    error
 }
 
 /// Whether a call was for the same, as far as the service repeats what it was for. What it does not repeat is no sameness.

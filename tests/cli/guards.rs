@@ -73,6 +73,17 @@ fn what_another_client_had_done_is_not_done_again() {
 }
 
 #[test]
+fn what_the_service_does_not_repeat_makes_another_request_of_a_call_that_was_placed_here() {
+    let home = Home::new();
+    let service = Service::with([]);
+    for flags in [&[][..], &["--urgent"], &["--user-phone", "+15550001111"], &["--session-id", "s"]] {
+        Run::of(service.at(&home, CALL).args(flags)).exits(0);
+        Run::of(service.at(&home, CALL).args(flags)).exits(6);
+    }
+    assert_eq!(service.posts(), 4);
+}
+
+#[test]
 fn a_look_that_fails_stops_nothing() {
     for reply in [Reply::new(500, ""), Reply::new(403, "<html>"), Reply::CutInBody, Reply::new(200, "[]")] {
         let home = Home::new();

@@ -40,7 +40,8 @@ fn page(calls: &[Value], total: Option<u64>) -> Page {
 /// What is in the way of asking the same once more, and the message about it.
 fn found(calls: &[Value], guards: Guards) -> Option<(Kind, String)> {
     let calls: Vec<Call> = calls.iter().map(call).collect();
-    let found = in_the_way(calls.iter(), &example_request("Ask"), guards, at(NOW));
+    let found =
+        in_the_way(calls.iter(), &example_request("Ask"), guards, at(NOW), |call| call.call_id == "known");
     found.map(|(error, _)| (error.kind, error.to_string()))
 }
 
@@ -64,6 +65,8 @@ fn what_was_done_is_the_same_in_every_respect_and_a_success() {
     other["submission"]["task_description"] = json!("Something else");
     let calls = [other, listed("b", 0, "busy")];
     assert_eq!(found(&calls, ALL), None);
+    assert_eq!(found(&[listed("known", 0, "success")], ALL), None, "the journal knows that it is another");
+    assert!(found(&[listed("known", 0, "ringing")], ALL).is_some(), "whatever it is about");
     assert!(found(&[&calls[..], &[listed("c", 0, "success")]].concat(), ALL).is_some());
 }
 
@@ -77,7 +80,7 @@ fn a_look_before_ringing_takes_a_quarter_of_the_time_and_five_seconds_at_most() 
 }
 
 #[tokio::test]
-async fn an_error_names_the_key_of_the_call_it_is_about_and_no_other() {
+async fn the_journal_knows_the_key_of_a_call_of_the_history_and_no_other() {
     let folder = tempfile::tempdir().expect("a folder");
     let journal = Journal::new(folder.path().join("state"), "https://example.org".into());
     let again = Guards { open: false, done: false, chosen_key: false };
@@ -91,8 +94,9 @@ async fn an_error_names_the_key_of_the_call_it_is_about_and_no_other() {
         journal.record(&key, &ended).await.expect("a line");
     }
     for (id, key) in [("a", Some("first")), ("b", Some("second")), ("c", None), ("../users/me", None)] {
-        let error = about(Error::new(Kind::CallOpen, "x"), &journal, &call(&listed(id, 0, "ringing")));
-        assert_eq!(error.facts.key.as_ref().map(IdempotencyKey::as_str), key, "{id}");
+        let entries = journal.read().expect("a journal").entries;
+        let known = known(&entries, &call(&listed(id, 0, "ringing")));
+        assert_eq!(known.map(|entry| entry.key.as_str()), key, "{id}");
     }
 }
 
