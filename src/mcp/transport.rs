@@ -41,8 +41,10 @@ impl<T: Transport<RoleServer, Error = io::Error>> Transport<RoleServer> for Tell
         let written = self.written.clone();
         let has_left = Arc::clone(&self.has_left);
         async move {
+            // Not afterwards: a client may leave as soon as it has read.
+            let is_there = !has_left.load(Ordering::Relaxed) && !is_stdin_closed();
             sent.await?;
-            if let Some(id) = answered.filter(|_| !has_left.load(Ordering::Relaxed) && !is_stdin_closed()) {
+            if let Some(id) = answered.filter(|_| is_there) {
                 // Nobody is left to be told at the end.
                 let _ = written.send(id);
             }

@@ -75,6 +75,8 @@ async fn place(job: CallJob, parent: &Parent) -> io::Result<()> {
     let journal = Journal::new(job.state_folder.clone(), service.name.clone());
     let entry = journal.read()?.into_entry(&job.key).ok_or(io::ErrorKind::NotFound)?;
     let store = Store::new(job.token_file.clone(), service.name.clone());
+    // What is read is kept out of the journal, though the service repeats it.
+    let _ = store.load();
     let given = job.is_given_token.then(|| Secret::parse(&job.token)).flatten();
     let session = Session::new(given, store, &service.http, service.api.clone(), |_| {});
     let deadline = Instant::now() + Duration::from_secs(job.timeout);

@@ -159,3 +159,20 @@ fn debug_begins_by_saying_what_it_holds_and_keeps_the_billing_address_back() {
     let run = Run::of(&mut home.at(&server, ["--subscription", "--debug"])).exits(0);
     assert!(!run.stderr.contains("let-me-in") && run.stderr.contains("has_active"), "{}", run.stderr);
 }
+
+#[test]
+fn the_journal_of_a_detached_call_holds_no_login_though_the_service_repeats_it() {
+    let home = Home::new();
+    home.sign_in(3600);
+    let refused = format!(r#"{{"error":{{"code":"x","message":"{TOKEN} {REFRESH}"}}}}"#);
+    let server = Server::start(move |request| match request.method.as_str() {
+        "POST" => Reply::new(422, refused.as_str()),
+        _ => Reply::json(200, &json!({ "calls": [] })),
+    });
+    let mut command = home.at(&server, CALL);
+    command.env("KALLYAI_STATE_DIR", home.state()).args(["--detach", "--json"]);
+    Run::of(&mut command).exits(1);
+    let journal = std::fs::read_to_string(home.journal_file()).expect("a journal");
+    assert!(journal.contains("[redacted] [redacted]"), "{journal}");
+    assert!(!journal.contains(TOKEN) && !journal.contains(REFRESH), "{journal}");
+}
