@@ -48,7 +48,11 @@ impl WaitLock {
                     "a lock there is not a regular file",
                 ));
             }
-            files::share_with_folders_owner(&path)?;
+            match files::share_with_folders_owner(&path) {
+                // Another process has removed it as abandoned.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                shared => shared?,
+            }
             // Exclusive only while somebody asks whether it is held.
             locked(|| file.try_lock_shared(), deadline).await?;
             // Another process may have removed it before it was locked, as abandoned.
