@@ -18,6 +18,8 @@ pub struct Column {
     pub least: usize,
     /// When it gives way where the terminal is narrow: the lowest first; `None` for never.
     pub gives_way: Option<u8>,
+    /// Whether, left out, it stands on a line of its own below the row.
+    pub wraps_below: bool,
 }
 
 /// A cell: foreign text, cleaned as it is put in.
@@ -71,6 +73,13 @@ impl Table {
         });
         for row in self.rows.drain(..) {
             render_row(row.iter().map(|cell| (cell.tone, cell.text.as_str())), &widths, color, to);
+            let shown = self.columns.iter().zip(&widths);
+            let below =
+                row.iter().zip(shown).filter(|(_, (column, shown))| column.wraps_below && shown.is_none());
+            for (cell, _) in below.filter(|(cell, _)| !cell.text.is_empty()) {
+                let cells = [(Tone::Plain, ""), (cell.tone, cell.text.as_str())];
+                render_row(cells.into_iter(), &[Some(0), Some(width.saturating_sub(GAP))], color, to);
+            }
         }
         self.widths = Some(widths);
     }
@@ -158,6 +167,7 @@ mod tests {
             most,
             least,
             gives_way,
+            wraps_below: false,
         };
         let mut table = Table::new(vec![
             column("WHEN", 16, usize::MAX, Some(1)),
@@ -198,6 +208,31 @@ mod tests {
             table().render(width, false, &mut text);
             assert!(text.lines().all(|line| line.width() <= width), "{width}\n{text}");
         }
+    }
+
+    #[test]
+    fn a_column_without_room_can_stand_below_the_row() {
+        let rendered = |width| {
+            let mut table = table();
+            table
+                .columns
+                .iter_mut()
+                .filter(|column| column.heading == "WHAT")
+                .for_each(|column| column.wraps_below = true);
+            let mut text = String::new();
+            table.render(width, false, &mut text);
+            text
+        };
+        assert_eq!(
+            rendered(30),
+            "WHEN              ID\n\
+             today 15:30       3f2a0c1e\n\
+             \u{20} A table for four under the…\n\
+             2026-11-02 09:00  77aa\n\
+             \u{20} 寿司の予約 🍣 e\u{301}té\n\n\
+             \u{20} two lines red\n"
+        );
+        assert_eq!(rendered(50).lines().count(), 4);
     }
 
     #[test]

@@ -133,14 +133,14 @@ impl Listing {
     fn new(view: &View<'_>) -> Self {
         let column = |heading, most, least, gives_way| {
             let heading = view.out.translate(heading);
-            Column { heading, most, least, gives_way }
+            Column { heading, most, least, gives_way, wraps_below: false }
         };
         let called = (view.out.table_width() / 5).clamp(12, 30);
         let columns = vec![
             column("WHEN", 16, usize::MAX, Some(2)),
             column("STATUS", 13, 13, None),
-            column("CALLED", called, 8, Some(1)),
-            column("RESULT", usize::MAX, 10, Some(0)),
+            Column { wraps_below: true, ..column("CALLED", called, 8, Some(1)) },
+            column("RESULT", usize::MAX, 16, Some(0)),
             column("ID", 36, 36, None),
         ];
         Self { table: Table::new(columns) }
