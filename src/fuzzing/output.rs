@@ -46,7 +46,8 @@ pub fn prose(label: &str, text: &str, width: Option<usize>, color: bool) -> Opti
 
 /// A table of three columns, the second giving way before the first.
 pub fn table(cells: &[[&str; 3]], width: usize, color: bool) -> Option<Vec<u8>> {
-    let column = |heading, most, least, gives_way| Column { heading, most, least, gives_way, wraps_below: true };
+    let column =
+        |heading, most, least, gives_way| Column { heading, most, least, gives_way, wraps_below: true };
     let mut table = Table::new(vec![
         column("WHEN", 12, usize::MAX, Some(1)),
         column("WHAT", usize::MAX, 10, Some(0)),
