@@ -51,9 +51,11 @@ mod output {
 mod domain {
     mod redact;
     mod secret;
+    mod text;
 
     pub use redact::{redact, redact_bytes, redact_json};
     pub use secret::Secret;
+    pub use text::is_unseen;
 }
 
 #[allow(dead_code)]
@@ -176,6 +178,7 @@ fn table(bencher: Bencher<'_, '_>, rows: usize) {
         most,
         least,
         gives_way,
+        wraps_below: false,
     };
     let mut to = String::new();
     bencher.counter(ItemsCount::new(rows)).bench_local(|| {

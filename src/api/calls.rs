@@ -219,7 +219,12 @@ impl Page {
             .into_iter()
             .filter_map(|raw| super::client::object(raw.get().as_bytes()).map(|call| (raw, call)))
             .collect();
-        (len == 0 || !calls.is_empty()).then_some(Self { calls, len, total: page.total, date: None })
+        Some(Self { calls, len, total: page.total, date: None })
+    }
+
+    /// Whether there are items, and none of them can be read.
+    pub fn is_unreadable(&self) -> bool {
+        self.len > 0 && self.calls.is_empty()
     }
 }
 
@@ -235,12 +240,19 @@ impl Response {
     /// The page of the history that this response is.
     ///
     /// # Errors
-    /// When it is none.
+    /// When it is none, or nothing on it can be read.
     pub fn page(self) -> Result<Parsed<Page>, Error> {
-        match Page::parse(&self.body) {
-            Some(page) => Ok(Parsed { value: Page { date: self.date, ..page }, raw: self.body }),
-            None => Err(self.unexpected()),
-        }
+        let value = self.any_page()?;
+        if value.is_unreadable() { Err(self.unexpected()) } else { Ok(Parsed { value, raw: self.body }) }
+    }
+
+    /// The same, though nothing on it can be read: there are other pages.
+    ///
+    /// # Errors
+    /// When it is none.
+    pub fn any_page(&self) -> Result<Page, Error> {
+        let page = Page::parse(&self.body).ok_or_else(|| self.unexpected())?;
+        Ok(Page { date: self.date, ..page })
     }
 
     /// The iCalendar file that this response is, byte for byte.
@@ -380,12 +392,16 @@ mod tests {
         let newer = Page::parse(br#"{"calls":[{"call_id":"a","n":1.10}],"total":7}"#).expect("a page");
         assert_eq!((newer.calls[0].0.get(), newer.total), (r#"{"call_id":"a","n":1.10}"#, Some(7)));
         assert_eq!(Page::parse(br#"{"items":[]}"#).expect("a page").total, None);
-        for other in
-            [&b"[]"[..], b"{}", br#"{"calls":{}}"#, br#"{"calls":[{}]}"#, br#"{"calls":["a"]}"#, b"<html>"]
-        {
+        for other in [&b"[]"[..], b"{}", br#"{"calls":{}}"#, b"<html>"] {
             assert!(Page::parse(other).is_none(), "{:?}", String::from_utf8_lossy(other));
         }
         let mixed = Page::parse(br#"{"calls":[{"call_id":null},{"call_id":"a"},7]}"#).expect("a page");
         assert_eq!((mixed.calls.len(), mixed.len), (1, 3), "one bad item does not hide the others");
+        let unreadable = |body| Page::parse(body).expect("a page").is_unreadable();
+        assert!(
+            unreadable(br#"{"calls":[{}]}"#)
+                && unreadable(br#"{"calls":["a"]}"#)
+                && !unreadable(br#"{"calls":[]}"#)
+        );
     }
 }

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use super::driver::{CallDriver, Observer};
 use super::entry::Entry;
 use super::journal::Journal;
-use super::record::Change;
+use super::record::{Change, Contents};
 use super::wait_lock::WaitLock;
 use crate::api::{Call, Client, Parsed, object};
 use crate::auth::Session;
@@ -31,8 +31,10 @@ pub struct Job {
     pub state_folder: PathBuf,
     /// The file of the login.
     pub token_file: PathBuf,
-    /// The key of the call, which is in the journal.
+    /// The key of the call.
     pub key: IdempotencyKey,
+    /// What the journal says of the call, in its lines.
+    pub entry: String,
     /// The body of the POST.
     pub request: String,
     /// The token to send it with.
@@ -41,6 +43,17 @@ pub struct Job {
     pub is_given_token: bool,
     /// How long the call may take from the POST on, in seconds.
     pub timeout: u64,
+}
+
+impl Job {
+    /// What the journal says of the call: a long journal need not be read once more for it.
+    ///
+    /// # Errors
+    /// When the job does not tell.
+    pub fn entry(&self, journal: &Journal) -> std::io::Result<Entry> {
+        let contents = Contents::parse(self.entry.as_bytes(), journal.origin());
+        contents.into_entry(&self.key).ok_or_else(|| std::io::ErrorKind::InvalidData.into())
+    }
 }
 
 /// What the helper says.
@@ -71,6 +84,8 @@ pub enum Detached {
 
 /// How long the helper may take until it says that the request is on its way.
 const START_TIMEOUT: Duration = Duration::from_secs(15);
+/// How long after a helper's end a signal may come that has ended it.
+const SIGNAL_GRACE: Duration = Duration::from_millis(100);
 /// How long an answer is waited for after that.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(3);
 
@@ -83,12 +98,12 @@ pub async fn start(
     journal: &Journal,
     entry: &Entry,
     waiting: WaitLock,
-    observer: &mut impl Observer,
+    observer: &mut dyn Observer,
     signals: &mut Signals,
 ) -> Result<Detached> {
     let mut helper = match helper::start(JOB, job) {
         Ok(helper) => helper,
-        Err(error) => return Err(not_started(journal, entry, &error.to_string()).await),
+        Err(error) => return Err(not_started(journal, entry, &error.to_string(), signals).await),
     };
     let start_by = Instant::now() + START_TIMEOUT;
     let ready = tokio::select! {
@@ -103,7 +118,7 @@ pub async fn start(
     // It shows by itself now that the call is waited for.
     drop(waiting);
     if !ready || helper.begin().is_err() {
-        return Err(not_started(journal, entry, "it does not answer").await);
+        return Err(not_started(journal, entry, "it does not answer", signals).await);
     }
     let mut known = None;
     let waited = tokio::select! {
@@ -132,7 +147,7 @@ pub async fn start(
 async fn follow(
     helper: &mut Helper,
     start_by: Instant,
-    observer: &mut impl Observer,
+    observer: &mut dyn Observer,
     known: &mut Option<CallId>,
 ) -> Option<Result<Parsed<Call>>> {
     let mut until = start_by;
@@ -154,8 +169,12 @@ async fn follow(
     }
 }
 
-async fn not_started(journal: &Journal, entry: &Entry, why: &str) -> Error {
+async fn not_started(journal: &Journal, entry: &Entry, why: &str, signals: &mut Signals) -> Error {
     let _ = journal.record(&entry.key, &Change::Discarded).await;
+    // Until the helper has a session of its own, a signal to all of this group ends it too.
+    if let Ok(signal) = tokio::time::timeout(SIGNAL_GRACE, signals.next()).await {
+        return Error::interrupted(signal);
+    }
     Error::new(Kind::Io, format!("the call was not placed: no process could be started for it ({why})"))
 }
 

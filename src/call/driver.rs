@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use super::entry::Entry;
 use super::events::{Action, CallStatus, Ending, Event, PostResult, UnknownReason};
 use super::journal::Journal;
-use super::look::Search;
+use super::look::{READ_TIMEOUT, Search};
 use super::record::Change;
 use super::state::CallState;
 use super::wait_lock::WaitLock;
@@ -45,11 +45,11 @@ struct PendingRequest {
 }
 
 /// A call under way.
-pub struct CallDriver<'a, O> {
+pub struct CallDriver<'a> {
     client: &'a Client<'a, Session<'a>>,
     journal: &'a Journal,
     entry: &'a Entry,
-    observer: &'a mut O,
+    observer: &'a mut dyn Observer,
     search: Search<'a>,
     started: Instant,
     deadline: Instant,
@@ -61,18 +61,16 @@ pub struct CallDriver<'a, O> {
 type CallEvent = Event<Box<Parsed<Call>>, Error>;
 type CallAction = Action<Box<Parsed<Call>>, Error>;
 
-/// How long one look at the service may take, so that a stalled one is not the last.
-const LOOK_TIMEOUT: Duration = Duration::from_secs(15);
 /// How long the look at the end of the time may take beyond it.
 const MIN_LOOK_TIMEOUT: Duration = Duration::from_secs(1);
 
-impl<'a, O: Observer> CallDriver<'a, O> {
+impl<'a> CallDriver<'a> {
     /// The driver of a call of the journal: it is only read, unless there is something to send.
     pub fn new(
         client: &'a Client<'a, Session<'a>>,
         journal: &'a Journal,
         entry: &'a Entry,
-        observer: &'a mut O,
+        observer: &'a mut dyn Observer,
     ) -> Self {
         Self {
             client,
@@ -337,7 +335,7 @@ fn is_held_back_by_signal(is_sent: Option<&watch::Receiver<bool>>) -> bool {
 
 /// By when a look that begins now is over.
 fn look_by(now: Instant, deadline: Instant) -> Instant {
-    deadline.min(now + LOOK_TIMEOUT).max(now + MIN_LOOK_TIMEOUT)
+    deadline.min(now + READ_TIMEOUT).max(now + MIN_LOOK_TIMEOUT)
 }
 
 #[cfg(test)]

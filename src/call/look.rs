@@ -23,6 +23,8 @@ const RECENT: u16 = 50;
 const LOOK_BEFORE_TIMEOUT: Duration = Duration::from_secs(5);
 /// The part of the time there is that it may take.
 const LOOK_BEFORE_SHARE: u32 = 4;
+/// How long a page of a search, or one call, may be waited for, so that a stalled one is not the last.
+pub const READ_TIMEOUT: Duration = Duration::from_secs(15);
 /// The size of a page when a call is searched for.
 const PAGE: u16 = 100;
 /// No search reads more pages than this.
@@ -82,6 +84,11 @@ fn known<'e>(entries: &'e [Entry], call: &Call) -> Option<&'e Entry> {
 /// By when a look that begins now is over.
 fn look_by(now: Instant, deadline: Instant) -> Instant {
     now + (deadline.saturating_duration_since(now) / LOOK_BEFORE_SHARE).min(LOOK_BEFORE_TIMEOUT)
+}
+
+/// By when the next read of a look is over: never earlier than the one before, nor later than all looks.
+fn read_by(now: Instant, before: Instant, all: Instant) -> Instant {
+    before.max(all.min(now + READ_TIMEOUT))
 }
 
 /// Which of these calls, newest first, is in the way of another, and what that means. `is_other` says which are known to
@@ -151,6 +158,8 @@ pub struct Search<'a> {
     client: &'a Client<'a, Session<'a>>,
     journal: &'a Journal,
     entry: &'a Entry,
+    /// By when all looks are over.
+    deadline: Instant,
     /// What single calls said of themselves.
     details: Details,
 }
@@ -158,7 +167,7 @@ pub struct Search<'a> {
 impl<'a> Search<'a> {
     /// A search that has not looked yet.
     pub fn new(client: &'a Client<'a, Session<'a>>, journal: &'a Journal, entry: &'a Entry) -> Self {
-        Self { client, journal, entry, details: Details::new() }
+        Self { client, journal, entry, deadline: client.deadline(), details: Details::new() }
     }
 
     /// One look.
@@ -202,6 +211,7 @@ impl<'a> Search<'a> {
     /// Reads a call itself. One that is not there (yet) tells no more than the list, and hides no other.
     async fn read_details(&mut self, id: CallId, listed: &[Listed]) -> Result<(), Error> {
         let read = self.client.call(&id).await.map_err(Error::from);
+        self.allow_another_read();
         let as_listed = || listed.iter().find(|call| call.id == id).cloned();
         let details = match read {
             Ok(call) => Listed::of(&call.value, true).or_else(as_listed),
@@ -217,13 +227,28 @@ impl<'a> Search<'a> {
     /// The calls from the newest back to before the entry.
     async fn read_back(&self, here: &Moment) -> Result<ReadBack, Error> {
         let mut read = ReadBack::default();
+        let mut unreadable = None;
         for _ in 0..MAX_PAGES {
-            let page = self.client.history(PAGE, (read.offset > 0).then_some(read.offset)).await?.value;
+            let offset = (read.offset > 0).then_some(read.offset);
+            let response = self.client.history_response(PAGE, offset).await?;
+            self.allow_another_read();
+            let page = response.any_page()?;
+            if page.is_unreadable() {
+                unreadable = Some(response.unexpected());
+            }
             if read.add(&page, self.entry, here) {
                 break;
             }
         }
-        Ok(read)
+        match unreadable {
+            Some(error) if read.calls.is_empty() => Err(error.into()),
+            _ => Ok(read),
+        }
+    }
+
+    /// A look of many pages is given up only when one of them stalls.
+    fn allow_another_read(&self) {
+        self.client.set_deadline(read_by(Instant::now(), self.client.deadline(), self.deadline));
     }
 }
 

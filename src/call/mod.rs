@@ -30,4 +30,4 @@ pub use entry::{Entry, EntryState, Moment, ago};
 pub use guard::{Guards, Refusal};
 pub use journal::{Journal, OpenError};
 pub use look::look_before;
-pub use record::{Change, Contents};
+pub use record::{Change, Contents, lines_of};

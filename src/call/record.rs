@@ -108,8 +108,10 @@ pub struct Contents {
 #[derive(Debug)]
 struct Unreadable {
     text: Vec<u8>,
-    /// It is no younger than this, in Unix seconds, where anything tells.
-    written_by: Option<i64>,
+    /// When it was written, where it says so.
+    written: Option<Moment>,
+    /// When a line behind it was: it is no younger than that.
+    written_by: Option<Moment>,
 }
 
 impl Contents {
@@ -135,16 +137,17 @@ impl Contents {
             contents.lines += 1;
             let line = serde_json::from_slice::<Line>(text).ok();
             let line = line.filter(|line| line.v.is_none() || checksum::fits(text));
-            let at = line.as_ref().map(|line| line.at);
+            let written = line.as_ref().and_then(Line::written);
             let applied = line.and_then(|line| apply(line, &mut entries, &mut index));
             if applied.is_none() {
                 last_unreadable = entries.len();
-                contents.unreadable.push(Unreadable { text: text.to_vec(), written_by: date_of(text) });
-            } else if let Some(at) = at {
+                let (text, written) = (text.to_vec(), date_of(text));
+                contents.unreadable.push(Unreadable { text, written, written_by: None });
+            } else if let Some(written) = written {
                 // Lines are appended in order: what stands before this one is no younger.
-                contents.unreadable.iter_mut().skip(undated).for_each(|line| {
-                    line.written_by = Some(line.written_by.map_or(at, |own| own.min(at)));
-                });
+                for line in contents.unreadable.iter_mut().skip(undated) {
+                    line.written_by = Some(written.clone());
+                }
                 undated = contents.unreadable.len();
             }
         }
@@ -172,8 +175,8 @@ impl Contents {
 
     /// Whether a line that cannot be read may tell of a call that is young enough to keep others from being placed.
     pub fn may_hide_recent(&self, now: &Moment) -> bool {
-        let is_old = |at: i64| now.unix.saturating_sub(at) >= GUARDED_FOR;
-        self.unreadable.iter().any(|line| !line.written_by.is_some_and(is_old))
+        let is_old = |written: &Moment| written.age(now) >= GUARDED_FOR;
+        self.unreadable.iter().any(|line| !line.written.iter().chain(&line.written_by).any(is_old))
     }
 
     /// The entries of all services, oldest first.
@@ -281,14 +284,16 @@ fn first_version(line: Line) -> Option<Entry> {
 }
 
 /// When a line of a later version was written, if it still says that as this one does. A damaged line is not believed.
-fn date_of(text: &[u8]) -> Option<i64> {
+fn date_of(text: &[u8]) -> Option<Moment> {
     #[derive(Deserialize)]
     struct Dated {
         v: u8,
         at: i64,
+        #[serde(default)]
+        boot: Option<SinceBoot>,
     }
     let dated = serde_json::from_slice::<Dated>(text).ok().filter(|line| line.v > VERSION);
-    dated.map(|line| line.at)
+    dated.map(|line| Moment { unix: line.at, boot: line.boot })
 }
 
 /// The line that records a change which happens now.
@@ -371,6 +376,12 @@ pub fn line_count(entry: &Entry) -> usize {
 }
 
 impl Line {
+    /// When it was written, by both clocks: only the first line of a call says that.
+    fn written(&self) -> Option<Moment> {
+        let is_first = matches!(self.event, None | Some(Event::Prepared));
+        is_first.then(|| Moment { unix: self.at, boot: self.boot.clone() })
+    }
+
     fn new(key: &IdempotencyKey, at: i64) -> Self {
         Self {
             v: Some(VERSION),

@@ -12,6 +12,7 @@ mod raw_request;
 mod redact;
 mod secret;
 mod signal;
+mod text;
 mod time_words;
 mod when;
 
@@ -29,6 +30,7 @@ pub use raw_request::{ApiPath, Method, RawRequest};
 pub use redact::{redact, redact_bytes, redact_json};
 pub use secret::Secret;
 pub use signal::Signal;
+pub use text::{collapse_whitespace, comparable, is_unseen, without_unseen};
 pub use when::{Date, Time, Zone};
 
 use std::borrow::Cow;
@@ -83,34 +85,6 @@ impl Invalid {
 pub fn sha256(bytes: &[u8]) -> String {
     let digest = ring::digest::digest(&ring::digest::SHA256, bytes);
     digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-/// The same words with every run of white space as one space.
-pub fn collapse_whitespace(text: &str) -> String {
-    let mut collapsed = String::with_capacity(text.len());
-    for word in text.split_whitespace() {
-        if !collapsed.is_empty() {
-            collapsed.push(' ');
-        }
-        collapsed.push_str(word);
-    }
-    collapsed
-}
-
-/// A text as two texts are compared: white space collapsed, case folded, in one Unicode form (NFKC), without characters
-/// that nobody sees (soft hyphens, zero-width spaces and joiners, variation selectors).
-pub fn comparable(text: &str) -> String {
-    let seen = without_unseen(text);
-    let normalizer = icu_normalizer::ComposingNormalizerBorrowed::new_nfkc();
-    let folded = normalizer.normalize(&seen).to_lowercase();
-    // Lower case may have fallen apart again.
-    collapse_whitespace(&normalizer.normalize(&folded))
-}
-
-/// A text without characters that nobody sees.
-pub fn without_unseen(text: &str) -> String {
-    let is_seen = |c: &char| !matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2060}'..='\u{2064}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}');
-    text.chars().filter(is_seen).collect()
 }
 
 /// The candidate that a mistyped word probably means.
@@ -168,17 +142,6 @@ fn may_hold_token(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn what_nobody_sees_makes_no_other_text() {
-        for unseen in ['\u{ad}', '\u{200b}', '\u{200d}', '\u{2060}', '\u{fe0f}', '\u{feff}'] {
-            assert_eq!(
-                comparable(&format!("Book{unseen} a {unseen}table{unseen}")),
-                comparable("book a table")
-            );
-        }
-        assert_ne!(comparable("an"), comparable("a n"));
-    }
 
     #[test]
     fn a_message_shows_little_of_a_value_and_nothing_of_an_address() {

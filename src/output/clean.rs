@@ -7,24 +7,21 @@ use unicode_width::UnicodeWidthChar as _;
 
 use super::columns::is_drawn_wider;
 
-use crate::domain::redact;
+use crate::domain::{is_unseen, redact};
 
 /// Whether a character does something other than be read wherever it stands: controls (C0 but for tab and line feed, DEL,
-/// C1), line separators, noncharacters, private use, and what Unicode calls default ignorable (bidi overrides, fillers,
-/// tags, …: that list has room for what is yet to come) but for joiners and variation selectors, which [`Sieve`] judges.
+/// C1), line separators, noncharacters, private use, and what is not seen but for joiners and emoji's variation selectors,
+/// which [`Sieve`] judges.
 #[inline]
 pub fn is_unsafe(c: char) -> bool {
     match c {
         '\t' | '\n' => false,
         ' '..='~' => false,
         '\u{a0}'..='\u{ac}' | '\u{ae}'..='\u{34e}' => false,
-        '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' => true,
-        '\u{180b}'..='\u{180f}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' => true,
-        '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{e000}'..='\u{f8ff}' | '\u{fdd0}'..='\u{fdef}' => true,
-        '\u{fe00}'..='\u{fe0d}' | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}' => true,
-        '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}' => true,
-        '\u{f0000}'.. => true,
-        _ => u32::from(c) & 0xfffe == 0xfffe || c.is_control(),
+        '\u{200c}' | '\u{200d}' | '\u{fe0e}' | '\u{fe0f}' => false,
+        '\u{2028}' | '\u{2029}' | '\u{e000}'..='\u{f8ff}' | '\u{fdd0}'..='\u{fdef}' => true,
+        '\u{fff9}'..='\u{fffb}' | '\u{f0000}'.. => true,
+        _ => is_unseen(c) || u32::from(c) & 0xfffe == 0xfffe || c.is_control(),
     }
 }
 

@@ -73,7 +73,7 @@ impl Service {
 async fn place(job: CallJob, parent: &Parent) -> io::Result<()> {
     let service = Service::of(job.api.clone(), || job.state_folder.clone(), None)?;
     let journal = Journal::new(job.state_folder.clone(), service.name.clone());
-    let entry = journal.read()?.into_entry(&job.key).ok_or(io::ErrorKind::NotFound)?;
+    let entry = job.entry(&journal)?;
     let store = Store::new(job.token_file.clone(), service.name.clone());
     // What is read is kept out of the journal, though the service repeats it.
     let _ = store.load();

@@ -77,7 +77,7 @@ impl Service<'_> {
         &self,
         placement: &Placement,
         detach: bool,
-        observer: &mut impl Observer,
+        observer: &mut dyn Observer,
         signals: &mut Signals,
     ) -> Result<Placed> {
         let connection = Connection::open(self)?;
@@ -124,6 +124,7 @@ impl Service<'_> {
             state_folder: absolute(self.settings.state_folder()?),
             token_file: connection.store.absolute_path(),
             key: entry.key.clone(),
+            entry: String::from_utf8_lossy(&call::lines_of(&entry)).into_owned(),
             request: String::from_utf8_lossy(&json).into_owned(),
             token: token.expose().to_owned(),
             is_given_token: session.is_given(),
@@ -199,7 +200,7 @@ impl Service<'_> {
         refusal: OpenError,
         client: &Client<'_, Session<'_>>,
         journal: &Journal,
-        observer: &mut impl Observer,
+        observer: &mut dyn Observer,
         signals: &mut Signals,
     ) -> Result<Placed> {
         match refusal {

@@ -67,7 +67,7 @@ impl Service<'_> {
     pub async fn resume(
         &self,
         key: Option<&IdempotencyKey>,
-        observer: &mut impl Observer,
+        observer: &mut dyn Observer,
         signals: &mut Signals,
     ) -> Result<(Parsed<Call>, IdempotencyKey)> {
         let journal = self.journal(self.settings.issuer()?)?;
@@ -147,7 +147,7 @@ impl Service<'_> {
         entry: Entry,
         client: &Client<'_, Session<'_>>,
         journal: &Journal,
-        observer: &mut impl Observer,
+        observer: &mut dyn Observer,
         signals: &mut Signals,
     ) -> Result<Parsed<Call>> {
         let nothing = |message: &str| Err(Error::new(Kind::NothingToResume, message));

@@ -4,7 +4,9 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::support::{CALL, Gate, Home, LOOK_UP, Post, Reply, Run, Running, Service, Shown, TOKEN, call};
+use crate::support::{
+    CALL, Gate, Home, LOOK_UP, Post, Reply, Run, Running, Service, Shown, TOKEN, at_once, call,
+};
 
 const ID: &str = "3f2a0c1e-55aa-4bbb-8ccc-000000000000";
 
@@ -214,6 +216,27 @@ mod linux {
         gate.open();
         let run = Run::of(&mut service.at(&home, ["--resume", "--json"])).exits(0);
         assert_eq!(run.json(), call_of(&service));
+    }
+
+    #[test]
+    fn a_signal_to_the_whole_group_is_what_ended_it_though_it_ended_the_helper_too() {
+        // Some of them hit the helper before it has a session of its own.
+        at_once(0..24, |_| {
+            let home = Home::new();
+            let (service, gate) = held(Reply::json(201, &call(ID, "success")));
+            let mut command = service.at(&home, CALL);
+            command.args(["--detach", "--json"]).process_group(0);
+            let running = Running::start(&mut command);
+            let group = Pid::from_raw(i32::try_from(running.id()).expect("a number"));
+            let until = Instant::now() + Duration::from_secs(20);
+            while running.children().is_empty() && Instant::now() < until {
+                std::thread::yield_now();
+            }
+            let _ = kill_process_group(group.expect("a group"), Signal::INT);
+            let run = running.end();
+            gate.open();
+            assert_eq!(run.exit, Some(130), "{}", run.stderr);
+        });
     }
 
     #[test]

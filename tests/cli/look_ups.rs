@@ -42,6 +42,22 @@ fn a_call_that_fails_to_be_read_is_not_taken_for_what_the_list_leaves_open() {
 }
 
 #[test]
+fn a_page_on_which_nothing_can_be_read_hides_no_other_page() {
+    let service = Service::with([Post::lost(Reply::Reset)]);
+    service.then_look(Reply::json(200, &json!({ "total": 2, "calls": [{ "call_id": 7 }] })));
+    assert_eq!(looked_up(&service, "20").exits(0).json()["status"], "success");
+    assert_eq!(service.server.count("GET", LOOK_UP), 1, "it was found at the first look");
+    // A history of nothing else tells nothing.
+    let service = lost();
+    for _ in 0..9 {
+        service.then_look(Reply::json(200, &json!({ "total": 1, "calls": [{ "call_id": 7 }] })));
+    }
+    let error = looked_up(&service, "1").exits(6).error();
+    let message = error["message"].as_str().expect("a message");
+    assert!(message.starts_with("the service could not be asked"), "{message}");
+}
+
+#[test]
 fn one_look_reads_twenty_calls_to_tell_them_apart_and_the_next_one_those_that_are_left() {
     for (others, looks) in [(19, 1), (20, 2)] {
         let service = lost();

@@ -142,6 +142,15 @@ fn a_history_is_read_back_to_its_end_or_to_a_page_that_comes_again() {
 }
 
 #[test]
+fn each_page_has_time_of_its_own_within_the_time_of_all_looks() {
+    let begun = Instant::now();
+    let at = |seconds| begun + Duration::from_secs(seconds);
+    for (now, before, all, by) in [(10, 15, 600, 25), (10, 15, 20, 20), (30, 31, 20, 31)] {
+        assert_eq!(read_by(at(now), at(before), at(all)), at(by), "at {now} s");
+    }
+}
+
+#[test]
 fn the_clock_of_the_newest_page_that_has_one_counts() {
     let (entry, here) = entry();
     let mut read = ReadBack::default();

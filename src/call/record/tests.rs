@@ -120,4 +120,20 @@ fn a_line_that_cannot_be_read_is_as_young_as_anything_lets_it_be() {
     }
     assert!(hides(&[damaged()], GUARDED_FOR) && hides(&[prepared_line("a"), damaged()], GUARDED_FOR));
     assert!(hides(&[br#"{"v":2,"at":1000}"#.to_vec()], GUARDED_FOR), "a line of this version is damaged");
+    let sent = line("a", &Change::Sent);
+    assert!(hides(&[prepared_line("a"), damaged(), sent], GUARDED_FOR), "one clock alone tells too little");
+}
+
+#[test]
+fn how_old_a_line_is_that_cannot_be_read_does_not_hang_on_a_clock_that_somebody_sets() {
+    let damaged = br#"{"v":2,"key":"z","at":1000"#.iter().chain(b"\n").copied().collect::<Vec<u8>>();
+    let boot = |seconds| Some(SinceBoot { id: "a".into(), seconds });
+    let behind = Entry { written: Moment { unix: 1_000, boot: boot(10) }, ..entry("a") };
+    let own = format!(r#"{{"v":3,"at":1000,"boot":{}}}"#, serde_json::to_string(&boot(10)).expect("JSON"));
+    for lines in [[damaged, lines_of(&behind)].concat(), own.into_bytes()] {
+        let contents = Contents::parse(&lines, ORIGIN);
+        let hides =
+            |passed| contents.may_hide_recent(&Moment { unix: 1_000 + GUARDED_FOR, boot: boot(10 + passed) });
+        assert_eq!([hides(5), hides(GUARDED_FOR)], [true, false]);
+    }
 }

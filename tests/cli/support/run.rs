@@ -133,13 +133,18 @@ impl Running {
         let _ = self.child.kill();
     }
 
+    /// The processes that it has started.
+    #[cfg(target_os = "linux")]
+    pub fn children(&self) -> Vec<rustix::process::Pid> {
+        let ids =
+            std::fs::read_to_string(format!("/proc/{0}/task/{0}/children", self.id())).unwrap_or_default();
+        ids.split_whitespace().filter_map(|id| rustix::process::Pid::from_raw(id.parse().ok()?)).collect()
+    }
+
     /// Kills it together with the process that renews the login for it.
     #[cfg(target_os = "linux")]
     pub fn kill_with_helper(&mut self) {
-        let children = format!("/proc/{0}/task/{0}/children", self.id());
-        let children = std::fs::read_to_string(children).expect("its children");
-        let child = children.split_whitespace().next().and_then(|id| id.parse().ok()).expect("a helper");
-        let child = rustix::process::Pid::from_raw(child).expect("a process");
+        let child = *self.children().first().expect("a helper");
         rustix::process::kill_process(child, rustix::process::Signal::KILL).expect("a signal");
         self.kill();
     }
