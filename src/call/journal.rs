@@ -90,7 +90,7 @@ impl Journal {
         if let Some(refusal) = guard::refusal(&contents.entries, entry, guards, is_waited_for) {
             return Err(refusal.into());
         }
-        if guards.chosen_key && contents.unreadable_names(&entry.key) {
+        if guards.chosen_key && contents.unreadable.name(&entry.key) {
             return Err(OpenError::Used(None));
         }
         let used = if guards.chosen_key { self.used_keys()?.find(&entry.key, &self.origin) } else { None };
@@ -106,7 +106,7 @@ impl Journal {
     /// Whether a call may be placed only after the service has shown that there is no other: an entry
     /// does not decide it, or a line that cannot be read may tell of one.
     pub fn needs_look(&self, contents: &Contents, entry: &Entry, guards: Guards) -> bool {
-        contents.may_hide_recent(&entry.written)
+        contents.unreadable.may_hide_recent(&entry.written)
             || guard::is_undecided(&contents.entries, entry)
             || (guards.chosen_key && self.used_keys().is_ok_and(|keys| keys.is_damaged))
     }
@@ -262,7 +262,7 @@ impl Journal {
             if drop { dropped.push(entry) } else { kept.push(entry) }
         }
         let needed: usize = kept.iter().map(|entry| line_count(entry)).sum();
-        let superseded = contents.lines.saturating_sub(needed + contents.unreadable());
+        let superseded = contents.lines.saturating_sub(needed + contents.unreadable.len());
         let enough =
             dropped.len() >= PRUNED_TOGETHER || (all_done && !(dropped.is_empty() && superseded == 0));
         if old == 0 && !enough && superseded < MAX_SUPERSEDED {
@@ -271,7 +271,7 @@ impl Journal {
         self.remember_keys(&dropped)?;
         let mut text: Vec<u8> = kept.iter().flat_map(|entry| lines_of(entry)).collect();
         // Last: a line counts as no younger than those behind it.
-        text.extend(contents.unreadable_lines());
+        text.extend(contents.unreadable.to_bytes());
         files::replace(&self.log_file(), &text)?;
         files::share_with_folders_owner(&self.log_file())?;
         *file = open_regular(OpenOptions::new().read(true).write(true), &self.log_file())?;

@@ -5,7 +5,7 @@
 //! | `state`, `events` | every rule about a stranger's phone, as a state machine without input or output |
 //! | `matching` | which call of a history is ours, as a pure function |
 //! | `guard` | what the journal says against a call, as a pure function |
-//! | `entry`, `record`, `checksum`, `journal`, `used_keys`, `wait_lock` | calls requested and not yet answered, on disk |
+//! | `entry`, `record`, `unreadable`, `checksum`, `journal`, `used_keys`, `wait_lock` | calls requested and not yet answered, on disk |
 //! | `look` | reading the history: before ringing, and for a lost call |
 //! | `driver` | carries out what the state machine decides |
 //! | `detached` | the same in a process that outlives the command |
@@ -21,6 +21,7 @@ mod look;
 mod matching;
 mod record;
 mod state;
+mod unreadable;
 mod used_keys;
 mod wait_lock;
 

@@ -5,7 +5,8 @@ use std::collections::{HashMap, HashSet};
 use serde::{Deserialize, Serialize};
 
 use super::checksum;
-use super::entry::{Entry, EntryState, GUARDED_FOR, Moment, SinceBoot};
+use super::entry::{Entry, EntryState, Moment, SinceBoot};
+use super::unreadable::UnreadableLines;
 use crate::domain::{CallId, CallStatus, IdempotencyKey, redact_bytes};
 use crate::error::Error;
 use crate::files::Identity;
@@ -97,21 +98,12 @@ pub struct Contents {
     pub entries: Vec<Entry>,
     /// Those of other services.
     elsewhere: Vec<Entry>,
-    /// Lines that this version cannot read.
-    unreadable: Vec<Unreadable>,
+    /// The lines that this version cannot read.
+    pub unreadable: UnreadableLines,
     /// How many lines there are.
     pub lines: usize,
     /// The file they were read from, as it was then.
     pub identity: Option<Identity>,
-}
-
-#[derive(Debug)]
-struct Unreadable {
-    text: Vec<u8>,
-    /// When it was written, where it says so.
-    written: Option<Moment>,
-    /// When a line behind it was: it is no younger than that.
-    written_by: Option<Moment>,
 }
 
 impl Contents {
@@ -131,7 +123,6 @@ impl Contents {
         let mut contents = Self::default();
         let mut entries: Vec<Option<Entry>> = Vec::new();
         let mut index: HashMap<IdempotencyKey, usize> = HashMap::new();
-        let mut undated = 0;
         let mut last_unreadable = 0;
         for text in bytes.split(|b| *b == b'\n').filter(|text| !text.trim_ascii().is_empty()) {
             contents.lines += 1;
@@ -141,14 +132,9 @@ impl Contents {
             let applied = line.and_then(|line| apply(line, &mut entries, &mut index));
             if applied.is_none() {
                 last_unreadable = entries.len();
-                let (text, written) = (text.to_vec(), date_of(text));
-                contents.unreadable.push(Unreadable { text, written, written_by: None });
+                contents.unreadable.push(text, VERSION);
             } else if let Some(written) = written {
-                // Lines are appended in order: what stands before this one is no younger.
-                for line in contents.unreadable.iter_mut().skip(undated) {
-                    line.written_by = Some(written.clone());
-                }
-                undated = contents.unreadable.len();
+                contents.unreadable.date_by(&written);
             }
         }
         // The line behind it may have said that it was sent.
@@ -162,31 +148,9 @@ impl Contents {
         contents
     }
 
-    /// How many lines this version cannot read.
-    pub fn unreadable(&self) -> usize {
-        self.unreadable.len()
-    }
-
-    /// Whether a line that cannot be read has a key in it.
-    pub fn unreadable_names(&self, key: &IdempotencyKey) -> bool {
-        let finder = memchr::memmem::Finder::new(key.as_str());
-        self.unreadable.iter().any(|line| finder.find(&line.text).is_some())
-    }
-
-    /// Whether a line that cannot be read may tell of a call that is young enough to keep others from being placed.
-    pub fn may_hide_recent(&self, now: &Moment) -> bool {
-        let is_old = |written: &Moment| written.age(now) >= GUARDED_FOR;
-        self.unreadable.iter().any(|line| !line.written.iter().chain(&line.written_by).any(is_old))
-    }
-
     /// The entries of all services, oldest first.
     pub fn all(&self) -> impl Iterator<Item = &Entry> {
         self.elsewhere.iter().chain(&self.entries)
-    }
-
-    /// The lines that cannot be read, byte for byte.
-    pub fn unreadable_lines(&self) -> Vec<u8> {
-        self.unreadable.iter().flat_map(|line| line.text.iter().chain(b"\n")).copied().collect()
     }
 }
 
@@ -281,19 +245,6 @@ fn first_version(line: Line) -> Option<Entry> {
         state,
         shown,
     })
-}
-
-/// When a line of a later version was written, if it still says that as this one does. A damaged line is not believed.
-fn date_of(text: &[u8]) -> Option<Moment> {
-    #[derive(Deserialize)]
-    struct Dated {
-        v: u8,
-        at: i64,
-        #[serde(default)]
-        boot: Option<SinceBoot>,
-    }
-    let dated = serde_json::from_slice::<Dated>(text).ok().filter(|line| line.v > VERSION);
-    dated.map(|line| Moment { unix: line.at, boot: line.boot })
 }
 
 /// The line that records a change which happens now.

@@ -90,7 +90,7 @@ impl Service<'_> {
         let key = placement.key.clone().unwrap_or_else(IdempotencyKey::generate);
         let mut entry = Entry::new(key, &placement.request, journal.origin().to_owned(), Moment::now());
         let contents = journal.read().map_err(unavailable)?;
-        self.warn_of_unreadable(contents.unreadable());
+        self.warn_of_unreadable(contents.unreadable.len());
         if let Err(refusal) = journal.check(&contents, &entry, guards) {
             return self.handle_refusal(refusal, &client, &journal, observer, signals).await;
         }

@@ -39,7 +39,7 @@ impl Service<'_> {
     pub fn pending(&self) -> Result<Vec<PendingCall>> {
         let journal = self.journal(self.settings.issuer()?)?;
         let contents = journal.read().map_err(unreadable)?;
-        self.warn_of_unreadable(contents.unreadable());
+        self.warn_of_unreadable(contents.unreadable.len());
         Ok(pending_calls(&journal, contents.entries))
     }
 
@@ -108,7 +108,7 @@ impl Service<'_> {
 
     fn choose(&self, journal: &Journal, key: Option<&IdempotencyKey>) -> Result<Entry> {
         let contents = journal.read().map_err(unreadable)?;
-        self.warn_of_unreadable(contents.unreadable());
+        self.warn_of_unreadable(contents.unreadable.len());
         let now = Moment::now();
         let is_pending = |entry: &Entry| {
             !entry.shown

@@ -123,7 +123,7 @@ impl Service<'_> {
         // Without a state folder there is nothing in it to forget.
         if let Ok(folder) = self.settings.state_folder() {
             let journal = self.journal(self.settings.issuer().unwrap_or_default())?;
-            self.warn_of_unreadable(journal.read().map_or(0, |contents| contents.unreadable()));
+            self.warn_of_unreadable(journal.read().map_or(0, |contents| contents.unreadable.len()));
             let forgotten = match auth::forget_pending(&folder) {
                 Ok(_) if self.settings.sandbox => {
                     let removed = journal.remove().and_then(|()| emulator::forget_told(&folder));

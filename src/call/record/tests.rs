@@ -1,5 +1,6 @@
 //! What the lines of a journal add up to when some of them are damaged.
 
+use super::super::entry::GUARDED_FOR;
 use super::*;
 use crate::domain::example_request;
 
@@ -25,7 +26,7 @@ fn line(key_text: &str, change: &Change<'_>) -> Vec<u8> {
 /// The keys and states that these lines add up to, and how many of them cannot be read.
 fn read(lines: &[Vec<u8>]) -> (Vec<(String, EntryState)>, usize) {
     let contents = Contents::parse(&lines.concat(), ORIGIN);
-    let unreadable = contents.unreadable();
+    let unreadable = contents.unreadable.len();
     let states = contents.entries.into_iter().map(|entry| (entry.key.to_string(), entry.state));
     (states.collect(), unreadable)
 }
@@ -51,7 +52,7 @@ fn no_bit_can_change_without_its_line_being_known_as_damaged() {
             let mut damaged = lines.clone();
             damaged[at] ^= 1 << bit;
             let contents = Contents::parse(&damaged, ORIGIN);
-            assert!(contents.unreadable() > 0, "{}", String::from_utf8_lossy(&damaged));
+            assert!(contents.unreadable.len() > 0, "{}", String::from_utf8_lossy(&damaged));
         }
     }
 }
@@ -110,7 +111,9 @@ fn an_entry_has_as_many_lines_as_are_counted() {
 #[test]
 fn a_line_that_cannot_be_read_is_as_young_as_anything_lets_it_be() {
     let now = |ago| Moment { unix: 1_000 + ago, boot: None };
-    let hides = |lines: &[Vec<u8>], ago| Contents::parse(&lines.concat(), ORIGIN).may_hide_recent(&now(ago));
+    let hides = |lines: &[Vec<u8>], ago| {
+        Contents::parse(&lines.concat(), ORIGIN).unreadable.may_hide_recent(&now(ago))
+    };
     let later = || br#"{"v":3,"key":"z","at":1000}"#.iter().chain(b"\n").copied().collect::<Vec<u8>>();
     let damaged = || br#"{"v":2,"key":"z","at":1000"#.iter().chain(b"\n").copied().collect::<Vec<u8>>();
     assert!(!hides(&[prepared_line("a")], 0), "all of it can be read");
@@ -132,8 +135,11 @@ fn how_old_a_line_is_that_cannot_be_read_does_not_hang_on_a_clock_that_somebody_
     let own = format!(r#"{{"v":3,"at":1000,"boot":{}}}"#, serde_json::to_string(&boot(10)).expect("JSON"));
     for lines in [[damaged, lines_of(&behind)].concat(), own.into_bytes()] {
         let contents = Contents::parse(&lines, ORIGIN);
-        let hides =
-            |passed| contents.may_hide_recent(&Moment { unix: 1_000 + GUARDED_FOR, boot: boot(10 + passed) });
+        let hides = |passed| {
+            contents
+                .unreadable
+                .may_hide_recent(&Moment { unix: 1_000 + GUARDED_FOR, boot: boot(10 + passed) })
+        };
         assert_eq!([hides(5), hides(GUARDED_FOR)], [true, false]);
     }
 }
