@@ -98,7 +98,15 @@ impl Service<'_> {
         unless_interrupted(signals, async { Ok(session.token(client.deadline()).await?) }).await?;
         if !placement.again {
             let look = self.look_before(&client, &journal, placement, &entry, &contents);
-            entry.clock_difference = unless_interrupted(signals, look).await?;
+            entry.clock_difference = match unless_interrupted(signals, look).await {
+                Err(error) if matches!(error.kind, Kind::CallOpen | Kind::AlreadyDone) => {
+                    // Where another process has placed that call meanwhile, the journal tells more of it.
+                    let contents = journal.read().map_err(unavailable)?;
+                    let Err(refusal) = journal.check(&contents, &entry, guards) else { return Err(error) };
+                    return self.handle_refusal(refusal, &client, &journal, observer, signals).await;
+                }
+                looked => looked?,
+            };
         }
         // Before the journal: a run that ends in here has nothing open.
         let token =

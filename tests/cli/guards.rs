@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{CALL, Home, Post, Reply, Run, Service, at_once, call, now};
+use crate::support::{CALL, Gate, Home, LOOK_BEFORE, Post, Reply, Run, Running, Service, at_once, call, now};
 
 const ID: &str = "00000000-1111-4222-8333-444444444444";
 
@@ -160,4 +160,18 @@ fn how_far_the_clocks_differ_is_noted_with_the_call() {
     Run::of(&mut service.at(&home, CALL)).exits(0);
     let ahead = home.journal()[0]["clock_difference"].as_i64().expect("a number");
     assert!((86_340..=86_400).contains(&ahead), "{ahead}");
+}
+
+#[test]
+fn a_call_that_another_process_places_under_the_same_key_during_the_look_is_the_callers_own() {
+    let (home, gate, service) = (Home::new(), Gate::default(), Service::with([]));
+    let page = Reply::json(200, &json!({ "total": 1, "calls": [running(|_| {})] }));
+    service.look_before(Reply::Held(gate.clone(), Box::new(page)));
+    let with_key = ["--idempotency-key", "dinner", "--json"];
+    let first = Running::start(service.at(&home, CALL).args(with_key));
+    service.server.wait_for("GET", LOOK_BEFORE, 1);
+    let second = Run::of(service.at(&home, CALL).args(with_key).arg("--again")).exits(0);
+    gate.open();
+    assert_eq!(first.end().exits(0).json(), second.json());
+    assert_eq!(service.posts(), 1);
 }

@@ -16,7 +16,7 @@ pub use run::{Run, Running};
 #[cfg(unix)]
 pub use run::{by_shell, limited};
 pub use server::{Gate, Reply, Request, Server};
-pub use service::{LOOK_UP, Post, Service, Shown};
+pub use service::{LOOK_BEFORE, LOOK_UP, Post, Service, Shown};
 pub use sign_in::{SignIn, answer, connect, exchange, free_port};
 pub use tls::Proxy;
 
