@@ -94,6 +94,22 @@ pub fn identity(file: &File) -> io::Result<Identity> {
     Ok(Identity { file: of_file, modified: metadata.modified().ok(), length: metadata.len() })
 }
 
+/// A lock on a file, until it is dropped: freed though the file itself cannot be closed, or a copy of it stays open.
+pub struct FileLock(File);
+
+impl FileLock {
+    /// The lock on a file that was just locked.
+    pub fn of(file: File) -> Self {
+        Self(file)
+    }
+}
+
+impl Drop for FileLock {
+    fn drop(&mut self) {
+        let _ = self.0.unlock();
+    }
+}
+
 /// Whether an open file is still the one at this path.
 pub fn is_at(file: &File, path: &Path) -> bool {
     #[cfg(unix)]
@@ -209,6 +225,19 @@ mod tests {
 
     // Elsewhere nothing keeps an open file from being replaced.
     #[cfg(windows)]
+    #[test]
+    fn a_dropped_lock_is_free_though_a_copy_of_its_file_stays_open() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let [file, other] = [(); 2].map(|()| File::create(folder.path().join("lock")).expect("a file"));
+        file.try_lock().expect("a lock");
+        let copy = file.try_clone().expect("a copy");
+        let lock = FileLock::of(file);
+        assert!(other.try_lock().is_err());
+        drop(lock);
+        other.try_lock().expect("it is free");
+        drop(copy);
+    }
+
     #[test]
     fn a_file_is_replaced_though_somebody_reads_it() {
         let folder = tempfile::tempdir().expect("a folder");

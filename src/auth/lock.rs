@@ -9,10 +9,12 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::access::no_follow;
-use crate::files;
+use crate::files::{self, FileLock};
 
 /// The right, until it is dropped.
-pub struct Lock(#[expect(dead_code, reason = "held, and freed by the system however the process ends")] File);
+pub struct Lock(
+    #[expect(dead_code, reason = "held, and freed by the system however the process ends")] FileLock,
+);
 
 /// Why there is no lock.
 pub enum LockError {
@@ -63,7 +65,7 @@ pub fn try_acquire(target: &Path) -> Result<Lock, LockError> {
 fn hold(file: File, path: &Path) -> Result<Lock, LockError> {
     match file.try_lock() {
         // A sign-out may have removed the file between opening and locking; its lock would be nobody else's.
-        Ok(()) if files::is_at(&file, path) => Ok(Lock(file)),
+        Ok(()) if files::is_at(&file, path) => Ok(Lock(FileLock::of(file))),
         Ok(()) | Err(TryLockError::WouldBlock) => Err(LockError::Busy),
         Err(TryLockError::Error(error)) => Err(LockError::Impossible(error)),
     }

@@ -17,7 +17,7 @@ use super::record::{Change, Contents, line_count, line_of, lines_of};
 use super::used_keys::{UsedKey, UsedKeys};
 use super::wait_lock::{self, WaitLock};
 use crate::domain::{CallId, IdempotencyKey};
-use crate::files;
+use crate::files::{self, FileLock};
 
 /// The journal of one state folder, as one service's calls see it.
 #[derive(Debug, Clone)]
@@ -314,13 +314,14 @@ impl Journal {
     }
 
     /// Locks the journal for this process, and opens the log.
-    async fn lock(&self) -> io::Result<(File, File)> {
+    async fn lock(&self) -> io::Result<(FileLock, File)> {
         files::private_folder(&self.folder)?;
         let path = self.lock_file();
         let lock =
             open_regular(files::private(OpenOptions::new().create(true).truncate(false).write(true)), &path)?;
         files::share_with_folders_owner(&path)?;
         wait_lock::locked(|| lock.try_lock(), Instant::now() + LOCK_TIMEOUT).await?;
+        let lock = FileLock::of(lock);
         let path = self.log_file();
         let options = &mut OpenOptions::new();
         let log =
