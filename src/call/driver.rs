@@ -15,7 +15,7 @@ use super::state::CallState;
 use super::wait_lock::WaitLock;
 use crate::api::{BeforeWrite, Call, Client, Parsed, Response, SendError, TokenProvider as _};
 use crate::auth::Session;
-use crate::domain::{CallId, Secret};
+use crate::domain::{CallId, Secret, Signal};
 use crate::error::{Error, Kind, Result};
 use crate::signals::{Signals, race};
 
@@ -61,6 +61,8 @@ pub struct CallDriver<'a> {
 type CallEvent = Event<Box<Parsed<Call>>, Error>;
 type CallAction = Action<Box<Parsed<Call>>, Error>;
 
+/// How long a request that the journal has as sent may take to be written, when a signal comes just then.
+const WRITE_GRACE: Duration = Duration::from_millis(50);
 /// How long the look at the end of the time may take beyond it.
 const MIN_LOOK_TIMEOUT: Duration = Duration::from_secs(1);
 
@@ -102,6 +104,7 @@ impl<'a> CallDriver<'a> {
             None => CallState::resume(self.entry.call_id().cloned(), time),
         };
         let mut event = Event::Begin;
+        let mut held_signal = None;
         loop {
             let action = state.step(self.started.elapsed(), event);
             event = match action {
@@ -111,7 +114,8 @@ impl<'a> CallDriver<'a> {
                 action => {
                     let sending = sending(&action, self.request.as_ref().map(|request| &*request.is_sent));
                     let signal_first = || is_held_back_by_signal(sending.as_ref());
-                    match race(self.execute(action), signals.next(), signal_first).await {
+                    let signal = next_signal(signals, &mut held_signal, sending.as_ref());
+                    match race(self.execute(action), signal, signal_first).await {
                         Ok(event) => event,
                         Err(signal) => Event::Signal { signal, is_sent: self.is_sent() },
                     }
@@ -328,6 +332,25 @@ fn sending(action: &CallAction, is_sent: Option<&watch::Sender<bool>>) -> Option
     is_sent.filter(|_| matches!(action, Action::SendPost { .. })).map(watch::Sender::subscribe)
 }
 
+/// The next signal. Where the journal has a request as sent, that is written too before the signal counts: one that comes
+/// meanwhile is held, for the action that follows if this one ends first.
+async fn next_signal(
+    signals: &mut Signals,
+    held: &mut Option<Signal>,
+    is_sent: Option<&watch::Receiver<bool>>,
+) -> Signal {
+    let signal = match *held {
+        Some(signal) => signal,
+        None => signals.next().await,
+    };
+    *held = Some(signal);
+    if is_sent.is_some_and(|is_sent| *is_sent.borrow()) {
+        tokio::time::sleep(WRITE_GRACE).await;
+    }
+    *held = None;
+    signal
+}
+
 /// Whether a signal keeps a request from being written: one that is to be sent, and is not on its way.
 fn is_held_back_by_signal(is_sent: Option<&watch::Receiver<bool>>) -> bool {
     is_sent.is_some_and(|is_sent| !*is_sent.borrow())
@@ -351,6 +374,16 @@ mod tests {
         assert!(!is_held_back(Action::ReadHistory, Some(&is_sent)) && !is_held_back(post(), None));
         is_sent.send_replace(true);
         assert!(!is_held_back(post(), Some(&is_sent)));
+    }
+
+    #[tokio::test]
+    async fn a_signal_lets_what_the_journal_has_as_sent_be_written_and_is_not_forgotten_for_it() {
+        let is_sent = watch::Sender::new(true).subscribe();
+        let (mut signals, mut held) = (Signals::none(), Some(Signal::Interrupt));
+        let during_write = next_signal(&mut signals, &mut held, Some(&is_sent));
+        assert!(tokio::time::timeout(Duration::ZERO, during_write).await.is_err());
+        assert_eq!(next_signal(&mut signals, &mut held, None).await, Signal::Interrupt);
+        assert_eq!(held, None);
     }
 
     #[test]

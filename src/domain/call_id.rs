@@ -78,8 +78,9 @@ impl FromStr for CallRef {
         if said == "last" {
             return Ok(Self::Last(0));
         }
-        if let Some(back) = said.strip_prefix("last-") {
-            let back = Some(back).filter(|back| back.bytes().all(|b| b.is_ascii_digit()));
+        let counted = said.strip_prefix("last").filter(|rest| !rest.starts_with(|c: char| c.is_alphabetic()));
+        if let Some(counted) = counted {
+            let back = counted.strip_prefix('-').filter(|back| back.bytes().all(|b| b.is_ascii_digit()));
             return match back.and_then(|back| back.parse().ok()) {
                 Some(back @ 1..=FURTHEST_BACK) => Ok(Self::Last(back)),
                 _ => Err(Invalid::new(
@@ -114,7 +115,10 @@ mod tests {
         assert_eq!("Last".parse(), Ok(CallRef::Last(0)));
         assert_eq!("last-1".parse(), Ok(CallRef::Last(1)));
         assert_eq!("last-199".parse(), Ok(CallRef::Last(199)));
-        for text in ["last-0", "last-200", "last-", "last-+1", "last-x", "last--1"] {
+        for text in [
+            "last-0", "last-200", "last-", "last-+1", "last-x", "last--1", "last~1", "last^", "last 1",
+            "last2",
+        ] {
             assert!(text.parse::<CallRef>().is_err(), "{text}");
         }
         assert_eq!("3f2a".parse(), Ok(CallRef::Prefix("3f2a".into())));
