@@ -45,18 +45,18 @@ fn usage_beyond_the_plan_or_without_one_is_not_broken() {
 #[test]
 fn a_subscription_reads_as_plan_status_and_renewal() {
     let pro = json!({
-        "has_active_subscription": true, "provider": "stripe", "status": "active", "expires_at": "2026-12-01T12:00:00Z",
+        "has_active_subscription": true, "provider": "stripe", "status": "active", "expires_at": "2077-12-01T12:00:00Z",
         "auto_renew": true, "plan": { "type": "pro", "period": "monthly", "minutes_included": 100 }, "management_url": null,
     });
     let run = shown(Reply::json(200, &pro), &["--subscription"]).exits(0);
     assert_eq!(
         run.stdout,
-        "Plan        pro, monthly, 100 minutes included\nStatus      active\nRenews      2026-12-01\nProvider    stripe\n"
+        "Plan        pro, monthly, 100 minutes included\nStatus      active\nRenews      2077-12-01\nProvider    stripe\n"
     );
     let ending =
-        json!({ "has_active_subscription": true, "expires_at": "2026-12-01T12:00:00Z", "auto_renew": false });
+        json!({ "has_active_subscription": true, "expires_at": "2077-12-01T12:00:00Z", "auto_renew": false });
     let run = shown(Reply::json(200, &ending), &["--subscription"]).exits(0);
-    assert_eq!(run.stdout, "Ends        2026-12-01\n");
+    assert_eq!(run.stdout, "Ends        2077-12-01\n");
     let none = json!({ "has_active_subscription": false, "plan": null, "status": "none" });
     let run = shown(Reply::json(200, &none), &["--sub"]).exits(0);
     assert!(

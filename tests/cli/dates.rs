@@ -111,7 +111,7 @@ fn a_relative_day_needs_a_zone_that_somebody_chose_or_the_computer_has() {
         (("TZ", "Asia/Tokyo"), &["--date", "friday", "--dry-run"][..]),
         (("KALLYAI_TIMEZONE", "UTC"), &["--date", "friday", "--dry-run"]),
         (("TZ", "UTC"), &["--date", "friday", "--timezone", "UTC", "--dry-run"]),
-        (("TZ", "UTC"), &["--date", "2027-01-28", "--dry-run"]),
+        (("TZ", "UTC"), &["--date", "2077-01-28", "--dry-run"]),
     ] {
         run(zone, flags).exits(0);
     }
@@ -159,9 +159,9 @@ fn a_reservation_without_a_name_is_warned_of() {
 #[test]
 fn what_was_understood_is_shown_in_the_dry_run() {
     let home = Home::new();
-    let flags = ["--dry-run", "--date", "2027-01-28", "--time", "8pm", "--timezone", "Europe/Madrid"];
+    let flags = ["--dry-run", "--date", "2077-01-28", "--time", "8pm", "--timezone", "Europe/Madrid"];
     let run = Run::of(home.kallyai(CALL).args(flags)).exits(0);
-    assert!(run.stderr.starts_with("for Thursday 28 January 2027, 20:00 Europe/Madrid\n"), "{}", run.stderr);
+    assert!(run.stderr.starts_with("for Thursday 28 January 2077, 20:00 Europe/Madrid\n"), "{}", run.stderr);
     let run = Run::of(home.kallyai(CALL).args(["--dry-run"])).exits(0);
     assert_eq!(run.stderr, "Nothing was sent.\n");
 }
@@ -170,11 +170,11 @@ fn what_was_understood_is_shown_in_the_dry_run() {
 #[test]
 fn what_was_understood_is_shown_on_a_terminal_before_the_phone_rings() {
     let home = Home::new();
-    let flags = ["--date", "2027-01-28", "--time", "20h", "--timezone", "Europe/Madrid"];
+    let flags = ["--date", "2077-01-28", "--time", "20h", "--timezone", "Europe/Madrid"];
     let silent = Server::always(Reply::Stall);
     let mut command = home.at(&silent, CALL);
     command.args(flags);
-    Terminal::start(command).shows("for Thursday 28 January 2027, 20:00 Europe/Madrid\r\n");
+    Terminal::start(command).shows("for Thursday 28 January 2077, 20:00 Europe/Madrid\r\n");
     let server = Server::always(Reply::json(201, &call(ID, "success")));
     let run = Run::of(home.at(&server, CALL).args(flags).arg("--again")).exits(0);
     assert_eq!(run.stderr, "", "nobody watches");

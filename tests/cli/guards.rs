@@ -62,7 +62,7 @@ fn what_another_client_had_done_is_not_done_again() {
         Run::of(service.at(&home, ["-p", CALL[1], "-t", " reserve A  table"]).arg("--json")).exits(6).error();
     assert_eq!((&error["code"], &error["call_id"]), (&json!("already_done"), &json!(ID)));
     for (flag, value) in [
-        ("--date", "2027-01-28"),
+        ("--date", "2077-01-28"),
         ("--party-size", "4"),
         ("--name", "John Smith"),
         ("-t", "Cancel the table"),

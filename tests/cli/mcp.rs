@@ -40,7 +40,7 @@ fn every_tool_answers_what_its_schema_says() {
     }
     let booking = json!({
         "phone": "+15551234567", "task": "Reserve a table", "category": "restaurant", "name": "John Smith",
-        "party_size": 4, "date": "2027-01-28", "time": "20:00", "timezone": "America/New_York",
+        "party_size": 4, "date": "2077-01-28", "time": "20:00", "timezone": "America/New_York",
     });
     let mut rehearsed = booking.clone();
     rehearsed["dry_run"] = json!(true);
@@ -71,7 +71,7 @@ fn every_tool_answers_what_its_schema_says() {
         (&answered[0]["outcome"], &answered[0]["dry_run"]["would_place"]),
         (&json!("dry_run"), &json!(true))
     );
-    assert_eq!(answered[0]["dry_run"]["when"], "Thursday 28 January 2027, 20:00 America/New_York");
+    assert_eq!(answered[0]["dry_run"]["when"], "Thursday 28 January 2077, 20:00 America/New_York");
     assert_eq!(
         (&answered[2]["outcome"], &answered[2]["call"]["status"]),
         (&json!("ended"), &json!("success"))

@@ -27,7 +27,7 @@ fn a_table_is_booked_and_every_command_shows_it() {
             "--party-size",
             "4",
             "--date",
-            "2027-01-28",
+            "2077-01-28",
             "--time",
             "20:00",
         ])
@@ -41,7 +41,7 @@ fn a_table_is_booked_and_every_command_shows_it() {
     assert!(home.sandbox(&["--transcript", "last"]).exits(0).stdout.contains("AI     "));
     let calendar = home.sandbox(&["--calendar", &id[..8]]).exits(0).stdout;
     assert!(
-        calendar.starts_with("BEGIN:VCALENDAR\r\n") && calendar.contains("DTSTART:20270129T010000Z"),
+        calendar.starts_with("BEGIN:VCALENDAR\r\n") && calendar.contains("DTSTART:20770129T010000Z"),
         "{calendar}"
     );
     assert!(home.sandbox(&["--usage"]).exits(0).stdout.contains("1 of 50 used"));
@@ -104,7 +104,7 @@ fn what_was_asked_is_told_in_the_callers_language_and_the_calls() {
         "--party-size",
         "3",
         "--date",
-        "2027-03-14",
+        "2077-03-14",
         "--time",
         "20:30",
         "--language",

@@ -145,7 +145,7 @@ fn every_call_of_kallyai_cli_is_requested_in_the_same_words() {
     let Some(both) = Both::new() else { return };
     let phone = ["--phone", "+15551234567", "--task", "Reserve a table for 4 at 8pm"];
     let all =
-        ["--name", "John Smith", "--business", "Casa Lucio", "--party-size", "4", "--date", "2027-01-28"];
+        ["--name", "John Smith", "--business", "Casa Lucio", "--party-size", "4", "--date", "2077-01-28"];
     for args in [
         // It speaks Spanish unless it is told otherwise: this program speaks the user's language.
         [&phone[..], &["--language", "es"]].concat(),
