@@ -117,10 +117,14 @@ fn explain(error: &clap::Error) -> Error {
                 );
             };
             let given = context(ContextKind::InvalidValue).unwrap_or_default();
-            let all = format!("one of: {}", values.join(", "));
+            let all = values.join(", ");
             let hint = match context(ContextKind::SuggestedValue) {
-                Some(near) => format!("did you mean {near}? It takes {all}"),
-                None => format!("write {all}"),
+                Some(near) => {
+                    // A value by itself may be a word that Spanish has another for.
+                    let meant = [name, near].join(" ");
+                    format!("did you mean {meant}? It takes one of: {all}")
+                }
+                None => format!("write one of: {all}"),
             };
             Invalid::new(format!("{name} does not take {}", quoted(given)), hint).into()
         }
@@ -298,7 +302,10 @@ mod tests {
         assert!(parsed(&["-c", "RESTAURANT", "-l", "Es", "-p", "+15551234567", "-t", "x"]).is_ok());
         let (message, hint) = mistake(&["-c", "restaurante", "-p", "+15551234567", "-t", "x"]);
         assert_eq!(message, "--category does not take 'restaurante'");
-        assert_eq!(hint, "did you mean restaurant? It takes one of: restaurant, clinic, hotel, general");
+        assert_eq!(
+            hint,
+            "did you mean --category restaurant? It takes one of: restaurant, clinic, hotel, general"
+        );
         let (_, hint) = mistake(&["-c", "spa", "-p", "+15551234567", "-t", "x"]);
         assert_eq!(hint, "write one of: restaurant, clinic, hotel, general");
     }

@@ -42,7 +42,7 @@ fn a_mistake_is_shown_with_what_was_meant() {
         (
             &["-p", "+15551234567", "-t", "x", "-c", "restaurante"],
             "--category does not take 'restaurante'",
-            "did you mean restaurant? It takes one of: restaurant, clinic, hotel, general",
+            "did you mean --category restaurant? It takes one of: restaurant, clinic, hotel, general",
         ),
         (
             &["--usage", "--color", "http://localhost:8976/callback?access_token=x"],
