@@ -104,7 +104,7 @@ impl SignIn<'_> {
 
     fn print_instructions(&self, url: &Url) {
         let tell = self.tell;
-        tell("To sign in, open this address in a browser:");
+        tell("To sign in with your Google or Apple account, open this address in a browser:");
         tell("");
         tell(&format!("  {url}"));
         tell("");

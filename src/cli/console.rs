@@ -21,6 +21,12 @@ impl<'a> Console<'a> {
         Self { out, progress: RefCell::default() }
     }
 
+    fn end_progress(&self) {
+        if self.progress.take().is_some() {
+            self.out.remeasure();
+        }
+    }
+
     fn aside(&self, print: impl FnOnce()) {
         match &*self.progress.borrow() {
             Some(progress) => progress.suspend(print),
@@ -86,7 +92,7 @@ impl Waiting<'_> {
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        self.console.progress.replace(None);
+        self.console.end_progress();
     }
 }
 
@@ -107,7 +113,7 @@ impl Observer for Waiting<'_> {
     }
 
     fn deliver(&mut self, call: &Parsed<Call>) -> bool {
-        self.console.progress.replace(None);
+        self.console.end_progress();
         match render::result(self.view, call, self.is_newest) {
             Ok(()) => true,
             Err(error) => {

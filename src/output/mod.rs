@@ -36,7 +36,7 @@ pub(crate) mod fuzz_api {
 }
 
 use std::borrow::Cow;
-use std::cell::RefCell;
+use std::cell::{self, RefCell};
 use std::io::{self, BufWriter, Write};
 
 use serde::Serialize;
@@ -66,8 +66,8 @@ pub enum Color {
 pub struct Output {
     stdout: RefCell<BufWriter<Box<dyn Write>>>,
     stderr: RefCell<Box<dyn Write>>,
-    result: StreamCaps,
-    notes: StreamCaps,
+    result: cell::Cell<StreamCaps>,
+    notes: cell::Cell<StreamCaps>,
     json: bool,
     messages: Messages,
     /// Warnings under `--json`: an error's document has stderr to itself.
@@ -97,8 +97,8 @@ impl Output {
         Self {
             stdout,
             stderr: RefCell::new(stderr),
-            result,
-            notes,
+            result: cell::Cell::new(result),
+            notes: cell::Cell::new(notes),
             json,
             messages: Messages::of(Language::En),
             deferred_warnings: RefCell::default(),
@@ -122,17 +122,17 @@ impl Output {
 
     /// Whether a person sees the result as it is printed.
     pub fn is_terminal(&self) -> bool {
-        self.result.width.is_some()
+        self.result.get().width.is_some()
     }
 
     /// Whether a person sees on stderr what is said beside the result.
     pub fn is_watched(&self) -> bool {
-        self.notes.width.is_some() && !self.json
+        self.notes.get().width.is_some() && !self.json
     }
 
     /// The columns a table may use.
     pub fn table_width(&self) -> usize {
-        self.result.width.unwrap_or(OFF_TERMINAL_WIDTH)
+        self.result.get().width.unwrap_or(OFF_TERMINAL_WIDTH)
     }
 
     /// Prints one line of the result; on a terminal what is too wide goes on below, indented.
@@ -141,7 +141,7 @@ impl Output {
     /// When stdout cannot be written, or its reader has gone.
     pub fn line(&self, line: &Line<'_>) -> Result<()> {
         let mut text = String::new();
-        line.render_within(self.result.width, self.result.color, &mut text);
+        line.render_within(self.result.get().width, self.result.get().color, &mut text);
         text.push('\n');
         self.write(text.as_bytes())
     }
@@ -152,7 +152,7 @@ impl Output {
     /// As [`Self::line`].
     pub fn copyable(&self, line: &Line<'_>) -> Result<()> {
         let mut text = String::new();
-        line.render(self.result.color, &mut text);
+        line.render(self.result.get().color, &mut text);
         text.push('\n');
         self.write(text.as_bytes())
     }
@@ -180,7 +180,7 @@ impl Output {
     /// As [`Self::line`].
     pub fn toned(&self, label: &Line<'_>, tone: Tone, text: &str) -> Result<()> {
         let mut printed = String::with_capacity(text.len() + 32);
-        let StreamCaps { width, color } = self.result.for_prose();
+        let StreamCaps { width, color } = self.result.get().for_prose();
         line::write_behind(label, text, tone, width, color, &mut printed);
         self.write(printed.as_bytes())
     }
@@ -191,7 +191,7 @@ impl Output {
     /// As [`Self::line`].
     pub fn table(&self, table: &mut Table) -> Result<()> {
         let mut printed = String::new();
-        table.render(self.table_width(), self.result.color, &mut printed);
+        table.render(self.table_width(), self.result.get().color, &mut printed);
         self.write(printed.as_bytes())
     }
 
@@ -264,7 +264,7 @@ impl Output {
     /// Tells the person something on stderr, wrapped as [`Self::line`] is on stdout.
     pub fn note(&self, line: &Line<'_>) {
         let mut printed = String::new();
-        let StreamCaps { width, color } = self.notes.for_prose();
+        let StreamCaps { width, color } = self.notes.get().for_prose();
         line.render_within(width, color, &mut printed);
         printed.push('\n');
         self.tell(printed.as_bytes());
@@ -273,7 +273,7 @@ impl Output {
     /// Tells the person a command or an address of our own: on one line however wide it is, so that it can be copied.
     pub fn note_copyable(&self, line: &Line<'_>) {
         let mut printed = String::new();
-        line.render(self.notes.color, &mut printed);
+        line.render(self.notes.get().color, &mut printed);
         printed.push('\n');
         self.tell(printed.as_bytes());
     }
@@ -282,7 +282,7 @@ impl Output {
     /// [`Self::prose`] is on stdout.
     pub fn explain(&self, label: &Line<'_>, text: &str) {
         let mut printed = String::new();
-        let StreamCaps { width, color } = self.notes.for_prose();
+        let StreamCaps { width, color } = self.notes.get().for_prose();
         line::write_behind(label, &self.translate(text), Tone::Plain, width, color, &mut printed);
         self.tell(printed.as_bytes());
     }
@@ -336,7 +336,7 @@ impl Output {
             self.note(&Line::new().tone(Tone::Faint, advice));
             return Progress::none();
         }
-        Progress::start(doing.to_owned(), advice.to_owned(), self.notes.color)
+        Progress::start(doing.to_owned(), advice.to_owned(), self.notes.get().color)
     }
 
     /// Prints a JSON document of our own indented, wherever it goes: as part of a text.
@@ -348,21 +348,28 @@ impl Output {
         self.blank()
     }
 
+    /// Takes the width that the terminal has by now: while a call was waited for, it may have been resized.
+    pub fn remeasure(&self) {
+        let (result, notes) = (io::stdout(), io::stderr());
+        self.result.set(self.result.get().remeasured(stream_caps::width(&result)));
+        self.notes.set(self.notes.get().remeasured(stream_caps::width(&notes)));
+    }
+
     /// Rings the bell of a terminal on stderr.
     pub fn ring(&self) {
-        if self.notes.width.is_some() {
+        if self.notes.get().width.is_some() {
             self.tell(b"\x07");
         }
     }
 
     /// Whether results are coloured.
     pub fn is_colored(&self) -> bool {
-        self.result.color
+        self.result.get().color
     }
 
     /// What `--debug` prints with: it outlives no run, but the API client knows nothing of this.
     pub fn tracer(&self) -> impl Fn(&str) + 'static {
-        let notes = self.notes;
+        let notes = self.notes.get();
         move |text| {
             let mut line = String::new();
             Line::new().tone(Tone::Faint, text).render_within(notes.width, notes.color, &mut line);

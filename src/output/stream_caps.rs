@@ -28,6 +28,11 @@ impl StreamCaps {
         Self { width: self.width.map(|columns| columns.min(WIDEST_PROSE)), ..self }
     }
 
+    /// The same, where a terminal has another width by now.
+    pub fn remeasured(self, width: Option<usize>) -> Self {
+        Self { width: self.width.map(|was| width.unwrap_or(was)), ..self }
+    }
+
     /// What is at the other end of stdout or stderr.
     pub fn of(color: Color, stream: &(impl IsTerminal + Handle)) -> Self {
         let terminal = stream.is_terminal();

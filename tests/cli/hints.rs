@@ -122,3 +122,22 @@ fn a_sign_in_that_is_interrupted_says_how_to_begin_again() {
         terminal.shows("hint: you are not signed in yet; sign in when you like:\r\n  kallyai --login\r\n");
     }
 }
+
+#[cfg(unix)]
+#[test]
+fn a_terminal_that_was_resized_during_a_call_is_written_to_as_wide_as_it_is_by_then() {
+    let home = Home::new();
+    let none = json!({ "calls": [], "total": 0 });
+    let server =
+        Server::start(
+            move |request| {
+                if request.is("POST", "/v1/calls") { Reply::Stall } else { Reply::json(200, &none) }
+            },
+        );
+    let mut terminal = Terminal::start(home.at(&server, CALL));
+    server.wait_for("POST", "/v1/calls", 1);
+    terminal.resize(40);
+    terminal.types(b"\x03");
+    terminal.shows("Stopped waiting; the call itself goes\r\n");
+    assert_eq!(terminal.end(), Some(130));
+}

@@ -29,8 +29,7 @@ impl Terminal {
 
     /// Starts a command with a new terminal of so many columns.
     pub fn sized(mut command: Command, columns: u16) -> Self {
-        let size = Winsize { ws_row: 50, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
-        let pty = rustix_openpty::openpty(None, Some(&size)).expect("a terminal");
+        let pty = rustix_openpty::openpty(None, Some(&size(columns))).expect("a terminal");
         let end = || pty.user.try_clone().expect("a second handle");
         command.stdin(end()).stdout(end()).stderr(end());
         let become_controlling = || {
@@ -56,6 +55,10 @@ impl Terminal {
     /// All that is on the screen now.
     pub fn screen(&self) -> String {
         self.screen.holds("")
+    }
+
+    pub fn resize(&self, columns: u16) {
+        rustix::termios::tcsetwinsize(&self.user, size(columns)).expect("another size");
     }
 
     pub fn types(&mut self, bytes: &[u8]) {
@@ -106,6 +109,10 @@ pub fn seen(ours: &Command, columns: u16) -> String {
     let screen = terminal.shows("=\r\n");
     terminal.end();
     drawn(&screen).join("\n")
+}
+
+fn size(columns: u16) -> Winsize {
+    Winsize { ws_row: 50, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 }
 }
 
 /// What is on a screen in the end, line by line; nothing is wrapped here.
