@@ -149,6 +149,10 @@ impl Journal {
     /// When the journal cannot be written.
     pub async fn record(&self, key: &IdempotencyKey, change: &Change<'_>) -> io::Result<()> {
         let (_lock, mut file) = self.lock().await?;
+        // Where the journal was removed meanwhile, nothing is left to be said of its calls. What is sent is always noted.
+        if !matches!(change, Change::Sent) && !names(&mut file, key)? {
+            return Ok(());
+        }
         let end = file.seek(SeekFrom::End(0))?;
         append(&mut file, end, &line_of(key, change))
     }
@@ -341,6 +345,14 @@ impl Journal {
     fn used_keys_file(&self) -> PathBuf {
         self.folder.join("used-keys.jsonl")
     }
+}
+
+/// Whether a key stands in a journal.
+fn names(file: &mut File, key: &IdempotencyKey) -> io::Result<bool> {
+    let mut bytes = Vec::new();
+    file.seek(SeekFrom::Start(0))?;
+    file.read_to_end(&mut bytes)?;
+    Ok(memchr::memmem::find(&bytes, &serde_json::to_vec(key)?).is_some())
 }
 
 /// Opens a file that must be a regular one: another kind could keep the program waiting for ever.

@@ -121,7 +121,7 @@ fn parse(
                 format!("write --{word}=VALUE, or --{word} alone if it has none"),
             ),
             Some(_) => ("a flag begins with two dashes".into(), format!("write --{word}=VALUE")),
-            None => ("there is no such flag for the defaults file".into(), allowed()),
+            None => (format!("the defaults file takes no --{word}"), allowed()),
         });
     };
     let argument = value.map_or_else(|| flag.to_owned(), |value| format!("{flag}={value}"));

@@ -169,7 +169,7 @@ impl Run<'_> {
         self.attend(async |signals| {
             let submission = &placement.request.submission;
             let called = submission.business_name.as_deref().unwrap_or(submission.respondent_phone.as_str());
-            let doing = format!("Calling {called}");
+            let doing = self.view.out.messages().fill("Calling {}", &[&called]);
             let mut waiting =
                 Waiting::start(self.console, self.view, &doing, true, !self.options.debug && !detach);
             let placed = self.service.place(&placement, detach, &mut waiting, signals).await;

@@ -155,7 +155,9 @@ fn unknown_flag(name: &str, suggested: Option<&str>) -> Error {
         .filter(|flag| flag.starts_with(long))
         .map(|flag| format!("--{flag}"))
         .collect();
-    match (candidates.as_slice(), suggested) {
+    // clap also suggests what has hardly a letter in common.
+    let near = suggested.filter(|near| strsim::jaro_winkler(long, near.trim_start_matches('-')) > 0.8);
+    match (candidates.as_slice(), near) {
         ([], Some(near)) => Error::usage(format!("there is no flag {name}"), format!("did you mean {near}?")),
         ([], None) => Error::usage(format!("there is no flag {name}"), "kallyai --help shows every flag"),
         (several, _) => Error::usage(

@@ -110,7 +110,7 @@ impl FromStr for PastDay {
 impl PastDay {
     /// The refusal of a day that has not begun.
     pub fn not_begun(said: &str) -> Invalid {
-        let how = "write a day up to today: yesterday, friday, or a date such as 2027-01-28";
+        let how = "write a day up to today: yesterday, friday, or a date such as 2026-01-28";
         Invalid::new(format!("{} has not begun", quoted(said)), how)
     }
 

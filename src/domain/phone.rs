@@ -104,9 +104,10 @@ fn is_spacing(c: char) -> bool {
 /// Whether this is an emergency number, alone or behind a country code (at most three digits).
 fn is_emergency(written: &str) -> bool {
     let digits: String = written.chars().filter(char::is_ascii_digit).collect();
-    let national = if written.contains('+') { &digits } else { digits.strip_prefix("00").unwrap_or(&digits) };
+    let international = if written.contains('+') { Some(&*digits) } else { digits.strip_prefix("00") };
     let ends_in_one = |number: &str| EMERGENCY.iter().any(|short| number.ends_with(short));
-    [&digits, national].iter().any(|number| number.len() <= 6 && ends_in_one(number))
+    EMERGENCY.contains(&&*digits)
+        || international.is_some_and(|number| number.len() <= 6 && ends_in_one(number))
 }
 
 #[cfg(test)]
@@ -196,6 +197,13 @@ mod tests {
                 "{written:?}: {:?}",
                 parsed(written)
             );
+        }
+    }
+
+    #[test]
+    fn a_number_without_its_country_code_that_ends_like_an_emergency_number_is_none() {
+        for written in ["555123", "6123", "555999"] {
+            assert!(matches!(parsed(written), Err(Invalid::Value { .. })), "{written}");
         }
     }
 

@@ -57,10 +57,7 @@ impl Messages {
 
     /// A date in words: `Thursday 28 January 2027`, `jueves 28 de enero de 2027`.
     pub fn date(self, date: Date) -> String {
-        let english = date.in_words();
-        let words: Vec<&str> = english.split(' ').collect();
-        let ([weekday, day, month, year], true) = (&words[..], self.0.is_some()) else { return english };
-        format!("{} {day} de {} de {year}", self.translate(weekday), self.translate(month))
+        self.translate(&date.in_words()).into_owned()
     }
 }
 
@@ -110,8 +107,17 @@ impl Catalog {
                     values.into_iter().map(|value| self.translate(value, depth + 1).into_owned()).collect();
                 Cow::Owned(fill(self.texts.get(template).unwrap_or(template), &values))
             }
-            None => Cow::Borrowed(text),
+            None => self.date(text).map_or(Cow::Borrowed(text), Cow::Owned),
         }
+    }
+
+    /// A text that is a date in words, with or without a time of day behind it.
+    fn date(&self, text: &str) -> Option<String> {
+        let (date, time) = text.split_at(text.find(',').unwrap_or(text.len()));
+        let words: Vec<&str> = date.split(' ').collect();
+        let [weekday, day, month, year] = words[..] else { return None };
+        let (weekday, month) = (self.texts.get(weekday)?, self.texts.get(month)?);
+        Some(format!("{weekday} {day} de {month} de {year}{time}"))
     }
 }
 

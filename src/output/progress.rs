@@ -21,7 +21,9 @@ const TICK: Duration = Duration::from_millis(120);
 
 const SPINNER: [char; 10] = ['⠋', '⠙', '⠹', '⠸', '⠼', '⠴', '⠦', '⠧', '⠇', '⠏'];
 
-/// To the beginning of this line, and away with it and all below.
+/// To the beginning of this line, and away with it.
+const CLEAR_LINE: &str = "\r\u{1b}[K";
+/// The same, with all that is below.
 const CLEAR: &str = "\r\u{1b}[J";
 
 /// Two lines on stderr, what is done and for how long above an advice, until it is dropped. The cursor rests before them,
@@ -74,6 +76,7 @@ impl Drop for Progress {
 
 fn draw((state, changed): &(Mutex<State>, Condvar), doing: &str, advice: &str, color: bool) {
     let since = Instant::now();
+    let mut drawn_within = None;
     let mut state = lock(state);
     for frame in SPINNER.iter().cycle() {
         if state.is_over {
@@ -86,7 +89,9 @@ fn draw((state, changed): &(Mutex<State>, Condvar), doing: &str, advice: &str, c
         let mut advised = String::new();
         Tone::Faint.paint(&brief(advice, width), color, &mut advised);
         let doing = brief(doing, width.saturating_sub(AROUND));
-        write(&format!("{CLEAR}{frame} {doing}  {time}\n{advised}\r\u{1b}[A"));
+        // Clearing all of a screen, as from its first row, would move it to where one scrolls back to.
+        let clear = if drawn_within.replace(width) == Some(width) { CLEAR_LINE } else { CLEAR };
+        write(&format!("{clear}{frame} {doing}  {time}\n{clear}{advised}\r\u{1b}[A"));
         state = changed.wait_timeout(state, TICK).unwrap_or_else(PoisonError::into_inner).0;
     }
     write(CLEAR);

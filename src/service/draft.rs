@@ -87,10 +87,8 @@ fn warnings(submission: &Submission, zone: &CallZone, now: Timestamp, hint: &str
     warnings.extend(utc_zone.map(|text| Warning { code: "utc_zone", text }));
     if let Some(date) = date.filter(|date| zone.zone.is_past(*date, time, now)) {
         let time = time.map(|time| format!(", {time}")).unwrap_or_default();
-        warnings.push(Warning {
-            code: "past_date",
-            text: format!("{}{time} is over in {}", date.in_words(), zone.zone.name()),
-        });
+        let when = date.in_words() + &time;
+        warnings.push(Warning { code: "past_date", text: format!("{when} is over in {}", zone.zone.name()) });
     }
     let is_reservation = submission.party_size.is_some() || date.is_some() || time.is_some();
     if is_reservation && submission.task_category.takes_a_name() && submission.user_name.is_none() {

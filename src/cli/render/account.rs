@@ -49,6 +49,15 @@ impl Quota {
         (rounded(over) > 0.0).then_some(over)
     }
 
+    /// How much is left, so that it and what was used add up as they are shown.
+    fn left(&self) -> Option<f64> {
+        let left = self.left?;
+        Some(match (self.used, self.allocated) {
+            (Some(used), Some(of)) if (of - used - left).abs() < 0.05 => rounded(of) - rounded(used),
+            _ => left,
+        })
+    }
+
     /// How much of it is used, 100 for all.
     fn percent(&self) -> Option<f64> {
         let allocated = self.allocated.filter(|n| *n > 0.0)?;
@@ -62,7 +71,7 @@ impl Quota {
         });
         let rest = match self.over() {
             Some(over) => Some(messages.fill("{} over", &[&counted(messages, over, self.unit)])),
-            None => self.left.map(|n| messages.fill("{} left", &[&amount(n.max(0.0))])),
+            None => self.left().map(|n| messages.fill("{} left", &[&amount(n.max(0.0))])),
         };
         used.into_iter().chain(rest).collect::<Vec<_>>().join(", ")
     }
@@ -260,17 +269,20 @@ mod tests {
         {
             assert_eq!(amount(n), text);
         }
-        let texts = [(112.0, 100.0), (101.0, 100.0), (100.0, 100.0), (100.04, 100.0)].map(|(used, of)| {
-            let usage = Usage { minutes_remaining: Some(of - used), ..of_minutes(used, Some(of)) };
-            Quota::of(&usage)[0].text(Messages::of(crate::domain::Language::En))
-        });
+        let texts = [(112.0, 100.0), (101.0, 100.0), (100.0, 100.0), (100.04, 100.0), (2.35, 100.0)].map(
+            |(used, of)| {
+                let usage = Usage { minutes_remaining: Some(of - used), ..of_minutes(used, Some(of)) };
+                Quota::of(&usage)[0].text(Messages::of(crate::domain::Language::En))
+            },
+        );
         assert_eq!(
             texts,
             [
                 "112 of 100 used, 12 minutes over",
                 "101 of 100 used, 1 minute over",
                 "100 of 100 used, 0 left",
-                "100 of 100 used, 0 left"
+                "100 of 100 used, 0 left",
+                "2.4 of 100 used, 97.6 left"
             ]
         );
     }

@@ -132,6 +132,7 @@ fn drawn(written: &str) -> Vec<String> {
                 });
                 match last {
                     Some('A') => row = row.saturating_sub(far.parse().unwrap_or(1)),
+                    Some('K') => lines.get_mut(row).into_iter().for_each(|line| line.truncate(column)),
                     Some('J') => {
                         lines.truncate(row + 1);
                         lines[row].truncate(column);
