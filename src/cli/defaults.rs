@@ -10,7 +10,7 @@ use clap::parser::ValueSource;
 
 use super::command::{flag as flag_of, goes_with};
 use super::declaration;
-use crate::domain::Invalid;
+use crate::domain::{Invalid, quoted};
 use crate::error::{Error, Result};
 use crate::settings::Settings;
 
@@ -121,7 +121,7 @@ fn parse(
                 format!("write --{word}=VALUE, or --{word} alone if it has none"),
             ),
             Some(_) => ("a flag begins with two dashes".into(), format!("write --{word}=VALUE")),
-            None => (format!("the defaults file takes no --{word}"), allowed()),
+            None => (format!("the defaults file takes no {}", quoted(flag)), allowed()),
         });
     };
     let argument = value.map_or_else(|| flag.to_owned(), |value| format!("{flag}={value}"));

@@ -152,7 +152,7 @@ impl Suggesting {
     /// The way out of a guard: the call that is in the way, the history, and a second call on purpose.
     fn open_call(&self, error: &Error, what: &str) -> Hint {
         let text = format!(
-            "{what} as below, or look at {} --history; to place a second call on purpose, run the same command with --again:",
+            "to ring a second time on purpose, repeat your command with --again; {what} in {} --history, or with:",
             self.program
         );
         match self.next_command(error) {
