@@ -12,7 +12,7 @@ use jiff::tz::TimeZoneDatabase;
 
 use super::command::{goes_with, is_command};
 use super::declaration;
-use crate::domain::shell_quoted;
+use crate::domain::{STATUSES, shell_quoted};
 use crate::error::Result;
 use crate::output::{Output, brief};
 use crate::service::{Call, Notices, Options, Service};
@@ -142,7 +142,7 @@ fn values(command: &clap::Command, id: &str, typed: &str, line: &CommandLine) ->
         "output" => return None,
         "call_info" | "transcript" | "calendar" => calls(line.sandbox),
         "resume" => pending(line.sandbox),
-        "status" => bare(&["success", "no_answer", "busy", "failed", "voicemail", "cancelled"]),
+        "status" => bare(&STATUSES),
         "timezone" => TimeZoneDatabase::bundled()
             .available()
             .map(|name| name.to_string())

@@ -11,7 +11,7 @@ use super::command::{Command, LoginMode, RawCommand};
 use super::console::{Console, Waiting, unwritten};
 use super::render::{self, HistoryView, View};
 use super::{CallOptions, completions, is_interactive, request, suggesting, texts};
-use crate::domain::{CallRef, CallStatus, IdempotencyKey, Invalid, Method, PastDay, Signal, Zone};
+use crate::domain::{CallRef, CallStatus, IdempotencyKey, Invalid, Method, PastDay, STATUSES, Signal, Zone};
 use crate::error::{Error, Kind, Result};
 use crate::mcp;
 use crate::output::{Clock, Line, Output, Tone, appointment, stdout_was_closed};
@@ -236,13 +236,23 @@ impl Run<'_> {
         render::pending(self.view, &pending, suggesting).map(|()| DONE)
     }
 
+    /// The status of the API that is meant by what was written, which may be what it reads as in the reader's language.
+    fn status<'s>(&self, said: &'s str) -> &'s str {
+        let reads_as_said = |status: &&str| {
+            let words = status.replace('_', " ");
+            self.view.out.translate(&words).to_lowercase() == said.to_lowercase()
+        };
+        STATUSES.into_iter().find(reads_as_said).unwrap_or(said)
+    }
+
     /// The commands that a signal may end at any time.
     async fn read(&self, command: Command) -> Result<u8> {
         let (service, view) = (self.service, self.view);
         match command {
             Command::History { query, since, brief } => {
                 let since = since.map(|day| self.beginning(day)).transpose()?;
-                self.history(&HistoryQuery { since, ..query }, brief).await?;
+                let status = query.status.as_deref().map(|said| self.status(said).to_owned());
+                self.history(&HistoryQuery { since, status, ..query }, brief).await?;
             }
             Command::CallInfo(call) => return self.call_info(&call).await,
             Command::Transcript(call) => render::transcript(view, &service.transcript(&call).await?)?,

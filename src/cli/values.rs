@@ -47,7 +47,7 @@ pub fn prose(text: &str) -> Result<String, Invalid> {
 
 /// A status as the API or a table writes it. It is repeated where no call has it: an address with a login in it is none.
 pub fn status(text: &str) -> Result<String, Invalid> {
-    let is_word = |c: char| c.is_ascii_alphabetic() || matches!(c, '_' | '-' | ' ');
+    let is_word = |c: char| c.is_alphabetic() || matches!(c, '_' | '-' | ' ');
     if text.trim().is_empty() || text.len() > 40 || !text.chars().all(is_word) {
         return Err(Invalid::new(
             "a status is a word",

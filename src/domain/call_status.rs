@@ -26,6 +26,9 @@ pub enum CallStatus {
     Other(String),
 }
 
+/// How calls end, as the API documents it.
+pub const STATUSES: [&str; 6] = ["success", "no_answer", "busy", "failed", "voicemail", "cancelled"];
+
 /// The names under which a call has begun and not ended.
 const RUNNING: &[&str] = &[
     "queued",

@@ -21,7 +21,7 @@ pub use call_id::{CallId, CallRef};
 #[cfg(test)]
 pub use call_request::tests::request as example_request;
 pub use call_request::{CallDraft, CallRequest, Submission};
-pub use call_status::CallStatus;
+pub use call_status::{CallStatus, STATUSES};
 pub use choice::{Category, Language};
 pub use date_words::{Day, PastDay};
 pub use key::IdempotencyKey;

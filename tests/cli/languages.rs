@@ -79,3 +79,17 @@ fn a_person_reads_the_result_of_a_call_in_spanish() {
     // A script that reads no JSON may still look for this.
     assert!(run.stdout.contains("success"), "{}", run.stdout);
 }
+
+#[test]
+fn a_status_may_be_written_as_it_is_read() {
+    let home = Home::new();
+    let [ended, other] = [call(ID, "success"), call("3f2a0c1e-55aa-4bbb-8ccc-000000000001", "busy")];
+    let server =
+        Server::always(Reply::json(200, &serde_json::json!({ "total": 2, "calls": [ended, other] })));
+    for (language, status) in [("es", "Éxito"), ("es", "success"), ("en", "Success")] {
+        let flags = ["--history", "--brief", "--status", status];
+        let run = Run::of(home.at(&server, flags).env("KALLYAI_LANGUAGE", language)).exits(0);
+        let listed = run.json()["calls"].as_array().expect("calls").len();
+        assert_eq!(listed, 1, "{status}: {}", run.stdout);
+    }
+}
