@@ -19,6 +19,6 @@ pub use calls::{Call, Page, SubmissionEcho};
 pub use client::{Client, Parsed, TokenProvider, object};
 pub use error::Error;
 pub use http::{BeforeWrite, Http, JsonBody, Request, Response, SendError, Trace};
-pub use refusal::Refusal;
+pub use refusal::{Refusal, meaning};
 pub use retry::backoff;
 pub use transcript::{Speaker, Transcript, Turn};

@@ -133,7 +133,10 @@ impl Refusal {
     fn sentence(&self) -> String {
         let message = match &self.message {
             Some(message) => message.clone(),
-            None => ordinary_sentence(self.code(), self.status),
+            None => meaning(self.code()).map_or_else(
+                || format!("the service refused the request with status {}", self.status),
+                str::to_owned,
+            ),
         };
         match &self.reason {
             Some(reason) if !message.contains(reason.as_str()) => format!("{message} ({reason})"),
@@ -172,24 +175,26 @@ fn quota(plan: Option<&str>, used: Option<f64>, allocated: Option<f64>) -> Strin
     }
 }
 
-fn ordinary_sentence(code: &str, status: u16) -> String {
-    match code {
-        "quota_exceeded" => "the minutes of the plan are used up".into(),
-        "missing_phone_number" => "the request named no number to call".into(),
-        "emergency_number" => "emergency numbers cannot be called".into(),
-        "toll_number" => "premium-rate numbers cannot be called".into(),
-        "safety_violation" => "the task was refused as unsafe".into(),
-        "scheduling_violation" => "the date or time was refused".into(),
-        "consent_denied" => "consent was declined".into(),
-        "unsupported_language" => "that language is not supported".into(),
-        "blocked_number" | "suppression_violation" => "this number cannot be called".into(),
-        "country_restriction" | "unsupported_country" => "this country is not served".into(),
-        "forbidden" => "the login does not permit this".into(),
-        "missing_token" => "the service asks for a sign-in".into(),
-        "call_not_found" => "there is no such call".into(),
-        "transcript_not_found" => "there is no transcript of this call".into(),
-        _ => format!("the service refused the request with status {status}"),
-    }
+/// What a code of the API means, in our words.
+pub fn meaning(code: &str) -> Option<&'static str> {
+    Some(match code {
+        "quota_exceeded" => "the minutes of the plan are used up",
+        "missing_phone_number" => "the request named no number to call",
+        "emergency_number" => "emergency numbers cannot be called",
+        "toll_number" => "premium-rate numbers cannot be called",
+        "safety_violation" => "the task was refused as unsafe",
+        "scheduling_violation" => "the date or time was refused",
+        "consent_denied" => "consent was declined",
+        "unsupported_language" => "that language is not supported",
+        "blocked_number" | "suppression_violation" => "this number cannot be called",
+        "country_restriction" | "unsupported_country" => "this country is not served",
+        "forbidden" => "the login does not permit this",
+        "missing_token" => "the service asks for a sign-in",
+        "call_not_found" => "there is no such call",
+        "transcript_not_found" => "there is no transcript of this call",
+        "calendar_not_found" => "there is no appointment of this call",
+        _ => return None,
+    })
 }
 
 #[cfg(test)]

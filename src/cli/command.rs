@@ -179,7 +179,10 @@ pub fn check(matches: &ArgMatches) -> Result<&'static str> {
                     format!("{} does nothing by itself", flag(option)),
                     format!("it goes with {}", flags(takers)),
                 ),
-                None => Error::usage("there is nothing to do", "name a command; kallyai -h lists them"),
+                None => Error::usage(
+                    "there is nothing to do",
+                    "name a command, such as --history; kallyai -h lists them",
+                ),
             });
         }
         ([_], false) => {}

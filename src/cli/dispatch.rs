@@ -277,7 +277,12 @@ impl Run<'_> {
                 service.finish_sign_in(&url).await?;
                 render::signed_in(view)?;
             }
-            Command::Logout => render::signed_out(view, service.sign_out().await?)?,
+            Command::Logout => {
+                render::signed_out(view, service.sign_out().await?)?;
+                if service.settings.sandbox && !view.out.is_json() {
+                    self.console.tell("The sandbox's calls are forgotten too.");
+                }
+            }
             Command::AuthStatus => render::auth_status(view, service.auth_status().await?)?,
             Command::ServeSandbox(address) => {
                 let served = service.serve_sandbox(address).await?;

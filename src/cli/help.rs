@@ -134,13 +134,16 @@ impl Page {
         let Self { messages, width } = self;
         let args: Vec<&Arg> =
             command.get_arguments().filter(|arg| !arg.is_hide_set() && is_shown(arg)).collect();
-        let beside = args.iter().map(|arg| spelling(arg).len()).max().unwrap_or_default() + 4;
+        let beside =
+            args.iter().map(|arg| spelling(messages, arg).chars().count()).max().unwrap_or_default() + 4;
         let column = if width >= beside + Self::LEAST_BESIDE { beside } else { 8 };
         let styles = command.get_styles();
         let (header, literal) = (styles.get_header(), styles.get_literal());
         let [about, usage] = [ABOUT, "Usage:"].map(|text| messages.translate(text));
         // Under the first line, whatever the label is in this language.
-        let lines = USAGE.replace("\n       ", &format!("\n{:width$}", "", width = usage.len() + 1));
+        let lines = messages
+            .translate(USAGE)
+            .replace("\n       ", &format!("\n{:width$}", "", width = usage.len() + 1));
         let about = textwrap::fill(&about, width);
         // Writing to a string cannot fail.
         let mut text = format!("{about}\n\n{header}{usage}{header:#} {literal}{lines}{literal:#}\n");
@@ -150,8 +153,8 @@ impl Page {
         for heading in headings {
             let _ = writeln!(text, "\n{header}{}:{header:#}", messages.translate(heading));
             for arg in args.iter().filter(|arg| arg.get_help_heading() == Some(heading)) {
-                let flag = spelling(arg);
-                let gap = match (column - 2).checked_sub(flag.len()).filter(|_| column == beside) {
+                let flag = spelling(messages, arg);
+                let gap = match (column - 2).checked_sub(flag.chars().count()).filter(|_| column == beside) {
                     Some(gap) => " ".repeat(gap),
                     None => format!("\n{:column$}", ""),
                 };
@@ -182,11 +185,12 @@ impl Page {
 }
 
 /// A flag as it is written, with its letter and its value.
-fn spelling(arg: &Arg) -> String {
+fn spelling(messages: Messages, arg: &Arg) -> String {
     let letter = arg.get_short().map_or_else(|| "    ".to_owned(), |letter| format!("-{letter}, "));
     let mut text = format!("{letter}--{}", arg.get_long().unwrap_or_default());
     if arg.get_action().takes_values() {
-        let name = arg.get_value_names().and_then(<[_]>::first).map_or("VALUE", |name| name.as_str());
+        let name = messages
+            .translate(arg.get_value_names().and_then(<[_]>::first).map_or("VALUE", |name| name.as_str()));
         text += &if has_optional_value(arg) { format!(" [<{name}>]") } else { format!(" <{name}>") };
     }
     text

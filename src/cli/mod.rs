@@ -14,6 +14,7 @@ mod hints;
 pub mod render;
 mod request;
 mod texts;
+mod unknown_words;
 mod usage_errors;
 mod values;
 

@@ -29,8 +29,24 @@ pub fn placement(settings: Settings, call: CallOptions) -> Result<(Placement, Ve
 fn read_task(source: TaskSource) -> Result<String> {
     match source {
         TaskSource::Text(text) => Ok(text),
-        elsewhere => Ok(text(read(elsewhere, "task")?.trim())?),
+        TaskSource::Stdin => Ok(given(&read(TaskSource::Stdin, "task")?, "standard input")?),
+        TaskSource::File(path) => {
+            let name = path.display().to_string();
+            Ok(given(&read(TaskSource::File(path), "task")?, &name)?)
+        }
     }
+}
+
+/// The task that a place outside the command line holds.
+fn given(task: &str, name: &str) -> Result<String, Invalid> {
+    let task = task.trim();
+    if task.is_empty() {
+        return Err(Invalid::new(
+            format!("{name} holds no task"),
+            "write it there, or as text: --task \"…\"",
+        ));
+    }
+    text(task)
 }
 
 /// A text wherever it is; `what` names it and its flag.

@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use crate::domain::{Invalid, Secret};
+use crate::domain::{Invalid, Secret, quoted};
 
 /// Where a text comes from: the words of a task, or the data of `--api`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -79,17 +79,27 @@ fn number<N: FromStr + PartialOrd + Copy>(text: &str, allowed: RangeInclusive<N>
         .filter(|n| allowed.contains(n))
 }
 
+/// A refused number as a message shows it. No token is as short as what is shown.
+fn shown(text: &str) -> String {
+    const SHORTER_THAN_A_TOKEN: usize = 15;
+    if text.len() > SHORTER_THAN_A_TOKEN { "this value".into() } else { quoted(text) }
+}
+
 /// 1 to 50 people: what the API takes.
 pub fn party_size(text: &str) -> Result<u8, Invalid> {
-    number(text, 1..=50)
-        .ok_or_else(|| Invalid::new("a party has 1 to 50 people", "write a whole number: --party-size 4"))
+    number(text, 1..=50).ok_or_else(|| {
+        Invalid::new(
+            format!("--party-size takes a whole number from 1 to 50, not {}", shown(text)),
+            "write for example --party-size 4",
+        )
+    })
 }
 
 /// 1 to 200 calls: what a page of the API holds.
 pub fn limit(text: &str) -> Result<u16, Invalid> {
     number(text, 1..=200).ok_or_else(|| {
         Invalid::new(
-            "--limit is a whole number from 1 to 200",
+            format!("--limit takes a whole number from 1 to 200, not {}", shown(text)),
             "write for example --limit 50, or --all for every call",
         )
     })
@@ -97,15 +107,19 @@ pub fn limit(text: &str) -> Result<u16, Invalid> {
 
 /// A number of calls.
 pub fn offset(text: &str) -> Result<u64, Invalid> {
-    number(text, 0..=u64::from(u32::MAX))
-        .ok_or_else(|| Invalid::new("--offset is a whole number from 0", "write for example --offset 10"))
+    number(text, 0..=u64::from(u32::MAX)).ok_or_else(|| {
+        Invalid::new(
+            format!("--offset takes a whole number, not {}", shown(text)),
+            "write for example --offset 10",
+        )
+    })
 }
 
 /// A second to a day.
 pub fn timeout(text: &str) -> Result<u64, Invalid> {
     number(text, 1..=86_400).ok_or_else(|| {
         Invalid::new(
-            "--timeout is a whole number of seconds from 1 to 86400",
+            format!("--timeout takes a whole number of seconds from 1 to 86400, not {}", shown(text)),
             "write for example --timeout 60",
         )
     })
@@ -114,7 +128,10 @@ pub fn timeout(text: &str) -> Result<u64, Invalid> {
 /// A TCP port.
 pub fn port(text: &str) -> Result<u16, Invalid> {
     number(text, 1..=u16::MAX).ok_or_else(|| {
-        Invalid::new("a port is a whole number from 1 to 65535", "write for example --callback-port 9000")
+        Invalid::new(
+            format!("--callback-port takes a whole number from 1 to 65535, not {}", shown(text)),
+            "write for example --callback-port 9000",
+        )
     })
 }
 

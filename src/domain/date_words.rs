@@ -38,6 +38,10 @@ impl FromStr for Day {
         match said.as_str() {
             "today" | "hoy" => return Ok(Self::After(0)),
             "tomorrow" | "manana" => return Ok(Self::After(1)),
+            "day after tomorrow" | "the day after tomorrow" | "pasado manana" => return Ok(Self::After(2)),
+            "yesterday" | "ayer" => {
+                return Err(Invalid::new(format!("{} has passed", quoted(text)), HOW));
+            }
             _ => {}
         }
         if let Some((weekday, _)) = WEEKDAYS.iter().find(|(_, names)| names.contains(&said.as_str())) {
@@ -49,6 +53,13 @@ impl FromStr for Day {
                 format!("write {name} for the nearer one, never today, or the date as YYYY-MM-DD"),
             ));
         }
+        let not_a_date: Invalid = match text.trim().parse() {
+            Ok(date) => return Ok(Self::Date(date)),
+            Err(invalid) => invalid,
+        };
+        if let Some(how) = written_out(&said) {
+            return Err(Invalid::new(format!("{} is not written as YYYY-MM-DD", quoted(text)), how));
+        }
         if let Some(dates) = numbers_in_another_order(&said) {
             let what = match dates.len() {
                 1 => format!("{} is not written as YYYY-MM-DD", quoted(text)),
@@ -56,17 +67,13 @@ impl FromStr for Day {
             };
             return Err(Invalid::new(what, format!("write YYYY-MM-DD: {}", dates.join(", "))));
         }
-        text.trim().parse().map(Self::Date).map_err(|invalid: Invalid| {
-            // The day before today is over, and no other day is meant.
-            let others = ["today", "tomorrow", "hoy", "mañana", "yesterday", "ayer"];
-            let names = WEEKDAYS.iter().flat_map(|(_, names)| names.iter()).chain(&others);
-            let meant =
-                super::nearest(&said, names.copied()).filter(|name| !matches!(*name, "yesterday" | "ayer"));
-            let hint = meant.map_or(HOW.into(), |name| {
-                format!("did you mean {name}? A date is written YYYY-MM-DD: 2027-01-28")
-            });
-            Invalid::new(invalid.to_string(), hint)
-        })
+        let others = ["today", "tomorrow", "hoy", "manana"];
+        let names = WEEKDAYS.iter().flat_map(|(_, names)| names.iter()).chain(&others);
+        let hint = super::nearest(&said, names.copied()).map_or(HOW.into(), |name| {
+            let name = if name == "manana" { "mañana" } else { name };
+            format!("did you mean {name}? A date is written YYYY-MM-DD: 2027-01-28")
+        });
+        Err(Invalid::new(not_a_date.to_string(), hint))
     }
 }
 
@@ -140,6 +147,56 @@ fn weekday_behind_a_word(said: &str) -> Option<&str> {
     words.iter().filter_map(|word| said.strip_prefix(word)).find(is_weekday)
 }
 
+/// The beginnings of the months' names, in English and in Spanish.
+const MONTHS: [&[&str]; 12] = [
+    &["jan", "ene"],
+    &["feb"],
+    &["mar"],
+    &["apr", "abr"],
+    &["may"],
+    &["jun"],
+    &["jul"],
+    &["aug", "ago"],
+    &["sep", "set"],
+    &["oct"],
+    &["nov"],
+    &["dec", "dic"],
+];
+
+/// How a date is to be written that was said with its month's name, or without its zeros: `28 January 2027`, `Jan 28th`,
+/// `28 de enero`, `2027-2-3`. Without a year, that is left to be filled in.
+fn written_out(said: &str) -> Option<String> {
+    let words: Vec<&str> = said
+        .split([' ', ',', '.', '-', '/'])
+        .filter(|word| !matches!(*word, "" | "de" | "of" | "the"))
+        .collect();
+    let month_of =
+        |word: &str| MONTHS.iter().position(|names| names.iter().any(|name| word.starts_with(name)));
+    let short = |word: &str| {
+        let digits =
+            ["st", "nd", "rd", "th"].iter().find_map(|ending| word.strip_suffix(ending)).unwrap_or(word);
+        time_words::number(digits, 1..=2)
+    };
+    let is_year = |word: &&str| word.len() == 4 && word.bytes().all(|b| b.is_ascii_digit());
+    let months = || words.iter().filter_map(|word| month_of(word));
+    let days: Vec<u8> = words.iter().filter_map(|word| short(word)).collect();
+    let year = words.iter().copied().find(is_year);
+    let (month, day) = match (months().next(), days.as_slice(), year) {
+        (Some(month), [day], _) if months().count() == 1 => (month + 1, *day),
+        (None, [month, day], Some(year)) if words.first() == Some(&year) => (usize::from(*month), *day),
+        _ => return None,
+    };
+    if words.len() != 2 + usize::from(year.is_some()) {
+        return None;
+    }
+    // A leap year, where nobody says which.
+    let exists = format!("{}-{month:02}-{day:02}", year.unwrap_or("2028")).parse::<Date>().is_ok();
+    exists.then(|| match year {
+        Some(year) => format!("write {year}-{month:02}-{day:02}"),
+        None => format!("write the year too: YYYY-{month:02}-{day:02}"),
+    })
+}
+
 /// The dates that three numbers in another order than ours may be, for the hint.
 fn numbers_in_another_order(said: &str) -> Option<Vec<String>> {
     let numbers: Vec<&str> = said.split(['/', '.', '-']).collect();
@@ -180,6 +237,8 @@ mod tests {
             ("mañana", "2027-01-29"),
             ("man\u{303}ana", "2027-01-29"),
             ("manana", "2027-01-29"),
+            ("Pasado mañana", "2027-01-30"),
+            ("the day after tomorrow", "2027-01-30"),
             ("fri", "2027-01-29"),
             ("VIERNES", "2027-01-29"),
             ("sábado", "2027-01-30"),
@@ -227,13 +286,40 @@ mod tests {
     }
 
     #[test]
+    fn a_date_in_another_writing_is_told_as_it_is_written() {
+        let hint = |said: &str| said.parse::<Day>().expect_err(said).hint().to_owned();
+        for (said, written) in [
+            ("28 January 2027", "write 2027-01-28"),
+            ("Jan 28, 2027", "write 2027-01-28"),
+            ("January 28th", "write the year too: YYYY-01-28"),
+            ("28 de enero de 2027", "write 2027-01-28"),
+            ("3 ago", "write the year too: YYYY-08-03"),
+            ("2027-2-3", "write 2027-02-03"),
+            ("2027/02/03", "write 2027-02-03"),
+        ] {
+            assert_eq!(hint(said), written, "{said}");
+        }
+        for said in [
+            "30 February 2027",
+            "Jan 28 29",
+            "january",
+            "28",
+            "2027",
+            "jan feb 3",
+            "2027-13-01",
+            "32 May 2027",
+        ] {
+            assert_eq!(hint(said), HOW, "{said}");
+        }
+    }
+
+    #[test]
     fn what_is_no_day_is_refused() {
         for said in [
             "",
             "  ",
             "2026-02-30",
             "27-01-28",
-            "2027-1-28",
             "30/02/2027",
             "yesterday",
             "friday 13",
@@ -249,6 +335,7 @@ mod tests {
             assert!(refusal.hint().contains("YYYY-MM-DD"), "{said:?}: {refusal:?}");
         }
         let hint = |said: &str| said.parse::<Day>().expect_err(said).hint().to_owned();
+        assert!(hint("mañna").starts_with("did you mean mañana?"));
         assert!(hint("mondy").starts_with("did you mean monday?"));
         assert!(hint("tomorow").starts_with("did you mean tomorrow?"));
         assert!(hint("xyz").starts_with("write") && hint("yesterday").starts_with("write"));

@@ -37,7 +37,7 @@ impl FromStr for IdempotencyKey {
         if !fits || text.starts_with('-') || may_hold_login(text) {
             return Err(Invalid::new(
                 "an idempotency key is 1 to 255 visible ASCII characters, without spaces",
-                "write for example --idempotency-key booking-2027-01-28",
+                "one looks like booking-2027-01-28; kallyai --pending shows those of pending calls",
             ));
         }
         Ok(Self(text.to_owned()))

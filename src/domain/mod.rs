@@ -87,8 +87,8 @@ pub fn sha256(bytes: &[u8]) -> String {
     digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// The candidate that a mistyped word probably means.
-fn nearest<'c>(said: &str, candidates: impl Iterator<Item = &'c str>) -> Option<&'c str> {
+/// The candidate that a mistyped word probably means, if any is near enough.
+pub fn nearest<'c>(said: &str, candidates: impl Iterator<Item = &'c str>) -> Option<&'c str> {
     /// Jaro-Winkler similarity, from 0 to 1: what clap asks of the values that it suggests.
     const SIMILAR: f64 = 0.8;
     let scored = candidates.map(|candidate| (strsim::jaro_winkler(said, candidate), candidate));

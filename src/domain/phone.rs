@@ -24,6 +24,12 @@ const EMERGENCY: &[&str] = &[
 ];
 
 impl Phone {
+    /// How many digits stand behind `+1` where it is not ten, as every number of the North American Numbering Plan has.
+    pub fn wrong_length(&self) -> Option<usize> {
+        const BEHIND_THE_1: usize = 10;
+        self.0.strip_prefix("+1").map(str::len).filter(|digits| *digits != BEHIND_THE_1)
+    }
+
     /// The number with its `+`.
     pub fn as_str(&self) -> &str {
         &self.0

@@ -1,5 +1,7 @@
 //! Times of day as people say them.
 
+use std::ops::RangeInclusive;
+
 use super::{Invalid, quoted};
 
 const HOW: &str = "write HH:MM on the 24-hour clock, for example 20:00 for 8 pm";
@@ -28,21 +30,68 @@ pub fn parse(text: &str) -> Result<(u8, u8), Invalid> {
         }
         _ => {}
     }
-    let (clock, half) = split_half(&said);
-    let clock = clock.trim_end();
-    if let (None, Some(hour)) = (half, hour(clock).filter(|hour| *hour < 24)) {
+    if let Some(hour) = hour(&said).filter(|hour| *hour < 24) {
         return Err(bare_hour(text, hour));
     }
-    let (hour, minute) = hour_and_minute(clock, half.is_some())
-        .ok_or_else(|| Invalid::new(format!("{} is not a time of day", quoted(text)), HOW))?;
+    time_of_day(&said).ok_or_else(|| {
+        let hint = meant(&said).map_or(HOW.into(), |(hour, minute)| {
+            format!(
+                "did you mean {hour:02}:{minute:02}? A time is written on the 24-hour clock, or with am or pm"
+            )
+        });
+        Invalid::new(format!("{} is not a time of day", quoted(text)), hint)
+    })
+}
+
+/// The time that a clock's digits, with or without a half of the day behind them, say beyond doubt.
+fn time_of_day(said: &str) -> Option<(u8, u8)> {
+    let (clock, half) = split_half(said);
+    let (hour, minute) = hour_and_minute(clock.trim_end(), half.is_some())?;
     let hour = match half {
-        None if hour < 24 => hour,
-        Some(half) if (1..=12).contains(&hour) => hour % 12 + if matches!(half, Half::Pm) { 12 } else { 0 },
-        None | Some(_) => {
-            return Err(Invalid::new(format!("{} is not a time of day", quoted(text)), HOW));
+        None => Some(hour).filter(|hour| *hour < 24),
+        Some(half) => Some(hour)
+            .filter(|hour| (1..=12).contains(hour))
+            .map(|hour| hour % 12 + if matches!(half, Half::Pm) { 12 } else { 0 }),
+    };
+    Some((hour?, minute))
+}
+
+/// The time that was probably meant where it is written in another way, to be asked back: `8.30pm`, `2030`, `a las 20:30`,
+/// `8 in the evening`, `8 de la tarde`.
+fn meant(said: &str) -> Option<(u8, u8)> {
+    // Twelve is left out: at night it may be either end of a day, and `12 de la mañana` is noon.
+    const PARTS: [(&str, &str, RangeInclusive<u8>); 9] = [
+        (" in the morning", "am", 1..=11),
+        (" in the afternoon", "pm", 1..=6),
+        (" in the evening", "pm", 4..=11),
+        (" at night", "pm", 7..=11),
+        (" tonight", "pm", 5..=11),
+        (" de la madrugada", "am", 1..=6),
+        (" de la mañana", "am", 1..=11),
+        (" de la tarde", "pm", 1..=9),
+        (" de la noche", "pm", 7..=11),
+    ];
+    let said =
+        ["at ", "a las ", "a la ", "las "].iter().find_map(|word| said.strip_prefix(word)).unwrap_or(said);
+    let part = PARTS.iter().find_map(|(words, half, hours)| Some((said.strip_suffix(words)?, *half, hours)));
+    let (clock, half) = match part {
+        Some((clock, half, hours)) => {
+            let hour = clock.split([':', '.']).next().and_then(hour)?;
+            hours.contains(&hour).then_some((clock, half))?
+        }
+        None => {
+            let (clock, half) = split_half(said);
+            (clock.trim_end(), said.strip_prefix(clock).filter(|_| half.is_some()).unwrap_or_default().trim())
         }
     };
-    Ok((hour, minute))
+    let is_bare = clock.len() == 4 && clock.bytes().all(|b| b.is_ascii_digit());
+    let clock = if is_bare {
+        let (hours, minutes) = clock.split_at(2);
+        format!("{hours}:{minutes}")
+    } else {
+        clock.replacen('.', ":", 1)
+    };
+    time_of_day(&format!("{clock}{half}"))
 }
 
 /// Takes `am` or `pm` off the end, with or without dots.
@@ -87,7 +136,7 @@ fn minute(digits: &str) -> Option<u8> {
 }
 
 /// A number of so many digits.
-pub(super) fn number(digits: &str, length: std::ops::RangeInclusive<usize>) -> Option<u8> {
+pub(super) fn number(digits: &str, length: RangeInclusive<usize>) -> Option<u8> {
     let is_number = length.contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit());
     is_number.then(|| digits.parse().ok()).flatten()
 }
@@ -139,6 +188,42 @@ mod tests {
         assert_eq!(parse("8").expect_err("8").hint(), "write 08:00 for the morning, or 20:00 for 8 pm");
         assert_eq!(parse("20").expect_err("20").hint(), "write 20:00");
         assert!(parse("midnight").expect_err("midnight").hint().contains("00:00"));
+    }
+
+    #[test]
+    fn a_time_in_another_writing_is_asked_back() {
+        for (said, time) in [
+            ("8.30pm", "20:30"),
+            ("8.30 p.m.", "20:30"),
+            ("8.30", "08:30"),
+            ("20.30", "20:30"),
+            ("2030", "20:30"),
+            ("at 8pm", "20:00"),
+            ("a las 20:30", "20:30"),
+            ("8 in the evening", "20:00"),
+            ("8 de la tarde", "20:00"),
+            ("8:30 de la mañana", "08:30"),
+            ("Las 9 de la noche", "21:00"),
+        ] {
+            let refusal = parse(said).expect_err(said);
+            assert!(
+                refusal.hint().starts_with(&format!("did you mean {time}?")),
+                "{said}: {}",
+                refusal.hint()
+            );
+        }
+        for said in [
+            "12 de la noche",
+            "12 de la mañana",
+            "8 at night-ish",
+            "25.30",
+            "2460",
+            "20 de la tarde",
+            "at 8",
+            "8.3",
+        ] {
+            assert_eq!(parse(said).expect_err(said).hint(), HOW, "{said}");
+        }
     }
 
     #[test]

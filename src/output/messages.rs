@@ -55,6 +55,12 @@ impl Messages {
         fill(self.0.and_then(|catalog| catalog.texts.get(template)).map_or(template, String::as_str), &values)
     }
 
+    /// A number to one decimal.
+    pub fn decimal(self, n: f64) -> String {
+        let english = format!("{n:.1}");
+        if self.0.is_some() { english.replace('.', ",") } else { english }
+    }
+
     /// A date in words: `Thursday 28 January 2027`, `jueves 28 de enero de 2027`.
     pub fn date(self, date: Date) -> String {
         self.translate(&date.in_words()).into_owned()

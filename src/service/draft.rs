@@ -90,6 +90,10 @@ fn warnings(submission: &Submission, zone: &CallZone, now: Timestamp, hint: &str
         let when = date.in_words() + &time;
         warnings.push(Warning { code: "past_date", text: format!("{when} is over in {}", zone.zone.name()) });
     }
+    if let Some(digits) = submission.respondent_phone.wrong_length() {
+        let text = format!("{digits} digits stand behind the +1, where a number has 10");
+        warnings.push(Warning { code: "number_length", text });
+    }
     let is_reservation = submission.party_size.is_some() || date.is_some() || time.is_some();
     if is_reservation && submission.task_category.takes_a_name() && submission.user_name.is_none() {
         warnings.push(Warning { code: "no_name", text: "there is no name to book under".into() });
@@ -124,6 +128,17 @@ mod tests {
             request.submission.task_category = Category::General;
         };
         assert_eq!(codes(question), [""; 0]);
+    }
+
+    #[test]
+    fn a_number_with_a_digit_too_few_is_noticed_where_every_number_has_as_many() {
+        let to = |number: &str| {
+            codes(|request| request.submission.respondent_phone = number.parse().expect("a number"))
+        };
+        assert_eq!(to("+15551234567"), [""; 0]);
+        assert_eq!(to("+1555123456"), ["number_length"]);
+        assert_eq!(to("+155512345678"), ["number_length"]);
+        assert_eq!(to("+34912345"), [""; 0]);
     }
 
     #[test]

@@ -30,7 +30,7 @@ pub use sign_in::{AuthStatus, PendingSignIn, SignOut};
 // What operations return, and whom they tell.
 pub use crate::api::{
     BillingPortal, Call, Parsed, Response, Speaker, SubmissionEcho, Subscription, Trace, Transcript, Turn,
-    Usage,
+    Usage, meaning,
 };
 pub use crate::call::Observer;
 

@@ -108,6 +108,8 @@ fn a_status_is_searched_for_until_there_are_enough() {
     assert_eq!(server.requests().len(), 2, "the third page was not needed");
     let none = Run::of(&mut home.at(&server, ["--history", "--status", "busy"])).exits(0);
     assert_eq!(none.stdout, "There is no call of status busy; those there are: no_answer, success.\n");
+    let near = Run::of(&mut home.at(&server, ["--history", "--status", "bussy"])).exits(0);
+    assert!(near.stdout.ends_with("no_answer, success. Did you mean --status busy?\n"), "{}", near.stdout);
     let some = Run::of(&mut home.at(&server, ["--history", "--status", "success", "--limit", "2"])).exits(0);
     assert!(
         some.stdout.lines().last().unwrap().starts_with("There may be more: --limit N"),

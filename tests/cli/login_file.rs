@@ -5,12 +5,14 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown, lchown, sy
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use serde_json::json;
 
 use crate::login_races::{lock_file, names, refreshes, renewing};
-use crate::support::{Home, REFRESH, Reply, Run, Server, SignIn, TOKEN, by_shell, free_port, limited};
+use crate::support::{
+    AT_ONCE, Home, REFRESH, Reply, Run, Server, SignIn, TOKEN, by_shell, free_port, limited,
+};
 
 /// A user no file of the machine belongs to.
 const ORDINARY: u32 = 54_321;
@@ -183,7 +185,7 @@ fn what_is_no_file_of_the_users_is_refused_at_once() {
         command.env("KALLYAI_API_URL", "http://127.0.0.1:9").env("KALLYAI_TOKEN_FILE", home.token_file());
         let begun = Instant::now();
         let run = Run::of(as_ordinary_user(&mut command)).exits(4);
-        assert!(begun.elapsed() < Duration::from_secs(2), "{why}");
+        assert!(begun.elapsed() < AT_ONCE, "{why}");
         let error = run.error();
         assert_eq!(error["code"], "token_file", "{error}");
         assert!(error["message"].as_str().unwrap().contains(why), "{error}");

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use crate::support::{Home, Run, SignIn, answer, connect, exchange, free_port, now};
+use crate::support::{AT_ONCE, Home, Run, SignIn, answer, connect, exchange, free_port, now};
 
 #[test]
 fn a_callback_by_either_address_signs_in() {
@@ -63,7 +63,7 @@ fn twenty_silent_preconnects_do_not_hold_the_callback_up() {
     let _silent: Vec<_> = (0..20).map(|_| connect(sign_in.four())).collect();
     let begun = Instant::now();
     assert_eq!(sign_in.complete("granted").status, 200);
-    assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
+    assert!(begun.elapsed() < AT_ONCE, "{:?}", begun.elapsed());
     sign_in.running.end().exits(0);
 }
 
@@ -277,7 +277,7 @@ fn a_port_that_somebody_holds_ends_it_at_once_and_opens_nothing() {
         command.arg("--json").env("BROWSER", format!("touch {}", home.path("opened").display()));
         let begun = Instant::now();
         let run = Run::of(&mut command).exits(4);
-        assert!(begun.elapsed() < Duration::from_secs(1), "{address}: {:?}", begun.elapsed());
+        assert!(begun.elapsed() < AT_ONCE, "{address}: {:?}", begun.elapsed());
         let error = run.error();
         assert_eq!(error["code"], "port_in_use");
         assert!(error["message"].as_str().unwrap().contains(&port.to_string()));
@@ -349,7 +349,7 @@ fn it_ends_soon_after_the_callback_though_nobody_fetches_the_page() {
     browser.write_all(request.as_bytes()).expect("the request is taken");
     // Neither read from nor closed.
     sign_in.running.end().exits(0);
-    assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
+    assert!(begun.elapsed() < AT_ONCE, "{:?}", begun.elapsed());
     assert_eq!(home.login()["access_token"], "granted");
 }
 

@@ -8,7 +8,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use rustix::termios::SpecialCodeIndex;
 use serde_json::json;
 
-use crate::support::{Home, Reply, Run, Server, SignIn, Terminal, by_shell, exchange, free_port};
+use crate::support::{AT_ONCE, Home, Reply, Run, Server, SignIn, Terminal, by_shell, exchange, free_port};
 
 /// A sign-in that waits in a terminal, and the state of the address it shows.
 fn waiting(home: &Home) -> (Terminal, u16, String) {
@@ -146,7 +146,7 @@ fn a_signal_ends_the_wait_off_a_terminal_too() {
         sign_in.running.signal(signal);
         let begun = Instant::now();
         let run = sign_in.running.end().exits(exit);
-        assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
+        assert!(begun.elapsed() < AT_ONCE, "{:?}", begun.elapsed());
         assert!(run.stderr.contains("[interrupted]"), "{}", run.stderr);
         assert!(!home.token_file().exists());
     }

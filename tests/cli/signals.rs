@@ -2,22 +2,23 @@
 
 use std::io::{BufRead as _, BufReader};
 use std::process::Stdio;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
 use crate::resuming::{is_open, under_way};
 use crate::support::{
-    CALL, Gate, Home, LOOK_UP, Post, Proxy, Reply, Run, Running, Server, Service, TOKEN, by_shell, now,
+    AT_ONCE, CALL, Gate, Home, LOOK_UP, Post, Proxy, Reply, Run, Running, Server, Service, TOKEN, by_shell,
+    now,
 };
 
-/// Signals it and says how it ended, which takes less than a second.
+/// Signals it and says how it ended, at once.
 fn ended_by(running: Running, signal: Signal, exit: i32) -> Run {
     let started = Instant::now();
     running.signal(signal);
     let run = running.end().exits(exit);
-    assert!(started.elapsed() < Duration::from_secs(1), "{:?}", started.elapsed());
+    assert!(started.elapsed() < AT_ONCE, "{:?}", started.elapsed());
     run
 }
 

@@ -66,12 +66,12 @@ impl Quota {
 
     fn text(&self, messages: Messages) -> String {
         let used = self.used.map(|n| match self.allocated {
-            Some(of) => messages.fill("{} of {} used", &[&amount(n), &amount(of)]),
-            None => messages.fill("{} used", &[&amount(n)]),
+            Some(of) => messages.fill("{} of {} used", &[&amount(messages, n), &amount(messages, of)]),
+            None => messages.fill("{} used", &[&amount(messages, n)]),
         });
         let rest = match self.over() {
             Some(over) => Some(messages.fill("{} over", &[&counted(messages, over, self.unit)])),
-            None => self.left().map(|n| messages.fill("{} left", &[&amount(n.max(0.0))])),
+            None => self.left().map(|n| messages.fill("{} left", &[&amount(messages, n.max(0.0))])),
         };
         used.into_iter().chain(rest).collect::<Vec<_>>().join(", ")
     }
@@ -102,7 +102,12 @@ fn show_usage(view: &View<'_>, usage: &Usage) -> Result<()> {
         view.toned_field(
             "Used",
             tone,
-            &format!("{}  {percent:.1}%{}", bar(percent), messages.translate(of)),
+            &format!(
+                "{}  {}{}",
+                bar(percent),
+                messages.fill("{}%", &[&messages.decimal(percent)]),
+                messages.translate(of)
+            ),
         )?;
     }
     let clock = &view.clock;
@@ -146,13 +151,13 @@ fn rounded(n: f64) -> f64 {
 }
 
 /// A number without a fraction it does not have.
-fn amount(n: f64) -> String {
+fn amount(messages: Messages, n: f64) -> String {
     let n = rounded(n);
-    if n.fract() == 0.0 { format!("{n:.0}") } else { format!("{n:.1}") }
+    if n.fract() == 0.0 { format!("{n:.0}") } else { messages.decimal(n) }
 }
 
 fn counted(messages: Messages, n: f64, unit: &str) -> String {
-    let amount = amount(n);
+    let amount = amount(messages, n);
     let plural = if amount == "1" { "" } else { "s" };
     format!("{amount} {}{plural}", messages.translate(unit))
 }
@@ -189,7 +194,7 @@ fn show_subscription(view: &View<'_>, subscription: &Subscription) -> Result<()>
     if let Some(plan) = &subscription.plan {
         let parts = [
             plan.kind.clone(),
-            plan.period.clone(),
+            plan.period.as_deref().map(|period| messages.translate(period).into_owned()),
             plan.minutes_included
                 .map(|minutes| messages.fill("{} included", &[&counted(messages, minutes, "minute")])),
         ];
@@ -267,7 +272,7 @@ mod tests {
         for (n, text) in
             [(-0.0, "0"), (-0.04, "0"), (12.5, "12.5"), (11.96, "12"), (-3.0, "-3"), (0.05, "0.1")]
         {
-            assert_eq!(amount(n), text);
+            assert_eq!(amount(Messages::of(crate::domain::Language::En), n), text);
         }
         let texts = [(112.0, 100.0), (101.0, 100.0), (100.0, 100.0), (100.04, 100.0), (2.35, 100.0)].map(
             |(used, of)| {

@@ -5,6 +5,7 @@ use serde::Serialize;
 use super::super::hints::Suggesting;
 use crate::error::{Error, Kind};
 use crate::output::{Line, Output, Tone};
+use crate::service::meaning;
 
 /// What programs read: the last line of stderr under `--json`.
 #[derive(Serialize)]
@@ -62,8 +63,8 @@ pub fn error(out: &Output, error: &Error, suggesting: Suggesting) {
         return out.error_document(&Document { error: ErrorObject::new(error, suggesting) });
     }
     // One line each, whatever the server put into them.
-    let message = error.to_string();
-    let sentence = crate::output::one_line(&format!("{} [{}]", out.translate(&message), error.code()));
+    let sentence =
+        crate::output::one_line(&format!("{} [{}]", in_readers_language(out, error), error.code()));
     if let Kind::Interrupted(_) = error.kind {
         // As the person wished: nothing has failed.
         let mut letters = sentence.chars();
@@ -82,5 +83,16 @@ pub fn error(out: &Output, error: &Error, suggesting: Suggesting) {
         for command in &hint.commands {
             out.note_copyable(&Line::new().text("  ").tone(Tone::Strong, &out.translate(command)));
         }
+    }
+}
+
+/// What happened. A refusal in the service's own language follows what its code means in the reader's.
+fn in_readers_language(out: &Output, error: &Error) -> String {
+    let said = error.to_string();
+    let translated = out.translate(&said);
+    let meaning = meaning(error.code()).filter(|_| error.kind == Kind::Refused && translated == said);
+    match meaning.map(|meaning| (meaning, out.translate(meaning))) {
+        Some((english, meaning)) if meaning != english => format!("{meaning} («{said}»)"),
+        _ => translated.into_owned(),
     }
 }

@@ -5,6 +5,7 @@ use std::collections::{BTreeSet, HashSet};
 
 use super::super::hints::REHEARSAL;
 use super::{View, brief, call as call_view};
+use crate::domain::{STATUSES, nearest, shell_quoted};
 use crate::error::Result;
 use crate::output::{Cell, Column, JsonList, Line, Table, Tone};
 use crate::service::Call;
@@ -94,14 +95,25 @@ impl<'a> HistoryView<'a> {
         out.line(&Line::new().tone(Tone::Faint, &out.translate(&more)))
     }
 
-    /// What there is, where no call has the status that was asked for.
+    /// What there is, where no call has the status that was asked for; and which is probably meant.
     fn seen(&self) -> String {
         let status = self.query.status.as_deref().unwrap_or_default();
-        let statuses: Vec<&str> = self.statuses.iter().map(String::as_str).collect();
-        if statuses.is_empty() {
-            format!("There is no call of status {status}.")
-        } else {
-            format!("There is no call of status {status}; those there are: {}.", statuses.join(", "))
+        let in_words = STATUSES.map(|status| self.view.out.translate(&status.replace('_', " ")).into_owned());
+        let names = || STATUSES.into_iter().chain(in_words.iter().map(String::as_str));
+        let is_one = names().any(|name| name == status) || self.statuses.contains(status);
+        let meant = if is_one { None } else { nearest(status, names()).map(shell_quoted) };
+        let others = self.statuses.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
+        match (others.as_str(), meant) {
+            ("", None) => format!("There is no call of status {status}."),
+            ("", Some(meant)) => {
+                format!("There is no call of status {status}; did you mean --status {meant}?")
+            }
+            (others, None) => format!("There is no call of status {status}; those there are: {others}."),
+            (others, Some(meant)) => {
+                format!(
+                    "There is no call of status {status}; those there are: {others}. Did you mean --status {meant}?"
+                )
+            }
         }
     }
 

@@ -32,6 +32,17 @@ const UNTRANSLATED: &[&str] = &[
     "the newest: {}",
     "every command",
     "el proximo ",
+    "pasado manana",
+    "day after tomorrow",
+    "the day after tomorrow",
+    " in the morning",
+    " in the afternoon",
+    " in the evening",
+    " at night",
+    " de la madrugada",
+    " de la mañana",
+    " de la tarde",
+    " de la noche",
     "~/Library/Application Support/kallyai",
     "~/Library/Application Support/kallyai/config",
 ];
@@ -42,6 +53,8 @@ const NAMES: &[&str] = &[
     "Mon Tue Wed Thu Fri Sat Sun Monday Tuesday Wednesday Thursday Friday Saturday Sunday January February March April May",
     "June July August September October November December no answer in progress active",
     "Place a call, Read, Account, More, Everywhere",
+    "NUMBER TEXT DATE TIME KIND NAME FILE LANG STATUS SECONDS PORT ZONE KEY METHOD PATH WHEN ADDR",
+    "monthly, yearly",
 ];
 
 /// The string literals of the program and the help of its flags, with `{}` for each thing filled in.

@@ -27,6 +27,7 @@ use std::path::Path;
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::{LazyLock, Mutex};
+use std::time::Duration;
 
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
@@ -80,6 +81,9 @@ pub struct Home {
     /// The server that the last command spoke to, which issued the login.
     issuer: Mutex<Option<String>>,
 }
+
+/// What waits in vain does so for longer, 30 s and more; what ends at once may take as long on a busy machine.
+pub const AT_ONCE: Duration = Duration::from_secs(10);
 
 /// A token that must never be seen.
 pub const TOKEN: &str = "secret-access-token-1";

@@ -1,0 +1,85 @@
+//! What a word means that the command line does not know: the flag that was probably meant.
+
+use super::{declaration, foreign_names};
+use crate::error::Error;
+
+/// A flag that does not exist, or an abbreviation of several: clap does not tell these apart.
+pub fn unknown_flag(name: &str, suggested: Option<&str>) -> Error {
+    let Some(long) =
+        name.strip_prefix("--").filter(|long| long.chars().all(|c| c.is_ascii_alphanumeric() || c == '-'))
+    else {
+        let hint = match short_in_other_case(name) {
+            Some(flag) => format!("did you mean {flag}?"),
+            None => "kallyai -h shows the flags".into(),
+        };
+        return Error::usage(format!("there is no flag {}", first_letter(name)), hint);
+    };
+    if let Some(ours) = foreign_names::flag(long) {
+        return Error::usage(format!("there is no flag {name}"), format!("write {ours}"));
+    }
+    let candidates: Vec<String> = long_flags()
+        .into_iter()
+        .filter(|flag| flag.starts_with(long))
+        .map(|flag| format!("--{flag}"))
+        .collect();
+    // clap also suggests what has hardly a letter in common.
+    let near = suggested.filter(|near| strsim::jaro_winkler(long, near.trim_start_matches('-')) > 0.8);
+    match (candidates.as_slice(), near) {
+        ([], Some(near)) => Error::usage(format!("there is no flag {name}"), format!("did you mean {near}?")),
+        ([], None) => Error::usage(format!("there is no flag {name}"), "kallyai --help shows every flag"),
+        (several, _) => Error::usage(
+            format!("{name} is short for several flags"),
+            format!("write one of: {}", several.join(", ")),
+        ),
+    }
+}
+
+fn first_letter(name: &str) -> String {
+    name.chars().take(2).collect()
+}
+
+/// The flag whose letter is the other case of this one's: people write `-V` for the version.
+fn short_in_other_case(name: &str) -> Option<String> {
+    let letter = name.chars().nth(1)?;
+    let command = declaration();
+    let flag = command.get_arguments().find(|arg| {
+        arg.get_short().is_some_and(|short| short != letter && short.eq_ignore_ascii_case(&letter))
+    })?;
+    Some(format!("-{}/--{}", flag.get_short()?, flag.get_long()?))
+}
+
+/// A word that belongs to no flag. It is echoed only where it cannot be a token.
+pub fn unexpected_argument(word: &str) -> Error {
+    let wanted = word.to_ascii_lowercase().replace('_', "-");
+    if let Some(ours) = foreign_names::command(&wanted) {
+        return Error::usage("commands are flags here", format!("write kallyai {ours}"));
+    }
+    let known = long_flags().into_iter().find(|flag| *flag == wanted);
+    match (known, wanted.as_str()) {
+        (Some(flag), _) => {
+            Error::usage(format!("{flag} is written with two dashes"), format!("did you mean --{flag}?"))
+        }
+        (None, "call" | "dial" | "phone-call") => {
+            Error::usage("a call is placed with flags", "write kallyai -p NUMBER -t TEXT")
+        }
+        _ => Error::usage(
+            match word {
+                // No token is as short, and none is without digits.
+                _ if word.len() < 16 && word.bytes().all(|b| b.is_ascii_alphabetic()) => {
+                    format!("'{word}' belongs to no flag")
+                }
+                _ => "there is a word that belongs to no flag".into(),
+            },
+            "put texts that contain spaces in quotes; kallyai --help shows every flag",
+        ),
+    }
+}
+
+fn long_flags() -> Vec<String> {
+    let command = declaration();
+    let visible = command.get_arguments().flat_map(|arg| {
+        let aliases = arg.get_visible_aliases().unwrap_or_default();
+        arg.get_long().into_iter().chain(aliases).map(str::to_owned).collect::<Vec<_>>()
+    });
+    visible.collect()
+}
