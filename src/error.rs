@@ -292,6 +292,7 @@ impl Error {
             Kind::Refused if self.exit() == 4 => Next::SignIn,
             Kind::Refused => match (self.code(), &self.facts.call_id) {
                 ("transcript_not_found" | "calendar_not_found", Some(id)) => Next::ShowCall(id),
+                ("call_not_found", _) => Next::History,
                 _ => Next::Nothing,
             },
             Kind::Interrupted(_) if self.facts.key.is_none() && self.facts.cut_sign_in => Next::SignIn,

@@ -85,7 +85,7 @@ pub struct CallFields {
           value_parser = values::prose)]
     pub time_preference: Option<String>,
     /// Your own number, to be called back
-    #[arg(long, value_name = "NUMBER", hide_short_help = true)]
+    #[arg(long, value_name = "NUMBER", hide_short_help = true, value_parser = Phone::of_user)]
     pub user_phone: Option<Phone>,
     /// Additional instruction; may be repeated
     #[arg(long, value_name = "TEXT", hide_short_help = true, allow_hyphen_values = true,

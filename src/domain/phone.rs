@@ -24,6 +24,19 @@ const EMERGENCY: &[&str] = &[
 ];
 
 impl Phone {
+    /// The number at which the user is reached.
+    ///
+    /// # Errors
+    /// As of any number; that of an emergency service is none of a user's.
+    pub fn of_user(given: &str) -> Result<Self, Invalid> {
+        given.parse().map_err(|invalid| match invalid {
+            Invalid::Emergency(shown) => {
+                Invalid::new(format!("{shown} is an emergency number, and nobody's own"), HOW)
+            }
+            other => other,
+        })
+    }
+
     /// How many digits stand behind `+1` where it is not ten, as every number of the North American Numbering Plan has.
     pub fn wrong_length(&self) -> Option<usize> {
         const BEHIND_THE_1: usize = 10;
@@ -122,6 +135,14 @@ mod tests {
 
     fn parsed(text: &str) -> Result<String, Invalid> {
         text.parse::<Phone>().map(|phone| phone.to_string())
+    }
+
+    #[test]
+    fn nobody_is_called_back_at_an_emergency_number() {
+        let refused = Phone::of_user("112").expect_err("no number of a user");
+        assert_eq!(refused.to_string(), "'112' is an emergency number, and nobody's own");
+        let own = Phone::of_user("+15551234567").map(|phone| phone.to_string());
+        assert_eq!(own.as_deref(), Ok("+15551234567"));
     }
 
     #[test]

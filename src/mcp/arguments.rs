@@ -8,7 +8,7 @@ use rmcp::schemars::{self, JsonSchema};
 use serde::Deserialize;
 
 use super::reading::Whole;
-use crate::domain::{self, CallDraft, CallRef, IdempotencyKey, Invalid, Secret};
+use crate::domain::{self, CallDraft, CallRef, IdempotencyKey, Invalid, Phone, Secret};
 use crate::error::{Error, Kind, Result};
 use crate::service::{HistoryQuery, Placement, Warning, complete};
 use crate::settings::Settings;
@@ -69,7 +69,7 @@ pub struct PlaceCall {
     again: bool,
     /// A name of your own for this one call, 1 to 255 visible ASCII characters: it is placed at most once under it
     idempotency_key: Option<String>,
-    /// How many seconds to wait for the end before the answer is in_progress; 42 where nothing is said
+    /// How many seconds to wait for the end before the answer is in_progress; at least 3, and 42 where nothing is said
     #[schemars(range(min = 0, max = 42))]
     wait_seconds: Option<Whole>,
 }
@@ -214,7 +214,10 @@ impl PlaceCall {
             date: optional("date", self.date)?,
             time: optional("time", self.time)?,
             time_preference: text("time_preference", self.time_preference)?,
-            user_phone: optional("user_phone", self.user_phone)?,
+            user_phone: self
+                .user_phone
+                .map(|number| named("user_phone", Phone::of_user(&number)))
+                .transpose()?,
             instructions: self
                 .instructions
                 .into_iter()
@@ -315,7 +318,12 @@ impl SignIn {
 }
 
 fn value<T: FromStr<Err = Invalid>>(name: &str, text: &str) -> Result<T> {
-    text.parse().map_err(|invalid: Invalid| {
+    named(name, text.parse())
+}
+
+/// A refusal names its argument.
+fn named<T>(name: &str, parsed: Result<T, Invalid>) -> Result<T> {
+    parsed.map_err(|invalid| {
         let error = Error::from(invalid);
         match error.kind {
             Kind::InvalidInput => {

@@ -69,8 +69,8 @@ fn answer(mut stream: &TcpStream) -> String {
 #[test]
 fn calls_ring_side_by_side_and_hold_no_other_request_up() {
     const CALLS: usize = 256;
-    // In turns of 64, as they once rang, there were never more.
-    const AT_LEAST: usize = 128;
+    // As many rang at once when they rang in turns.
+    const A_TURN: usize = 64;
     let home = Home::new();
     let served = Served::start(&home);
     let call = json!({ "submission": {
@@ -79,7 +79,7 @@ fn calls_ring_side_by_side_and_hold_no_other_request_up() {
     let start = Instant::now();
     let ringing: Vec<_> = (0..CALLS).map(|_| served.ask("POST /v1/calls", &call.to_string())).collect();
     let ring = || answer(&served.ask("GET /v1/calls?limit=200", "")).matches("\"in_progress\"").count();
-    while ring() < AT_LEAST {
+    while ring() <= A_TURN {
         assert!(start.elapsed() < Duration::from_secs(60), "they ring in turns");
         thread::yield_now();
     }

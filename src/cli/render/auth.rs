@@ -16,7 +16,8 @@ pub fn signed_in(view: &View<'_>) -> Result<()> {
 
 /// The first of two steps: what to open, and what comes then.
 pub fn sign_in_begun(view: &View<'_>, pending: &PendingSignIn) -> Result<()> {
-    let next = format!("{} --login --callback-url -", view.program);
+    let json = if view.out.is_json() { " --json" } else { "" };
+    let next = format!("{} --login --callback-url -{json}", view.program);
     if view.out.is_json() {
         return view.out.object(&serde_json::json!({
             "sign_in_url": pending.url, "expires_in": pending.expires_in, "next_command": next,
