@@ -127,6 +127,11 @@ impl Call {
         self.status.as_ref().map_or("unknown", CallStatus::as_str)
     }
 
+    /// Whether its status says that it goes on.
+    pub fn is_named_running(&self) -> bool {
+        matches!(self.status, Some(CallStatus::Running(_)))
+    }
+
     /// Whether it goes on. A status that is unknown or absent decides nothing: then an end, a duration or a result
     /// shows that it is over.
     pub fn is_running(&self) -> bool {
@@ -203,8 +208,11 @@ pub struct Page {
 
 #[derive(Deserialize)]
 struct PageBody {
-    #[serde(alias = "items")]
-    calls: Vec<Box<RawValue>>,
+    #[serde(default, deserialize_with = "or_none")]
+    calls: Option<Vec<Box<RawValue>>>,
+    /// The list's other name. A service that changes from one to the other may send both.
+    #[serde(default, deserialize_with = "or_none")]
+    items: Option<Vec<Box<RawValue>>>,
     #[serde(default, deserialize_with = "or_none")]
     total: Option<u64>,
 }
@@ -212,10 +220,14 @@ struct PageBody {
 impl Page {
     fn parse(body: &[u8]) -> Option<Self> {
         let page: PageBody = super::client::object(body)?;
-        let len = page.calls.len();
+        let items = match (page.calls, page.items) {
+            (Some(calls), Some(items)) if calls.is_empty() => items,
+            (Some(list), _) | (None, Some(list)) => list,
+            (None, None) => return None,
+        };
+        let len = items.len();
         // One item that cannot be read must not hide the others.
-        let calls: Vec<_> = page
-            .calls
+        let calls: Vec<_> = items
             .into_iter()
             .filter_map(|raw| super::client::object(raw.get().as_bytes()).map(|call| (raw, call)))
             .collect();
@@ -392,7 +404,12 @@ mod tests {
         let newer = Page::parse(br#"{"calls":[{"call_id":"a","n":1.10}],"total":7}"#).expect("a page");
         assert_eq!((newer.calls[0].0.get(), newer.total), (r#"{"call_id":"a","n":1.10}"#, Some(7)));
         assert_eq!(Page::parse(br#"{"items":[]}"#).expect("a page").total, None);
-        for other in [&b"[]"[..], b"{}", br#"{"calls":{}}"#, b"<html>"] {
+        let one = r#"[{"call_id":"a"}]"#;
+        for (calls, items) in [(one, "null"), ("null", one), (one, "[]"), ("[]", one), (one, one)] {
+            let both = format!(r#"{{"calls":{calls},"items":{items}}}"#);
+            assert_eq!(Page::parse(both.as_bytes()).expect("a page").len, 1, "{both}");
+        }
+        for other in [&b"[]"[..], b"{}", br#"{"calls":{}}"#, br#"{"calls":null}"#, b"<html>"] {
             assert!(Page::parse(other).is_none(), "{:?}", String::from_utf8_lossy(other));
         }
         let mixed = Page::parse(br#"{"calls":[{"call_id":null},{"call_id":"a"},7]}"#).expect("a page");

@@ -105,7 +105,9 @@ fn in_the_way<'c>(
         let number = call.number().map(|number| matching::compare_numbers(number, request.phone().as_str()));
         matches!(number, Some(Told::Same | Told::InPart))
     };
-    let mut calls = calls.filter(|call| age(call).is_none_or(|age| age < GUARDED_FOR) && fits(call));
+    // What the service names as going on does so, however long ago it began: it may be scheduled.
+    let counts = |call: &Call| call.is_named_running() || age(call).is_none_or(|age| age < GUARDED_FOR);
+    let mut calls = calls.filter(|call| counts(call) && fits(call));
     let when = |call: &Call| age(call).map_or(String::new(), |age| format!(" {}", ago(age)));
     let running = guards.open.then(|| calls.clone().find(|call| call.is_running())).flatten();
     let done = || calls.find(|call| call.is_success() && is_same_request(request, call) && !is_other(call));
@@ -219,7 +221,8 @@ impl<'a> Search<'a> {
             Err(error) => return Err(error),
         };
         if let Some(details) = details {
-            self.details.insert(id, Listed { is_complete: true, ..details });
+            // It is what was asked for, whatever it calls itself.
+            self.details.insert(id.clone(), Listed { id, is_complete: true, ..details });
         }
         Ok(())
     }

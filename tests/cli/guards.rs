@@ -26,6 +26,10 @@ fn a_number_that_another_client_has_on_the_phone_is_not_called() {
         |call: &mut Value| call["submission"]["respondent_phone"] = json!("1 555 123-4567"),
         |call: &mut Value| call["submission"]["respondent_phone"] = json!("+1555***4567"),
         |call: &mut Value| *call = json!({ "call_id": ID, "to": CALL[1], "status": "queued" }),
+        |call: &mut Value| {
+            call["status"] = json!("scheduled");
+            call["metadata"]["created_at"] = json!(crate::support::moment(-30 * 3600));
+        },
     ] {
         let home = Home::new();
         let service = Service::with([]);
@@ -42,7 +46,11 @@ fn a_number_that_another_client_has_on_the_phone_is_not_called() {
 fn a_call_that_is_over_old_or_to_another_number_is_not_in_the_way() {
     for edit in [
         |call: &mut Value| call["status"] = json!("busy"),
-        |call: &mut Value| call["metadata"]["created_at"] = json!(crate::support::moment(-7 * 3600)),
+        |call: &mut Value| {
+            // Nothing says that it goes on.
+            call["status"] = Value::Null;
+            call["metadata"]["created_at"] = json!(crate::support::moment(-7 * 3600));
+        },
         |call: &mut Value| call["submission"]["respondent_phone"] = json!("+15551234568"),
         |call: &mut Value| *call = json!({ "call_id": ID, "status": "in_progress" }),
     ] {

@@ -42,6 +42,17 @@ fn a_call_that_fails_to_be_read_is_not_taken_for_what_the_list_leaves_open() {
 }
 
 #[test]
+fn a_call_that_calls_itself_something_else_keeps_the_id_that_the_list_knows() {
+    let service = lost();
+    let full = call(ID, "success");
+    service.put(full.clone(), without_task(&full));
+    let mut renamed = full.clone();
+    renamed["call_id"] = json!("another");
+    service.then_read(Reply::new(200, renamed.to_string()));
+    assert_eq!(looked_up(&service, "3").exits(0).json(), full);
+}
+
+#[test]
 fn a_page_on_which_nothing_can_be_read_hides_no_other_page() {
     let service = Service::with([Post::lost(Reply::Reset)]);
     service.then_look(Reply::json(200, &json!({ "total": 2, "calls": [{ "call_id": 7 }] })));

@@ -99,7 +99,7 @@ fn begun(home: &Home, command: &mut Command) -> (String, String) {
     let run = Run::of(command).exits(0);
     let url = run.stdout.trim_end().to_owned();
     assert_eq!(run.stdout, format!("{url}\n"));
-    assert!(run.stderr.contains("kallyai --login --callback-url - --json"), "{}", run.stderr);
+    assert!(run.stderr.contains("kallyai --login --callback-url -"), "{}", run.stderr);
     let (_, state) = url.split_once("state=").expect("a state");
     (url.clone(), state.to_owned())
 }

@@ -46,17 +46,25 @@ fn found(calls: &[Value], guards: Guards) -> Option<(Kind, String)> {
 }
 
 #[test]
-fn a_call_that_is_under_way_or_was_done_is_in_the_way_for_six_hours_and_says_how_old_it_is() {
+fn a_call_that_was_done_or_may_be_under_way_is_in_the_way_for_six_hours_and_says_how_old_it_is() {
     let under_way = "a call to +15551234567 that began 5 h 59 min ago is under way";
     let done = "the same was asked of +15551234567 5 h 59 min ago, and that call succeeded";
     for (status, kind, message) in
-        [("ringing", Kind::CallOpen, under_way), ("success", Kind::AlreadyDone, done)]
+        [("archived", Kind::CallOpen, under_way), ("success", Kind::AlreadyDone, done)]
     {
         let young = [listed("a", GUARDED_FOR - 1, status)];
         assert_eq!(found(&young, ALL), Some((kind, message.to_owned())));
         assert_eq!(found(&young, Guards { open: false, done: false, ..ALL }), None);
         assert_eq!(found(&[listed("a", GUARDED_FOR, status)], ALL), None, "{status}");
     }
+}
+
+#[test]
+fn a_call_that_is_said_to_be_under_way_is_in_the_way_however_old_it_is() {
+    let message = "a call to +15551234567 that began 10 h 00 min ago is under way";
+    let scheduled = [listed("a", 36_000, "scheduled")];
+    assert_eq!(found(&scheduled, ALL), Some((Kind::CallOpen, message.to_owned())));
+    assert_eq!(found(&scheduled, Guards { open: false, ..ALL }), None);
 }
 
 #[test]
