@@ -5,7 +5,7 @@ use std::io;
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::{CallId, IdempotencyKey, Invalid, Signal};
+use crate::domain::{CallId, IdempotencyKey, Invalid, Signal, may_hold_token};
 use crate::{api, auth};
 
 /// A run's result.
@@ -160,9 +160,9 @@ impl Error {
         self
     }
 
-    /// The same, about the call of this ID.
+    /// The same, about the call of this ID, unless that is a token in the wrong place.
     pub fn about_call(mut self, call_id: &CallId) -> Self {
-        self.facts.call_id = Some(call_id.clone());
+        self.facts.call_id = Some(call_id).filter(|id| !may_hold_token(id.as_str())).cloned();
         self
     }
 

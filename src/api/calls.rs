@@ -412,6 +412,10 @@ mod tests {
         for other in [&b"[]"[..], b"{}", br#"{"calls":{}}"#, br#"{"calls":null}"#, b"<html>"] {
             assert!(Page::parse(other).is_none(), "{:?}", String::from_utf8_lossy(other));
         }
+        for half in [r#"{"call_id":"a\ud83d"}"#, r#"{"call_id":"a","b\ud83d":1}"#] {
+            let page = Page::parse(format!(r#"{{"calls":[{half}]}}"#).as_bytes()).expect("a page");
+            assert_eq!(page.calls.len(), 1, "{half}");
+        }
         let mixed = Page::parse(br#"{"calls":[{"call_id":null},{"call_id":"a"},7]}"#).expect("a page");
         assert_eq!((mixed.calls.len(), mixed.len), (1, 3), "one bad item does not hide the others");
         let unreadable = |body| Page::parse(body).expect("a page").is_unreadable();

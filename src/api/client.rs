@@ -9,6 +9,7 @@ use url::Url;
 
 use super::error::Error;
 use super::http::{BeforeWrite, Http, JsonBody, Request, Response, SendError};
+use super::lenient::with_whole_pairs;
 use super::refusal::Refusal;
 use super::retry::backoff;
 use crate::domain::{self, ApiBase, IdempotencyKey, Secret, redact, without_unseen};
@@ -198,7 +199,11 @@ impl<'a, T: TokenProvider> Client<'a, T> {
 pub fn object<V: DeserializeOwned>(body: &[u8]) -> Option<V> {
     // Members that are not read are passed on, so all of it must be UTF-8.
     let text = std::str::from_utf8(body).ok()?;
-    text.trim_start().starts_with('{').then(|| serde_json::from_str(text).ok()).flatten()
+    if !text.trim_start().starts_with('{') {
+        return None;
+    }
+    // Half of a surrogate pair in a name or an ID costs only itself.
+    serde_json::from_str(text).ok().or_else(|| serde_json::from_str(&with_whole_pairs(text)?).ok())
 }
 
 impl Response {
@@ -272,6 +277,23 @@ impl From<SendError> for Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn half_a_pair_is_replaced_and_everything_else_stays() {
+        for (json, whole) in [
+            (r#"{"a\ud83d":1}"#, "{\"a\u{fffd}\":1}"),
+            (
+                r#"["\ud83d\ude00","\ude00\ud83d","é\\ud83d\uD83D"]"#,
+                "[\"\\ud83d\\ude00\",\"\u{fffd}\u{fffd}\",\"é\\\\ud83d\u{fffd}\"]",
+            ),
+            (r#"["\ud83d\u0041"]"#, "[\"\u{fffd}\\u0041\"]"),
+        ] {
+            assert_eq!(with_whole_pairs(json).as_deref(), Some(whole), "{json}");
+        }
+        for json in ["", "{}", r#"["\ud83d\ude00 \u00e9 \\\" \\ud83d"]"#, "\\", "\\u", "\\ud83", "\\é"] {
+            assert_eq!(with_whole_pairs(json), None, "{json}");
+        }
+    }
 
     #[test]
     fn an_excerpt_is_printable_and_short() {

@@ -38,6 +38,39 @@ impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
     }
 }
 
+/// JSON in which the escape of half a surrogate pair is that of U+FFFD; `None` where there is none.
+pub fn with_whole_pairs(json: &str) -> Option<String> {
+    const ESCAPE: usize = 6;
+
+    let unit = |escape: &str| {
+        let digits = escape.strip_prefix("\\u").and_then(|rest| rest.get(..4))?;
+        u16::from_str_radix(digits, 16).ok()
+    };
+    let is_low = |escape: &str| unit(escape).is_some_and(|unit| matches!(unit, 0xdc00..=0xdfff));
+    let mut whole = String::with_capacity(json.len());
+    let mut rest = json;
+    let mut is_changed = false;
+    while let Some((before, escape)) = rest.find('\\').map(|at| rest.split_at(at)) {
+        whole.push_str(before);
+        let length = match unit(escape) {
+            Some(0xd800..=0xdbff) if escape.get(ESCAPE..).is_some_and(is_low) => 2 * ESCAPE,
+            Some(0xd800..=0xdfff) => {
+                is_changed = true;
+                whole.push('\u{fffd}');
+                rest = escape.get(ESCAPE..).unwrap_or_default();
+                continue;
+            }
+            // The character behind a backslash begins no other escape.
+            _ => 1 + escape.chars().nth(1).map_or(0, char::len_utf8),
+        };
+        let (escaped, behind) = escape.split_at(length);
+        whole.push_str(escaped);
+        rest = behind;
+    }
+    whole.push_str(rest);
+    is_changed.then_some(whole)
+}
+
 /// Half a pair stands in the bytes as UTF-8 would write it if it allowed that: `ED A0..BF 80..BF`.
 fn without_surrogates(bytes: &[u8]) -> String {
     let mut fixed = Vec::with_capacity(bytes.len());

@@ -45,8 +45,9 @@ pub fn read_request(head: &[u8], port: u16) -> Result<(&str, &str), u16> {
     Ok((path, query))
 }
 
-/// Whether a field lets a person's browser go to a page of its own: no page may fetch the callback or embed it, and no
-/// browser may fetch it beforehand. Browsers say so themselves, and no page can make them say otherwise.
+/// Whether a field lets a person's browser go to a page of its own: no page may fetch the callback, embed it or open a
+/// WebSocket to it, and no browser may fetch it beforehand. Browsers say so themselves, and no page can make them say
+/// otherwise; Chromium says nothing of a WebSocket but that it is one.
 fn is_navigation(field: &httparse::Header<'_>) -> bool {
     let is = |name: &str| field.name.eq_ignore_ascii_case(name);
     let value = field.value.trim_ascii();
@@ -54,6 +55,8 @@ fn is_navigation(field: &httparse::Header<'_>) -> bool {
         value == b"navigate"
     } else if is("sec-fetch-dest") {
         value == b"document"
+    } else if is("upgrade") || is("sec-websocket-key") {
+        false
     } else if is("sec-purpose") || is("purpose") {
         !value.to_ascii_lowercase().starts_with(b"prefetch")
     } else {
@@ -149,6 +152,8 @@ mod tests {
             "Sec-Fetch-Mode: no-cors\r\nSec-Fetch-Dest: image\r\n",
             "Sec-Fetch-Mode: navigate\r\nSec-Fetch-Dest: iframe\r\n",
             "Sec-Fetch-Mode: navigate\r\nSec-Fetch-Mode: cors\r\n",
+            "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n",
+            "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n",
             "Sec-Fetch-Mode: navigate\r\nSec-Fetch-Dest: document\r\nSec-Purpose: prefetch\r\n",
             "Sec-Purpose: prefetch;prerender\r\n",
             "Purpose: Prefetch\r\n",

@@ -30,9 +30,9 @@ pub struct Store {
 /// The file, without the links that lead to it.
 struct Target {
     path: PathBuf,
-    /// The link at the path, if there is one.
+    /// The links that led there, if the path is one.
     #[cfg(unix)]
-    link: Option<Metadata>,
+    links: Vec<Metadata>,
 }
 
 /// A file that was opened and may be used.
@@ -257,26 +257,35 @@ impl Store {
 
     /// The file itself: a symbolic link of the user's own is followed, and stays.
     fn target(&self) -> Result<Target> {
-        let link = std::fs::symlink_metadata(&self.path).ok().filter(Metadata::is_symlink);
-        let path = match &link {
-            None => self.path.clone(),
-            Some(_) => std::fs::canonicalize(&self.path).or_else(|_| {
-                // A link to a file that is yet to be written.
-                let pointed = std::fs::read_link(&self.path)
-                    .map_err(|e| Error::token_file(&self.path, format!("cannot be followed ({e})")))?;
-                Ok::<_, Error>(files::folder_of(&self.path).join(pointed))
-            })?,
-        };
+        /// As many as Linux follows.
+        const MOST_LINKS: usize = 40;
+
+        let cannot_follow =
+            |why: io::Error| Error::token_file(&self.path, format!("cannot be followed ({why})"));
+        let mut path = self.path.clone();
+        let mut links = Vec::new();
+        while let Some(link) = std::fs::symlink_metadata(&path).ok().filter(Metadata::is_symlink) {
+            if links.len() == MOST_LINKS {
+                return Err(cannot_follow(io::Error::other("it leads in a circle")));
+            }
+            path = files::folder_of(&path).join(std::fs::read_link(&path).map_err(cannot_follow)?);
+            links.push(link);
+        }
+        // By whatever name, it is one file with one lock. It may be yet to be written.
+        if !links.is_empty() {
+            path = std::fs::canonicalize(&path).unwrap_or(path);
+        }
         #[cfg(unix)]
-        if let Some(link) = &link
-            && !may_lead(link, std::fs::symlink_metadata(&path).ok().as_ref())
         {
-            return Err(Error::token_file(&self.path, "is a link that another user made"));
+            let file = std::fs::symlink_metadata(&path).ok();
+            if !links.iter().all(|link| may_lead(link, file.as_ref())) {
+                return Err(Error::token_file(&self.path, "is a link that another user made"));
+            }
         }
         Ok(Target {
             path,
             #[cfg(unix)]
-            link,
+            links,
         })
     }
 
@@ -299,7 +308,7 @@ impl Store {
                 return Err(refused("belongs to another user".into()));
             }
             // What the link led to may have been exchanged meanwhile.
-            if target.link.as_ref().is_some_and(|link| !may_lead(link, Some(&metadata))) {
+            if !target.links.iter().all(|link| may_lead(link, Some(&metadata))) {
                 return Err(refused("is a link that another user made".into()));
             }
         }

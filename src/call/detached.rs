@@ -14,7 +14,7 @@ use super::record::{Change, Contents};
 use super::wait_lock::WaitLock;
 use crate::api::{Call, Client, Parsed, object};
 use crate::auth::Session;
-use crate::domain::{CallId, IdempotencyKey, Secret};
+use crate::domain::{CallId, IdempotencyKey, Secret, known_secrets};
 use crate::error::{Error, Kind, Result};
 use crate::helper::{self, Helper, Parent};
 use crate::signals::Signals;
@@ -72,6 +72,8 @@ enum Report {
     Ended(String),
     /// It is over, without a result.
     Failed(Box<Error>),
+    /// What must not be printed of what follows: the helper may have renewed the login, and the service repeat it.
+    Secrets(Vec<String>),
 }
 
 /// What is known of a call when its command need no longer be waited for.
@@ -139,7 +141,12 @@ pub async fn start(
             }
             Err(error)
         }
-        None => Ok(Detached::GoesOn(known)),
+        None if journal.is_waited_for(&entry.key) => Ok(Detached::GoesOn(known)),
+        // The helper has ended, and nobody but the journal knows how far it came.
+        None => match journal.discard_unsent(entry).await {
+            Ok(None) => Err(not_started(journal, entry, "it ended at once", signals).await),
+            Ok(Some(_)) | Err(_) => Ok(Detached::GoesOn(known)),
+        },
     }
 }
 
@@ -165,6 +172,7 @@ async fn follow(
                 return Some(Ok(Parsed { raw: raw.into_bytes(), value }));
             }
             Report::Failed(error) => return Some(Err(*error)),
+            Report::Secrets(secrets) => secrets.iter().for_each(|secret| drop(Secret::parse(secret))),
         }
     }
 }
@@ -195,6 +203,7 @@ pub async fn run(
     let mut observer = Reporter { parent };
     let driver = CallDriver::new(client, journal, entry, &mut observer);
     let ended = driver.sending(job.request.into_bytes(), token, waiting).run(&mut Signals::none()).await;
+    parent.report(&Report::Secrets(known_secrets()));
     parent.report(&match ended {
         Ok(call) => Report::Ended(String::from_utf8_lossy(&call.raw).into_owned()),
         Err(error) => Report::Failed(Box::new(error)),
@@ -214,6 +223,7 @@ impl Observer for Reporter<'_> {
 
     fn running(&mut self, call: &Parsed<Call>) {
         if let Ok(id) = call.value.call_id.parse() {
+            self.parent.report(&Report::Secrets(known_secrets()));
             self.parent.report(&Report::Running(id));
         }
     }

@@ -181,8 +181,9 @@ impl Run<'_> {
                 Placed::Ended { call, key } => self.ended(&call, failed, key.as_ref()),
                 Placed::Detached(detachment) => {
                     let suggesting = suggesting(self.view.out, self.view.program);
-                    render::detached(self.view, &detachment, suggesting)?;
-                    self.view.out.flush().map(|()| DONE)
+                    let shown = render::detached(self.view, &detachment, suggesting);
+                    let shown = shown.and_then(|()| self.view.out.flush());
+                    shown.map(|()| DONE).map_err(|error| unwritten(error, Some(&detachment.key)))
                 }
             }
         })

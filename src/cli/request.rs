@@ -1,10 +1,11 @@
 //! The request for a call: the flags, and the words of the task.
 
 use std::io::Read;
+use std::path::Path;
 
 use super::command::RawCommand;
 use super::{CallOptions, TaskSource, text};
-use crate::domain::{Invalid, RawRequest};
+use crate::domain::{Invalid, RawRequest, may_hold_login};
 use crate::error::Result;
 use crate::service::{Placement, Warning, complete};
 use crate::settings::Settings;
@@ -31,10 +32,16 @@ fn read_task(source: TaskSource) -> Result<String> {
         TaskSource::Text(text) => Ok(text),
         TaskSource::Stdin => Ok(given(&read(TaskSource::Stdin, "task")?, "standard input")?),
         TaskSource::File(path) => {
-            let name = path.display().to_string();
+            let name = named(&path);
             Ok(given(&read(TaskSource::File(path), "task")?, &name)?)
         }
     }
+}
+
+/// A file as messages name it, unless it is a login in the wrong place.
+fn named(path: &Path) -> String {
+    let name = path.display().to_string();
+    if may_hold_login(&name) { "that file".into() } else { name }
 }
 
 /// The task that a place outside the command line holds.
@@ -55,7 +62,7 @@ fn read(source: TaskSource, what: &str) -> Result<String> {
         TaskSource::Text(text) => return Ok(text),
         TaskSource::Stdin => read_to_end(std::io::stdin().lock(), "standard input", what)?,
         TaskSource::File(path) => {
-            let name = path.display().to_string();
+            let name = named(&path);
             let file = std::fs::File::open(&path).map_err(|e| {
                 Invalid::new(
                     format!("the {what} cannot be read from {name}: {e}"),

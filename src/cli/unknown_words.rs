@@ -3,6 +3,9 @@
 use super::{declaration, foreign_names};
 use crate::error::Error;
 
+/// What is longer is no flag of anybody's, and may be a token.
+const LONGEST_SHOWN: usize = 24;
+
 /// A flag that does not exist, or an abbreviation of several: clap does not tell these apart.
 pub fn unknown_flag(name: &str, suggested: Option<&str>) -> Error {
     let Some(long) =
@@ -14,8 +17,12 @@ pub fn unknown_flag(name: &str, suggested: Option<&str>) -> Error {
         };
         return Error::usage(format!("there is no flag {}", first_letter(name)), hint);
     };
+    let message = || match long.len() {
+        ..=LONGEST_SHOWN => format!("there is no flag {name}"),
+        _ => "there is no such flag".into(),
+    };
     if let Some(ours) = foreign_names::flag(long) {
-        return Error::usage(format!("there is no flag {name}"), format!("write {ours}"));
+        return Error::usage(message(), format!("write {ours}"));
     }
     let candidates: Vec<String> = long_flags()
         .into_iter()
@@ -25,8 +32,8 @@ pub fn unknown_flag(name: &str, suggested: Option<&str>) -> Error {
     // clap also suggests what has hardly a letter in common.
     let near = suggested.filter(|near| strsim::jaro_winkler(long, near.trim_start_matches('-')) > 0.8);
     match (candidates.as_slice(), near) {
-        ([], Some(near)) => Error::usage(format!("there is no flag {name}"), format!("did you mean {near}?")),
-        ([], None) => Error::usage(format!("there is no flag {name}"), "kallyai --help shows every flag"),
+        ([], Some(near)) => Error::usage(message(), format!("did you mean {near}?")),
+        ([], None) => Error::usage(message(), "kallyai --help shows every flag"),
         (several, _) => Error::usage(
             format!("{name} is short for several flags"),
             format!("write one of: {}", several.join(", ")),

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::without_unseen;
+
 /// A call's status. The set is open: a name that the service adds is kept.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "String", into = "String")]
@@ -58,7 +60,8 @@ impl From<String> for CallStatus {
             "cancelled" => Self::Cancelled,
             "terminated" => Self::Terminated,
             running if RUNNING.contains(&running) => Self::Running(name),
-            _ => Self::Other(name),
+            // What nobody sees could hide what must not be seen.
+            _ => Self::Other(without_unseen(&name)),
         }
     }
 }

@@ -27,7 +27,7 @@ pub use date_words::{Day, PastDay};
 pub use key::IdempotencyKey;
 pub use phone::Phone;
 pub use raw_request::{ApiPath, Method, RawRequest};
-pub use redact::{redact, redact_bytes, redact_json};
+pub use redact::{known_secrets, redact, redact_bytes, redact_json};
 pub use secret::Secret;
 pub use signal::Signal;
 pub use text::{collapse_whitespace, comparable, is_unseen, without_unseen};
@@ -108,7 +108,7 @@ pub fn shell_quoted(text: &str) -> String {
 }
 
 /// Whether a text holds the address that a sign-in ends at, pasted in the wrong place: there is a login in it.
-fn may_hold_login(text: &str) -> bool {
+pub fn may_hold_login(text: &str) -> bool {
     let is_part = |text: &str| {
         let text = text.to_ascii_lowercase();
         ["access_token", "refresh_token", "localhost:", "127.0.0.1:", "[::1]:"]
@@ -132,7 +132,7 @@ pub fn quoted(text: &str) -> String {
 }
 
 /// Whether a text that somebody typed in the wrong place may be a token, or an address with one in it.
-fn may_hold_token(text: &str) -> bool {
+pub fn may_hold_token(text: &str) -> bool {
     const LONGEST_WORD: usize = 40;
     let is_revealing =
         text.to_ascii_lowercase().contains("token") || text.contains("://") || may_hold_login(text);

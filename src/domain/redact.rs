@@ -42,6 +42,12 @@ pub(super) fn remember(secret: &str) {
     SHORTEST.fetch_min(secret.len(), Ordering::Relaxed);
 }
 
+/// The secrets that are known by now, for another process of this run that prints: never for a file.
+pub fn known_secrets() -> Vec<String> {
+    let text = |finder: &Finder<'_>| String::from_utf8_lossy(finder.needle()).into_owned();
+    known().iter().map(text).collect()
+}
+
 /// A text without the secrets of this run.
 pub fn redact(text: &str) -> Cow<'_, str> {
     match without(text.as_bytes(), false) {

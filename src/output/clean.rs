@@ -108,7 +108,7 @@ fn joins(c: char, joiner: char) -> bool {
 }
 
 /// Whether a character may be drawn as an emoji, or is part of one.
-fn may_be_emoji(c: char) -> bool {
+pub(super) fn may_be_emoji(c: char) -> bool {
     matches!(c, '#' | '*' | '0'..='9' | '©' | '®' | '\u{203c}'..='\u{2bff}' | '\u{3030}' | '\u{303d}')
         || matches!(c, '\u{3297}' | '\u{3299}' | '\u{1f000}'..='\u{1faff}')
 }

@@ -44,7 +44,8 @@ pub fn split_at_column(text: &str, most: usize) -> (&str, &str) {
     text.split_at(end.map_or(text.len(), |(at, _)| at))
 }
 
-/// The columns of a clean text on a terminal. Lam and alef are one in a font that joins them, but have a cell each.
+/// The columns of a clean text on a terminal, at the most: some draw signs that are joined to one each in cells of its own,
+/// and what was cut too wide would go on at the edge. Lam and alef are one in a font that joins them, but have a cell each.
 pub fn columns(text: &str) -> usize {
     if text.is_ascii() {
         return text.len();
@@ -57,7 +58,8 @@ pub fn columns(text: &str) -> usize {
         joins
     });
     let wider = text.chars().filter(|c| is_drawn_wider(*c)).count();
-    joined.count() + wider + text.width()
+    let apart: usize = text.chars().filter_map(|c| c.width()).sum();
+    wider + apart.max(text.width() + joined.count())
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-use super::clean::clean;
+use super::clean::{clean, may_be_emoji};
 use super::columns::columns;
 use super::line::{Tone, shorten};
 
@@ -37,8 +37,23 @@ impl Cell {
 
     /// A cell that stands out.
     pub fn toned(tone: Tone, text: &str) -> Self {
-        Self { tone, text: clean(text).trim().to_owned() }
+        Self { tone, text: without_modifiers(clean(text).trim()) }
     }
+}
+
+/// A text whose emoji stand side by side: joined or coloured ones take as many columns as the terminal likes, and what stands
+/// behind them would be out of line.
+fn without_modifiers(text: &str) -> String {
+    let mut is_behind_emoji = false;
+    let stays = |c: &char| match c {
+        '\u{fe0e}' | '\u{fe0f}' | '\u{1f3fb}'..='\u{1f3ff}' => false,
+        '\u{200d}' => !is_behind_emoji,
+        other => {
+            is_behind_emoji = may_be_emoji(*other);
+            true
+        }
+    };
+    text.chars().filter(stays).collect()
 }
 
 /// Rows under headings.
@@ -186,6 +201,18 @@ mod tests {
         ]);
         table.row(vec![Cell::new(""), Cell::new("two\nlines \u{1b}[31mred"), Cell::new("")]);
         table
+    }
+
+    #[test]
+    fn emoji_take_as_many_columns_as_every_terminal_draws() {
+        for (text, shown) in [
+            ("👩\u{200d}👩\u{200d}👧 👍🏽", "👩👩👧 👍"),
+            ("⌚\u{fe0e} ❤\u{fe0f}", "⌚ ❤"),
+            ("क्\u{200d}ष", "क्\u{200d}ष"),
+        ] {
+            assert_eq!(Cell::new(text).text, shown);
+            assert_eq!(columns(shown), shown.chars().map(|c| columns(&c.to_string())).sum::<usize>());
+        }
     }
 
     #[test]

@@ -16,7 +16,7 @@ use crate::call::{self, Job as CallJob, Journal};
 use crate::domain::{ApiBase, Secret};
 use crate::helper::{self, Parent};
 use crate::sandbox::Sandbox;
-use crate::signals::survive_file_size_limit;
+use crate::signals::{Signals, survive_file_size_limit};
 
 /// Does the job that this process was started for.
 pub fn run(kind: &str) -> ExitCode {
@@ -85,6 +85,8 @@ async fn place(job: CallJob, parent: &Parent) -> io::Result<()> {
 }
 
 async fn renew(job: &RenewalJob, parent: &Parent) -> io::Result<()> {
+    // Until it is saved, nothing but SIGKILL ends it: a stopped service signals all of its processes.
+    let _deaf = Signals::listen();
     let folder = || job.token_file.parent().map(std::path::Path::to_path_buf).unwrap_or_default();
     let service = Service::of(job.api.clone(), folder, job.trace.then(|| auth::trace_to(parent)))?;
     let store = Store::new(job.token_file.clone(), service.name.clone());

@@ -113,6 +113,16 @@ impl Service<'_> {
         Ok(store.at_own_path(self.settings.is_own_token_file()))
     }
 
+    /// Learns what must not be printed, though the journal repeats it: the login is not used.
+    pub(super) fn know_secrets(&self) {
+        let _ = self.settings.access_token();
+        if let Ok(issuer) = self.settings.issuer()
+            && let Ok(store) = self.store(issuer)
+        {
+            let _ = store.load();
+        }
+    }
+
     /// Does something as a signed-in user. The clock starts once somebody is signed in.
     pub(super) async fn signed_in<R>(
         &self,

@@ -39,6 +39,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::auth::Opener;
+use crate::domain::redact;
 use crate::settings::Settings;
 
 /// What a front end is told while an operation runs.
@@ -91,9 +92,11 @@ impl<'a> Service<'a> {
     }
 
     /// Opens a web page where a browser may be opened. Returns whether one was started. Nothing but an https address is
-    /// handed to the system, and with its quotes and spaces encoded, which some openers take for a command's.
+    /// handed to the system, with its quotes and spaces encoded, which some openers take for a command's, and without the
+    /// login, which all users of the computer would see.
     pub fn open_page(&self, url: &str) -> bool {
-        let page = url::Url::parse(url).ok().filter(|url| url.scheme() == "https");
+        let is_fit = |url: &url::Url| url.scheme() == "https" && redact(url.as_str()) == url.as_str();
+        let page = url::Url::parse(url).ok().filter(is_fit);
         page.is_some_and(|page| Opener::new(!self.options.may_open_browser).open(page.as_str()))
     }
 

@@ -38,6 +38,7 @@ impl Service<'_> {
     /// When the journal cannot be read.
     pub fn pending(&self) -> Result<Vec<PendingCall>> {
         let journal = self.journal(self.settings.issuer()?)?;
+        self.know_secrets();
         let contents = journal.read().map_err(unreadable)?;
         self.warn_of_unreadable(contents.unreadable.len());
         Ok(pending_calls(&journal, contents.entries))
@@ -124,7 +125,7 @@ impl Service<'_> {
         if let Some(key) = key {
             return contents
                 .into_entry(key)
-                .ok_or_else(|| nothing(format!("the journal has no call of the key {key}")));
+                .ok_or_else(|| nothing("the journal has no call of that key".into()));
         }
         let mut pending = contents.entries.into_iter().rev().filter(is_pending);
         let newest = pending

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::support::{Home, ID, Reply, Run, Server};
+use crate::support::{Home, ID, Reply, Run, Server, TOKEN};
 
 fn shown(reply: Reply, flags: &[&str]) -> Run {
     let home = Home::new();
@@ -73,15 +73,22 @@ fn the_billing_address_is_always_printed() {
 
 #[cfg(unix)]
 #[test]
-fn the_billing_address_reaches_the_browser_encoded() {
+fn the_billing_address_reaches_the_browser_encoded_and_never_with_the_login() {
     use crate::sign_in_terminal::{browser, written};
 
-    let home = Home::new();
-    let script = browser(&home, "{ echo \"$1\"; echo done; } > \"$HOME/opened\"");
-    let portal = json!({ "url": "https://billing.example/\" & calc & \"" });
-    let server = Server::always(Reply::json(200, &portal));
-    Run::of(home.at(&server, ["--billing"]).env("BROWSER", script)).exits(0);
-    assert_eq!(written(&home.path("opened")), "https://billing.example/%22%20&%20calc%20&%20%22\ndone\n");
+    let opening = |url: &str| {
+        let home = Home::new();
+        let script = browser(&home, "{ echo \"$1\"; echo done; } > \"$HOME/opened\"");
+        let server = Server::always(Reply::json(200, &json!({ "url": url })));
+        Run::of(home.at(&server, ["--billing"]).env("BROWSER", script)).exits(0);
+        home
+    };
+    // Every user of the computer sees the arguments of a browser.
+    let hidden = opening(&format!("https://billing.example/?t={TOKEN}"));
+    let opened = opening("https://billing.example/\" & calc & \"");
+    let expected = "https://billing.example/%22%20&%20calc%20&%20%22\ndone\n";
+    assert_eq!(written(&opened.path("opened")), expected);
+    assert!(!hidden.path("opened").exists());
 }
 
 #[test]

@@ -184,7 +184,7 @@ mod linux {
     use std::os::unix::process::CommandExt as _;
     use std::process::Stdio;
 
-    use rustix::process::{Pid, Signal, kill_process_group};
+    use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
     use super::*;
 
@@ -236,6 +236,29 @@ mod linux {
             let run = running.end();
             gate.open();
             assert_eq!(run.exit, Some(130), "{}", run.stderr);
+        });
+    }
+
+    #[test]
+    fn a_helper_that_dies_before_it_sends_leaves_no_call_that_is_said_to_go_on() {
+        at_once(0..24, |_| {
+            let home = Home::new();
+            let service = Service::with([]);
+            let running = Running::start(service.at(&home, CALL).args(["--detach", "--json"]));
+            let until = Instant::now() + Duration::from_secs(20);
+            while running.children().is_empty() && Instant::now() < until {
+                std::thread::yield_now();
+            }
+            for helper in running.children() {
+                let _ = kill_process(helper, Signal::KILL);
+            }
+            let run = running.end();
+            let pending = Run::of(&mut service.at(&home, ["--pending", "--json"])).exits(0).json();
+            let is_open = pending["pending"].as_array().is_some_and(|open| !open.is_empty());
+            match run.exit {
+                Some(1) => assert!(!is_open && run.error()["retry_safe"] == true, "{}", run.stderr),
+                exit => assert!(exit == Some(0) && (is_open || service.posts() > 0), "{}", run.stdout),
+            }
         });
     }
 

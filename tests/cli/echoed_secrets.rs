@@ -1,8 +1,10 @@
 //! A service, or a proxy before it, may repeat the login that it was sent. It is printed nowhere.
 
+use std::time::{Duration, Instant};
+
 use serde_json::{Value, json};
 
-use crate::support::{CALL, Home, ID, REFRESH, Reply, Run, Server, TOKEN, at_once, call};
+use crate::support::{CALL, Gate, Home, ID, REFRESH, Reply, Run, Running, Server, TOKEN, at_once, call};
 
 /// A text as JSON, each letter as an escape.
 fn as_escapes(text: &str) -> String {
@@ -120,6 +122,87 @@ fn a_placed_call_and_a_given_or_renewed_token_are_no_exception() {
         let run = Run::of(&mut command).exits(0);
         assert!(run.stdout.contains(&format!("{TOKEN} [redacted] renewed")), "{}", run.stdout);
     }
+}
+
+#[test]
+fn what_the_process_of_a_detached_call_has_renewed_is_printed_as_little() {
+    let mut echo = call(ID, "success");
+    echo["highlights"] = json!("renewed-access-token renewed-refresh-token");
+    let refused =
+        json!({ "error": { "code": "x", "message": "renewed-access-token renewed-refresh-token" } });
+    let renewed = json!({ "access_token": "renewed-access-token", "refresh_token": "renewed-refresh-token" });
+    for (status, answer, exit) in [(200, echo, 0), (422, refused, 1)] {
+        for json in [&[][..], &["--json"]] {
+            let (renewed, answer) = (renewed.clone(), answer.clone());
+            let server = Server::start(move |request| match request.line().as_str() {
+                "POST /v1/auth/refresh" => Reply::json(200, &renewed),
+                "POST /v1/calls"
+                    if request.header("authorization") == Some("Bearer renewed-access-token") =>
+                {
+                    Reply::json(status, &answer)
+                }
+                "POST /v1/calls" => Reply::json(401, &json!({ "error": { "code": "missing_token" } })),
+                _ => Reply::json(200, &json!({ "calls": [], "total": 0 })),
+            });
+            let run = Run::of(Home::new().at(&server, CALL).arg("--detach").args(json)).exits(exit);
+            let printed = run.stdout + &run.stderr;
+            assert!(printed.contains("[redacted] [redacted]") && !printed.contains("renewed-"), "{printed}");
+        }
+    }
+}
+
+#[test]
+fn a_token_shows_neither_cut_up_nor_in_the_wrong_place() {
+    const WITH_WORDS: &str = "a_token_with_words_in_it";
+    let login = |home: &Home, server: &Server| {
+        let login = json!({ "access_token": WITH_WORDS, "refresh_token": REFRESH, "expires_at": 4_000_000_000_u32,
+                            "issuer": server.url() });
+        std::fs::write(home.token_file(), login.to_string()).expect("a login");
+    };
+    let hides = |run: &Run| {
+        let printed = format!("{}{}", run.stdout, run.stderr);
+        for part in [WITH_WORDS, "token with", TOKEN] {
+            assert!(!printed.contains(part), "{printed}");
+        }
+    };
+    let account =
+        json!({ "has_active_subscription": true, "subscription_status": WITH_WORDS, "status": WITH_WORDS });
+    let (home, server) = (Home::new(), Server::always(Reply::json(200, &account)));
+    for flag in ["--usage", "--subscription"] {
+        let mut command = home.at(&server, [flag]);
+        login(&home, &server);
+        hides(&Run::of(&mut command).exits(0));
+    }
+    let cut = format!("{}\u{ad}{}", &WITH_WORDS[..9], &WITH_WORDS[9..]);
+    let gate = Gate::default();
+    let ended = Reply::Held(gate.clone(), Box::new(Reply::json(200, &call(ID, &cut))));
+    let server = Server::start(move |request| match request.method.as_str() {
+        "POST" => ended.clone(),
+        _ => Reply::json(200, &json!({ "calls": [] })),
+    });
+    let home = Home::new();
+    let with_login = |args: &[&str]| {
+        let command = home.at(&server, args);
+        login(&home, &server);
+        command
+    };
+    // Nobody is told of the end but the journal.
+    let mut detaching = Running::start(&mut with_login(&[&CALL[..], &["--detach"]].concat()));
+    server.wait_for("POST", "/v1/calls", 1);
+    detaching.kill();
+    detaching.end();
+    gate.open();
+    let until = Instant::now() + Duration::from_secs(20);
+    loop {
+        let run = Run::of(&mut with_login(&["--pending"])).exits(0);
+        hides(&run);
+        if run.stdout.contains("ended") {
+            break;
+        }
+        assert!(Instant::now() < until, "{}", run.stdout);
+    }
+    hides(&Run::of(&mut with_login(&["--resume", WITH_WORDS])).exits(1));
+    hides(&Run::of(&mut with_login(&["--usage", &format!("--{}", WITH_WORDS.replace('_', "-"))])).exits(2));
 }
 
 #[test]

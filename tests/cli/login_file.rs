@@ -212,6 +212,12 @@ fn what_is_no_file_of_the_users_is_refused_at_once() {
     refused(&|path| linked(path, "login.json"), "cannot be");
     if rustix::process::geteuid().is_root() {
         refused(&|path| symlink("real.json", path).expect("a link"), "is a link that another user made");
+        // Of the links on the way each counts.
+        let between = |path: &Path| {
+            linked(path, "between.json");
+            symlink("real.json", path.with_file_name("between.json")).expect("a link");
+        };
+        refused(&between, "is a link that another user made");
     }
 }
 

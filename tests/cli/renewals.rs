@@ -57,6 +57,24 @@ fn a_signal_ends_the_command_at_once_and_the_renewed_login_is_saved() {
     }
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn what_signals_every_process_of_a_service_ends_no_renewal() {
+    for signal in [Signal::TERM, Signal::HUP, Signal::INT] {
+        let home = Home::new();
+        home.sign_in(-10);
+        let (server, gate) = gated();
+        let running = Running::start(home.at(&server, ["--usage"]).stdin(Stdio::null()));
+        server.wait_for("POST", REFRESH_PATH, 1);
+        let helpers = running.children();
+        assert_eq!(helpers.len(), 1);
+        rustix::process::kill_process(helpers[0], signal).expect("it is there");
+        running.signal(signal);
+        running.end();
+        assert_saved(&home, &server, &gate);
+    }
+}
+
 #[test]
 fn a_command_out_of_time_or_killed_leaves_its_renewal_to_be_saved() {
     for killed in [false, true] {

@@ -244,7 +244,7 @@ fn a_reader_that_has_gone_leaves_the_call_resumable() {
 #[cfg(target_os = "linux")]
 #[test]
 fn a_result_that_cannot_be_written_stays_resumable() {
-    for flags in [vec![], vec!["--json"]] {
+    for flags in [vec![], vec!["--json"], vec!["--detach"]] {
         let home = Home::new();
         let service = Service::with([]);
         let full = std::fs::OpenOptions::new().write(true).open("/dev/full").expect("/dev/full");

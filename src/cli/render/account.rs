@@ -2,6 +2,7 @@
 
 use super::super::hints::PRICING;
 use super::View;
+use crate::domain::redact;
 use crate::error::Result;
 use crate::output::{Line, Messages, Tone};
 use crate::service::{BillingPortal, Parsed, Subscription, Usage};
@@ -174,7 +175,8 @@ fn words(messages: Messages, status: &str) -> String {
         "canceled" => "cancelled",
         "incomplete" => "first payment not made yet",
         "incomplete_expired" => "first payment never made",
-        other => &other.replace('_', " "),
+        // First what must not be printed: with a space in it, nobody would know it.
+        other => &redact(other).replace('_', " "),
     };
     messages.translate(words).into_owned()
 }

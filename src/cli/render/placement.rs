@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 use super::super::hints::Suggesting;
 use super::View;
 use super::error::ErrorObject;
-use crate::domain::IdempotencyKey;
+use crate::domain::{IdempotencyKey, redact};
 use crate::error::{Error, Result};
 use crate::output::{Line, Tone};
 use crate::service::{Detachment, PendingCall, Placement, Preview, Warning};
@@ -132,7 +132,7 @@ pub fn pending(view: &View<'_>, pending: &[PendingCall], suggesting: Suggesting)
         let at = call.requested_at.timestamp();
         let state = match (call.state, &call.status) {
             ("ended", Some(status)) => {
-                let words = status.as_str().replace('_', " ");
+                let words = redact(status.as_str()).replace('_', " ");
                 messages.fill("ended: {}", &[&messages.translate(&words)])
             }
             (state, _) if call.is_waited_for => {
