@@ -23,6 +23,8 @@ use crate::signals::{Signals, race};
 pub trait Observer {
     /// The request is about to be written.
     fn sent(&mut self) {}
+    /// The call was placed before, under the same key: what follows is its end.
+    fn replayed(&mut self) {}
     /// The answer was lost, for this reason; the call is looked up.
     fn response_lost(&mut self, _why: &str) {}
     /// The call has begun: this is how the service shows it.

@@ -72,7 +72,7 @@ pub struct CallFields {
     #[arg(long, value_name = "NAME", hide_short_help = true, value_parser = values::text)]
     pub business: Option<String>,
     /// Number of people, 1 to 50
-    #[arg(long, value_name = "N", value_parser = values::party_size)]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = values::party_size)]
     pub party_size: Option<u8>,
     /// Day: 2027-01-28, tomorrow, friday
     #[arg(long, value_name = "DATE")]
@@ -170,10 +170,10 @@ pub struct ReadCommands {
 #[group(skip)]
 pub struct HistoryOptions {
     /// --history: how many, 1 to 200 [default: 10]
-    #[arg(long, value_name = "N", hide_short_help = true, value_parser = values::limit)]
+    #[arg(long, value_name = "N", hide_short_help = true, allow_negative_numbers = true, value_parser = values::limit)]
     pub limit: Option<u16>,
     /// --history: how many of the newest to leave out
-    #[arg(long, value_name = "N", hide_short_help = true, value_parser = values::offset)]
+    #[arg(long, value_name = "N", hide_short_help = true, allow_negative_numbers = true, value_parser = values::offset)]
     pub offset: Option<u64>,
     /// --history: every page; --limit sizes a page
     #[arg(long, hide_short_help = true)]
@@ -250,7 +250,7 @@ pub struct Options {
     #[arg(long)]
     pub sandbox: bool,
     /// Time limit [default: 600 for a call, else 30]
-    #[arg(long, value_name = "SECONDS", hide_short_help = true, value_parser = values::timeout)]
+    #[arg(long, value_name = "SECONDS", hide_short_help = true, allow_negative_numbers = true, value_parser = values::timeout)]
     pub timeout: Option<u64>,
     /// Ring the terminal when the call is over
     #[arg(long, help_heading = "Place a call", hide_short_help = true)]
@@ -265,7 +265,7 @@ pub struct Options {
     #[arg(long, hide_short_help = true)]
     pub no_browser: bool,
     /// Port a sign-in comes back to
-    #[arg(long, value_name = "PORT", hide_short_help = true, value_parser = values::port,
+    #[arg(long, value_name = "PORT", hide_short_help = true, allow_negative_numbers = true, value_parser = values::port,
           default_value = "8976")]
     pub callback_port: u16,
     /// auto, always or never

@@ -97,6 +97,14 @@ impl Drop for Waiting<'_> {
 }
 
 impl Observer for Waiting<'_> {
+    fn replayed(&mut self) {
+        if !self.view.out.is_json() {
+            let text =
+                "No phone rings: the key was used before, for this very call, and this is what became of it.";
+            self.console.aside(|| self.view.out.explain(&Line::new(), text));
+        }
+    }
+
     fn response_lost(&mut self, why: &str) {
         if !self.view.out.is_json() {
             let text = format!("The answer was lost ({why}). Looking up what came of the call.");

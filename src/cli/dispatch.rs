@@ -11,7 +11,9 @@ use super::command::{Command, LoginMode, RawCommand};
 use super::console::{Console, Waiting, unwritten};
 use super::render::{self, HistoryView, View};
 use super::{CallOptions, completions, is_interactive, request, suggesting, texts};
-use crate::domain::{CallRef, CallStatus, IdempotencyKey, Invalid, Method, PastDay, STATUSES, Signal, Zone};
+use crate::domain::{
+    CallRef, CallStatus, IdempotencyKey, Invalid, Method, PastDay, STATUSES, Signal, Zone, without_accents,
+};
 use crate::error::{Error, Kind, Result};
 use crate::mcp;
 use crate::output::{Clock, Line, Output, Tone, appointment, stdout_was_closed};
@@ -150,8 +152,9 @@ impl Run<'_> {
     }
 
     fn dry_run(&self, call: CallOptions) -> Result<u8> {
-        let (placement, warnings) = request::placement(self.service.settings, call)?;
-        let preview = self.service.preview(&placement)?;
+        let (placement, mut warnings) = request::placement(self.service.settings, call)?;
+        let mut preview = self.service.preview(&placement)?;
+        warnings.extend(preview.warning.take());
         if !self.view.out.is_json() {
             self.show_when(&placement);
         }
@@ -168,8 +171,13 @@ impl Run<'_> {
         }
         self.attend(async |signals| {
             let submission = &placement.request.submission;
-            let called = submission.business_name.as_deref().unwrap_or(submission.respondent_phone.as_str());
-            let doing = self.view.out.messages().fill("Calling {}", &[&called]);
+            let number = submission.respondent_phone.as_str();
+            let messages = self.view.out.messages();
+            let language = messages.translate(render::language(submission.call_language.code()));
+            let doing = match submission.business_name.as_deref() {
+                Some(business) => messages.fill("Calling {}, {}, in {}", &[&number, &business, &language]),
+                None => messages.fill("Calling {} in {}", &[&number, &language]),
+            };
             let mut waiting =
                 Waiting::start(self.console, self.view, &doing, true, !self.options.debug && !detach);
             let placed = self.service.place(&placement, detach, &mut waiting, signals).await;
@@ -197,9 +205,9 @@ impl Run<'_> {
         let time = asked.appointment_time.map(|time| time.to_string());
         let zone = Some(placement.request.timezone.name());
         if let Some(when) = appointment(out.messages(), date.as_deref(), time.as_deref(), zone) {
-            out.note(
-                &Line::new().tone(Tone::Faint, &out.translate("for")).text(" ").tone(Tone::Strong, &when),
-            );
+            let preposition = if date.is_some() { "for" } else { "at" };
+            let preposition = out.translate(preposition);
+            out.note(&Line::new().tone(Tone::Faint, &preposition).text(" ").tone(Tone::Strong, &when));
         }
     }
 
@@ -241,7 +249,7 @@ impl Run<'_> {
     fn status<'s>(&self, said: &'s str) -> &'s str {
         let reads_as_said = |status: &&str| {
             let words = status.replace('_', " ");
-            self.view.out.translate(&words).to_lowercase() == said.to_lowercase()
+            without_accents(&self.view.out.translate(&words)) == without_accents(said)
         };
         STATUSES.into_iter().find(reads_as_said).unwrap_or(said)
     }

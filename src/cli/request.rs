@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::command::RawCommand;
 use super::{CallOptions, TaskSource, text};
-use crate::domain::{Invalid, RawRequest, may_hold_login};
+use crate::domain::{Invalid, RawRequest, may_hold_token};
 use crate::error::Result;
 use crate::service::{Placement, Warning, complete};
 use crate::settings::Settings;
@@ -38,10 +38,10 @@ fn read_task(source: TaskSource) -> Result<String> {
     }
 }
 
-/// A file as messages name it, unless it is a login in the wrong place.
+/// A file as messages name it, unless it is a token in the wrong place, or an address with one in it.
 fn named(path: &Path) -> String {
-    let name = path.display().to_string();
-    if may_hold_login(&name) { "that file".into() } else { name }
+    let is_token = path.iter().any(|part| may_hold_token(&part.to_string_lossy()));
+    if is_token { "that file".into() } else { path.display().to_string() }
 }
 
 /// The task that a place outside the command line holds.

@@ -8,15 +8,20 @@ const LONGEST_SHOWN: usize = 24;
 
 /// A flag that does not exist, or an abbreviation of several: clap does not tell these apart.
 pub fn unknown_flag(name: &str, suggested: Option<&str>) -> Error {
-    let Some(long) =
-        name.strip_prefix("--").filter(|long| long.chars().all(|c| c.is_ascii_alphanumeric() || c == '-'))
-    else {
-        let hint = match short_in_other_case(name) {
-            Some(flag) => format!("did you mean {flag}?"),
-            None => "kallyai -h shows the flags".into(),
+    let is_word = |long: &&str| long.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_'));
+    let Some(long) = name.strip_prefix("--").filter(is_word) else {
+        let letter = first_letter(name);
+        let hint = match (short_in_other_case(name), foreign_names::flag(&letter)) {
+            (Some(flag), _) => format!("did you mean {flag}?"),
+            (None, Some(ours)) => format!("write {ours}"),
+            (None, None) => "kallyai -h shows the flags".into(),
         };
-        return Error::usage(format!("there is no flag {}", first_letter(name)), hint);
+        return Error::usage(format!("there is no flag {letter}"), hint);
     };
+    let dashed = long.replace('_', "-");
+    if long_flags().contains(&dashed) {
+        return Error::usage(format!("there is no flag {name}"), format!("did you mean --{dashed}?"));
+    }
     let message = || match long.len() {
         ..=LONGEST_SHOWN => format!("there is no flag {name}"),
         _ => "there is no such flag".into(),
@@ -62,6 +67,14 @@ pub fn unexpected_argument(word: &str) -> Error {
         return Error::usage("commands are flags here", format!("write kallyai {ours}"));
     }
     let known = long_flags().into_iter().find(|flag| *flag == wanted);
+    if let Some(typeset) = word.strip_prefix(['\u{2014}', '\u{2013}', '\u{2212}']) {
+        let meant = long_flags().into_iter().find(|flag| *flag == typeset.trim_start_matches('-'));
+        let hint = meant.map_or("write -- with two plain dashes".into(), |flag| format!("write --{flag}"));
+        return Error::usage("a flag begins with plain dashes, and this word with another", hint);
+    }
+    if word.starts_with('+') && word.bytes().skip(1).all(|b| b.is_ascii_digit()) {
+        return Error::usage("a number belongs behind its flag", "write kallyai -p NUMBER -t TEXT");
+    }
     match (known, wanted.as_str()) {
         (Some(flag), _) => {
             Error::usage(format!("{flag} is written with two dashes"), format!("did you mean --{flag}?"))

@@ -108,7 +108,13 @@ fn explain(error: &clap::Error) -> Error {
         }
         ErrorKind::UnknownArgument => unexpected_argument(argument),
         ErrorKind::InvalidValue if context(ContextKind::InvalidValue).is_none_or(str::is_empty) => {
-            Error::usage(format!("{name} needs a value"), format!("write it after the flag: {argument}"))
+            let hint = match error.get(ContextKind::ValidValue) {
+                Some(ContextValue::Strings(values)) if !values.is_empty() => {
+                    format!("write one of: {}", values.join(", "))
+                }
+                _ => format!("write it after the flag: {argument}"),
+            };
+            Error::usage(format!("{name} needs a value"), hint)
         }
         ErrorKind::InvalidValue => {
             let Some(ContextValue::Strings(values)) = error.get(ContextKind::ValidValue) else {
@@ -119,7 +125,9 @@ fn explain(error: &clap::Error) -> Error {
             };
             let given = context(ContextKind::InvalidValue).unwrap_or_default();
             let all = values.join(", ");
-            let hint = match context(ContextKind::SuggestedValue) {
+            // clap also suggests what is hardly like it.
+            let is_near = |near: &&str| strsim::jaro_winkler(&given.to_lowercase(), near) > 0.8;
+            let hint = match context(ContextKind::SuggestedValue).filter(is_near) {
                 Some(near) => {
                     // A value by itself may be a word that Spanish has another for.
                     let meant = [name, near].join(" ");
@@ -260,6 +268,15 @@ mod tests {
             (&["status"], "--auth-status"),
             (&["mcp"], "--mcp"),
             (&["whoami"], "--auth-status"),
+            (&["-p", "+15551234567", "-t", "x", "--party_size", "4"], "--party-size"),
+            (&["-p", "+15551234567", "-t", "x", "--fecha", "hoy"], "--date"),
+            (&["--history", "-n", "5"], "--limit"),
+            (&["--cancel", "last"], "cannot be called off"),
+            (&["+15551234567", "Reserve"], "-p NUMBER -t TEXT"),
+            (&["\u{2014}task", "x"], "--task"),
+            (&["-p", "+15551234567", "-t", "x", "--party-size", "-1"], "--party-size 4"),
+            (&["-c"], "restaurant, clinic"),
+            (&["-l", "french", "--usage"], "write one of: en, es"),
         ] {
             let (message, hint) = mistake(line);
             assert!(hint.contains(ours), "{line:?}: {message} / {hint}");

@@ -54,6 +54,14 @@ impl std::str::FromStr for Language {
 }
 
 impl Language {
+    /// The API's name for it.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::En => "en",
+            Self::Es => "es",
+        }
+    }
+
     /// The language of a POSIX locale name such as `es_ES.UTF-8`: Spanish for every `es*`, English otherwise.
     pub fn of_locale(locale: &str) -> Self {
         if locale.get(..2).is_some_and(|start| start.eq_ignore_ascii_case("es")) {

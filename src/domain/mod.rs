@@ -5,6 +5,7 @@ mod call_id;
 mod call_request;
 mod call_status;
 mod choice;
+mod date_hints;
 mod date_words;
 mod key;
 mod phone;
@@ -23,7 +24,7 @@ pub use call_request::tests::request as example_request;
 pub use call_request::{CallDraft, CallRequest, Submission};
 pub use call_status::{CallStatus, STATUSES};
 pub use choice::{Category, Language};
-pub use date_words::{Day, PastDay};
+pub use date_words::{Day, PastDay, without_accents};
 pub use key::IdempotencyKey;
 pub use phone::Phone;
 pub use raw_request::{ApiPath, Method, RawRequest};
@@ -108,7 +109,7 @@ pub fn shell_quoted(text: &str) -> String {
 }
 
 /// Whether a text holds the address that a sign-in ends at, pasted in the wrong place: there is a login in it.
-pub fn may_hold_login(text: &str) -> bool {
+fn may_hold_login(text: &str) -> bool {
     let is_part = |text: &str| {
         let text = text.to_ascii_lowercase();
         ["access_token", "refresh_token", "localhost:", "127.0.0.1:", "[::1]:"]

@@ -60,7 +60,9 @@ impl FromStr for Phone {
 
     fn from_str(given: &str) -> Result<Self, Invalid> {
         let shown = quoted(given);
-        let written: String = given.chars().filter(|c| !is_spacing(*c)).collect();
+        // As a link has it (RFC 3966).
+        let written: String =
+            given.strip_prefix("tel:").unwrap_or(given).chars().filter(|c| !is_spacing(*c)).collect();
         if is_emergency(&written) {
             return Err(Invalid::Emergency(shown));
         }
@@ -102,6 +104,11 @@ fn without_country_code(given: &str, number: &str) -> Invalid {
         return Invalid::new("the phone number is empty", HOW);
     }
     let shown = quoted(given);
+    if let Some(behind_the_1) = number.strip_prefix('1').filter(|rest| rest.len() == 10)
+        && number.bytes().all(|b| b.is_ascii_digit())
+    {
+        return Invalid::new(format!("{shown} has no + in front"), format!("write +1{behind_the_1}"));
+    }
     let abroad =
         number.strip_prefix("00").filter(|rest| rest.len() >= 7 && rest.bytes().all(|b| b.is_ascii_digit()));
     match abroad {
@@ -135,6 +142,17 @@ mod tests {
 
     fn parsed(text: &str) -> Result<String, Invalid> {
         text.parse::<Phone>().map(|phone| phone.to_string())
+    }
+
+    #[test]
+    fn a_number_from_a_link_is_taken_and_one_without_its_plus_told_with_it() {
+        assert_eq!(
+            "tel:+1-555-123-4567".parse::<Phone>().map(|phone| phone.to_string()).as_deref(),
+            Ok("+15551234567")
+        );
+        let hint = |said: &str| said.parse::<Phone>().expect_err(said).hint().to_owned();
+        assert_eq!(hint("1 (555) 123-4567"), "write +15551234567");
+        assert_eq!(hint("5551234567"), HOW);
     }
 
     #[test]
@@ -172,7 +190,6 @@ mod tests {
             "+0551234567",
             "++15551234567",
             "+1 555 123 4567 ext 3",
-            "tel:+15551234567",
             "+１５５５１２３４５６７",
             "+1555\u{200b}1234567",
         ] {

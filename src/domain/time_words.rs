@@ -4,7 +4,7 @@ use std::ops::RangeInclusive;
 
 use super::{Invalid, quoted};
 
-const HOW: &str = "write HH:MM on the 24-hour clock, for example 20:00 for 8 pm";
+const HOW: &str = "write HH:MM on the 24-hour clock, for example 20:00 for 8 pm; \"in the evening\" or a span is a time preference";
 
 /// The two halves of the 12-hour clock.
 #[derive(Clone, Copy)]

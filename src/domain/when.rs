@@ -51,6 +51,11 @@ impl Date {
         self.0 > other.0
     }
 
+    /// The year, or one so many years later, in four digits.
+    pub fn year_after(self, years: i16) -> String {
+        format!("{:04}", self.0.year() + years)
+    }
+
     /// The date so many days later; `None` beyond the end of the calendar.
     pub fn plus(self, days: i8) -> Option<Self> {
         self.0.checked_add(jiff::Span::new().days(days)).ok().map(Self)

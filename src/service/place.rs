@@ -55,6 +55,8 @@ pub struct Detachment {
 pub struct Preview {
     /// The URL that the request would go to.
     pub url: String,
+    /// What would be different for real.
+    pub warning: Option<Warning>,
     /// Why it would not be placed, as far as this computer knows.
     pub refusal: Option<Error>,
 }
@@ -93,6 +95,9 @@ impl Service<'_> {
         self.warn_of_unreadable(contents.unreadable.len());
         if let Err(refusal) = journal.check(&contents, &entry, guards) {
             return self.handle_refusal(refusal, &client, &journal, observer, signals).await;
+        }
+        if let Some(warning) = self.repeat_in_sandbox(&journal, &contents, &entry, placement) {
+            self.notices.warn(warning.code, &warning.text);
         }
         // The look is short, and a login may take its time to be renewed.
         unless_interrupted(signals, async { Ok(session.token(client.deadline()).await?) }).await?;
@@ -189,6 +194,7 @@ impl Service<'_> {
         let refusal = journal.check(&contents, &entry, self.guards(placement)).err();
         Ok(Preview {
             url: base.route(&["v1", "calls"]).to_string(),
+            warning: self.repeat_in_sandbox(&journal, &contents, &entry, placement),
             refusal: refusal.map(|refusal| self.explain_refusal(refusal)),
         })
     }
@@ -199,6 +205,28 @@ impl Service<'_> {
             // A demonstration can be repeated.
             done: !placement.again && !self.settings.sandbox,
             chosen_key: placement.key.is_some(),
+        }
+    }
+
+    /// What a rehearsal does that would be refused for real.
+    fn repeat_in_sandbox(
+        &self,
+        journal: &Journal,
+        contents: &Contents,
+        entry: &Entry,
+        placement: &Placement,
+    ) -> Option<Warning> {
+        let for_real = Guards { done: true, ..self.guards(placement) };
+        let is_rehearsal = self.settings.sandbox && !placement.again;
+        match journal.check(contents, entry, for_real).err().filter(|_| is_rehearsal)? {
+            OpenError::Refused(Refusal::Done(done)) => Some(Warning {
+                code: "sandbox_repeat",
+                text: format!(
+                    "this was asked for {}, and succeeded: for real it would be refused now without --again",
+                    age(&done)
+                ),
+            }),
+            _ => None,
         }
     }
 
@@ -214,10 +242,12 @@ impl Service<'_> {
         match refusal {
             OpenError::Refused(Refusal::Known(entry)) => {
                 let key = Some(entry.key.clone());
+                observer.replayed();
                 let call = self.finish_entry(*entry, client, journal, observer, signals).await?;
                 Ok(Placed::Ended { call: Box::new(call), key })
             }
             OpenError::Used(Some(id)) => {
+                observer.replayed();
                 let call = client.call(&id).await?;
                 observer.deliver(&call);
                 Ok(Placed::Ended { call: Box::new(call), key: None })

@@ -127,10 +127,15 @@ impl Service<'_> {
                 .into_entry(key)
                 .ok_or_else(|| nothing("the journal has no call of that key".into()));
         }
+        let is_first = contents.entries.is_empty();
         let mut pending = contents.entries.into_iter().rev().filter(is_pending);
-        let newest = pending
-            .next()
-            .ok_or_else(|| nothing("no call is pending: how each one ended has been shown".into()))?;
+        let newest = pending.next().ok_or_else(|| {
+            nothing(if is_first {
+                "no call is pending: the journal has none".into()
+            } else {
+                "no call is pending: how each one ended has been shown".into()
+            })
+        })?;
         let others = pending.count();
         if others > 0 {
             let text = match others {

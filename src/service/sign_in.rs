@@ -134,6 +134,9 @@ impl Service<'_> {
             };
             forgotten.map_err(|e| Error::io(format!("{} could not be cleared", folder.display()), e))?;
         }
+        if !matches!(self.settings.access_token(), Ok(None)) {
+            self.notices.warn("access_token", "KALLYAI_ACCESS_TOKEN stays in use until it is unset");
+        }
         Ok(SignOut { was_signed_in })
     }
 

@@ -81,7 +81,7 @@ fn what_may_be_two_days_or_times_is_refused_with_what_to_write() {
     let home = Home::new();
     for (flags, hint) in [
         (["--date", "28/01/2027"], "write YYYY-MM-DD: 2027-01-28"),
-        (["--date", "03/04/2027"], "write YYYY-MM-DD: 2027-04-03, 2027-03-04"),
+        (["--date", "03/04/2027"], "write YYYY-MM-DD: 2027-04-03 or 2027-03-04"),
         (["--date", "next friday"], "write friday for the nearer one"),
         (["--time", "8"], "write 08:00 for the morning, or 20:00 for 8 pm"),
         (["--time", "midnight"], "write 00:00"),

@@ -149,12 +149,18 @@ fn what_ended_nobody_noted_how_is_asked_of_the_service_before_it_is_done_again()
 }
 
 #[test]
-fn a_demonstration_can_be_repeated() {
-    at_once(["+15555550102", "+15551234567"], |number| {
+fn a_demonstration_can_be_repeated_and_is_told_what_would_be_refused_for_real() {
+    at_once([("+15555550102", false), ("+15551234567", true)], |(number, is_done)| {
         let home = Home::new();
-        for _ in 0..2 {
-            home.sandbox(&["-p", number, "-t", "Ask for the hours"]).exits(0);
-        }
+        let call = ["-p", number, "-t", "Ask for the hours"];
+        let is_told = |run: &Run| run.stderr.contains("for real it would be refused");
+        assert!(!is_told(&home.sandbox(&call).exits(0)));
+        assert_eq!(is_told(&home.sandbox(&call).exits(0)), is_done);
+        assert!(!is_told(&home.sandbox(&[&call[..], &["--again"]].concat()).exits(0)));
+        let dry = home.sandbox(&[&call[..], &["--dry-run", "--json"]].concat()).exits(0).json();
+        assert_eq!(dry["would_place"], true);
+        let codes: Vec<_> = dry["warnings"].as_array().expect("a list").iter().map(|w| &w["code"]).collect();
+        assert_eq!(codes == ["sandbox_repeat"], is_done, "{codes:?}");
     });
 }
 
@@ -168,6 +174,16 @@ fn how_far_the_clocks_differ_is_noted_with_the_call() {
     Run::of(&mut service.at(&home, CALL)).exits(0);
     let ahead = home.journal()[0]["clock_difference"].as_i64().expect("a number");
     assert!((86_340..=86_400).contains(&ahead), "{ahead}");
+}
+
+#[test]
+fn a_person_is_told_that_a_known_key_rings_no_phone() {
+    let (home, service) = (Home::new(), Service::with([]));
+    let with_key = || service.at(&home, CALL).args(["--idempotency-key", "dinner"]).arg("--again").output();
+    let said = || String::from_utf8(with_key().expect("a run").stderr).expect("UTF-8");
+    assert_eq!(said(), "");
+    assert!(said().starts_with("No phone rings"), "{}", said());
+    assert_eq!(service.posts(), 1);
 }
 
 #[test]

@@ -111,7 +111,7 @@ fn a_call_that_the_history_shows_late_is_waited_for() {
         faults.map(|fault| Trial::start(Post::lost(fault).shown(Shown::After(2)), &["--timeout", "30"]));
     for trial in late {
         let (run, _, service) = trial.exits(0);
-        assert!(run.stdout.starts_with("Result      A table for four is booked.\n"), "{}", run.stdout);
+        assert!(run.stdout.contains("\nResult      A table for four is booked.\n"), "{}", run.stdout);
         assert_eq!(service.server.count("GET", LOOK_UP), 3);
     }
 }
@@ -216,7 +216,7 @@ fn a_call_that_can_no_longer_be_read_does_not_hide_another() {
     let nonsense = json!({ "call_id": ".." });
     let calls = [(full.clone(), full), (other, deleted), (nonsense.clone(), nonsense)];
     let trial = lost_among(&calls, &["--timeout", "3"]);
-    assert!(trial.exits(0).0.stdout.starts_with("Result"));
+    assert!(trial.exits(0).0.stdout.starts_with("Called"));
 }
 
 #[test]

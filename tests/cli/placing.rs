@@ -18,7 +18,8 @@ fn the_result_ends_with_the_status_and_the_whole_id() {
     assert_eq!(
         run.stdout,
         format!(
-            "Result      A table for four is booked.\nNext steps  Arrive on time.\nDuration    1 min 15 s\nsuccess  {ID}\n"
+            "Called      {}\nResult      A table for four is booked.\nNext steps  Arrive on time.\nDuration    1 min 15 s\nsuccess  {ID}\n",
+            CALL[1]
         )
     );
     assert_eq!(run.stderr, "");

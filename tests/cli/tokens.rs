@@ -290,7 +290,7 @@ fn a_given_token_is_used_as_it_is_and_never_saved() {
         Run::of(home.kallyai(["--auth-status", "--json"]).env("KALLYAI_ACCESS_TOKEN", "given")).exits(0);
     assert_eq!(status.json(), json!({ "signed_in": true, "source": "KALLYAI_ACCESS_TOKEN" }));
     let status = Run::of(home.kallyai(["--auth-status"]).env("KALLYAI_ACCESS_TOKEN", "given")).exits(0);
-    assert_eq!(status.stdout, "Signed in with KALLYAI_ACCESS_TOKEN.\n");
+    assert_eq!(status.stdout, "Signed in with KALLYAI_ACCESS_TOKEN, which was not tried.\n");
     let server = Server::always(Reply::new(401, ""));
     for (command, token) in [("--usage", "a\tb"), ("--usage", "given"), ("--login", "given")] {
         let mut command = home.kallyai([command, "--json"]);

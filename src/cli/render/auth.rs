@@ -50,7 +50,7 @@ pub fn auth_status(view: &View<'_>, status: AuthStatus) -> Result<()> {
     }
     let messages = view.out.messages();
     let detail = match status {
-        AuthStatus::Given => messages.fill(" with KALLYAI_ACCESS_TOKEN", &[]),
+        AuthStatus::Given => messages.fill(" with KALLYAI_ACCESS_TOKEN, which was not tried", &[]),
         AuthStatus::SignedIn { until } => {
             messages.fill(". The login renews itself, next after {}", &[&view.clock.moment(until)])
         }

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::View;
-use crate::domain::{CallRef, CallStatus, shell_quoted};
+use crate::domain::{CallRef, CallStatus, redact, shell_quoted};
 use crate::error::Result;
 use crate::output::{Line, Tone, appointment, brief, duration};
 use crate::service::{Call, Parsed, SubmissionEcho};
@@ -32,14 +32,14 @@ pub fn status(view: &View<'_>, status: Option<&CallStatus>) -> String {
         Tone::Bad => '✗',
         _ => '·',
     };
-    let words = name.replace(['_', '-'], " ");
+    let words = redact(name).replace(['_', '-'], " ");
     format!("{mark} {}", brief(&view.out.translate(&words), WIDEST))
 }
 
 /// The result of a call that was waited for, brought to its reader; and to a person what to read next, where `last` names
 /// the newest call.
 pub fn result(view: &View<'_>, call: &Parsed<Call>, is_newest: bool) -> Result<()> {
-    view.parsed(call, outcome)?;
+    view.parsed(call, called_outcome)?;
     suggest_to_watcher(view, &call.value, is_newest)
 }
 
@@ -94,6 +94,14 @@ pub fn short_id(id: &str) -> &str {
 pub fn call(view: &View<'_>, call: &Parsed<Call>) -> Result<()> {
     view.parsed(call, details)?;
     suggest_to_watcher(view, &call.value, false)
+}
+
+/// Whom a call was to, and its result.
+fn called_outcome(view: &View<'_>, call: &Call) -> Result<()> {
+    if let Some(called) = call.business().or(call.number()) {
+        view.field("Called", called)?;
+    }
+    outcome(view, call)
 }
 
 /// The result of a call, ending with one line that carries the status and the whole ID.
@@ -158,7 +166,7 @@ pub fn details(view: &View<'_>, call: &Call) -> Result<()> {
 }
 
 /// A language of the API by its name; one that is not known here as it stands.
-fn language(code: &str) -> &str {
+pub fn language(code: &str) -> &str {
     match code {
         "en" => "English",
         "es" => "Spanish",

@@ -15,7 +15,7 @@ mod transcript;
 
 pub use account::{billing, subscription, usage};
 pub use auth::{auth_status, sandbox_served, sign_in_begun, signed_in, signed_out};
-pub use call::{call, result};
+pub use call::{call, language, result};
 pub use error::error;
 pub use history::HistoryView;
 #[cfg(fuzzing)]
