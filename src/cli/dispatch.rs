@@ -1,5 +1,6 @@
 //! From a command to the operation that carries it out, and from its value to an exit status.
 
+use std::borrow::Cow;
 use std::io::IsTerminal as _;
 use std::pin::{Pin, pin};
 
@@ -155,8 +156,9 @@ impl Run<'_> {
         let (placement, mut warnings) = request::placement(self.service.settings, call)?;
         let mut preview = self.service.preview(&placement)?;
         warnings.extend(preview.warning.take());
-        if !self.view.out.is_json() {
-            self.show_when(&placement);
+        if let Some((preposition, when)) = self.when(&placement).filter(|_| !self.view.out.is_json()) {
+            let line = Line::new().tone(Tone::Faint, &preposition).text(" ").tone(Tone::Strong, &when);
+            self.view.out.note(&line);
         }
         let suggesting = suggesting(self.view.out, self.view.program);
         render::dry_run(self.view, &placement, &preview, &warnings, suggesting).map(|()| DONE)
@@ -167,17 +169,12 @@ impl Run<'_> {
         let (placement, warnings) = request::placement(self.service.settings, call)?;
         warnings.iter().for_each(|warning| self.console.warn(warning.code, &warning.text));
         if self.view.out.is_watched() {
-            self.show_when(&placement);
+            self.show_request(&placement);
         }
         self.attend(async |signals| {
             let submission = &placement.request.submission;
-            let number = submission.respondent_phone.as_str();
-            let messages = self.view.out.messages();
-            let language = messages.translate(render::language(submission.call_language.code()));
-            let doing = match submission.business_name.as_deref() {
-                Some(business) => messages.fill("Calling {}, {}, in {}", &[&number, &business, &language]),
-                None => messages.fill("Calling {} in {}", &[&number, &language]),
-            };
+            let called = submission.business_name.as_deref().unwrap_or(submission.respondent_phone.as_str());
+            let doing = self.view.out.messages().fill("Calling {}", &[&called]);
             let mut waiting =
                 Waiting::start(self.console, self.view, &doing, true, !self.options.debug && !detach);
             let placed = self.service.place(&placement, detach, &mut waiting, signals).await;
@@ -197,18 +194,36 @@ impl Run<'_> {
         })
     }
 
-    /// Says which day and time were understood.
-    fn show_when(&self, placement: &Placement) {
+    /// Says to a person what was understood: who is called, in which language, and for when.
+    fn show_request(&self, placement: &Placement) {
         let out = self.view.out;
+        let asked = &placement.request.submission;
+        let number = asked.respondent_phone.as_str();
+        let called = match asked.business_name.as_deref() {
+            Some(business) => format!("{number}, {business}"),
+            None => number.to_owned(),
+        };
+        let messages = out.messages();
+        let language = messages.translate(render::language(asked.call_language.code()));
+        let spoken = messages.fill(", in {}", &[&language]);
+        let line = Line::new().text(&called).tone(Tone::Faint, &spoken);
+        match self.when(placement) {
+            Some((preposition, when)) => {
+                out.note(&line.text(", ").tone(Tone::Faint, &preposition).text(" ").tone(Tone::Strong, &when))
+            }
+            None => out.note(&line),
+        }
+    }
+
+    /// The day and the time that were understood, and the word before them.
+    fn when(&self, placement: &Placement) -> Option<(Cow<'static, str>, String)> {
+        let messages = self.view.out.messages();
         let asked = &placement.request.submission;
         let date = asked.appointment_date.map(|date| date.to_string());
         let time = asked.appointment_time.map(|time| time.to_string());
         let zone = Some(placement.request.timezone.name());
-        if let Some(when) = appointment(out.messages(), date.as_deref(), time.as_deref(), zone) {
-            let preposition = if date.is_some() { "for" } else { "at" };
-            let preposition = out.translate(preposition);
-            out.note(&Line::new().tone(Tone::Faint, &preposition).text(" ").tone(Tone::Strong, &when));
-        }
+        let when = appointment(messages, date.as_deref(), time.as_deref(), zone)?;
+        Some((messages.translate(if date.is_some() { "for" } else { "at" }), when))
     }
 
     async fn resume(&self, key: Option<&IdempotencyKey>, signals: &mut Signals) -> Result<u8> {
