@@ -59,6 +59,12 @@ pub fn refusal(
     }
 }
 
+/// The newest young success at the number, whatever it was for.
+pub fn earlier_success<'e>(entries: &'e [Entry], entry: &Entry) -> Option<&'e Entry> {
+    let is_young = |other: &Entry| other.written.age(&entry.written) < GUARDED_FOR;
+    entries.iter().rev().find(|other| other.number == entry.number && other.is_success() && is_young(other))
+}
+
 /// Whether an entry may stand in the way, and only the service can tell: an open call to the same number that is too old to
 /// be in the way by itself, or a young one for the same that ended in a way that was not noted.
 pub fn is_undecided(entries: &[Entry], entry: &Entry) -> bool {

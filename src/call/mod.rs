@@ -28,7 +28,7 @@ mod wait_lock;
 pub use detached::{Detached, JOB, Job, run as run_job, start as detach};
 pub use driver::{CallDriver, Observer};
 pub use entry::{Entry, EntryState, Moment, ago};
-pub use guard::{Guards, Refusal};
+pub use guard::{Guards, Refusal, earlier_success};
 pub use journal::{Journal, OpenError};
 pub use look::look_before;
 pub use record::{Change, Contents, lines_of};

@@ -60,22 +60,31 @@ pub struct Waiting<'a> {
     is_newest: bool,
     /// How the call stood when it was last seen under way.
     last_status: Option<String>,
+    /// What is shown once a phone may ring.
+    doing: Option<String>,
 }
 
 impl<'a> Waiting<'a> {
-    /// Shows what is done, unless what --debug prints would tear it.
-    pub fn start(
-        console: &'a Console<'a>,
-        view: &'a View<'a>,
-        doing: &str,
-        is_newest: bool,
-        is_shown: bool,
-    ) -> Self {
-        if is_shown {
-            let advice = view.out.translate("Ctrl-C stops the waiting, not the call");
-            console.progress.replace(Some(view.out.progress(&view.out.translate(doing), &advice)));
+    /// For a call that is to be placed: what is done is shown once its request is on its way. `None` where what --debug
+    /// prints would tear it.
+    pub fn placing(console: &'a Console<'a>, view: &'a View<'a>, doing: Option<String>) -> Self {
+        Self { console, view, unwritten: None, is_newest: true, last_status: None, doing }
+    }
+
+    /// For a call that was placed before: what is done is shown at once.
+    pub fn resuming(console: &'a Console<'a>, view: &'a View<'a>, doing: Option<String>) -> Self {
+        let mut waiting = Self::placing(console, view, doing);
+        waiting.is_newest = false;
+        waiting.show();
+        waiting
+    }
+
+    fn show(&mut self) {
+        if let Some(doing) = self.doing.take() {
+            let out = self.view.out;
+            let advice = out.translate("Ctrl-C stops the waiting, not the call");
+            self.console.progress.replace(Some(out.progress(&out.translate(&doing), &advice)));
         }
-        Self { console, view, unwritten: None, is_newest, last_status: None }
     }
 }
 
@@ -103,6 +112,11 @@ impl Observer for Waiting<'_> {
                 "No phone rings: the key was used before, for this very call, and this is what became of it.";
             self.console.aside(|| self.view.out.explain(&Line::new(), text));
         }
+        self.show();
+    }
+
+    fn sent(&mut self) {
+        self.show();
     }
 
     fn response_lost(&mut self, why: &str) {

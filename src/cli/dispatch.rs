@@ -175,8 +175,8 @@ impl Run<'_> {
             let submission = &placement.request.submission;
             let called = submission.business_name.as_deref().unwrap_or(submission.respondent_phone.as_str());
             let doing = self.view.out.messages().fill("Calling {}", &[&called]);
-            let mut waiting =
-                Waiting::start(self.console, self.view, &doing, true, !self.options.debug && !detach);
+            let doing = Some(doing).filter(|_| !self.options.debug && !detach);
+            let mut waiting = Waiting::placing(self.console, self.view, doing);
             let placed = self.service.place(&placement, detach, &mut waiting, signals).await;
             let failed = waiting.end(placed.as_ref().err());
             if !detach {
@@ -231,7 +231,8 @@ impl Run<'_> {
             Some(number) => format!("Waiting for {number}"),
             None => "Waiting for the call".into(),
         };
-        let mut waiting = Waiting::start(self.console, self.view, &doing, false, !self.options.debug);
+        let doing = Some(doing).filter(|_| !self.options.debug);
+        let mut waiting = Waiting::resuming(self.console, self.view, doing);
         let resumed = self.service.resume(key, &mut waiting, signals).await;
         let failed = waiting.end(resumed.as_ref().err());
         self.ring_unless_interrupted(resumed.as_ref().err());

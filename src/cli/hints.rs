@@ -56,10 +56,19 @@ impl Suggesting {
             // This one does not wait for a browser.
             Next::SignIn => self.command("--login --no-wait"),
             Next::Resume(key) => self.resume(key, error.facts.is_only_pending),
-            Next::ShowCall(id) => self.command(&format!("--call-info {}", shell_quoted(id.as_str()))),
+            Next::ShowCall(id) => self.next_command_about(id),
             Next::History => self.command("--history"),
         };
         Some(command)
+    }
+
+    /// The command that shows a call, or all of them where its ID could pass for more than that.
+    fn next_command_about(&self, id: &CallId) -> String {
+        if self.json || id.is_plain() {
+            self.command(&format!("--call-info {}", shell_quoted(id.as_str())))
+        } else {
+            self.command("--history")
+        }
     }
 
     /// The command that learns how a call ended. A person with a single pending one need not write its key.
@@ -142,17 +151,16 @@ impl Suggesting {
 
     /// The calls that it may be, to be looked at one by one.
     fn candidates(&self, error: &Error) -> Hint {
-        let show = |id: &CallId| self.command(&format!("--call-info {}", shell_quoted(id.as_str())));
-        Hint {
-            text: "do not place it again; see which of them it is:".into(),
-            commands: error.facts.candidates.iter().map(show).collect(),
-        }
+        let show = |id: &CallId| self.next_command_about(id);
+        let mut commands: Vec<String> = error.facts.candidates.iter().map(show).collect();
+        commands.dedup();
+        Hint { text: "do not place it again; see which of them it is:".into(), commands }
     }
 
     /// The way out of a guard: the call that is in the way, the history, and a second call on purpose.
     fn open_call(&self, error: &Error, what: &str) -> Hint {
         let text = format!(
-            "to ring a second time on purpose, repeat your command with --again; {what} in {} --history, or with:",
+            "do not repeat it: {what} in {} --history, or with the command below (only to ring a second time on purpose is there --again):",
             self.program
         );
         match self.next_command(error) {

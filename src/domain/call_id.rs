@@ -16,6 +16,12 @@ const HOW: &str = "copy an ID from `kallyai --history`, or write `last`";
 const MAX_LENGTH: usize = 256;
 
 impl CallId {
+    /// Whether nothing else can be read into it: on a line that is not wrapped, so that it can be copied, a terminal breaks it
+    /// anywhere.
+    pub fn is_plain(&self) -> bool {
+        self.0.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
+    }
+
     /// The ID as the server wrote it, not yet percent-encoded.
     pub fn as_str(&self) -> &str {
         &self.0

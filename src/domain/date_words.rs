@@ -15,6 +15,13 @@ pub enum Day {
     After(i8),
     /// The next day of that name, never the day on which it is said.
     Next(Weekday),
+    /// The next day of this month and this number; where no year has one, the next that there is.
+    OfYear {
+        /// 1 to 12.
+        month: u8,
+        /// 1 to 31.
+        day: u8,
+    },
 }
 
 const HOW: &str = "write YYYY-MM-DD, for example 2027-01-28, or today, tomorrow or a weekday such as friday";
@@ -63,12 +70,16 @@ impl FromStr for Day {
             Ok(date) => return Ok(Self::Date(date)),
             Err(invalid) => invalid,
         };
+        if let Some(day) = date_hints::written_out(&said) {
+            return Ok(day);
+        }
         if let Some(refusal) = date_hints::in_another_writing(text, &said) {
             return Err(refusal);
         }
         let others = ["today", "tomorrow", "hoy", "manana"];
         let names = WEEKDAYS.iter().flat_map(|(_, names)| names.iter()).chain(&others);
-        let hint = super::nearest(&said, names.copied()).map_or(HOW.into(), |name| {
+        let meant = super::nearest(&said, names.copied()).filter(|_| !said.contains(' '));
+        let hint = meant.map_or(HOW.into(), |name| {
             let name = if name == "manana" { "mañana" } else { name };
             format!("did you mean {name}? A date is written YYYY-MM-DD: 2027-01-28")
         });
@@ -80,7 +91,8 @@ impl Day {
     /// Whether it depends on where it is said which date it is.
     pub fn is_relative(self) -> bool {
         match self {
-            Self::Date(_) => false,
+            // Which year it is, all zones agree on but for hours.
+            Self::Date(_) | Self::OfYear { .. } => false,
             Self::After(_) | Self::Next(_) => true,
         }
     }
@@ -91,6 +103,10 @@ impl Day {
             Self::Date(date) => Some(date),
             Self::After(days) => today.plus(days),
             Self::Next(weekday) => today.next(weekday),
+            // A leap day is at most eight years away.
+            Self::OfYear { month, day } => (0..=8)
+                .filter_map(|years| today.in_year_after(years, month, day))
+                .find(|date| !today.is_after(*date)),
         }
     }
 }
@@ -131,6 +147,9 @@ impl PastDay {
     pub fn on(self, today: Date) -> Option<Date> {
         match self.0 {
             Day::Next(weekday) => today.last(weekday),
+            Day::OfYear { month, day } => (0..=8)
+                .filter_map(|years| today.in_year_after(-years, month, day))
+                .find(|date| !date.is_after(today)),
             day => day.on(today),
         }
     }
@@ -150,12 +169,21 @@ pub fn without_accents(text: &str) -> String {
     super::comparable(text).chars().map(plain).collect()
 }
 
-/// How many days from now: `in 3 days`, `dentro de 3 dias`.
+/// How many days from now: `in 3 days`, `dentro de una semana`.
 fn days_from_now(said: &str) -> Option<i8> {
     let rest = ["in ", "en ", "dentro de "].iter().find_map(|word| said.strip_prefix(word))?;
     let (days, unit) = rest.split_once(' ')?;
-    let days = time_words::number(days, 1..=2)?;
-    matches!(unit, "day" | "days" | "dia" | "dias").then(|| i8::try_from(days).ok()).flatten()
+    let count = match days {
+        "a" | "one" | "un" | "una" => 1,
+        "two" | "dos" => 2,
+        digits => time_words::number(digits, 1..=2)?,
+    };
+    let days = match unit {
+        "day" | "days" | "dia" | "dias" => count,
+        "week" | "weeks" | "semana" | "semanas" => count.checked_mul(7)?,
+        _ => return None,
+    };
+    i8::try_from(days).ok()
 }
 
 /// How many days before now: `3 days ago`, `hace 3 dias`, `7d`.
@@ -204,6 +232,15 @@ mod tests {
             ("the day after tomorrow", "2027-01-30"),
             ("in 3 days", "2027-01-31"),
             ("dentro de 10 días", "2027-02-07"),
+            ("in a week", "2027-02-04"),
+            ("en dos semanas", "2027-02-11"),
+            ("28 January 2027", "2027-01-28"),
+            ("Feb 3rd", "2027-02-03"),
+            ("Jan 27", "2028-01-27"),
+            ("3 de agosto", "2027-08-03"),
+            ("29 feb", "2028-02-29"),
+            ("2027-2-3", "2027-02-03"),
+            ("20270203", "2027-02-03"),
             ("el viernes", "2027-01-29"),
             ("on Friday", "2027-01-29"),
             ("fri", "2027-01-29"),
@@ -238,6 +275,7 @@ mod tests {
             ("2026-12-31", "2026-12-31"),
             ("7d", "2027-01-21"),
             ("2 days ago", "2027-01-26"),
+            ("Dec 24", "2026-12-24"),
             ("hace 1 día", "2027-01-27"),
         ] {
             assert_eq!(on(said), date, "{said}");

@@ -33,14 +33,13 @@ pub fn parse(text: &str) -> Result<(u8, u8), Invalid> {
     if let Some(hour) = hour(&said).filter(|hour| *hour < 24) {
         return Err(bare_hour(text, hour));
     }
-    time_of_day(&said).ok_or_else(|| {
-        let hint = meant(&said).map_or(HOW.into(), |(hour, minute)| {
-            format!(
-                "did you mean {hour:02}:{minute:02}? A time is written on the 24-hour clock, or with am or pm"
-            )
-        });
-        Invalid::new(format!("{} is not a time of day", quoted(text)), hint)
-    })
+    if let Some(time) = time_of_day(&said).or_else(|| in_words(&said)) {
+        return Ok(time);
+    }
+    let digits = said.split_at_checked(2).filter(|_| said.len() == 4);
+    let meant = digits.and_then(|(hours, minutes)| time_of_day(&format!("{hours}:{minutes}")));
+    let hint = meant.map_or(HOW.into(), |(hour, minute)| format!("did you mean {hour:02}:{minute:02}?"));
+    Err(Invalid::new(format!("{} is not a time of day", quoted(text)), hint))
 }
 
 /// The time that a clock's digits, with or without a half of the day behind them, say beyond doubt.
@@ -56,9 +55,8 @@ fn time_of_day(said: &str) -> Option<(u8, u8)> {
     Some((hour?, minute))
 }
 
-/// The time that was probably meant where it is written in another way, to be asked back: `8.30pm`, `2030`, `a las 20:30`,
-/// `8 in the evening`, `8 de la tarde`.
-fn meant(said: &str) -> Option<(u8, u8)> {
+/// The time with words around it, or a dot in it: `8.30pm`, `a las 20:30`, `8 in the evening`, `8 de la tarde`, `20 horas`.
+fn in_words(said: &str) -> Option<(u8, u8)> {
     // Twelve is left out: at night it may be either end of a day, and `12 de la mañana` is noon.
     const PARTS: [(&str, &str, RangeInclusive<u8>); 9] = [
         (" in the morning", "am", 1..=11),
@@ -84,12 +82,9 @@ fn meant(said: &str) -> Option<(u8, u8)> {
             (clock.trim_end(), said.strip_prefix(clock).filter(|_| half.is_some()).unwrap_or_default().trim())
         }
     };
-    let is_bare = clock.len() == 4 && clock.bytes().all(|b| b.is_ascii_digit());
-    let clock = if is_bare {
-        let (hours, minutes) = clock.split_at(2);
-        format!("{hours}:{minutes}")
-    } else {
-        clock.replacen('.', ":", 1)
+    let clock = match clock.strip_suffix(" horas") {
+        Some(hours) => format!("{hours}h"),
+        None => clock.replacen('.', ":", 1),
     };
     time_of_day(&format!("{clock}{half}"))
 }
@@ -191,27 +186,23 @@ mod tests {
     }
 
     #[test]
-    fn a_time_in_another_writing_is_asked_back() {
+    fn a_time_is_taken_with_words_around_it_and_four_digits_are_asked_back() {
         for (said, time) in [
-            ("8.30pm", "20:30"),
-            ("8.30 p.m.", "20:30"),
-            ("8.30", "08:30"),
-            ("20.30", "20:30"),
-            ("2030", "20:30"),
-            ("at 8pm", "20:00"),
-            ("a las 20:30", "20:30"),
-            ("8 in the evening", "20:00"),
-            ("8 de la tarde", "20:00"),
-            ("8:30 de la mañana", "08:30"),
-            ("Las 9 de la noche", "21:00"),
+            ("8.30pm", (20, 30)),
+            ("8.30 p.m.", (20, 30)),
+            ("8.30", (8, 30)),
+            ("20.30", (20, 30)),
+            ("at 8pm", (20, 0)),
+            ("a las 20:30", (20, 30)),
+            ("20 horas", (20, 0)),
+            ("8 in the evening", (20, 0)),
+            ("8 de la tarde", (20, 0)),
+            ("8:30 de la mañana", (8, 30)),
+            ("Las 9 de la noche", (21, 0)),
         ] {
-            let refusal = parse(said).expect_err(said);
-            assert!(
-                refusal.hint().starts_with(&format!("did you mean {time}?")),
-                "{said}: {}",
-                refusal.hint()
-            );
+            assert_eq!(parse(said), Ok(time), "{said}");
         }
+        assert_eq!(parse("2030").expect_err("2030").hint(), "did you mean 20:30?");
         for said in [
             "12 de la noche",
             "12 de la mañana",
@@ -239,7 +230,6 @@ mod tests {
             "13pm",
             "0am",
             "20:00pm",
-            "8.30",
             "2000",
             "pm",
             "h",

@@ -51,9 +51,10 @@ impl Date {
         self.0 > other.0
     }
 
-    /// The year, or one so many years later, in four digits.
-    pub fn year_after(self, years: i16) -> String {
-        format!("{:04}", self.0.year() + years)
+    /// The day of this month and number in its year, or in one so many years later; `None` where that year has none.
+    pub fn in_year_after(self, years: i16, month: u8, day: u8) -> Option<Self> {
+        let (month, day) = (i8::try_from(month).ok()?, i8::try_from(day).ok()?);
+        civil::Date::new(self.0.year().checked_add(years)?, month, day).ok().map(Self)
     }
 
     /// The date so many days later; `None` beyond the end of the calendar.

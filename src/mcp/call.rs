@@ -132,9 +132,10 @@ impl Server {
 fn preview(
     service: &Service<'_>,
     placement: &Placement,
-    warnings: Vec<WarningObject>,
+    mut warnings: Vec<WarningObject>,
 ) -> Result<CallToolResult> {
     let preview = service.preview(placement)?;
+    warnings.extend(preview.warning.as_ref().map(WarningObject::from));
     let dry_run = DryRun {
         would_place: preview.refusal.is_none(),
         refusal: preview.refusal.as_ref().map(ErrorObject::from),

@@ -17,6 +17,17 @@ const HOLE: &str = "{}";
 /// A template with fewer letters than this could be anybody's words: it is looked up, and not recognized.
 const FEWEST_LETTERS: usize = 8;
 
+/// Those that are recognized all the same.
+const SHORT: [&str; 7] = [
+    "write {}",
+    "write +{}",
+    "write {}:00",
+    "{} min ago",
+    "{} h {} min ago",
+    "the path {}",
+    "{}, line {}: {}",
+];
+
 /// How deep sentences stand in sentences: what is filled in may come from anywhere.
 const DEEPEST: usize = 4;
 
@@ -95,7 +106,8 @@ impl Catalog {
             entries.into_iter().map(Into::into).filter(|(text, _): &(String, _)| !text.is_empty()).collect();
         let mut templates: Vec<String> = texts
             .keys()
-            .filter(|text| text.contains(HOLE) && letters(text) >= FEWEST_LETTERS)
+            .filter(|text| text.contains(HOLE))
+            .filter(|text| letters(text) >= FEWEST_LETTERS || SHORT.contains(&text.as_str()))
             .cloned()
             .collect();
         templates.sort_by_cached_key(|template| (std::cmp::Reverse(letters(template)), template.clone()));

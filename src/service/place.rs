@@ -55,7 +55,7 @@ pub struct Detachment {
 pub struct Preview {
     /// The URL that the request would go to.
     pub url: String,
-    /// What would be different for real.
+    /// What was achieved there a short time ago, which this may repeat in other words.
     pub warning: Option<Warning>,
     /// Why it would not be placed, as far as this computer knows.
     pub refusal: Option<Error>,
@@ -96,7 +96,7 @@ impl Service<'_> {
         if let Err(refusal) = journal.check(&contents, &entry, guards) {
             return self.handle_refusal(refusal, &client, &journal, observer, signals).await;
         }
-        if let Some(warning) = self.repeat_in_sandbox(&journal, &contents, &entry, placement) {
+        if let Some(warning) = self.earlier_success(&journal, &contents, &entry, placement) {
             self.notices.warn(warning.code, &warning.text);
         }
         // The look is short, and a login may take its time to be renewed.
@@ -194,7 +194,7 @@ impl Service<'_> {
         let refusal = journal.check(&contents, &entry, self.guards(placement)).err();
         Ok(Preview {
             url: base.route(&["v1", "calls"]).to_string(),
-            warning: self.repeat_in_sandbox(&journal, &contents, &entry, placement),
+            warning: self.earlier_success(&journal, &contents, &entry, placement),
             refusal: refusal.map(|refusal| self.explain_refusal(refusal)),
         })
     }
@@ -208,8 +208,8 @@ impl Service<'_> {
         }
     }
 
-    /// What a rehearsal does that would be refused for real.
-    fn repeat_in_sandbox(
+    /// What was achieved at that number a short time ago: agents reword, and only the user knows whether it is the same errand.
+    fn earlier_success(
         &self,
         journal: &Journal,
         contents: &Contents,
@@ -217,17 +217,22 @@ impl Service<'_> {
         placement: &Placement,
     ) -> Option<Warning> {
         let for_real = Guards { done: true, ..self.guards(placement) };
-        let is_rehearsal = self.settings.sandbox && !placement.again;
-        match journal.check(contents, entry, for_real).err().filter(|_| is_rehearsal)? {
-            OpenError::Refused(Refusal::Done(done)) => Some(Warning {
-                code: "sandbox_repeat",
-                text: format!(
-                    "this was asked for {}, and succeeded: for real it would be refused now without --again",
-                    age(&done)
-                ),
-            }),
-            _ => None,
-        }
+        let done = match journal.check(contents, entry, for_real) {
+            _ if placement.again => return None,
+            Err(OpenError::Refused(Refusal::Done(done))) => *done,
+            Err(_) => return None,
+            Ok(()) => {
+                let earlier = call::earlier_success(&contents.entries, entry)?;
+                let (task, ago) = (beginning(&earlier.task), age(earlier));
+                let text = format!("{} was called {ago} for \"{task}\", and that succeeded", earlier.number);
+                return Some(Warning { code: "recent_success", text });
+            }
+        };
+        let text = format!(
+            "this was asked for {}, and succeeded: for real it would be refused now without --again",
+            age(&done)
+        );
+        Some(Warning { code: "sandbox_repeat", text })
     }
 
     /// What happens instead of a call that may not be placed: one of a known key is read.

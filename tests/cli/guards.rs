@@ -177,6 +177,20 @@ fn how_far_the_clocks_differ_is_noted_with_the_call() {
 }
 
 #[test]
+fn other_words_for_a_number_that_was_called_with_success_are_placed_with_a_warning() {
+    let (home, service) = (Home::new(), Service::with([]));
+    Run::of(&mut service.at(&home, CALL)).exits(0);
+    let reworded = ["-p", CALL[1], "-t", "Please book a table"];
+    let dry = Run::of(service.at(&home, reworded).args(["--dry-run", "--json"])).exits(0).json();
+    assert_eq!((&dry["would_place"], &dry["warnings"][0]["code"]), (&json!(true), &json!("recent_success")));
+    let run = Run::of(&mut service.at(&home, reworded)).exits(0);
+    let said = "+15551234567 was called less than a minute ago for \"Reserve a table\", and that succeeded";
+    assert!(run.stderr.contains(said), "{}", run.stderr);
+    let other = Run::of(&mut service.at(&home, ["-p", "+15557654321", "-t", "Reserve a table"])).exits(0);
+    assert_eq!((other.stderr.as_str(), service.posts()), ("", 3));
+}
+
+#[test]
 fn a_person_is_told_that_a_known_key_rings_no_phone() {
     let (home, service) = (Home::new(), Service::with([]));
     let with_key = || service.at(&home, CALL).args(["--idempotency-key", "dinner"]).arg("--again").output();

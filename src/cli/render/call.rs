@@ -62,7 +62,11 @@ fn suggest(view: &View<'_>, call: &Call, is_newest: bool) {
         return;
     }
     let id = if is_newest { "last" } else { short_id(&call.call_id) };
-    let Ok(id) = id.parse::<CallRef>().map(|_| shell_quoted(id)) else { return };
+    let Ok(reference) = id.parse::<CallRef>() else { return };
+    if matches!(&reference, CallRef::Id(id) if !id.is_plain()) {
+        return;
+    }
+    let id = shell_quoted(id);
     let program = view.program;
     let has_appointment = call.submission().is_some_and(|asked| asked.appointment_date.is_some());
     let calendar = (call.is_success() && has_appointment).then(|| format!("{program} --calendar {id}"));
