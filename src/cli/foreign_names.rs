@@ -77,6 +77,9 @@ const FLAGS: &[(&str, &str)] = &[
 
 /// Words that other tools have as commands.
 const COMMANDS: &[(&str, &str)] = &[
+    ("ayuda", "--help"),
+    ("llama", "-p NUMBER -t TEXT"),
+    ("llamar", "-p NUMBER -t TEXT"),
     ("account", "--usage"),
     ("balance", "--usage"),
     ("book", "-p NUMBER -t TEXT"),

@@ -66,7 +66,7 @@ fn read(source: TaskSource, what: &str) -> Result<String> {
             let file = std::fs::File::open(&path).map_err(|e| {
                 Invalid::new(
                     format!("the {what} cannot be read from {name}: {e}"),
-                    format!("write --{what} @FILE with a file that can be read"),
+                    format!("write {} @FILE with a file that can be read", format_args!("--{what}")),
                 )
             })?;
             read_to_end(file, &name, what)?
@@ -90,7 +90,7 @@ fn read_to_end(source: impl Read, name: &str, what: &str) -> Result<String, Inva
     let refused = |why: String| {
         Invalid::new(
             format!("the {what} cannot be read from {name}: {why}"),
-            format!("give it as text: --{what} \"…\""),
+            format!("give it as text: {} \"…\"", format_args!("--{what}")),
         )
     };
     source.take(LONGEST_TASK + 1).read_to_end(&mut bytes).map_err(|e| refused(e.to_string()))?;
