@@ -160,7 +160,7 @@ impl Suggesting {
     /// The way out of a guard: the call that is in the way, the history, and a second call on purpose.
     fn open_call(&self, error: &Error, what: &str) -> Hint {
         let text = format!(
-            "do not repeat it: {what} in {} --history, or with the command below (only to ring a second time on purpose is there --again):",
+            "do not repeat it: {what} in {} --history, or with the command below (--again is only for ringing a second time on purpose):",
             self.program
         );
         match self.next_command(error) {

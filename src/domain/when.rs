@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use jiff::civil;
 use jiff::tz::{TimeZone, TimeZoneDatabase};
 
-use super::{Invalid, nearest, quoted, time_words};
+use super::{Invalid, quoted, time_words};
 
 /// A day of the calendar, written `YYYY-MM-DD`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -216,11 +216,21 @@ fn meant(said: &str) -> Option<String> {
     let names: Vec<String> = TimeZoneDatabase::bundled()
         .available()
         .map(|name| name.to_string())
-        .filter(|n| n.contains('/'))
+        // Those of `Etc` have the sign that nobody expects: Etc/GMT+1 is an hour behind.
+        .filter(|name| name.contains('/') && !name.starts_with("Etc/"))
         .collect();
-    let city = |name: &&String| name.rsplit('/').next().is_some_and(|city| city.eq_ignore_ascii_case(&said));
-    let of_city = names.iter().find(city).map(String::as_str);
-    of_city.or_else(|| nearest(&said, names.iter().map(String::as_str))).map(str::to_owned)
+    let city = |name: &str| name.rsplit('/').next().unwrap_or_default().to_lowercase();
+    let wanted = said.to_lowercase();
+    let exact = names.iter().find(|name| city(name) == wanted);
+    // A wrong guess books at a wrong hour.
+    const NEAR: f64 = 0.92;
+    let likeness = |name: &str| {
+        let whole = strsim::jaro_winkler(&wanted, &name.to_lowercase());
+        whole.max(strsim::jaro_winkler(&wanted, &city(name)))
+    };
+    let scored = names.iter().map(|name| (likeness(name), name)).filter(|(score, _)| *score > NEAR);
+    let near = || scored.max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, name)| name);
+    exact.or_else(near).cloned()
 }
 
 /// A zone's rules as the system has them, else as they were when this program was built. jiff alone would read the names
@@ -250,6 +260,10 @@ mod tests {
             ("Madrid", "did you mean Europe/Madrid?"),
             ("new york", "did you mean America/New_York?"),
             ("Europe/Madird", "did you mean Europe/Madrid?"),
+            ("Londn", "did you mean Europe/London?"),
+            ("GMT+1", "write a region and a city, for example America/New_York or Europe/Madrid"),
+            ("Pacific Time", "write a region and a city, for example America/New_York or Europe/Madrid"),
+            ("Canarias", "write a region and a city, for example America/New_York or Europe/Madrid"),
             ("EST5", "write a region and a city, for example America/New_York or Europe/Madrid"),
         ] {
             assert_eq!(said.parse::<Zone>().expect_err(said).hint(), meant);

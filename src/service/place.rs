@@ -94,7 +94,7 @@ impl Service<'_> {
         let contents = journal.read().map_err(unavailable)?;
         self.warn_of_unreadable(contents.unreadable.len());
         if let Err(refusal) = journal.check(&contents, &entry, guards) {
-            return self.handle_refusal(refusal, &client, &journal, observer, signals).await;
+            return self.handle_refusal(refusal, &client, &journal, detach, observer, signals).await;
         }
         if let Some(warning) = self.earlier_success(&journal, &contents, &entry, placement) {
             self.notices.warn(warning.code, &warning.text);
@@ -108,7 +108,7 @@ impl Service<'_> {
                     // Where another process has placed that call meanwhile, the journal tells more of it.
                     let contents = journal.read().map_err(unavailable)?;
                     let Err(refusal) = journal.check(&contents, &entry, guards) else { return Err(error) };
-                    return self.handle_refusal(refusal, &client, &journal, observer, signals).await;
+                    return self.handle_refusal(refusal, &client, &journal, detach, observer, signals).await;
                 }
                 looked => looked?,
             };
@@ -124,7 +124,9 @@ impl Service<'_> {
                 self.warn_of_forgotten(forgotten);
                 waiting
             }
-            Err(refusal) => return self.handle_refusal(refusal, &client, &journal, observer, signals).await,
+            Err(refusal) => {
+                return self.handle_refusal(refusal, &client, &journal, detach, observer, signals).await;
+            }
         };
         let json = placement.request.to_json();
         if !detach {
@@ -146,14 +148,22 @@ impl Service<'_> {
         let detached = call::detach(&job, &journal, &entry, waiting, observer, signals).await?;
         Ok(match detached {
             Detached::Ended(call) => Placed::Ended { call, key: Some(entry.key) },
-            Detached::GoesOn(call_id) => Placed::Detached(Detachment {
-                is_only_pending: self.is_only_pending(&entry.key),
-                key: entry.key,
-                call_id,
-                number: entry.number,
-                requested_at: entry.written,
-            }),
+            Detached::GoesOn(call_id) => {
+                let detachment = self.detachment(entry);
+                Placed::Detached(Detachment { call_id: call_id.or(detachment.call_id), ..detachment })
+            }
         })
+    }
+
+    /// What is told of a call that goes on.
+    fn detachment(&self, entry: Entry) -> Detachment {
+        Detachment {
+            is_only_pending: self.is_only_pending(&entry.key),
+            call_id: entry.call_id().cloned(),
+            key: entry.key,
+            number: entry.number,
+            requested_at: entry.written,
+        }
     }
 
     /// Looks at the history before a phone rings. Returns how far the service's clock is ahead, where it told.
@@ -219,7 +229,7 @@ impl Service<'_> {
         let for_real = Guards { done: true, ..self.guards(placement) };
         let done = match journal.check(contents, entry, for_real) {
             _ if placement.again => return None,
-            Err(OpenError::Refused(Refusal::Done(done))) => *done,
+            Err(OpenError::Refused(Refusal::Done(done))) if self.settings.sandbox => *done,
             Err(_) => return None,
             Ok(()) => {
                 let earlier = call::earlier_success(&contents.entries, entry)?;
@@ -241,10 +251,17 @@ impl Service<'_> {
         refusal: OpenError,
         client: &Client<'_, Session<'_>>,
         journal: &Journal,
+        detach: bool,
         observer: &mut dyn Observer,
         signals: &mut Signals,
     ) -> Result<Placed> {
         match refusal {
+            // Whoever detaches waits for no end.
+            OpenError::Refused(Refusal::Known(entry))
+                if detach && entry.is_open(&Moment::now(), journal.is_waited_for(&entry.key)) =>
+            {
+                Ok(Placed::Detached(self.detachment(*entry)))
+            }
             OpenError::Refused(Refusal::Known(entry)) => {
                 let key = Some(entry.key.clone());
                 observer.replayed();
@@ -282,7 +299,10 @@ impl Service<'_> {
                 Error::new(Kind::AlreadyDone, message).about(&entry.key, entry.call_id().cloned())
             }
             OpenError::Refused(Refusal::Known(entry)) => {
-                let message = format!("the key {} was used before, for this very call", entry.key);
+                let message = format!(
+                    "no phone would ring: the key {} was used before, for this very call, and what became of it is told instead",
+                    entry.key
+                );
                 Error::new(Kind::AlreadyDone, message).about(&entry.key, entry.call_id().cloned())
             }
             OpenError::Used(id) => {

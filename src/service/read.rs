@@ -361,6 +361,7 @@ async fn find(client: &Client<'_, Session<'_>>, call: &CallRef) -> Result<CallId
         CallRef::Last(back) => {
             return match ids.get(usize::from(*back)) {
                 Some(id) => Ok(id.parse()?),
+                None if ids.len() == 1 => not_found("there is only one call".into()),
                 None => not_found(format!("there are only {} calls", ids.len())),
             };
         }

@@ -166,6 +166,27 @@ fn nothing_is_pending_at_first_and_nothing_is_sent_to_say_so() {
 }
 
 #[test]
+fn a_known_key_of_a_call_that_goes_on_is_detached_at_once() {
+    let home = Home::new();
+    let (service, gate) = held(Reply::json(201, &call(ID, "success")));
+    let with_key = || {
+        let run =
+            Run::of(service.at(&home, CALL).args(["--detach", "--json", "--idempotency-key", "dinner"]));
+        run.exits(0).json()
+    };
+    let first = with_key();
+    assert_eq!(
+        (&first["idempotency_key"], &first["next_command"]),
+        (&json!("dinner"), &json!("kallyai --resume dinner --json"))
+    );
+    // Nobody opens the gate: who waited for the end would wait for it in vain.
+    assert_eq!(with_key(), first);
+    gate.open();
+    assert_eq!(Run::of(&mut service.at(&home, ["--resume", "--json"])).exits(0).json(), call_of(&service));
+    assert_eq!(service.posts(), 1);
+}
+
+#[test]
 fn the_others_that_are_pending_are_mentioned() {
     let home = Home::new();
     let service = Service::with(vec![Post::lost(Reply::Reset).shown(Shown::Never); 2]);
