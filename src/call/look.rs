@@ -41,6 +41,8 @@ pub struct LookBefore {
     pub clock_difference: Option<i64>,
     /// Why the call must not be placed.
     pub refusal: Option<Error>,
+    /// What was achieved at that number a short time ago, and how many seconds ago.
+    pub earlier_success: Option<(Option<String>, i64)>,
 }
 
 /// Looks for a call to the same number that is under way, or for the same that has succeeded, whoever placed it.
@@ -72,7 +74,21 @@ pub async fn look_before(
         error.facts.key = known(&entries, call).map(|entry| entry.key.clone());
         error
     });
-    Ok(LookBefore { clock_difference, refusal })
+    let earlier_success = earlier_success(page.calls.iter().map(|(_, call)| call), request, now);
+    Ok(LookBefore { clock_difference, refusal, earlier_success })
+}
+
+/// The newest young success at the number, whatever it was for: its task, and its age in seconds.
+fn earlier_success<'c>(
+    mut calls: impl Iterator<Item = &'c Call>,
+    request: &CallRequest,
+    now: Timestamp,
+) -> Option<(Option<String>, i64)> {
+    calls.find_map(|call| {
+        let age = now.as_second() - call.created_at()?.as_second();
+        let is_same = matching::compare_numbers(call.number()?, request.phone().as_str()) == Told::Same;
+        (is_same && call.is_success() && age < GUARDED_FOR).then(|| (call.task().map(str::to_owned), age))
+    })
 }
 
 /// What the journal knows of a call of the history.
@@ -108,15 +124,21 @@ fn in_the_way<'c>(
     // What the service names as going on does so, however long ago it began: it may be scheduled.
     let counts = |call: &Call| call.is_named_running() || age(call).is_none_or(|age| age < GUARDED_FOR);
     let mut calls = calls.filter(|call| counts(call) && fits(call));
-    let when = |call: &Call| age(call).map_or(String::new(), |age| format!(" {}", ago(age)));
+    let when = |call: &Call| age(call).map(ago);
     let running = guards.open.then(|| calls.clone().find(|call| call.is_running())).flatten();
     let done = || calls.find(|call| call.is_success() && is_same_request(request, call) && !is_other(call));
     if let Some(call) = running {
-        let message = format!("a call to {} that began{} is under way", request.phone(), when(call));
+        let message = match when(call) {
+            Some(when) => format!("a call to {} that began {when} is under way", request.phone()),
+            None => format!("a call to {} is under way", request.phone()),
+        };
         return Some((Error::new(Kind::CallOpen, message), call));
     }
     let call = guards.done.then(done).flatten()?;
-    let message = format!("the same was asked of {}{}, and that call succeeded", request.phone(), when(call));
+    let message = match when(call) {
+        Some(when) => format!("the same was asked of {} {when}, and that call succeeded", request.phone()),
+        None => format!("the same was asked of {}, and that call succeeded", request.phone()),
+    };
     Some((Error::new(Kind::AlreadyDone, message), call))
 }
 

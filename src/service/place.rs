@@ -96,13 +96,13 @@ impl Service<'_> {
         if let Err(refusal) = journal.check(&contents, &entry, guards) {
             return self.handle_refusal(refusal, &client, &journal, detach, observer, signals).await;
         }
-        if let Some(warning) = self.earlier_success(&journal, &contents, &entry, placement) {
-            self.notices.warn(warning.code, &warning.text);
-        }
+        // Who says --again knows.
+        let mut warning =
+            if placement.again { None } else { self.earlier_success(&journal, &contents, &entry, placement) };
         // The look is short, and a login may take its time to be renewed.
         unless_interrupted(signals, async { Ok(session.token(client.deadline()).await?) }).await?;
         if !placement.again {
-            let look = self.look_before(&client, &journal, placement, &entry, &contents);
+            let look = self.look_before(&client, &journal, placement, &entry, &contents, &mut warning);
             entry.clock_difference = match unless_interrupted(signals, look).await {
                 Err(error) if matches!(error.kind, Kind::CallOpen | Kind::AlreadyDone) => {
                     // Where another process has placed that call meanwhile, the journal tells more of it.
@@ -112,6 +112,9 @@ impl Service<'_> {
                 }
                 looked => looked?,
             };
+        }
+        if let Some(warning) = warning {
+            self.notices.warn(warning.code, &warning.text);
         }
         // Before the journal: a run that ends in here has nothing open.
         let token =
@@ -174,9 +177,16 @@ impl Service<'_> {
         placement: &Placement,
         entry: &Entry,
         contents: &Contents,
+        warning: &mut Option<Warning>,
     ) -> Result<Option<i64>> {
         match call::look_before(client, journal, &placement.request, self.guards(placement)).await {
-            Ok(look) => look.refusal.map_or(Ok(look.clock_difference), Err),
+            Ok(look) => {
+                // Another computer may have called there.
+                if let (None, Some((task, age))) = (&warning, look.earlier_success) {
+                    *warning = Some(recent_success(&entry.number, task.as_deref(), &call::ago(age)));
+                }
+                look.refusal.map_or(Ok(look.clock_difference), Err)
+            }
             // Where no connection can be made, the request cannot be sent either.
             Err(error @ auth::Error::Api(api::Error::NotSent(_) | api::Error::Setup(_))) => Err(error.into()),
             Err(error) if journal.needs_look(contents, entry, self.guards(placement)) => {
@@ -226,23 +236,24 @@ impl Service<'_> {
         entry: &Entry,
         placement: &Placement,
     ) -> Option<Warning> {
-        let for_real = Guards { done: true, ..self.guards(placement) };
-        let done = match journal.check(contents, entry, for_real) {
-            _ if placement.again => return None,
-            Err(OpenError::Refused(Refusal::Done(done))) if self.settings.sandbox => *done,
-            Err(_) => return None,
-            Ok(()) => {
-                let earlier = call::earlier_success(&contents.entries, entry)?;
-                let (task, ago) = (beginning(&earlier.task), age(earlier));
-                let text = format!("{} was called {ago} for \"{task}\", and that succeeded", earlier.number);
-                return Some(Warning { code: "recent_success", text });
-            }
+        let earlier = || {
+            let earlier = call::earlier_success(&contents.entries, entry)?;
+            Some(recent_success(&earlier.number, Some(&earlier.task), &age(earlier)))
         };
-        let text = format!(
-            "this was asked for {}, and succeeded: for real it would be refused now without --again",
-            age(&done)
-        );
-        Some(Warning { code: "sandbox_repeat", text })
+        if placement.again {
+            return earlier();
+        }
+        match journal.check(contents, entry, Guards { done: true, ..self.guards(placement) }) {
+            Ok(()) => earlier(),
+            Err(OpenError::Refused(Refusal::Done(done))) if self.settings.sandbox => {
+                let text = format!(
+                    "this was asked for {}, and succeeded: for real it would be refused now without --again",
+                    age(&done)
+                );
+                Some(Warning { code: "sandbox_repeat", text })
+            }
+            Err(_) => None,
+        }
     }
 
     /// What happens instead of a call that may not be placed: one of a known key is read.
@@ -347,6 +358,14 @@ impl Service<'_> {
         let origin = if self.settings.sandbox { "sandbox".to_owned() } else { origin };
         Ok(Journal::new(self.settings.state_folder()?, origin))
     }
+}
+
+fn recent_success(number: &str, task: Option<&str>, ago: &str) -> Warning {
+    let text = match task {
+        Some(task) => format!("{number} was called {ago} for \"{}\", and that succeeded", beginning(task)),
+        None => format!("{number} was called {ago}, and that succeeded"),
+    };
+    Warning { code: "recent_success", text }
 }
 
 fn unavailable(error: std::io::Error) -> Error {

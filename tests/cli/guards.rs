@@ -188,6 +188,15 @@ fn other_words_for_a_number_that_was_called_with_success_are_placed_with_a_warni
     assert!(run.stderr.contains(said), "{}", run.stderr);
     let other = Run::of(&mut service.at(&home, ["-p", "+15557654321", "-t", "Reserve a table"])).exits(0);
     assert_eq!((other.stderr.as_str(), service.posts()), ("", 3));
+    let again = Run::of(service.at(&home, reworded).args(["--again", "--dry-run", "--json"])).exits(0).json();
+    assert_eq!(again["warnings"][0]["code"], "recent_success");
+    assert_eq!(Run::of(service.at(&home, reworded).arg("--again")).exits(0).stderr, "");
+
+    // Another computer, which has only the history to go by.
+    let (elsewhere, service) = (Home::new(), Service::with([]));
+    service.put_before(call(ID, "success"));
+    let run = Run::of(service.at(&elsewhere, reworded).args(["--json"])).exits(0);
+    assert!(run.stderr.contains("and that succeeded [recent_success]"), "{}", run.stderr);
 }
 
 #[test]
