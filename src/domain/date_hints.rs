@@ -1,4 +1,4 @@
-//! Dates in another writing than ours, for the hint that tells how ours is.
+//! Dates in another writing than ours: those that are taken, and the hint for those that are not.
 
 use super::{Date, Day, Invalid, quoted, time_words};
 

@@ -214,7 +214,10 @@ impl Service<'_> {
         let refusal = journal.check(&contents, &entry, self.guards(placement)).err();
         Ok(Preview {
             url: base.route(&["v1", "calls"]).to_string(),
-            warning: self.earlier_success(&journal, &contents, &entry, placement),
+            warning: match refusal {
+                Some(_) => None,
+                None => self.earlier_success(&journal, &contents, &entry, placement),
+            },
             refusal: refusal.map(|refusal| self.explain_refusal(refusal)),
         })
     }
@@ -236,24 +239,19 @@ impl Service<'_> {
         entry: &Entry,
         placement: &Placement,
     ) -> Option<Warning> {
-        let earlier = || {
-            let earlier = call::earlier_success(&contents.entries, entry)?;
-            Some(recent_success(&earlier.number, Some(&earlier.task), &age(earlier)))
-        };
-        if placement.again {
-            return earlier();
-        }
-        match journal.check(contents, entry, Guards { done: true, ..self.guards(placement) }) {
-            Ok(()) => earlier(),
-            Err(OpenError::Refused(Refusal::Done(done))) if self.settings.sandbox => {
+        if self.settings.sandbox && !placement.again {
+            // Here alone a repeat is placed.
+            let for_real = Guards { done: true, ..self.guards(placement) };
+            if let Err(OpenError::Refused(Refusal::Done(done))) = journal.check(contents, entry, for_real) {
                 let text = format!(
                     "this was asked for {}, and succeeded: for real it would be refused now without --again",
                     age(&done)
                 );
-                Some(Warning { code: "sandbox_repeat", text })
+                return Some(Warning { code: "sandbox_repeat", text });
             }
-            Err(_) => None,
         }
+        let earlier = call::earlier_success(&contents.entries, entry)?;
+        Some(recent_success(&earlier.number, Some(&earlier.task), &age(earlier)))
     }
 
     /// What happens instead of a call that may not be placed: one of a known key is read.
