@@ -1,386 +1,275 @@
-//! Everything that can go wrong, as one type: a kind, a sentence, and the facts that go with it. Each property of an
-//! error is one exhaustive match over its kind.
+//! Everything that can go wrong, as one type: a kind, a sentence and the facts. Each kind is one
+//! row of a table.
 
 use std::io;
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::{CallId, IdempotencyKey, Invalid, Signal, may_hold_token};
-use crate::{api, auth};
+use crate::domain::{CallId, Invalid, Key};
+use crate::signals::Signal;
 
-/// A run's result.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Why there is no result. `Display` is the sentence for the person who reads it.
+/// `Display` is the sentence for the user.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 #[error("{message}")]
 pub struct Error {
-    /// What kind of failure it is.
     pub kind: Kind,
-    /// What happened, as a sentence.
     message: String,
-    /// What else is known.
     pub facts: Box<Facts>,
 }
 
-/// The kinds of failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Kind {
-    /// The command line makes no sense as a whole.
     Usage,
-    /// A value was refused before anything was sent.
     InvalidInput,
-    /// The number is an emergency number.
     EmergencyNumber,
-    /// There is no usable login; signing in helps.
+    /// The user declined at the prompt.
+    Cancelled,
     NotSignedIn,
-    /// `KALLYAI_ACCESS_TOKEN` stands in the way; no sign-in changes that.
+    /// `KALLYAI_ACCESS_TOKEN` was rejected, or is in the way of a sign-in.
     AccessToken,
-    /// A sign-in was begun and did not end in a login.
     SignInFailed,
-    /// The port of the sign-in callback belongs to another program.
-    PortInUse(u16),
-    /// The file that holds the login cannot be used; a sign-in replaces it.
-    TokenFileUnreadable,
-    /// The file that holds the login cannot be used, and its owner has to repair that.
+    /// The URL is not the redirect of the pending sign-in, which stays valid.
+    CallbackUrl,
+    PortInUse,
     TokenFile,
-    /// The login belongs to another service.
+    /// The credentials belong to another service.
     WrongIssuer,
-    /// No answer: the service was not reached, or did not answer in time.
     Unreachable,
-    /// The service answered 429 or 5xx, however often it was asked.
     ServiceFailing,
-    /// The API refused the request.
+    /// A certificate is not trusted.
+    Certificate,
+    /// A proxy refuses, or wants credentials.
+    Proxy,
+    /// The API refused the request; the code is the API's own.
     Refused,
-    /// An ID that names no single call.
     CallNotFound,
-    /// There is no call at all that could be read.
-    NoCalls,
-    /// An answer of a shape that is not documented.
     UnexpectedResponse,
-    /// A call was requested, and how it ended is unknown.
     OutcomeUnknown,
-    /// A call was made, and its result could not be written to stdout.
-    ResultUnwritten,
-    /// An earlier call to the same number is not known to have ended.
+    /// `resume` has not found it out either.
+    StillUnknown,
+    InProgress,
     CallOpen,
-    /// The same request ended in success a short time ago.
     AlreadyDone,
-    /// The journal holds nothing of the kind.
     NothingToResume,
-    /// There is no journal, or it cannot be written: a call would be unprotected.
     JournalUnavailable,
-    /// A signal ended the waiting.
+    AddressInUse,
     Interrupted(Signal),
-    /// A file or a stream could not be read or written.
     Io,
-    /// The reader of our output has stopped reading: no failure at all.
+    /// The reader of stdout is gone, which is not a failure.
     ClosedPipe,
 }
 
-/// What is known of a failure beyond its kind.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Facts {
-    /// What to write instead, where only the place of the failure knows.
-    pub hint: Option<String>,
-    /// The API's name for a refusal.
-    pub server_code: Option<String>,
-    /// The HTTP status of the answer.
-    pub http_status: Option<u16>,
-    /// The server's name for this very failure.
-    pub correlation_id: Option<String>,
-    /// How long the server asked to wait, in seconds.
-    pub retry_after: Option<u64>,
-    /// Where the plan can be upgraded.
-    pub upgrade_url: Option<String>,
-    /// The key of the call that this is about.
-    pub key: Option<IdempotencyKey>,
-    /// The ID of the call that this is about.
-    pub call_id: Option<CallId>,
-    /// The calls that it may be, where that cannot be told.
-    pub candidates: Vec<CallId>,
-    /// Whether the call of `key` is the only one whose end was not shown.
-    pub is_only_pending: bool,
-    /// Whether a sign-in was cut off.
-    pub cut_sign_in: bool,
-}
-
-/// What comes next, for a front end to put into its own words.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Next<'a> {
-    /// Nothing that a command would do.
+/// The command that comes next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Next {
     Nothing,
-    /// Sign in.
     SignIn,
-    /// Learn how the call of this key ended.
-    Resume(&'a IdempotencyKey),
-    /// Read this call.
-    ShowCall(&'a CallId),
-    /// Look at the calls there are.
+    /// The second step of a sign-in.
+    FinishSignIn,
+    Resume,
+    ShowCall,
     History,
 }
 
+/// The consequences of an error for the caller.
+struct Row {
+    code: &'static str,
+    exit: u8,
+    /// Whether running the same command again cannot call someone twice.
+    retry_safe: bool,
+    next: Next,
+    /// The hint unless the error brings its own.
+    hint: &'static str,
+    /// The hint in terms of MCP tools, if it differs.
+    tool_hint: &'static str,
+}
+
+#[rustfmt::skip]
+const fn row(kind: Kind) -> Row {
+    const fn new(code: &'static str, exit: u8, retry_safe: bool, next: Next, hint: &'static str) -> Row {
+        Row { code, exit, retry_safe, next, hint, tool_hint: "" }
+    }
+    const fn tools(row: Row, tool_hint: &'static str) -> Row {
+        Row { tool_hint, ..row }
+    }
+    use Next::{FinishSignIn, History, Nothing, Resume, ShowCall, SignIn};
+    match kind {
+        Kind::Usage => new("usage", 2, true, Nothing, "see kallyai --help"),
+        Kind::InvalidInput => new("invalid_input", 2, true, Nothing, ""),
+        Kind::EmergencyNumber => tools(new("emergency_number", 2, true, Nothing, "in an emergency, dial the number yourself"), "tell the user to dial the number"),
+        Kind::Cancelled => new("cancelled", 2, true, Nothing, ""),
+        Kind::NotSignedIn => tools(new("not_signed_in", 4, true, SignIn, "sign in with the command below"), "call sign_in and give its URL to the user"),
+        Kind::AccessToken => tools(new("not_signed_in", 4, true, SignIn, "unset KALLYAI_ACCESS_TOKEN or give it a valid token"), "ask the user to correct KALLYAI_ACCESS_TOKEN for this server"),
+        Kind::SignInFailed => tools(new("sign_in_failed", 4, true, SignIn, "try again"), "ask for the whole URL, or call sign_in without arguments"),
+        Kind::CallbackUrl => tools(new("sign_in_failed", 4, true, FinishSignIn, "paste the whole URL"), "ask for the whole URL, or call sign_in without arguments"),
+        Kind::PortInUse => new("port_in_use", 4, true, SignIn, "close the program that uses the port, or choose another port"),
+        Kind::TokenFile => new("token_file", 4, true, Nothing, "repair the file, or name another one with KALLYAI_TOKEN_FILE"),
+        Kind::WrongIssuer => new("wrong_issuer", 4, true, Nothing, "name a file for this service's credentials with KALLYAI_TOKEN_FILE"),
+        Kind::Unreachable => new("unreachable", 3, true, Nothing, "check the network, then try again"),
+        Kind::ServiceFailing => new("service_failing", 3, true, Nothing, "try again later"),
+        Kind::Certificate => new("certificate", 1, true, Nothing, "name the CA's certificate file with SSL_CERT_FILE"),
+        Kind::Proxy => new("proxy", 1, true, Nothing, "check the proxy variable"),
+        Kind::Refused => new("refused", 1, true, Nothing, ""),
+        Kind::CallNotFound => tools(new("call_not_found", 1, true, History, "list your calls to find the ID"), "take an ID from list_calls"),
+        Kind::UnexpectedResponse => tools(new("unexpected_response", 1, true, Nothing, "try again, and with --debug if it stays"), "try again, and tell the user if it stays"),
+        Kind::OutcomeUnknown => tools(new("outcome_unknown", 6, false, Resume, "do not call again: get the result with the command below"), "do not call again: get the result with next_tool"),
+        Kind::StillUnknown => tools(new("outcome_unknown", 6, false, History, "do not call again: look for it among your past calls"), "do not call again: look for it with list_calls"),
+        Kind::InProgress => tools(new("in_progress", 6, false, Resume, "get the result with the command below"), "do not call again: call get_call_result until it has ended"),
+        Kind::CallOpen => tools(new("call_open", 6, false, Resume, "get its result with the command below, or add --again to call anyway"), "get its result, or ask the user and set again: true to call anyway"),
+        Kind::AlreadyDone => tools(new("already_done", 6, false, ShowCall, "for a different request, a change or a cancellation, add --again"), "for a different request, a change or a cancellation, ask the user and set again: true"),
+        Kind::NothingToResume => tools(new("nothing_to_resume", 1, true, History, "see your past calls with the command below"), "see past calls with list_calls"),
+        Kind::JournalUnavailable => new("journal_unavailable", 1, true, Nothing, "check the folder, or name another one with KALLYAI_STATE_DIR"),
+        Kind::AddressInUse => new("address_in_use", 1, true, Nothing, "choose another address"),
+        Kind::Interrupted(signal) => new("interrupted", signal.exit(), true, Resume, ""),
+        Kind::Io => new("io", 1, true, Nothing, ""),
+        Kind::ClosedPipe => new("closed_pipe", 0, true, Nothing, ""),
+    }
+}
+
+/// The facts of an error beyond its kind.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Facts {
+    /// Replaces the hint of the kind.
+    pub hint: Option<String>,
+    /// The API's code of a refusal.
+    pub server_code: Option<String>,
+    pub http_status: Option<u16>,
+    pub correlation_id: Option<String>,
+    /// In seconds.
+    pub retry_after: Option<u64>,
+    /// The call's key, if it has a file in the call log. An interrupted command with a key left a
+    /// call that continues.
+    pub key: Option<Key>,
+    pub call_id: Option<CallId>,
+    /// The calls that a lost one may be.
+    pub candidates: Vec<CallId>,
+}
+
 impl Error {
-    /// A failure of a kind.
     pub fn new(kind: Kind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), facts: Box::default() }
+        Self {
+            kind,
+            message: message.into(),
+            facts: Box::default(),
+        }
     }
 
-    /// A command line that makes no sense as a whole, and what to write instead.
     pub fn usage(message: impl Into<String>, hint: impl Into<String>) -> Self {
         Self::new(Kind::Usage, message).with_hint(hint)
     }
 
-    /// A failed read or write of a file or stream: what was tried, and what the system said.
-    pub fn io(what: impl Into<String>, source: io::Error) -> Self {
-        Self::new(Kind::Io, format!("{:#}", anyhow::Error::new(source).context(what.into())))
+    /// A failed read or write: `what` says what was tried, such as "can't read notes.txt".
+    pub fn io(what: impl std::fmt::Display, source: &io::Error) -> Self {
+        Self::new(Kind::Io, format!("{what}: {}", io_reason(source)))
     }
 
-    /// A signal that ended the waiting while nothing was under way.
-    pub fn interrupted(signal: Signal) -> Self {
-        Self::new(Kind::Interrupted(signal), "interrupted")
-    }
-
-    /// A signal that ended the waiting for a call that goes on.
-    pub fn stopped_waiting(signal: Signal, key: &IdempotencyKey, call_id: Option<CallId>) -> Self {
-        Self::new(Kind::Interrupted(signal), "stopped waiting; the call itself goes on").about(key, call_id)
-    }
-
-    /// The same, with what to write instead.
     pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
         self.facts.hint = Some(hint.into());
         self
     }
 
-    /// The same, about the call of this key.
-    pub fn about(mut self, key: &IdempotencyKey, call_id: Option<CallId>) -> Self {
+    /// Adds the call that the error is about.
+    pub fn about(mut self, key: Option<&Key>, call_id: Option<&CallId>) -> Self {
+        self.facts.key = key.cloned();
+        self.facts.call_id = call_id.cloned();
+        self
+    }
+
+    /// Adds the key of the call that the error is about.
+    pub fn of_key(mut self, key: &Key) -> Self {
         self.facts.key = Some(key.clone());
-        self.facts.call_id = call_id;
         self
     }
 
-    /// The same, about the call of this ID, unless that is a token in the wrong place.
-    pub fn about_call(mut self, call_id: &CallId) -> Self {
-        self.facts.call_id = Some(call_id).filter(|id| !may_hold_token(id.as_str())).cloned();
-        self
+    /// Whether the key was reserved before. A call that this process has sent is named by its ID.
+    pub fn is_in_progress_under(&self, key: &Key) -> bool {
+        let has_id = self.facts.call_id.is_some();
+        self.kind == Kind::InProgress && self.facts.key.as_ref() == Some(key) && !has_id
     }
 
-    /// The stable name programs match on.
+    /// The stable name that programs match on.
     pub fn code(&self) -> &str {
-        match self.kind {
-            Kind::Usage => "usage",
-            Kind::InvalidInput => "invalid_input",
-            Kind::EmergencyNumber => "emergency_number",
-            Kind::NotSignedIn | Kind::AccessToken => "not_signed_in",
-            Kind::SignInFailed => "sign_in_failed",
-            Kind::PortInUse(_) => "port_in_use",
-            Kind::TokenFileUnreadable | Kind::TokenFile => "token_file",
-            Kind::WrongIssuer => "wrong_issuer",
-            Kind::Unreachable => "unreachable",
-            Kind::ServiceFailing => "service_failing",
-            Kind::Refused => self.facts.server_code.as_deref().unwrap_or("refused"),
-            Kind::CallNotFound | Kind::NoCalls => "call_not_found",
-            Kind::UnexpectedResponse => "unexpected_response",
-            Kind::OutcomeUnknown => "outcome_unknown",
-            Kind::CallOpen => "call_open",
-            Kind::AlreadyDone => "already_done",
-            Kind::NothingToResume => "nothing_to_resume",
-            Kind::JournalUnavailable => "journal_unavailable",
-            Kind::Interrupted(_) => "interrupted",
-            Kind::ResultUnwritten | Kind::Io | Kind::ClosedPipe => "io",
+        match (self.kind, self.facts.server_code.as_deref()) {
+            (Kind::Refused, Some(code)) => code,
+            (kind, _) => row(kind).code,
         }
     }
 
-    /// The process's exit status, as documented in `--help`.
+    /// The exit status: one per code.
     pub fn exit(&self) -> u8 {
-        match self.kind {
-            Kind::ClosedPipe => 0,
-            Kind::Refused => match self.facts.http_status {
-                Some(401) => 4,
-                Some(402) => 5,
-                _ => 1,
-            },
-            Kind::CallNotFound
-            | Kind::NoCalls
-            | Kind::UnexpectedResponse
-            | Kind::NothingToResume
-            | Kind::JournalUnavailable
-            | Kind::ResultUnwritten
-            | Kind::Io => 1,
-            Kind::Usage | Kind::InvalidInput | Kind::EmergencyNumber => 2,
-            Kind::Unreachable | Kind::ServiceFailing => 3,
-            Kind::NotSignedIn
-            | Kind::AccessToken
-            | Kind::SignInFailed
-            | Kind::PortInUse(_)
-            | Kind::TokenFileUnreadable
-            | Kind::TokenFile
-            | Kind::WrongIssuer => 4,
-            Kind::OutcomeUnknown | Kind::CallOpen | Kind::AlreadyDone => 6,
-            Kind::Interrupted(signal) => signal.exit(),
+        match (self.kind, self.code()) {
+            (Kind::Refused, "quota_exceeded") => 5,
+            (Kind::Refused, "missing_token") => 4,
+            (Kind::Refused, "emergency_number") => 2,
+            (kind, _) => row(kind).exit,
         }
     }
 
-    /// Whether running the same command again cannot ring a phone a second time.
+    /// Whether running the same command again cannot call someone twice.
     pub fn retry_safe(&self) -> bool {
-        match self.kind {
-            Kind::OutcomeUnknown | Kind::ResultUnwritten | Kind::CallOpen | Kind::AlreadyDone => false,
-            // With a key, a call goes on.
-            Kind::Interrupted(_) => self.facts.key.is_none(),
-            Kind::Usage
-            | Kind::InvalidInput
-            | Kind::EmergencyNumber
-            | Kind::NotSignedIn
-            | Kind::AccessToken
-            | Kind::SignInFailed
-            | Kind::PortInUse(_)
-            | Kind::TokenFileUnreadable
-            | Kind::TokenFile
-            | Kind::WrongIssuer
-            | Kind::Unreachable
-            | Kind::ServiceFailing
-            | Kind::Refused
-            | Kind::CallNotFound
-            | Kind::NoCalls
-            | Kind::UnexpectedResponse
-            | Kind::NothingToResume
-            | Kind::JournalUnavailable
-            | Kind::Io
-            | Kind::ClosedPipe => true,
+        let is_continuing =
+            matches!(self.kind, Kind::Interrupted(_) | Kind::Io) && self.facts.key.is_some();
+        row(self.kind).retry_safe && !is_continuing
+    }
+
+    pub fn hint(&self) -> &str {
+        self.facts.hint.as_deref().unwrap_or(row(self.kind).hint)
+    }
+
+    /// The hint in terms of MCP tools.
+    pub fn tool_hint(&self) -> &str {
+        match (row(self.kind).tool_hint, self.kind, self.next()) {
+            ("", Kind::Refused, Next::SignIn) => row(Kind::NotSignedIn).tool_hint,
+            ("", Kind::Refused, Next::History) => row(Kind::CallNotFound).tool_hint,
+            ("", Kind::Refused, Next::ShowCall) => "see the call's status with get_call",
+            ("", _, _) => self.hint(),
+            (hint, _, _) => hint,
         }
     }
 
-    /// Whether the same command may end differently when nothing but time has passed.
-    pub fn retry_useful(&self) -> bool {
-        match self.kind {
-            // There may be none yet.
-            Kind::Refused => matches!(self.code(), "transcript_not_found" | "calendar_not_found"),
-            Kind::PortInUse(_)
-            | Kind::Unreachable
-            | Kind::ServiceFailing
-            | Kind::UnexpectedResponse
-            | Kind::OutcomeUnknown
-            | Kind::CallOpen
-            | Kind::JournalUnavailable
-            | Kind::Interrupted(_)
-            | Kind::Io => true,
-            Kind::Usage
-            | Kind::InvalidInput
-            | Kind::EmergencyNumber
-            | Kind::NotSignedIn
-            | Kind::AccessToken
-            | Kind::SignInFailed
-            | Kind::TokenFileUnreadable
-            | Kind::TokenFile
-            | Kind::WrongIssuer
-            | Kind::CallNotFound
-            | Kind::NoCalls
-            | Kind::ResultUnwritten
-            | Kind::AlreadyDone
-            | Kind::NothingToResume
-            | Kind::ClosedPipe => false,
+    /// The command that comes next. One that needs a fact which is missing becomes `history`.
+    pub fn next(&self) -> Next {
+        let next = match (self.kind, self.code()) {
+            (Kind::Refused, "missing_token" | "forbidden") => Next::SignIn,
+            (Kind::Refused, "transcript_not_found" | "calendar_not_found") => Next::ShowCall,
+            (Kind::Refused, "call_not_found") => Next::History,
+            (Kind::Io, _) if self.facts.key.is_some() => Next::Resume,
+            (kind, _) => row(kind).next,
+        };
+        let has_call = self.facts.call_id.is_some();
+        match next {
+            // A call that the local log does not know, such as another computer's, is resumed by its ID.
+            Next::Resume if self.facts.key.is_some() || has_call => Next::Resume,
+            Next::ShowCall if has_call => Next::ShowCall,
+            Next::ShowCall if self.facts.key.is_some() => Next::Resume,
+            // Nothing was left behind.
+            Next::Resume if matches!(self.kind, Kind::Interrupted(_)) => Next::Nothing,
+            Next::Resume | Next::ShowCall => Next::History,
+            next => next,
         }
     }
+}
 
-    /// What comes next.
-    pub fn next(&self) -> Next<'_> {
-        match self.kind {
-            Kind::NotSignedIn | Kind::SignInFailed | Kind::TokenFileUnreadable | Kind::WrongIssuer => {
-                Next::SignIn
-            }
-            Kind::Refused if self.exit() == 4 => Next::SignIn,
-            Kind::Refused => match (self.code(), &self.facts.call_id) {
-                ("transcript_not_found" | "calendar_not_found", Some(id)) => Next::ShowCall(id),
-                ("call_not_found", _) => Next::History,
-                _ => Next::Nothing,
-            },
-            Kind::Interrupted(_) if self.facts.key.is_none() && self.facts.cut_sign_in => Next::SignIn,
-            Kind::OutcomeUnknown | Kind::ResultUnwritten | Kind::CallOpen | Kind::Interrupted(_) => {
-                self.next_of_call()
-            }
-            Kind::AlreadyDone => match (&self.facts.call_id, &self.facts.key) {
-                (Some(id), _) => Next::ShowCall(id),
-                (None, Some(key)) => Next::Resume(key),
-                (None, None) => Next::History,
-            },
-            Kind::CallNotFound => Next::History,
-            Kind::Usage
-            | Kind::InvalidInput
-            | Kind::EmergencyNumber
-            | Kind::AccessToken
-            | Kind::PortInUse(_)
-            | Kind::TokenFile
-            | Kind::Unreachable
-            | Kind::ServiceFailing
-            | Kind::NoCalls
-            | Kind::UnexpectedResponse
-            | Kind::NothingToResume
-            | Kind::JournalUnavailable
-            | Kind::Io
-            | Kind::ClosedPipe => Next::Nothing,
-        }
-    }
-
-    fn next_of_call(&self) -> Next<'_> {
-        match (&self.facts.key, &self.facts.call_id) {
-            (Some(key), _) => Next::Resume(key),
-            // A call that another device or program placed.
-            (None, Some(id)) => Next::ShowCall(id),
-            (None, None) => Next::Nothing,
-        }
-    }
+/// The system's reason in lower case, without its number: "permission denied".
+pub fn io_reason(error: &io::Error) -> String {
+    let text = error.to_string();
+    let text = text.split(" (os error").next().unwrap_or_default();
+    let mut chars = text.chars();
+    chars.next().map_or_else(String::new, |first| {
+        first.to_lowercase().chain(chars).collect()
+    })
 }
 
 impl From<Invalid> for Error {
     fn from(invalid: Invalid) -> Self {
-        let kind = match &invalid {
-            Invalid::Value { .. } => Kind::InvalidInput,
-            Invalid::Emergency(_) => Kind::EmergencyNumber,
+        let kind = if invalid.is_emergency() {
+            Kind::EmergencyNumber
+        } else {
+            Kind::InvalidInput
         };
         Self::new(kind, invalid.to_string()).with_hint(invalid.hint())
-    }
-}
-
-impl From<api::Error> for Error {
-    fn from(error: api::Error) -> Self {
-        let message = error.to_string();
-        let mut facts = Facts { http_status: error.http_status(), ..Facts::default() };
-        let kind = match error {
-            api::Error::Setup(invalid) => return invalid.into(),
-            api::Error::NotSent(_) | api::Error::Unreachable(_) => Kind::Unreachable,
-            api::Error::Failing { correlation_id, retry_after, .. } => {
-                facts.correlation_id = correlation_id;
-                facts.retry_after = retry_after.map(|wait| wait.as_secs());
-                Kind::ServiceFailing
-            }
-            api::Error::Refused(refusal) => {
-                facts.server_code = Some(refusal.code().to_owned());
-                facts.upgrade_url = refusal.upgrade_url().map(str::to_owned);
-                facts.correlation_id = refusal.correlation_id;
-                Kind::Refused
-            }
-            api::Error::Unauthorized => Kind::NotSignedIn,
-            api::Error::UnexpectedResponse { .. } => Kind::UnexpectedResponse,
-        };
-        Self { kind, message, facts: Box::new(facts) }
-    }
-}
-
-impl From<auth::Error> for Error {
-    fn from(error: auth::Error) -> Self {
-        let message = error.to_string();
-        let kind = match error {
-            auth::Error::NotSignedIn(_) => Kind::NotSignedIn,
-            auth::Error::AccessToken(_) => Kind::AccessToken,
-            auth::Error::SignInFailed(_) => Kind::SignInFailed,
-            auth::Error::PortInUse(port) => Kind::PortInUse(port),
-            auth::Error::TokenFile { replaceable: true, .. } => Kind::TokenFileUnreadable,
-            auth::Error::TokenFile { replaceable: false, .. } => Kind::TokenFile,
-            auth::Error::WrongIssuer { .. } => Kind::WrongIssuer,
-            auth::Error::Busy => Kind::Unreachable,
-            auth::Error::Api(error) => return error.into(),
-        };
-        Self::new(kind, message)
     }
 }

@@ -1,28 +1,25 @@
-//! Files that only their owner may read, replaced whole or not at all.
+//! Private files, replaced atomically, and advisory locks.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use tempfile::NamedTempFile;
+use tokio::time::Instant;
 
-/// Opening options under which a created file is its owner's alone from its first instant, whatever the umask.
+/// The prefix of files that are about to replace another one.
+pub const TEMPORARY: &str = ".kallyai-new-";
+
+/// Options that create a file with mode 0600, whatever the umask. On Windows a file is as private
+/// as its folder, and a user's profile is private.
 pub fn private(options: &mut OpenOptions) -> &mut OpenOptions {
     #[cfg(unix)]
-    {
-        use std::os::unix::fs::OpenOptionsExt as _;
-        options.mode(0o600)
-    }
-    // On Windows a file is whose its folder is, and a user's profile is the user's alone.
-    #[cfg(not(unix))]
+    std::os::unix::fs::OpenOptionsExt::mode(options, 0o600);
     options
 }
 
-/// Makes a folder that only its owner may enter, and those above it.
-///
-/// # Errors
-/// When it cannot be made.
+/// Creates a folder and its parents with mode 0700.
 pub fn private_folder(folder: &Path) -> io::Result<()> {
     if folder.is_dir() {
         return Ok(());
@@ -30,159 +27,57 @@ pub fn private_folder(folder: &Path) -> io::Result<()> {
     let mut builder = std::fs::DirBuilder::new();
     builder.recursive(true);
     #[cfg(unix)]
-    {
-        use std::os::unix::fs::DirBuilderExt as _;
-        builder.mode(0o700);
-    }
-    let made: Vec<&Path> = folder.ancestors().take_while(|folder| !folder.exists()).collect();
-    builder.create(folder)?;
-    made.into_iter().rev().try_for_each(share_with_folders_owner)
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(folder)
 }
 
-/// Gives what root made in another user's folder to that user, who would be locked out by it (`sudo`).
-///
-/// # Errors
-/// When root may not.
-pub fn share_with_folders_owner(path: &Path) -> io::Result<()> {
-    #[cfg(unix)]
-    if rustix::process::geteuid().is_root() {
-        use std::os::unix::fs::MetadataExt as _;
-        let (made, folder) = (std::fs::symlink_metadata(path)?, std::fs::metadata(folder_of(path))?);
-        if made.uid() == 0 && folder.uid() != 0 {
-            std::os::unix::fs::lchown(path, Some(folder.uid()), Some(folder.gid()))?;
-        }
-    }
-    #[cfg(not(unix))]
-    let _ = path;
-    Ok(())
+/// A temporary file in a folder, 0600. It is removed when dropped.
+pub fn temp_file(folder: &Path, prefix: &str) -> io::Result<NamedTempFile> {
+    let open = |path: &Path| private(OpenOptions::new().write(true).create_new(true)).open(path);
+    tempfile::Builder::new()
+        .prefix(prefix)
+        .make_in(folder, open)
 }
 
-/// Opening options that do not wait for the other end of a FIFO or a device.
-pub fn without_waiting(options: &mut OpenOptions) -> &mut OpenOptions {
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::OpenOptionsExt as _;
-        options.custom_flags(rustix::fs::OFlags::NONBLOCK.bits() as i32)
-    }
-    #[cfg(not(unix))]
-    options
-}
-
-/// Which file this is and as of when: a file that is only appended to has changed if this has.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Identity {
-    /// Device and inode; zero on Windows, which tells neither.
-    file: [u64; 2],
-    modified: Option<SystemTime>,
-    /// In bytes.
-    pub length: u64,
-}
-
-/// Which file this is, and as of when.
-///
-/// # Errors
-/// When the system does not tell.
-pub fn identity(file: &File) -> io::Result<Identity> {
-    let metadata = file.metadata()?;
-    #[cfg(unix)]
-    let of_file = {
-        use std::os::unix::fs::MetadataExt as _;
-        [metadata.dev(), metadata.ino()]
-    };
-    #[cfg(windows)]
-    let of_file = [0; 2];
-    Ok(Identity { file: of_file, modified: metadata.modified().ok(), length: metadata.len() })
-}
-
-/// A lock on a file, until it is dropped: freed though the file itself cannot be closed, or a copy of it stays open.
-pub struct FileLock(File);
-
-impl FileLock {
-    /// The lock on a file that was just locked.
-    pub fn of(file: File) -> Self {
-        Self(file)
-    }
-}
-
-impl Drop for FileLock {
-    fn drop(&mut self) {
-        let _ = self.0.unlock();
-    }
-}
-
-/// Whether an open file is still the one at this path.
-pub fn is_at(file: &File, path: &Path) -> bool {
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::MetadataExt as _;
-        match (file.metadata(), std::fs::metadata(path)) {
-            (Ok(held), Ok(there)) => held.dev() == there.dev() && held.ino() == there.ino(),
-            _ => false,
-        }
-    }
-    // Windows does not remove it while it is open.
-    #[cfg(windows)]
-    {
-        let _ = (file, path);
-        true
-    }
-}
-
-/// Replaces a file so that whoever looks, even after a crash, finds the old content or the new. It is 0600 on Unix.
-///
-/// # Errors
-/// When it cannot be written; the old content stays.
+/// Replaces a file atomically: readers, and a crash, find the old content or the new.
 pub fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
     let folder = folder_of(path);
-    let mut file = temp_file_in(folder)?;
+    let mut file = temp_file(folder, TEMPORARY)?;
     file.write_all(content)?;
     file.as_file().sync_all()?;
     persist(file, path)?;
-    sync_folder(folder);
+    // The content is safe by now: an old directory entry after a power cut is no torn file.
+    let _ = sync_folder(folder);
     Ok(())
 }
 
-/// Removes a file. Returns whether it was there.
-///
-/// # Errors
-/// When it is there and cannot be removed.
+/// Renames a temporary file into place.
+pub fn persist(file: NamedTempFile, path: &Path) -> io::Result<()> {
+    // Closed first: Windows replaces no open file.
+    let mut temporary = file.into_temp_path();
+    retry_while_shared(|| std::fs::rename(&temporary, path))?;
+    temporary.disable_cleanup(true);
+    Ok(())
+}
+
+/// Removes a file. Returns whether it existed.
 pub fn remove(path: &Path) -> io::Result<bool> {
-    match retry_on_sharing_violation(|| std::fs::remove_file(path)) {
+    match retry_while_shared(|| std::fs::remove_file(path)) {
         Ok(()) => Ok(true),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
         Err(error) => Err(error),
     }
 }
 
-/// Gives a file its name, which another may have had.
-///
-/// # Errors
-/// When it cannot have it; what had the name still has.
-pub fn persist(file: NamedTempFile, path: &Path) -> io::Result<()> {
-    #[cfg(unix)]
-    return file.persist(path).map(|_| ()).map_err(|refused| refused.error);
-    // The standard library, and not tempfile, can replace a file that somebody reads.
-    #[cfg(windows)]
-    {
-        let temporary = file.into_temp_path();
-        retry_on_sharing_violation(|| std::fs::rename(&temporary, path))
-    }
-}
-
-/// Does something with a file, again for half a second where Windows refuses it: another process has the file open just
-/// now, to look for viruses in it, or to remove it.
-///
-/// # Errors
-/// Those of what is done.
-pub fn retry_on_sharing_violation<T>(mut work: impl FnMut() -> io::Result<T>) -> io::Result<T> {
-    /// "Access is denied", and "another process uses the file".
+/// Retries for half a second while Windows denies access: a virus scanner or another process has
+/// the file open.
+pub fn retry_while_shared<T>(mut work: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    /// `ERROR_ACCESS_DENIED` and `ERROR_SHARING_VIOLATION`.
     const PASSING: [Option<i32>; 2] = [Some(5), Some(32)];
-    const PAUSE: Duration = Duration::from_millis(5);
-
     for _ in 0..100 {
         match work() {
             Err(error) if cfg!(windows) && PASSING.contains(&error.raw_os_error()) => {
-                std::thread::sleep(PAUSE);
+                std::thread::sleep(Duration::from_millis(5));
             }
             done => return done,
         }
@@ -190,32 +85,56 @@ pub fn retry_on_sharing_violation<T>(mut work: impl FnMut() -> io::Result<T>) ->
     work()
 }
 
-/// A file beside those of a folder, its owner's alone, gone when dropped.
-///
-/// # Errors
-/// When the folder cannot be written.
-pub fn temp_file_in(folder: &Path) -> io::Result<NamedTempFile> {
-    // What tempfile opens by itself Windows would know as a temporary file even when it is put in its place.
-    let open = |path: &Path| private(OpenOptions::new().write(true).create_new(true)).open(path);
-    tempfile::Builder::new().prefix(".kallyai-").make_in(folder, open)
+/// Makes a rename last through a power cut. Windows has no such call.
+pub fn sync_folder(folder: &Path) -> io::Result<()> {
+    if cfg!(unix) {
+        File::open(folder)?.sync_all()
+    } else {
+        Ok(())
+    }
 }
 
-/// The path with this behind its name.
-pub fn with_ending(path: &Path, ending: &str) -> PathBuf {
+pub fn folder_of(path: &Path) -> &Path {
+    path.parent()
+        .filter(|folder| !folder.as_os_str().is_empty())
+        .unwrap_or(Path::new("."))
+}
+
+/// The path with `suffix` appended to its file name.
+pub fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
-    name.push(ending);
+    name.push(suffix);
     name.into()
 }
 
-/// The folder a path is in.
-pub fn folder_of(path: &Path) -> &Path {
-    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+/// An advisory lock, released when dropped.
+pub struct Lock(File);
+
+impl Lock {
+    /// Waits for the lock on the file at `path`, which is created and stays. `None` if it is still
+    /// held at `deadline`.
+    pub async fn acquire(path: &Path, deadline: Instant) -> io::Result<Option<Self>> {
+        const LONGEST_PAUSE: Duration = Duration::from_millis(50);
+        let mut pause = Duration::from_millis(1);
+        let mut options = OpenOptions::new();
+        let options = private(options.create(true).truncate(false).write(true));
+        let file = retry_while_shared(|| options.open(path))?;
+        loop {
+            match file.try_lock() {
+                Ok(()) => return Ok(Some(Self(file))),
+                Err(TryLockError::Error(error)) => return Err(error),
+                Err(TryLockError::WouldBlock) if Instant::now() >= deadline => return Ok(None),
+                Err(TryLockError::WouldBlock) => tokio::time::sleep(pause).await,
+            }
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+    }
 }
 
-/// Makes a rename last through a power cut, where the system can.
-pub fn sync_folder(folder: &Path) {
-    if cfg!(unix) {
-        let _ = File::open(folder).and_then(|folder| folder.sync_all());
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Closing alone is not enough if a child process inherited the file.
+        let _ = self.0.unlock();
     }
 }
 
@@ -223,38 +142,8 @@ pub fn sync_folder(folder: &Path) {
 mod tests {
     use super::*;
 
-    // Elsewhere nothing keeps an open file from being replaced.
-    #[cfg(windows)]
     #[test]
-    fn a_dropped_lock_is_free_though_a_copy_of_its_file_stays_open() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let [file, other] = [(); 2].map(|()| File::create(folder.path().join("lock")).expect("a file"));
-        file.try_lock().expect("a lock");
-        let copy = file.try_clone().expect("a copy");
-        let lock = FileLock::of(file);
-        assert!(other.try_lock().is_err());
-        drop(lock);
-        other.try_lock().expect("it is free");
-        drop(copy);
-    }
-
-    #[test]
-    fn a_file_is_replaced_though_somebody_reads_it() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let path = folder.path().join("file");
-        replace(&path, b"old").expect("a file");
-        let reading = File::open(&path).expect("the file");
-        let reader = std::thread::spawn(move || {
-            std::thread::sleep(Duration::from_millis(50));
-            drop(reading);
-        });
-        replace(&path, b"new").expect("another file");
-        assert_eq!(std::fs::read(&path).expect("the file"), b"new");
-        reader.join().expect("an end");
-    }
-
-    #[test]
-    fn whoever_reads_finds_the_old_content_or_the_new() {
+    fn readers_find_the_old_content_or_the_new() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("file");
         let contents = [vec![b'a'; 5000], vec![b'b'; 9000]];
@@ -262,15 +151,15 @@ mod tests {
         std::thread::scope(|scope| {
             let writer = scope.spawn(|| {
                 for content in contents.iter().cycle().take(50) {
-                    replace(&path, content).expect("another file");
+                    replace(&path, content).expect("replaced");
                 }
             });
             while !writer.is_finished() {
-                let found = retry_on_sharing_violation(|| std::fs::read(&path)).expect("the file");
+                let found = retry_while_shared(|| std::fs::read(&path)).expect("readable");
                 assert!(contents.contains(&found), "{} bytes", found.len());
-                std::thread::sleep(Duration::from_millis(2));
             }
         });
-        assert_eq!(std::fs::read_dir(folder.path()).expect("the folder").count(), 1, "nothing is left aside");
+        let left = std::fs::read_dir(folder.path()).expect("a folder").count();
+        assert_eq!(left, 1, "no temporary file is left");
     }
 }

@@ -1,37 +1,32 @@
-//! `kallyai` has real phone calls made by the KallyAI service and reads their results.
+//! `kallyai` makes phone calls through the KallyAI service and reads their results.
 //!
-//! The way through is one direction: a front end turns what it is asked into values that are already checked and calls
-//! an operation of `service`; that uses `call`, `auth` and `api`, and returns a value or an error; the front end renders
-//! it. Imports go down this table only.
+//! A front end parses its input into values that cannot be wrong and calls an operation of
+//! `service`, which uses `call`, `auth` and `api` and returns a value. `view` makes a document of the
+//! value, and the front end shows it. Imports go down this table only.
 //!
 //! | module | what it is |
 //! |---|---|
-//! | `cli` | front end 1: the flags, declared once; how each value reads; exit statuses and hints |
-//! | `mcp` | front end 2: a server of the Model Context Protocol; its tools and what they answer |
-//! | `output` | the only place that prints for `cli`; all text is cleaned there, `mcp`'s too |
-//! | `service` | the operations of the product, each returning a value |
-//! | `call` | the life of one call: every rule about a stranger's phone, and the journal |
-//! | `settings` | what the environment says of accounts, places and preferences |
-//! | `error` | everything that can go wrong: kind, sentence, code, exit status, what comes next |
-//! | `auth` | the login: the file shared with other clients, its renewal, the sign-in |
-//! | `api` | the HTTP API: one place that sends, what its answers mean |
-//! | `helper` | work that must not end with the command, in a process of its own |
-//! | `files`, `signals`, `core_files` | private files replaced whole; the signals that end a wait; no core files |
-//! | `domain` | values that cannot be wrong: numbers, IDs, dates, zones, secrets, requests |
-//! | `fuzzing` | the entrances of the fuzz targets, in their builds only |
-//! | [`sandbox`] | an emulator of the service, which knows nothing of the rest |
+//! | `cli` | front end 1: commands and flags, exit statuses |
+//! | `mcp` | front end 2: a Model Context Protocol server |
+//! | `output` | the one place that prints |
+//! | `view` | each value as a document and as JSON |
+//! | `service` | the operations of the product |
+//! | `call` | the life of one call, and the local call log: why a call is never sent twice |
+//! | `auth` | the credentials: storing, refreshing, signing in |
+//! | `api` | the HTTP API: the one place that sends |
+//! | `settings` | the environment |
+//! | `error` | everything that can go wrong, one table row per kind |
+//! | `helper`, `files`, `signals` | processes that outlive the command, private files, Ctrl-C |
+//! | `domain` | values that cannot be wrong: numbers, dates, zones, IDs, keys |
+//! | [`sandbox`] | an emulator of the service, which imports nothing of the rest |
 
 mod api;
 mod auth;
 mod call;
 mod cli;
-mod core_files;
 mod domain;
 mod error;
 mod files;
-#[cfg(fuzzing)]
-#[doc(hidden)]
-pub mod fuzzing;
 mod helper;
 mod mcp;
 mod output;
@@ -39,16 +34,22 @@ pub mod sandbox;
 mod service;
 mod settings;
 mod signals;
+mod view;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-/// Runs the program with a command line whose first element is the program's name, and returns its exit status.
-pub fn run(argv: impl IntoIterator<Item = OsString>) -> ExitCode {
-    core_files::forbid();
+/// Runs the program with a command line, the program's name first, and returns its exit status.
+///
+/// # Errors
+///
+/// If this process was started to do a job in the background and could not begin.
+pub fn run(argv: impl IntoIterator<Item = OsString>) -> std::io::Result<ExitCode> {
+    #[cfg(windows)]
+    helper::keep_standard_handles();
     let argv: Vec<OsString> = argv.into_iter().collect();
-    match helper::job_of(&argv) {
-        Some(kind) => service::run_helper(kind),
-        None => cli::run(argv),
+    match helper::job_kind(&argv) {
+        Some(kind) => service::run_helper(kind).map(|()| ExitCode::SUCCESS),
+        None => Ok(cli::run(argv)),
     }
 }

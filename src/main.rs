@@ -2,6 +2,8 @@
 
 use std::process::ExitCode;
 
-fn main() -> ExitCode {
-    kallyai::run(std::env::args_os())
+use anyhow::Context as _;
+
+fn main() -> anyhow::Result<ExitCode> {
+    kallyai::run(std::env::args_os()).context("the background process could not begin")
 }

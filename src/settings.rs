@@ -1,78 +1,85 @@
-//! What the environment says: addresses, places and preferences, each read when it is first needed.
+//! The environment: addresses, folders and preferences, each read when it is needed. An empty
+//! variable counts as unset.
 
 use std::path::PathBuf;
 
-use crate::domain::{ApiBase, Invalid, Language, Secret, Zone};
+use crate::domain::{ApiBase, Invalid, Language, Phone, Secret, Zone, parse_text};
 use crate::error::{Error, Kind, Result};
 
-/// The environment of one run, as the real program or as the sandbox sees it.
+/// The environment of one run.
 #[derive(Debug, Clone, Copy)]
 pub struct Settings {
-    /// Whether the sandbox answers; it has a login, a journal and a folder of its own.
+    /// The sandbox has its own credentials, call log and folder.
     pub sandbox: bool,
 }
 
-/// The login file that kallyai-cli and kallyai-mcp-server use too.
+/// Shared with kallyai-cli and kallyai-mcp-server.
 const TOKEN_FILE: &str = ".kallyai_token.json";
 
+/// A time zone and how it is known.
+#[derive(Debug, Clone)]
+pub struct LocalZone {
+    pub zone: Zone,
+    pub source: ZoneSource,
+    /// A `TZ` that names no IANA zone was ignored.
+    pub ignored_tz: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ZoneSource {
+    /// The flag, or `KALLYAI_TIMEZONE`.
+    Chosen,
+    /// `TZ`, or the system.
+    Computer,
+    /// Unknown, so UTC is assumed.
+    Unknown,
+}
+
 impl Settings {
-    /// The settings of a run; `--sandbox` or `KALLYAI_SANDBOX=1` chooses the sandbox.
     pub fn new(sandbox: bool) -> Self {
-        Self { sandbox: sandbox || text("KALLYAI_SANDBOX").is_some_and(|value| value != "0") }
+        let sandbox = sandbox || text("KALLYAI_SANDBOX").is_some_and(|value| value != "0");
+        Self { sandbox }
     }
 
-    /// How this program is called in the commands it suggests.
-    pub fn program(self) -> &'static str {
-        if self.sandbox { "kallyai --sandbox" } else { "kallyai" }
-    }
-
-    /// Where the API is. Another service than KallyAI's own must be given a login of its own: a token goes only to
-    /// whoever issued it.
-    ///
-    /// # Errors
-    /// When `KALLYAI_API_URL` may not be used.
+    /// The API's address. A service other than KallyAI's needs credentials of its own.
     pub fn api(self) -> Result<ApiBase, Invalid> {
-        let Some(url) = text("KALLYAI_API_URL") else { return ApiBase::production() };
+        let Some(url) = text("KALLYAI_API_URL") else {
+            return ApiBase::PRODUCTION.parse();
+        };
         let base: ApiBase = url.parse()?;
-        if !base.is_production()
-            && text("KALLYAI_TOKEN_FILE").is_none()
-            && text("KALLYAI_ACCESS_TOKEN").is_none()
-        {
+        let has_own_token = text("KALLYAI_TOKEN_FILE")
+            .or_else(|| text("KALLYAI_ACCESS_TOKEN"))
+            .is_some();
+        if !base.is_production() && !has_own_token {
             return Err(Invalid::new(
-                "KALLYAI_API_URL names another service, which must not be given your KallyAI login",
-                "set KALLYAI_TOKEN_FILE or KALLYAI_ACCESS_TOKEN to a login of that service too",
+                "KALLYAI_API_URL points to another server, and your KallyAI credentials are not sent there",
+                "set KALLYAI_TOKEN_FILE or KALLYAI_ACCESS_TOKEN for that server too",
             ));
         }
         Ok(base)
     }
 
-    /// What a login and a journal entry of this run belong to: scheme, host and port of the service, or `sandbox`.
-    ///
-    /// # Errors
-    /// When `KALLYAI_API_URL` may not be used.
+    /// The service that credentials and calls belong to: its origin, or `sandbox`.
     pub fn issuer(self) -> Result<String, Invalid> {
-        if self.sandbox { Ok("sandbox".into()) } else { Ok(self.api()?.origin()) }
+        if self.sandbox {
+            Ok("sandbox".into())
+        } else {
+            Ok(self.api()?.origin())
+        }
     }
 
-    /// A token given for this run alone.
-    ///
-    /// # Errors
-    /// When it cannot be one.
+    /// `KALLYAI_ACCESS_TOKEN`.
     pub fn access_token(self) -> Result<Option<Secret>> {
-        if self.sandbox {
+        let Some(given) = text("KALLYAI_ACCESS_TOKEN").filter(|_| !self.sandbox) else {
             return Ok(None);
-        }
-        let Some(given) = text("KALLYAI_ACCESS_TOKEN") else { return Ok(None) };
-        Secret::parse(&given).map(Some).ok_or_else(|| {
-            let message = "KALLYAI_ACCESS_TOKEN cannot be a token: it has characters that no header may have";
+        };
+        Secret::parse(given.trim()).map(Some).ok_or_else(|| {
+            let message =
+                "KALLYAI_ACCESS_TOKEN is not a token: it has spaces or special characters";
             Error::new(Kind::AccessToken, message)
         })
     }
 
-    /// The file of the login.
-    ///
-    /// # Errors
-    /// When there is no home folder to hold it.
     pub fn token_file(self) -> Result<PathBuf> {
         if self.sandbox {
             return Ok(self.state_folder()?.join("login.json"));
@@ -80,113 +87,151 @@ impl Settings {
         if let Some(path) = path("KALLYAI_TOKEN_FILE") {
             return Ok(path);
         }
-        // As the clients that share the file find it: by HOME, and on Windows by USERPROFILE.
-        let home = std::env::home_dir().filter(|home| home.is_absolute()).ok_or_else(|| {
-            Error::new(Kind::TokenFile, "there is no home folder to keep the login in")
-                .with_hint("set HOME (on Windows USERPROFILE), or name a file with KALLYAI_TOKEN_FILE")
-        })?;
+        // As the other clients find it: by HOME, and on Windows by USERPROFILE.
+        let home = std::env::home_dir()
+            .filter(|home| home.is_absolute())
+            .ok_or_else(|| {
+                Error::new(
+                    Kind::TokenFile,
+                    "there is no home folder for the credentials",
+                )
+                .with_hint("set HOME, or name a file with KALLYAI_TOKEN_FILE")
+            })?;
         Ok(home.join(TOKEN_FILE))
     }
 
-    /// Whether that file is at a path of this program's own, and not where the user pointed it.
-    pub fn is_own_token_file(self) -> bool {
-        self.sandbox || path("KALLYAI_TOKEN_FILE").is_none()
-    }
-
-    /// The folder of the journal and of everything else that is not the login.
-    ///
-    /// # Errors
-    /// When there is no home folder to hold it.
+    /// The folder of the call log and of everything else but the credentials.
     pub fn state_folder(self) -> Result<PathBuf> {
         let named = path("KALLYAI_STATE_DIR");
         if named.as_ref().is_some_and(|folder| !folder.is_absolute()) {
             return Err(Invalid::new(
-                "KALLYAI_STATE_DIR is a relative path, which is another folder in each working directory",
+                "KALLYAI_STATE_DIR is a relative path",
                 "write the whole path of the folder",
             )
             .into());
         }
-        let folder =
-            named.or_else(|| default_state_folder().filter(|folder| folder.is_absolute())).ok_or_else(
-                || Error::new(Kind::JournalUnavailable, "there is no home folder to keep the journal in"),
-            )?;
-        Ok(if self.sandbox { folder.join("sandbox") } else { folder })
-    }
-
-    /// The file of the user's default flags, and whether the user named it: `KALLYAI_CONFIG`, else `kallyai/config` in the
-    /// platform's configuration folder.
-    pub fn defaults_file() -> Option<(PathBuf, bool)> {
-        let named = path("KALLYAI_CONFIG").map(|path| (path, true));
-        named.or_else(|| {
-            let folder = if cfg!(windows) { path("APPDATA") } else { None }.or_else(dirs::config_dir);
-            Some((folder.filter(|folder| folder.is_absolute())?.join("kallyai").join("config"), false))
+        let default = || default_state_folder().filter(|folder| folder.is_absolute());
+        let folder = named.or_else(default).ok_or_else(|| {
+            Error::new(
+                Kind::JournalUnavailable,
+                "there is no home folder for the call log",
+            )
+            .with_hint("set HOME, or name a folder with KALLYAI_STATE_DIR")
+        })?;
+        Ok(if self.sandbox {
+            folder.join("sandbox")
+        } else {
+            folder
         })
     }
 
-    /// Whether a variable that goes over the defaults file says the same as this flag. `LANG` and `TZ` speak of the
-    /// computer, and the file goes over those.
-    pub fn has_variable_for(flag: &str) -> bool {
-        let variables: &[&str] = match flag {
-            "language" => &["KALLYAI_LANGUAGE"],
-            "timezone" => &["KALLYAI_TIMEZONE"],
-            "color" => &["NO_COLOR", "CLICOLOR_FORCE"],
-            _ => &[],
-        };
-        variables.iter().any(|name| text(name).is_some())
+    /// `KALLYAI_NAME`.
+    pub fn name() -> Result<Option<String>, Invalid> {
+        parsed("KALLYAI_NAME", parse_text)
     }
 
-    /// The language to speak where no flag says it.
-    ///
-    /// # Errors
-    /// When `KALLYAI_LANGUAGE` is none.
+    /// `KALLYAI_USER_PHONE`.
+    pub fn user_phone() -> Result<Option<Phone>, Invalid> {
+        parsed("KALLYAI_USER_PHONE", str::parse)
+    }
+
+    /// `KALLYAI_LANGUAGE`, else Spanish in a Spanish locale, else English.
     pub fn language() -> Result<Language, Invalid> {
-        match text("KALLYAI_LANGUAGE") {
-            Some(language) => language.parse().map_err(|e: Invalid| e.in_variable("KALLYAI_LANGUAGE")),
-            None => {
-                let locale = ["LC_ALL", "LC_MESSAGES", "LANG"].into_iter().find_map(text);
-                Ok(locale.map_or(Language::En, |locale| Language::of_locale(&locale)))
-            }
-        }
+        let of_locale = || {
+            let locale = ["LC_ALL", "LC_MESSAGES", "LANG"].into_iter().find_map(text);
+            locale.map_or(Language::En, |locale| Language::of_locale(&locale))
+        };
+        Ok(parsed("KALLYAI_LANGUAGE", str::parse)?.unwrap_or_else(of_locale))
     }
 
-    /// The user's zone where no flag says it: `KALLYAI_TIMEZONE`, `TZ`, the system's. `None` when nobody knows.
-    ///
-    /// # Errors
-    /// When `KALLYAI_TIMEZONE` is none.
-    pub fn zone(self) -> Result<Option<Zone>, Invalid> {
-        if let Some(zone) = self.chosen_zone()? {
-            return Ok(Some(zone));
+    /// `chosen` (a flag), else `KALLYAI_TIMEZONE`, `TZ`, the system's zone, UTC.
+    pub fn zone(chosen: Option<Zone>) -> Result<LocalZone, Invalid> {
+        let chosen = match chosen {
+            Some(zone) => Some(zone),
+            None => parsed("KALLYAI_TIMEZONE", str::parse)?,
+        };
+        if let Some(zone) = chosen {
+            return Ok(LocalZone {
+                zone,
+                source: ZoneSource::Chosen,
+                ignored_tz: None,
+            });
         }
-        // POSIX allows a colon in front; what is no IANA name (a file, a rule) cannot be told to the service.
-        let named = text("TZ").and_then(|name| name.trim_start_matches(':').parse().ok());
-        Ok(named.or_else(|| iana_time_zone::get_timezone().ok()?.parse().ok()))
+        let tz = text("TZ").filter(|tz| !is_system_zone(tz));
+        let named = tz.as_deref().and_then(zone_of_tz);
+        let ignored_tz = tz.filter(|_| named.is_none());
+        let system = || iana_time_zone::get_timezone().ok()?.parse().ok();
+        Ok(match named.or_else(system) {
+            Some(zone) => LocalZone {
+                zone,
+                source: ZoneSource::Computer,
+                ignored_tz,
+            },
+            None => LocalZone {
+                zone: Zone::UTC,
+                source: ZoneSource::Unknown,
+                ignored_tz,
+            },
+        })
     }
+}
 
-    /// The zone that the user chose for this program: `KALLYAI_TIMEZONE`.
-    ///
-    /// # Errors
-    /// When it is none.
-    pub fn chosen_zone(self) -> Result<Option<Zone>, Invalid> {
-        let parse = |name: String| name.parse().map_err(|e: Invalid| e.in_variable("KALLYAI_TIMEZONE"));
-        text("KALLYAI_TIMEZONE").map(parse).transpose()
-    }
+/// The IANA zone that `TZ` names: after an optional colon, the name or its path in a zoneinfo folder.
+fn zone_of_tz(tz: &str) -> Option<Zone> {
+    let path = tz.strip_prefix(':').unwrap_or(tz);
+    let name = path.split_once("zoneinfo/").map_or(path, |(_, name)| name);
+    name.parse().ok()
+}
+
+/// Linux administrators set this to spare glibc from checking the file again and again.
+fn is_system_zone(tz: &str) -> bool {
+    tz.strip_prefix(':').unwrap_or(tz) == "/etc/localtime"
 }
 
 fn default_state_folder() -> Option<PathBuf> {
     let parent = if cfg!(windows) {
         path("LOCALAPPDATA").or_else(dirs::data_local_dir)
     } else {
-        // XDG has a folder for state, which the others do not know.
         dirs::state_dir().or_else(dirs::data_dir)
     };
     parent.map(|parent| parent.join("kallyai"))
 }
 
-/// A variable that is set to something. What is not Unicode in it is replaced, and refused by whoever reads it.
+fn parsed<T>(name: &str, parse: impl Fn(&str) -> Result<T, Invalid>) -> Result<Option<T>, Invalid> {
+    let value = text(name).map(|value| parse(&value));
+    value.transpose().map_err(|invalid| invalid.in_source(name))
+}
+
+/// A variable that is set and not empty. Invalid Unicode becomes U+FFFD, which parsers reject.
 fn text(name: &str) -> Option<String> {
     Some(std::env::var_os(name)?.to_string_lossy().into_owned()).filter(|value| !value.is_empty())
 }
 
 fn path(name: &str) -> Option<PathBuf> {
-    std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from)
+    std::env::var_os(name)
+        .filter(|value| !value.is_empty())
+        .map(PathBuf::from)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tz_gives_a_zone_by_name_or_path() {
+        for (tz, name) in [
+            ("Europe/Madrid", Some("Europe/Madrid")),
+            (":Europe/Madrid", Some("Europe/Madrid")),
+            (":/usr/share/zoneinfo/Europe/Madrid", Some("Europe/Madrid")),
+            ("/var/db/timezone/zoneinfo/Asia/Tokyo", Some("Asia/Tokyo")),
+            ("UTC", Some("UTC")),
+            (":UTC", Some("UTC")),
+            ("CET-1CEST,M3.5.0,M10.5.0/3", None),
+            ("localtime", None),
+            (":", None),
+        ] {
+            assert_eq!(zone_of_tz(tz).as_ref().map(Zone::name), name, "{tz}");
+        }
+        assert!(is_system_zone(":/etc/localtime") && !is_system_zone("UTC"));
+    }
 }

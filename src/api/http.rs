@@ -1,362 +1,293 @@
 //! The one place that sends. It says of every failure whether the request may have arrived.
 
-use std::cell::{Cell, OnceCell};
-use std::error::Error as StdError;
-use std::io;
+use std::cell::OnceCell;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use jiff::Timestamp;
-use reqwest::header::{ACCEPT, CONTENT_TYPE, DATE, HeaderMap, HeaderValue, LOCATION, RETRY_AFTER};
-use reqwest::{Client, Method, redirect};
+use reqwest::header::{ACCEPT, CONTENT_TYPE};
+use reqwest::{Client, ClientBuilder, RequestBuilder, redirect};
+use rustls::{ClientConfig, RootCertStore};
 use tokio::time::Instant;
+use tower::BoxError;
+use tower::timeout::TimeoutLayer;
 use tower::util::AndThenLayer;
 use url::Url;
 
-use super::proxy;
-use super::resolver::{NameUnknown, SystemResolver};
-use super::retry::{http_date, retry_after};
+use super::failure::{classify, never_sent, no_response};
+use super::proxy::Proxy;
+use super::response::Response;
 use super::tls;
-use super::trace::{PREFACE, body_lines, header_value, lets_in};
-use crate::domain::{ApiBase, IdempotencyKey, Invalid, Secret};
+use super::trace::Tracer;
+use crate::domain::{ApiBase, Key, Secret};
+use crate::error::{Error, Kind, Result};
 
-/// Names the program to the service.
 const USER_AGENT: &str = concat!("kallyai/", env!("CARGO_PKG_VERSION"));
-
-/// A NAT forgets a silent connection after minutes; a call is silent for minutes.
+const JSON: &str = "application/json";
+/// A NAT forgets a silent connection after minutes, and a call is silent for minutes.
 const KEEP_ALIVE: Duration = Duration::from_secs(30);
-
-/// Connections that are kept for the next request; more than one only where requests are made side by side.
-const KEPT_CONNECTIONS: usize = 4;
-
-/// The longest any connection may take to be made: name, TCP, proxy and TLS together.
+/// For everything but a call: name, TCP, proxy and TLS together.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+const ATTEMPTS: u32 = 3;
+/// Before the second attempt. It doubles before the third.
+const FIRST_PAUSE: Duration = Duration::from_millis(250);
 
-/// No answer of the API comes near this; what does is not an answer.
-const LARGEST_BODY: usize = 512 * 1024 * 1024;
-/// An announced length is believed this far, in bytes, before the body is there.
-const LARGEST_CLAIM: u64 = 16 * 1024 * 1024;
-
-/// Receives a line for each thing sent and received, secrets redacted.
+/// Receives a line for each thing sent and received, tokens redacted.
 pub type Trace = Rc<dyn Fn(&str)>;
 
-/// Runs when a connection stands, before the request is written; an error keeps it from being written.
-pub type BeforeWrite = Arc<dyn Fn() -> Pin<Box<dyn Future<Output = io::Result<()>> + Send>> + Send + Sync>;
+/// A response of any status, or the reason why there is no complete one.
+type Sent = Result<Response, SendError>;
 
-type BoxError = Box<dyn StdError + Send + Sync>;
+/// Proof that a call is in the local call log. Only the journal's reservation implements it, so
+/// that a call cannot be sent without one.
+pub trait Reserved: Send + 'static {}
 
-/// A way to the API.
 pub struct Http {
     base: ApiBase,
-    trace: Option<Trace>,
-    has_traced: Cell<bool>,
-    /// Made when first needed: reading certificates is most of what a start costs.
-    tls: OnceCell<rustls::ClientConfig>,
-    reads: OnceCell<Client>,
+    tracer: Tracer,
+    /// Made for the first request: reading certificates takes most of the start-up time.
+    route: OnceCell<Route>,
 }
 
-/// One request. The body is JSON.
-pub struct Request<'a> {
-    /// GET or POST.
-    pub method: Method,
-    /// A route of the base.
-    pub url: Url,
-    /// Sent to the base's origin and nowhere else: redirects are not followed.
-    pub bearer: Option<&'a Secret>,
-    /// The `Idempotency-Key` header.
-    pub key: Option<&'a IdempotencyKey>,
-    /// The body, and whether it may be shown.
-    pub body: Option<JsonBody>,
+/// How connections are made.
+struct Route {
+    tls: ClientConfig,
+    proxy: Option<Proxy>,
+    /// Keeps connections, for everything but a call.
+    kept: Client,
 }
 
-/// A JSON body to be sent.
-pub struct JsonBody {
-    /// The document.
-    pub json: Vec<u8>,
-    /// Whether it holds a token.
-    pub secret: bool,
+/// The request for a call.
+pub struct CallPost<'a> {
+    pub json: &'a [u8],
+    pub key: &'a Key,
+    pub token: &'a Secret,
+    /// The TLS handshake must be done by then. Reserving is not part of it.
+    pub connect_by: Instant,
+    /// The response must be complete by then.
+    pub deadline: Instant,
 }
 
-/// A whole answer, whatever its status.
-#[derive(Debug)]
-pub struct Response {
-    /// The HTTP status.
-    pub status: u16,
-    /// How long the server asks to wait.
-    pub retry_after: Option<Duration>,
-    /// The server's clock when it answered.
-    pub date: Option<Timestamp>,
-    /// Where a redirect points: its host only.
-    pub redirect: Option<String>,
-    /// The body, unpacked.
-    pub body: Vec<u8>,
-}
-
-/// No answer. `Display` says what happened, as a sentence.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+/// There is no complete response.
+#[derive(Debug, Clone)]
 pub enum SendError {
-    /// Nothing could be sent: certificates or a proxy's address cannot be used.
-    #[error("{0}")]
-    Setup(Invalid),
-    /// The request was certainly not sent: no connection was made.
-    #[error("{why}")]
+    /// The request was certainly not sent.
     NeverSent {
-        /// What happened, as a sentence.
-        why: String,
-        /// Whether another attempt could end differently.
+        error: Error,
+        /// Whether another attempt may succeed.
         retryable: bool,
     },
-    /// The request may have arrived; its answer did not.
-    #[error("{why}")]
-    Lost {
-        /// What happened, as a sentence.
-        why: String,
-    },
+    /// The request may have arrived.
+    Lost(Error),
+}
+
+impl From<SendError> for Error {
+    fn from(error: SendError) -> Self {
+        match error {
+            SendError::NeverSent { error, .. } | SendError::Lost(error) => error,
+        }
+    }
+}
+
+impl From<Error> for SendError {
+    fn from(error: Error) -> Self {
+        never_sent(error, false)
+    }
 }
 
 impl Http {
-    /// A way to `base`. Nothing is read or opened before the first request.
+    /// Nothing is read or opened before the first request.
     pub fn new(base: ApiBase, trace: Option<Trace>) -> Self {
-        Self { base, trace, has_traced: Cell::new(false), tls: OnceCell::new(), reads: OnceCell::new() }
+        let tracer = Tracer::new(trace);
+        let route = OnceCell::new();
+        Self {
+            base,
+            tracer,
+            route,
+        }
     }
 
-    /// The base all routes are under.
     pub fn base(&self) -> &ApiBase {
         &self.base
     }
 
-    /// Who is shown what is sent and received, if anybody is.
     pub fn trace(&self) -> Option<&Trace> {
-        self.trace.as_ref()
+        self.tracer.trace.as_ref()
     }
 
-    /// Sends on a kept connection where there is one, and waits for the whole answer until `deadline`.
-    ///
-    /// # Errors
-    /// When there is no answer.
-    pub async fn send(&self, request: Request<'_>, deadline: Instant) -> Result<Response, SendError> {
-        let reads = match self.reads.get() {
-            Some(reads) => reads,
-            None => {
-                let reads = self.builder(CONNECT_TIMEOUT, true)?.build().map_err(cannot_build)?;
-                self.reads.get_or_init(|| reads)
-            }
+    /// Reads a URL below the base. Connect errors, lost responses, 429 and 502 to 504 are retried
+    /// until the deadline. Returns a response of any status.
+    pub async fn get(&self, url: &Url, token: &Secret, deadline: Instant) -> Result<Response> {
+        let client = &self.route()?.kept;
+        let request = || client.get(url.clone()).bearer_auth(token.expose());
+        let may_retry = |sent: &Sent| match sent {
+            Ok(response) => matches!(response.status, 429 | 502..=504),
+            Err(SendError::Lost(_)) => true,
+            Err(SendError::NeverSent { retryable, .. }) => *retryable,
         };
-        self.execute(reads, request, deadline).await
+        Ok(self.send_with_retry(request, may_retry, deadline).await?)
     }
 
-    /// Sends on a connection made for this request alone, at most once: what happened to a kept connection can never
-    /// make it doubtful whether the request was sent. Connecting may take until `connect_by`; once it is done
-    /// `before_write` runs, and only then the request's first byte is written.
-    ///
-    /// # Errors
-    /// When there is no answer.
-    pub async fn send_fresh(
-        &self,
-        request: Request<'_>,
-        connect_by: Instant,
-        deadline: Instant,
-        before_write: BeforeWrite,
-    ) -> Result<Response, SendError> {
-        let never_sent = |why, retryable| SendError::NeverSent { why, retryable };
-        let time = connect_by.min(deadline).saturating_duration_since(Instant::now());
-        if time.is_zero() {
-            return Err(never_sent(format!("no time was left to ask {}", self.base.host()), false));
-        }
-        let connected = Arc::new(AtomicBool::new(false));
-        let layer = AndThenLayer::new(hook(before_write, Arc::clone(&connected)));
-        let client = self.builder(time, false)?.connector_layer(layer).build().map_err(cannot_build)?;
-        let sent = self.execute(&client, request, deadline).await;
-        match sent {
-            Err(SendError::Lost { why }) if !connected.load(Ordering::SeqCst) => Err(never_sent(why, true)),
-            sent => sent,
-        }
-    }
-
-    /// The settings of an HTTP client; certificates are read only for an HTTPS base.
-    fn builder(&self, connect: Duration, keep: bool) -> Result<reqwest::ClientBuilder, SendError> {
-        let tls = match self.tls.get() {
-            Some(tls) => tls,
-            None => {
-                if self.base.is_tls() && !self.base.is_loopback() {
-                    proxy::check(self.base.host_name()).map_err(SendError::Setup)?;
-                }
-                let tls = if self.base.is_tls() { tls::client_config() } else { tls::unused() };
-                let tls = tls.map_err(SendError::Setup)?;
-                self.tls.get_or_init(|| tls)
-            }
+    /// Exchanges a refresh token. Only connect errors are retried: a refresh token that is used
+    /// twice may end the session.
+    pub async fn post_refresh(&self, token: &Secret, deadline: Instant) -> Sent {
+        let client = &self.route()?.kept;
+        let url = self.base.route(&["v1", "auth", "refresh"]);
+        let json = serde_json::json!({ "refresh_token": token.expose() }).to_string();
+        let request = || {
+            let request = client.post(url.clone()).header(CONTENT_TYPE, JSON);
+            request.body(json.clone())
         };
-        let builder = Client::builder()
-            .user_agent(USER_AGENT)
-            .tls_backend_preconfigured(tls.clone())
-            .dns_resolver(SystemResolver)
-            .redirect(redirect::Policy::none())
-            .referer(false)
-            .retry(reqwest::retry::never())
-            .http1_only()
-            .connect_timeout(connect)
-            .tcp_keepalive(KEEP_ALIVE)
-            .tcp_keepalive_interval(KEEP_ALIVE)
-            .pool_max_idle_per_host(if keep { KEPT_CONNECTIONS } else { 0 });
-        Ok(if self.base.is_loopback() { builder.no_proxy() } else { builder })
+        let may_retry = |sent: &Sent| match sent {
+            Err(SendError::NeverSent { retryable, .. }) => *retryable,
+            _ => false,
+        };
+        self.send_with_retry(request, may_retry, deadline).await
     }
 
-    async fn execute(
+    /// This is why a call is never sent twice: the request goes out once, on a connection of its
+    /// own, and between the TLS handshake and the first byte `reserve` enters the call in the local
+    /// call log. If that fails, no byte is written. Once it succeeds, every failure is a lost
+    /// response, never a request that may be sent again.
+    pub async fn post_call<R: Reserved>(
         &self,
-        client: &Client,
-        request: Request<'_>,
-        deadline: Instant,
-    ) -> Result<Response, SendError> {
-        self.trace_request(&request);
-        let hide_response = request.body.as_ref().is_some_and(|body| body.secret) || lets_in(&request.url);
-        let mut builder =
-            client.request(request.method, request.url).header(ACCEPT, "application/json, text/calendar");
-        if let Some(token) = request.bearer {
-            builder = builder.bearer_auth(token.expose());
+        post: &CallPost<'_>,
+        reserve: impl Future<Output = Result<R>> + Send + 'static,
+    ) -> Sent {
+        let may_be_sent = Arc::<AtomicBool>::default();
+        let left = post.connect_by.saturating_duration_since(Instant::now());
+        let reserve = before_first_byte(reserve, Arc::clone(&may_be_sent));
+        let route = self.route()?;
+        let builder = builder(&route.tls, route.proxy.as_ref())?
+            // Without a pool, hyper connects in the future that is polled here: dropping it cancels.
+            .pool_max_idle_per_host(0)
+            // The inner layer comes first: the timeout ends with the handshake, and does not cut
+            // the reservation short.
+            .connector_layer(TimeoutLayer::new(left))
+            .connector_layer(AndThenLayer::new(reserve));
+        let client = builder.build().map_err(not_set_up)?;
+        let request = client
+            .post(self.base.route(&["v1", "calls"]))
+            .bearer_auth(post.token.expose())
+            .header("Idempotency-Key", post.key.as_str())
+            .header(CONTENT_TYPE, JSON)
+            .body(post.json.to_vec());
+        let sent = self.send(request, post.deadline).await;
+        match (sent, may_be_sent.load(Ordering::SeqCst)) {
+            (Err(SendError::NeverSent { error, .. }), true) => Err(SendError::Lost(error)),
+            (Err(SendError::Lost(error)), false) => Err(never_sent(error, true)),
+            (sent, _) => sent,
         }
-        if let Some(key) = request.key {
-            builder = builder.header("Idempotency-Key", key.as_str());
-        }
-        if let Some(body) = request.body {
-            builder = builder.header(CONTENT_TYPE, "application/json").body(body.json);
-        }
-        let answered = tokio::time::timeout_at(deadline, async {
-            let response = builder.send().await.map_err(|e| self.classify(&e))?;
-            read(response).await.map_err(|e| self.classify(&e))
-        })
-        .await
-        .unwrap_or_else(|_| {
-            Err(SendError::Lost { why: format!("{} did not answer in time", self.base.host()) })
-        });
-        self.trace_response(&answered, hide_response);
-        answered.map(|(_, answer)| answer)
     }
 
-    /// Reads off the chain of causes how far the request came.
-    fn classify(&self, error: &reqwest::Error) -> SendError {
+    fn route(&self) -> Result<&Route> {
+        if let Some(route) = self.route.get() {
+            return Ok(route);
+        }
+        let proxy = Proxy::from_env(&self.base)?;
+        let tls = match self.base.is_tls() {
+            true => tls::client_config()?,
+            false => tls::trust(RootCertStore::empty())?,
+        };
+        let route = Route::new(tls, proxy)?;
+        Ok(self.route.get_or_init(|| route))
+    }
+
+    async fn send_with_retry(
+        &self,
+        request: impl Fn() -> RequestBuilder,
+        may_retry: impl Fn(&Sent) -> bool,
+        deadline: Instant,
+    ) -> Sent {
+        let mut attempt = 0;
+        loop {
+            let sent = self.send(request(), deadline).await;
+            let asked = sent.as_ref().ok().and_then(|sent| sent.retry_after);
+            let wait = asked.unwrap_or(FIRST_PAUSE * (1 << attempt));
+            attempt += 1;
+            let is_last = attempt == ATTEMPTS || Instant::now() + wait >= deadline;
+            if is_last || !may_retry(&sent) {
+                return sent;
+            }
+            tokio::time::sleep(wait).await;
+        }
+    }
+
+    /// Sends one request and reads the whole response.
+    async fn send(&self, request: RequestBuilder, deadline: Instant) -> Sent {
         let host = self.base.host();
-        let causes = || causes(error);
-        let io_cause = causes().find_map(|e| e.downcast_ref::<io::Error>());
-        let tls_cause = causes().find_map(|e| e.downcast_ref::<rustls::Error>());
-        let root = causes().last().map(ToString::to_string).unwrap_or_default();
-        if error.is_builder() {
-            return SendError::NeverSent {
-                why: format!("the request could not be built: {root}"),
-                retryable: false,
-            };
-        }
-        if !error.is_connect() {
-            return SendError::Lost {
-                why: format!("the connection to {host} broke before the whole answer came: {root}"),
-            };
-        }
-        if let Some(rustls::Error::InvalidCertificate(reason)) = tls_cause {
-            let why = format!("the certificate of {host} is not trusted ({reason})");
-            return SendError::NeverSent { why, retryable: false };
-        }
-        if let Some(unknown) = causes().find_map(|e| e.downcast_ref::<NameUnknown>()) {
-            return SendError::NeverSent { why: unknown.to_string(), retryable: false };
-        }
-        // What refuses without an error of the system's is a proxy, and it will refuse again.
-        let retryable = io_cause.is_some() || error.is_timeout();
-        SendError::NeverSent { why: format!("no connection to {host} could be made: {root}"), retryable }
-    }
-
-    fn trace_request(&self, request: &Request<'_>) {
-        let Some(trace) = &self.trace else { return };
-        if !self.has_traced.replace(true) {
-            trace(PREFACE);
-        }
-        trace(&format!("> {} {}", request.method, request.url));
-        if request.bearer.is_some() {
-            trace("> Authorization: Bearer [redacted]");
-        }
-        if let Some(key) = request.key {
-            trace(&format!("> Idempotency-Key: {key}"));
-        }
-        match &request.body {
-            Some(body) if body.secret => trace("> [redacted]"),
-            Some(body) => trace(&format!("> {}", String::from_utf8_lossy(&body.json))),
-            None => {}
-        }
-    }
-
-    fn trace_response(&self, answered: &Result<(HeaderMap, Response), SendError>, hide: bool) {
-        let Some(trace) = &self.trace else { return };
-        let (headers, answer) = match answered {
-            Ok(answered) => answered,
-            Err(failure) => return trace(&format!("< {failure}")),
+        let proxy = self.route()?.proxy.as_ref();
+        let failed = |error: reqwest::Error| classify(&error, host, proxy);
+        let request = request.header(ACCEPT, "application/json, text/calendar");
+        let (client, request) = request.build_split();
+        let request = request.map_err(failed)?;
+        self.tracer.request(&request);
+        let exchange = async {
+            let response = client.execute(request).await.map_err(failed)?;
+            let headers = response.headers().clone();
+            let response = Response::read(response).await.map_err(failed)?;
+            self.tracer.response(&headers, &response);
+            Ok(response)
         };
-        trace(&format!("< {}", answer.status));
-        for (name, value) in headers {
-            let shown = header_value(name.as_str(), value.as_bytes(), hide);
-            trace(&format!("< {name}: {shown}"));
-        }
-        if hide {
-            return trace("< [redacted]");
-        }
-        body_lines(&answer.body).iter().for_each(|line| trace(&format!("< {line}")));
+        let sent = tokio::time::timeout_at(deadline, exchange).await;
+        let sent = sent.unwrap_or_else(|_| Err(no_response(host)));
+        sent.inspect_err(|failure| self.tracer.failure(failure))
     }
 }
 
-/// An error and everything that caused it, the root last.
-fn causes<'e>(error: &'e (dyn StdError + 'static)) -> impl Iterator<Item = &'e (dyn StdError + 'static)> {
-    std::iter::successors(Some(error), |e| {
-        let e: &'e (dyn StdError + 'static) = *e;
-        // The `source` of an I/O error is what caused the error in it, not that error.
-        match e.downcast_ref().and_then(io::Error::get_ref) {
-            Some(inner) => Some(inner),
-            None => e.source(),
-        }
+impl Route {
+    fn new(tls: ClientConfig, proxy: Option<Proxy>) -> Result<Self> {
+        let kept = builder(&tls, proxy.as_ref())?.connect_timeout(CONNECT_TIMEOUT);
+        let kept = kept.build().map_err(not_set_up)?;
+        Ok(Self { tls, proxy, kept })
+    }
+}
+
+fn builder(tls: &ClientConfig, proxy: Option<&Proxy>) -> Result<ClientBuilder> {
+    let builder = Client::builder()
+        .user_agent(USER_AGENT)
+        .tls_backend_preconfigured(tls.clone())
+        .redirect(redirect::Policy::none())
+        .referer(false)
+        .retry(reqwest::retry::never())
+        .http1_only()
+        .tcp_keepalive(KEEP_ALIVE)
+        .tcp_keepalive_interval(KEEP_ALIVE)
+        .no_proxy();
+    Ok(match proxy {
+        Some(proxy) => builder.proxy(proxy.to_reqwest().map_err(not_set_up)?),
+        None => builder,
     })
 }
 
-fn cannot_build(error: reqwest::Error) -> SendError {
-    SendError::Setup(Invalid::new(
-        format!("the connection cannot be set up: {error}"),
-        "report this as a bug",
-    ))
+fn not_set_up(error: reqwest::Error) -> Error {
+    let message = format!("the connection can't be set up: {error}");
+    Error::new(Kind::Io, message).with_hint("report this as a bug")
 }
 
-/// What a connection passes through before anything is written on it.
-fn hook<C: Send + 'static>(
-    before_write: BeforeWrite,
-    connected: Arc<AtomicBool>,
-) -> impl Fn(C) -> Pin<Box<dyn Future<Output = Result<C, BoxError>> + Send>> + Clone {
+/// Runs `reserve` on a connection before anything is written to it.
+fn before_first_byte<C: Send + 'static, R: Reserved>(
+    reserve: impl Future<Output = Result<R>> + Send + 'static,
+    may_be_sent: Arc<AtomicBool>,
+) -> impl FnOnce(C) -> Pin<Box<dyn Future<Output = Result<C, BoxError>> + Send>> + Clone {
+    // The layer is cloned for each connection. `reserve` exists once, so a second one fails.
+    let reserve = Arc::new(Mutex::new(Some(reserve)));
     move |connection| {
-        let ready = before_write();
-        let connected = Arc::clone(&connected);
+        let reserve = reserve
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
         Box::pin(async move {
-            ready.await?;
-            connected.store(true, Ordering::SeqCst);
-            Ok(connection)
+            let reserve = reserve.ok_or("a call has one connection")?;
+            may_be_sent.store(true, Ordering::SeqCst);
+            let reserved = reserve.await;
+            may_be_sent.store(reserved.is_ok(), Ordering::SeqCst);
+            reserved.map(|_| connection).map_err(BoxError::from)
         })
     }
 }
 
-/// Gathers the body in one buffer: a large answer is held once.
-async fn read(mut response: reqwest::Response) -> reqwest::Result<(HeaderMap, Response)> {
-    let header = |name| response.headers().get(name).and_then(|value: &HeaderValue| value.to_str().ok());
-    let mut answer = Response {
-        status: response.status().as_u16(),
-        retry_after: header(RETRY_AFTER).and_then(|value| retry_after(value, Timestamp::now())),
-        date: header(DATE).and_then(http_date),
-        redirect: response.status().is_redirection().then(|| {
-            let target = header(LOCATION).and_then(|target| response.url().join(target).ok());
-            target.and_then(|url| url.host_str().map(str::to_owned)).unwrap_or_else(|| "nowhere".into())
-        }),
-        body: Vec::with_capacity(response.content_length().map_or(0, |n| n.min(LARGEST_CLAIM) as usize)),
-    };
-    while let Some(chunk) = response.chunk().await? {
-        // What is cut here is refused as no JSON.
-        let room = LARGEST_BODY - answer.body.len();
-        answer.body.extend_from_slice(chunk.get(..room).unwrap_or(&chunk));
-        if answer.body.len() == LARGEST_BODY {
-            break;
-        }
-    }
-    Ok((std::mem::take(response.headers_mut()), answer))
-}
+#[cfg(test)]
+mod tests;

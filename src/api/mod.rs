@@ -1,24 +1,22 @@
-//! The KallyAI HTTP API: how it is reached, asked and read. Nothing here knows of terminals, flags or the user's files.
+//! The KallyAI HTTP API: sending requests, and the meaning of responses.
 
 mod account;
 mod calls;
-mod client;
-mod error;
+mod failure;
 mod http;
 mod lenient;
 mod proxy;
 mod refusal;
-mod resolver;
-mod retry;
+mod response;
 mod tls;
 mod trace;
 mod transcript;
 
-pub use account::{BillingPortal, Subscription, Usage};
-pub use calls::{Call, Page, SubmissionEcho};
-pub use client::{Client, Parsed, TokenProvider, object};
-pub use error::Error;
-pub use http::{BeforeWrite, Http, JsonBody, Request, Response, SendError, Trace};
-pub use refusal::{Refusal, meaning};
-pub use retry::backoff;
+pub use account::{
+    BillingPortal, Plan, Subscription, Usage, billing_portal_url, subscription_url, usage_url,
+};
+pub use calls::{Call, Page, SubmissionEcho, calendar_url, call_url, history_url, transcript_url};
+pub use http::{CallPost, Http, Reserved, SendError, Trace};
+pub use refusal::Refusal;
+pub use response::{Parsed, Response, object};
 pub use transcript::{Speaker, Transcript, Turn};

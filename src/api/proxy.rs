@@ -1,110 +1,226 @@
-//! The proxies that the environment names. The HTTP library passes over one that it cannot read, and what was to go through
-//! it would go out without it.
+//! The proxy that the environment names. It is used exactly as written or refused by name: the HTTP
+//! library would ignore one that it can't parse, and connect directly.
 
+use std::fmt;
+
+use hyper_util::client::proxy::matcher::Matcher;
 use url::Url;
 
-use crate::domain::Invalid;
+use crate::domain::{ApiBase, Invalid};
 
-/// What names the proxy for an https address, the first before the second, and the one for other addresses: where that is
-/// wrong, somebody meant it for the others.
-const VARIABLES: [[&str; 2]; 3] =
-    [["HTTPS_PROXY", "https_proxy"], ["ALL_PROXY", "all_proxy"], ["HTTP_PROXY", "http_proxy"]];
+/// For https. A lower-case name comes before its upper-case one.
+const VARIABLES: [&str; 4] = ["https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"];
 
-/// Makes sure that each proxy the environment names for this host is one that can be used. What a variable holds may be a
-/// password and is never said.
-///
-/// # Errors
-/// When one is not.
-pub fn check(host: &str) -> Result<(), Invalid> {
-    if first_of(["NO_PROXY", "no_proxy"]).is_some_and(|(_, list)| is_listed(&list, host)) {
-        return Ok(());
+/// `Display` names the variable and the address, never the credentials.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Proxy {
+    variable: &'static str,
+    /// Scheme, host and port.
+    address: String,
+    /// The address with the credentials.
+    url: Url,
+}
+
+impl fmt::Display for Proxy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({})", self.variable, self.address)
     }
-    let mut is_used = true;
-    for names in VARIABLES {
-        let Some((name, value)) = first_of(names) else { continue };
-        match scheme(&value) {
-            Some(scheme) if scheme == "http" || scheme == "https" => {}
-            Some(_) if !is_used || name.eq_ignore_ascii_case("HTTP_PROXY") => {}
-            Some(scheme) if scheme.starts_with("socks") => {
-                return Err(refused(
-                    name,
-                    "names a SOCKS proxy, and this program speaks to HTTP proxies only",
-                ));
-            }
-            _ => return Err(refused(name, "is not the address of a proxy")),
+}
+
+impl Proxy {
+    pub fn from_env(base: &ApiBase) -> Result<Option<Self>, Invalid> {
+        Self::choose(base, |name| {
+            let value = std::env::var_os(name)?;
+            Some(value.to_string_lossy().into_owned())
+        })
+    }
+
+    /// Reads the variables through `get`. A loopback base never uses a proxy.
+    fn choose(
+        base: &ApiBase,
+        get: impl Fn(&str) -> Option<String>,
+    ) -> Result<Option<Self>, Invalid> {
+        let get = |name| get(name).filter(|value| !value.is_empty());
+        let exceptions = get("no_proxy").or_else(|| get("NO_PROXY"));
+        if base.is_loopback() || exceptions.is_some_and(|list| is_listed(&list, base)) {
+            return Ok(None);
         }
-        is_used = false;
+        let mut named = VARIABLES.iter().filter_map(|name| Some((name, get(name)?)));
+        match named.next() {
+            Some((variable, value)) => Self::parse(variable, &value).map(Some),
+            None => Ok(None),
+        }
     }
-    Ok(())
+
+    pub(super) fn parse(variable: &'static str, value: &str) -> Result<Self, Invalid> {
+        let refused = |problem: &str| {
+            let hint = format!(
+                "write it like {variable}=http://user:password@proxy.example:3128, \
+                 percent-encode special characters, or unset it"
+            );
+            Invalid::new(format!("{variable} {problem}"), hint)
+        };
+        let (scheme, rest) = value.split_once("://").unwrap_or(("http", value));
+        // A password may contain an @, a host can't.
+        let (credentials, host) = rest.rsplit_once('@').unwrap_or(("", rest));
+        let host = host.strip_suffix('/').unwrap_or(host);
+        let is_host = |c: char| !c.is_whitespace() && !"/\\?#".contains(c);
+        let url = Url::parse(&format!("{scheme}://{host}")).ok();
+        let url = url.filter(|url| url.host_str() > Some("") && host.chars().all(is_host));
+        let mut url = url.ok_or_else(|| refused("is not the address of a proxy"))?;
+        let address = url.as_str().trim_end_matches('/').to_owned();
+        match url.scheme() {
+            "http" | "https" | "socks5" | "socks5h" => {}
+            "socks4" | "socks4a" if credentials.is_empty() => {}
+            "socks4" | "socks4a" => return Err(refused("has credentials, unlike SOCKS4")),
+            _ => return Err(refused("names a kind of proxy that is not supported")),
+        }
+        let (user, password) = match credentials.split_once(':') {
+            Some((user, password)) => (user, Some(password)),
+            None => (credentials, None),
+        };
+        // Both encode what an address can't hold, and leave what is encoded already.
+        let is_set = url.set_username(user).is_ok() && url.set_password(password).is_ok();
+        if !is_set || credentials.contains('\u{fffd}') {
+            return Err(refused("has credentials that can't be used"));
+        }
+        Ok(Self {
+            variable,
+            address,
+            url,
+        })
+    }
+
+    /// Scheme, host and port.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    pub fn has_credentials(&self) -> bool {
+        self.url.authority().contains('@')
+    }
+
+    pub fn to_reqwest(&self) -> reqwest::Result<reqwest::Proxy> {
+        reqwest::Proxy::all(self.url.clone())
+    }
 }
 
-fn refused(name: &str, why: &str) -> Invalid {
-    Invalid::new(
-        format!("{name} {why}"),
-        format!("write it like {name}=http://proxy.example:3128, unset it, or list the host in NO_PROXY"),
-    )
-}
-
-/// The first of these variables that is set, unless that is to nothing.
-fn first_of(names: [&'static str; 2]) -> Option<(&'static str, String)> {
-    let (name, value) = names.into_iter().find_map(|name| Some((name, std::env::var_os(name)?)))?;
-    let value = value.to_string_lossy().into_owned();
-    (!value.is_empty()).then_some((name, value))
-}
-
-/// The scheme of an address, which may be left out; `None` where it is no address.
-fn scheme(value: &str) -> Option<String> {
-    let (scheme, rest) = value.split_once("://").unwrap_or(("http", value));
-    // A URL may have more slashes, a proxy's address not.
-    let is_plain = value.bytes().all(|byte| byte.is_ascii_graphic()) && !rest.starts_with('/');
-    let url = Url::parse(&format!("{scheme}://{rest}")).ok()?;
-    (is_plain && url.host_str().is_some_and(|host| !host.is_empty())).then(|| url.scheme().to_owned())
-}
-
-fn is_listed(list: &str, host: &str) -> bool {
-    list.split(',').map(str::trim).any(|entry| {
-        let entry = entry.trim_start_matches('.');
-        let parent = host.len().checked_sub(entry.len()).and_then(|at| host.split_at_checked(at));
-        let is_below = parent.is_some_and(|(before, name)| {
-            name.eq_ignore_ascii_case(entry) && (before.is_empty() || before.ends_with('.'))
-        });
-        entry == "*" || (!entry.is_empty() && is_below)
-    })
+/// Whether `NO_PROXY` lists the base's host: by `*`, its name or a parent's, its IP address, or in
+/// CIDR notation. hyper-util knows no `*.name` and no ports.
+fn is_listed(list: &str, base: &ApiBase) -> bool {
+    let port = base.route(&[]).port_or_known_default();
+    let without_port = |entry: &str| {
+        // An IPv6 address has several colons, and a port only after its bracket.
+        let (name, given) = match entry.rsplit_once(':') {
+            Some((name, given)) if !name.contains(':') || name.ends_with(']') => {
+                (name, given.parse().ok())
+            }
+            _ => (entry, port),
+        };
+        let name = name.trim_start_matches("*.").trim_matches(['[', ']']);
+        (given == port).then(|| name.to_ascii_lowercase())
+    };
+    let entries = list.split(|c: char| c == ',' || c.is_whitespace());
+    let names: Vec<String> = entries.filter_map(without_port).collect();
+    let matcher = Matcher::builder().all("http://proxy").no(names.join(","));
+    let uri = base.as_str().parse();
+    let is_direct = uri.is_ok_and(|uri| matcher.build().intercept(&uri).is_none());
+    is_direct || names.iter().any(|name| name == "*")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const HOST: &str = "https://api.example";
+
+    fn choose(base: &str, variables: &[(&str, &str)]) -> Result<Option<Proxy>, Invalid> {
+        let get = |name: &str| {
+            let found = variables.iter().find(|(variable, _)| *variable == name);
+            found.map(|(_, value)| (*value).to_owned())
+        };
+        Proxy::choose(&base.parse().expect("a base"), get)
+    }
+
     #[test]
-    fn a_proxy_is_an_address_with_or_without_its_scheme() {
-        for good in
-            ["http://p:3128", "https://u:p@p.example", "p.example:8080", "127.0.0.1:1", "[::1]:1", "p"]
-        {
-            assert!(scheme(good).is_some_and(|scheme| scheme.starts_with("http")), "{good}");
-        }
-        assert_eq!(scheme("socks5h://127.0.0.1:1080").as_deref(), Some("socks5h"));
-        for bad in [
-            "http://",
-            "http://p:port",
-            "p:99999",
-            "not an address",
-            "/run/proxy",
-            "http:///p",
-            "//p",
-            "p\u{e9}",
+    fn first_variable_that_is_not_empty_is_used() {
+        for (variables, chosen) in [
+            ([("HTTPS_PROXY", "p:1"), ("https_proxy", "")], "HTTPS_PROXY"),
+            (
+                [("HTTPS_PROXY", "q"), ("https_proxy", "p:1")],
+                "https_proxy",
+            ),
+            ([("ALL_PROXY", "p:1"), ("HTTPS_PROXY", "")], "ALL_PROXY"),
+            ([("all_proxy", "q"), ("HTTPS_PROXY", "p:1")], "HTTPS_PROXY"),
         ] {
-            assert_eq!(scheme(bad), None, "{bad}");
+            let proxy = choose(HOST, &variables).expect("usable");
+            let shown = proxy.expect("a proxy").to_string();
+            assert_eq!(shown, format!("{chosen} (http://p:1)"));
+        }
+        assert_eq!(choose(HOST, &[("http_proxy", "/")]), Ok(None));
+        for base in ["http://127.0.0.1:1", "https://localhost", "https://[::1]"] {
+            assert_eq!(choose(base, &[("ALL_PROXY", "/")]), Ok(None), "{base}");
         }
     }
 
     #[test]
-    fn a_host_is_listed_by_its_name_or_one_above() {
-        for list in ["*", "a.org, api.example", ".example", "example"] {
-            assert!(is_listed(list, "api.example"), "{list}");
+    fn address_and_credentials_are_used_as_written() {
+        for (value, address, user, password) in [
+            ("p.example", "http://p.example", "", None),
+            ("HTTP://p:80/", "http://p", "", None),
+            ("https://[::1]:444", "https://[::1]:444", "", None),
+            ("socks5://127.0.0.1:80", "socks5://127.0.0.1:80", "", None),
+            ("socks5h://u:p@p", "socks5h://p", "u", Some("p")),
+            ("socks4://p:1080", "socks4://p:1080", "", None),
+            ("u@p:1", "http://p:1", "u", None),
+            ("u:a@b@c@p", "http://p", "u", Some("a%40b%40c")),
+            ("u:[^\\/#?@p", "http://p", "u", Some("%5B%5E%5C%2F%23%3F")),
+            ("u:p%40é@p", "http://p", "u", Some("p%40%C3%A9")),
+        ] {
+            let proxy = Proxy::parse("ALL_PROXY", value).expect(value);
+            let credentials = (proxy.url.username(), proxy.url.password());
+            assert_eq!(credentials, (user, password), "{value}");
+            assert_eq!(proxy.has_credentials(), !user.is_empty());
+            assert_eq!(proxy.to_string(), format!("ALL_PROXY ({address})"));
+            proxy.to_reqwest().expect(value);
         }
-        for list in ["", ",", "pi.example", "api", "api.example.org"] {
-            assert!(!is_listed(list, "api.example"), "{list}");
+    }
+
+    #[test]
+    fn unusable_proxy_is_refused_by_name() {
+        let values = "http://|http://u:p@|p:port|p:99999|two words|/run/proxy|http:///p|//p|p:1/x|\
+                      ftp://p|socks://p|socks4://u:p@p|u:\u{fffd}@p| ";
+        for value in values.split('|') {
+            let refused = choose(HOST, &[("all_proxy", value)]).expect_err(value);
+            assert!(refused.to_string().starts_with("all_proxy "), "{refused}");
+            assert!(refused.hint().contains("percent-encode"));
+        }
+    }
+
+    #[test]
+    fn no_proxy_lists_names_addresses_and_networks() {
+        for (base, list, is_listed) in [
+            (HOST, "*", true),
+            (HOST, "a.org, API.example", true),
+            (HOST, ".example", true),
+            (HOST, "example", true),
+            (HOST, "*.example", true),
+            (HOST, "x api.example:443", true),
+            ("https://10.1.2.3", "10.0.0.0/8", true),
+            ("https://10.1.2.3:444", "10.1.2.3:444", true),
+            ("https://10.1.2.3", "0.0.0.0/0", true),
+            ("https://[fd00::1]", "fd00::/8", true),
+            ("https://[fd00::1]", "[fd00::1]", true),
+            ("https://[fd00::1]:444", "[fd00::1]:444", true),
+            (HOST, ", pi.example,api,api.example.org", false),
+            (HOST, "api.example:444,10.0.0.0/8", false),
+            ("https://11.1.2.3", "10.0.0.0/8,1.2.3", false),
+            ("https://10.1.2.3", "10.1.2.3:444,10.0.0.0/x", false),
+            ("https://[fd00::1]", "0.0.0.0/0,fe00::/8", false),
+        ] {
+            let variables = [("ALL_PROXY", "p"), ("no_proxy", ""), ("NO_PROXY", list)];
+            let proxy = choose(base, &variables).expect("usable");
+            assert_eq!(proxy.is_none(), is_listed, "{base} {list}");
         }
     }
 }

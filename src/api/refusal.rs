@@ -1,323 +1,209 @@
-//! The API's refusals, in the forms that were seen.
+//! The API's refusals: an error object, or a 402.
 
-use serde::Deserialize;
-use serde_json::value::RawValue;
+use serde_json::Value;
+use url::Url;
 
-use super::lenient::{or_none, text_or_lines};
+use super::response::object;
+use crate::domain::{collapse_whitespace, redact};
+use crate::error::{Error, Kind};
 
-/// A refusal by the API: a 4xx with an error object, or a 402.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, serde::Serialize, serde::Deserialize)]
-#[error("{}", self.sentence())]
+/// The API's codes: our sentence, used if the service sends none, and our hint.
+#[rustfmt::skip]
+const CODES: [(&str, &str, &str); 17] = [
+    (QUOTA, "you're out of minutes", "upgrade at https://kallyai.com/pricing"),
+    ("missing_phone_number", "the request has no phone number", "give the number to call with --phone"),
+    ("emergency_number", "emergency numbers can't be called", "in an emergency, dial the number yourself"),
+    ("toll_number", "premium-rate numbers can't be called", "try another number of this business"),
+    ("safety_violation", "this task isn't allowed", "KallyAI blocks tasks that could harm someone: if yours couldn't, reword it"),
+    ("scheduling_violation", "the date or time isn't allowed", "change --date or --time"),
+    ("consent_denied", "consent was declined", "give your consent, then try again"),
+    ("unsupported_language", "this language isn't supported", "use en or es"),
+    ("blocked_number", "this number can't be called", "check the number, or try another one of this business"),
+    ("suppression_violation", "this number can't be called", "check the number, or try another one of this business"),
+    ("country_restriction", "calls to this country aren't supported", "check the country code, or try one of their numbers in another country"),
+    ("unsupported_country", "calls to this country aren't supported", "check the country code, or try one of their numbers in another country"),
+    ("forbidden", "your sign-in doesn't permit this", "sign out, then sign in again"),
+    ("missing_token", "the service asks you to sign in", "sign in with the command below"),
+    ("call_not_found", "there is no call with that ID", "list your calls to find the ID"),
+    ("transcript_not_found", "there is no transcript (yet)", "a call gets one after it was answered and has ended"),
+    ("calendar_not_found", "this call didn't book an appointment", "its result says what was agreed"),
+];
+
+const QUOTA: &str = "quota_exceeded";
+
+/// A request that the service refused.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refusal {
-    /// The HTTP status.
-    pub status: u16,
-    /// The server's name for this very failure.
-    pub correlation_id: Option<String>,
-    code: Option<String>,
-    message: Option<String>,
-    reason: Option<String>,
-    upgrade_url: Option<String>,
+    pub error: Error,
+    /// The service's own words.
+    pub message: Option<String>,
+    /// Whether the service itself says so. A gateway may send an error object, but it has no code.
+    pub is_definite: bool,
 }
-
-#[derive(Deserialize, Default)]
-#[serde(default)]
-struct ErrorBody {
-    error: Option<Box<RawValue>>,
-    #[serde(deserialize_with = "text_or_lines")]
-    plan_type: Option<String>,
-    #[serde(deserialize_with = "or_none")]
-    minutes_allocated: Option<f64>,
-    #[serde(deserialize_with = "or_none")]
-    minutes_used: Option<f64>,
-    #[serde(deserialize_with = "text_or_lines")]
-    upgrade_url: Option<String>,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(default)]
-struct ErrorObject {
-    #[serde(deserialize_with = "or_none")]
-    code: Option<String>,
-    #[serde(deserialize_with = "text_or_lines")]
-    message: Option<String>,
-    #[serde(deserialize_with = "or_none")]
-    details: Option<Details>,
-    #[serde(deserialize_with = "text_or_lines")]
-    correlation_id: Option<String>,
-}
-
-impl ErrorObject {
-    /// An object, or the bare code of a login that has ended. Another word may be a proxy's.
-    fn parse(raw: &RawValue) -> Option<Self> {
-        if raw.get().starts_with('{') {
-            return serde_json::from_str(raw.get()).ok();
-        }
-        let code: String = serde_json::from_str(raw.get()).ok()?;
-        (code == INVALID_GRANT).then(|| Self { code: Some(code), ..Self::default() })
-    }
-}
-
-#[derive(Deserialize, Default)]
-#[serde(default)]
-struct Details {
-    #[serde(deserialize_with = "text_or_lines")]
-    message: Option<String>,
-    #[serde(deserialize_with = "text_or_lines")]
-    reason: Option<String>,
-}
-
-/// How OAuth 2 refuses a refresh token (RFC 6749, section 5.2).
-const INVALID_GRANT: &str = "invalid_grant";
 
 impl Refusal {
-    /// The refusal in a body, if it holds one of the two documented forms.
+    /// The refusal in a body: an error object, or whatever comes with a 402.
     pub fn parse(status: u16, body: &[u8]) -> Option<Self> {
-        // serde would also read a list as a struct.
-        let body: ErrorBody = body
-            .trim_ascii_start()
-            .starts_with(b"{")
-            .then(|| serde_json::from_slice(body).ok())
-            .flatten()
-            .unwrap_or_default();
-        let empty = Self {
-            status,
-            correlation_id: None,
-            code: None,
-            message: None,
-            reason: None,
-            upgrade_url: body.upgrade_url,
+        let body: Value = object(body).unwrap_or_default();
+        let text = |pointer| {
+            let text = body.pointer(pointer)?.as_str()?;
+            (!text.trim().is_empty()).then(|| text.to_owned())
         };
-        match body.error.as_deref().and_then(ErrorObject::parse) {
-            Some(ErrorObject { code, message, details, correlation_id }) => {
-                let details = details.unwrap_or_default();
-                Some(Self {
-                    code: code.filter(|code| is_code(code)),
-                    message: message.or(details.message),
-                    reason: details.reason,
-                    correlation_id,
-                    ..empty
-                })
-            }
-            None if status == 402 => {
-                let message = quota(body.plan_type.as_deref(), body.minutes_used, body.minutes_allocated);
-                Some(Self { message: Some(message), ..empty })
-            }
-            None => None,
+        if !body["error"].is_object() && status != 402 {
+            return None;
         }
-    }
-
-    /// The API's stable name for the refusal.
-    pub fn code(&self) -> &str {
-        match &self.code {
-            Some(code) => code,
-            None => match self.status {
-                401 => "missing_token",
-                402 => "quota_exceeded",
-                403 => "forbidden",
-                _ => "refused",
-            },
-        }
-    }
-
-    /// Whether the service itself says so: another program's filter may answer with an object of the same form, but
-    /// knows no code.
-    pub fn is_definite(&self) -> bool {
-        self.code.is_some()
-    }
-
-    /// Where the plan can be upgraded, if that is a page of the vendor's.
-    pub fn upgrade_url(&self) -> Option<&str> {
-        self.upgrade_url.as_deref().filter(|url| is_vendors_page(url))
-    }
-
-    fn sentence(&self) -> String {
-        let message = match &self.message {
-            Some(message) => message.clone(),
-            None => meaning(self.code()).map_or_else(
-                || format!("the service refused the request with status {}", self.status),
-                str::to_owned,
-            ),
+        let message = text("/error/message").or_else(|| text("/error/details/message"));
+        let message = match (message, text("/error/details/reason")) {
+            (Some(message), Some(reason)) if !message.contains(&reason) => {
+                Some(format!("{} ({reason})", normalized(&message)))
+            }
+            (message, reason) => message.or(reason).map(|message| normalized(&message)),
         };
-        match &self.reason {
-            Some(reason) if !message.contains(reason.as_str()) => format!("{message} ({reason})"),
-            _ => message,
+        let message = message.or_else(|| quota(&body));
+        let code = text("/error/code").filter(|code| is_code(code));
+        let mut error = refused(status, code.as_deref(), message.as_deref());
+        error.facts.correlation_id = text("/error/correlation_id");
+        if let Some(url) = text("/upgrade_url").filter(|url| is_kallyai_page(url)) {
+            error = error.with_hint(format!("upgrade at {url}"));
         }
+        let is_definite = code.is_some();
+        Some(Self {
+            error,
+            message,
+            is_definite,
+        })
     }
 }
 
-/// Whether a text can be a code: programs match on it, and it stands in the middle of a sentence.
+fn refused(status: u16, code: Option<&str>, said: Option<&str>) -> Error {
+    let code = match (status, code) {
+        (402, _) => QUOTA,
+        (_, Some(code)) => code,
+        (401, None) => "missing_token",
+        (403, None) => "forbidden",
+        _ => "refused",
+    };
+    let row = CODES.iter().find(|(known, _, _)| *known == code);
+    let message = match (said, row) {
+        (Some(said), Some((QUOTA, sentence, _))) => format!("{sentence} ({said})"),
+        (Some(said), _) => said.to_owned(),
+        (None, Some((_, sentence, _))) => (*sentence).to_owned(),
+        (None, None) => format!("the service refused the request (status {status})"),
+    };
+    let mut error = Error::new(Kind::Refused, message);
+    error.facts.server_code = Some(code.to_owned());
+    error.facts.hint = row.map(|(_, _, hint)| (*hint).to_owned());
+    error
+}
+
+/// A message of the service in our style: no full stop, lower case if the first word is an ordinary
+/// one.
+fn normalized(message: &str) -> String {
+    const ORDINARY: &str = "The This That There No Your You A An It Invalid Missing Please Call";
+    let message = collapse_whitespace(&redact(message));
+    let message = match message.strip_suffix('.') {
+        Some(sentence) if !sentence.ends_with('.') => sentence,
+        _ => &message,
+    };
+    let (first, rest) = message.split_at(message.find(' ').unwrap_or_default());
+    match ORDINARY.split(' ').any(|word| word == first) {
+        true => first.to_ascii_lowercase() + rest,
+        false => message.to_owned(),
+    }
+}
+
+/// Programs match on a code, and messages quote it: it is one short word.
 fn is_code(text: &str) -> bool {
-    /// Twice the longest that was seen, in bytes.
-    const LONGEST_CODE: usize = 64;
-    (1..=LONGEST_CODE).contains(&text.len())
-        && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.'))
+    let is_allowed = |b: u8| b.is_ascii_alphanumeric() || b"_-.".contains(&b);
+    (1..=64).contains(&text.len()) && text.bytes().all(is_allowed)
 }
 
-/// An https address below kallyai.com, without anything that reads as more than an address.
-fn is_vendors_page(text: &str) -> bool {
-    let Ok(url) = url::Url::parse(text) else { return false };
-    let is_vendor =
-        url.host_str().is_some_and(|host| host == "kallyai.com" || host.ends_with(".kallyai.com"));
-    is_vendor
-        && url.scheme() == "https"
-        && url.username().is_empty()
-        && url.password().is_none()
-        && text.bytes().all(|b| b.is_ascii_graphic())
+/// Whether an address is an https page of kallyai.com, and can be read as nothing else.
+fn is_kallyai_page(text: &str) -> bool {
+    let url = Url::parse(text).ok();
+    let domain = url.as_ref().and_then(Url::domain).unwrap_or_default();
+    let is_ours = domain == "kallyai.com" || domain.ends_with(".kallyai.com");
+    is_ours && text.starts_with("https://") && !text.contains(['@', '\\', ' '])
 }
 
-fn quota(plan: Option<&str>, used: Option<f64>, allocated: Option<f64>) -> String {
-    let plan = plan.map(|plan| format!(" of the {plan} plan")).unwrap_or_default();
-    match (used, allocated) {
-        (Some(used), Some(allocated)) => {
-            format!("the minutes{plan} are used up: {used:.1} of {allocated:.0}")
-        }
-        _ => format!("the minutes{plan} are used up"),
-    }
-}
-
-/// What a code of the API means, in our words.
-pub fn meaning(code: &str) -> Option<&'static str> {
-    Some(match code {
-        "quota_exceeded" => "the minutes of the plan are used up",
-        "missing_phone_number" => "the request named no number to call",
-        "emergency_number" => "emergency numbers cannot be called",
-        "toll_number" => "premium-rate numbers cannot be called",
-        "safety_violation" => "the task was refused as unsafe",
-        "scheduling_violation" => "the date or time was refused",
-        "consent_denied" => "consent was declined",
-        "unsupported_language" => "that language is not supported",
-        "blocked_number" | "suppression_violation" => "this number cannot be called",
-        "country_restriction" | "unsupported_country" => "this country is not served",
-        "forbidden" => "the login does not permit this",
-        "missing_token" => "the service asks for a sign-in",
-        "call_not_found" => "there is no such call",
-        "transcript_not_found" => "there is no transcript of this call",
-        "calendar_not_found" => "there is no appointment of this call",
-        _ => return None,
-    })
+/// The minutes used, which a 402 may hold instead of an error object.
+fn quota(body: &Value) -> Option<String> {
+    let used = body["minutes_used"].as_f64()?;
+    let allocated = body["minutes_allocated"].as_f64()?;
+    let plan = body["plan_type"].as_str();
+    let plan = plan.map(|plan| format!(" on the {plan} plan"));
+    Some(format!(
+        "{used:.1} of {allocated:.0} used{}",
+        plan.unwrap_or_default()
+    ))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn the_documented_form_is_read_whole() {
-        let body = br#"{"error":{"code":"safety_violation","message":"No.","details":{"message":"x","reason":"threat"},
-                        "correlation_id":"c-1","new":1}}"#;
-        let error = Refusal::parse(422, body).expect("an error object");
-        assert_eq!(error.code(), "safety_violation");
-        assert_eq!(error.to_string(), "No. (threat)");
-        assert_eq!(error.correlation_id.as_deref(), Some("c-1"));
+    fn refusal(status: u16, body: &str) -> Refusal {
+        Refusal::parse(status, body.as_bytes()).expect(body)
     }
 
     #[test]
-    fn the_message_may_stand_in_the_details_or_nowhere() {
-        let nested = Refusal::parse(422, br#"{"error":{"code":"x","details":{"message":"nested"}}}"#);
-        assert_eq!(nested.expect("an error object").to_string(), "nested");
-        let bare = Refusal::parse(404, br#"{"error":{"code":"call_not_found"}}"#).expect("an error object");
-        assert_eq!(bare.to_string(), "there is no such call");
+    fn error_object_is_read_whole() {
+        let body = r#"{"error":{"code":"safety_violation","message":"No way.","details":{"message":"x","reason":"threat"},"correlation_id":"c-1"}}"#;
+        let error = refusal(422, body).error;
+        assert_eq!((error.code(), error.exit()), ("safety_violation", 1));
+        assert_eq!(error.to_string(), "no way (threat)");
+        assert_eq!(error.facts.correlation_id.as_deref(), Some("c-1"));
+        assert!(error.hint().contains("reword"));
     }
 
     #[test]
-    fn a_refusal_without_words_is_put_into_some() {
-        let bare = |status, code: &str| {
-            let body = format!(r#"{{"error":{{"code":"{code}"}}}}"#);
-            Refusal::parse(status, body.as_bytes()).expect("an error object")
-        };
-        for code in [
-            "quota_exceeded",
-            "missing_phone_number",
-            "emergency_number",
-            "toll_number",
-            "safety_violation",
-            "scheduling_violation",
-            "consent_denied",
-            "unsupported_language",
-            "blocked_number",
-            "suppression_violation",
-            "country_restriction",
-            "unsupported_country",
-            "forbidden",
-            "missing_token",
-            "call_not_found",
-            "transcript_not_found",
+    fn error_object_may_be_incomplete() {
+        #[rustfmt::skip]
+        let rows = [
+            (422, r#"{"code":"x","details":{"message":"nested"}}"#, "x", "nested"),
+            (404, r#"{"code":"call_not_found"}"#, "call_not_found", "there is no call with that ID"),
+            (418, r#"{"code":"new"}"#, "new", "the service refused the request (status 418)"),
+            (403, r#"{"code":7,"message":[]}"#, "forbidden", "your sign-in doesn't permit this"),
+            (401, "{}", "missing_token", "the service asks you to sign in"),
+            (422, r#"{"code":"two words","message":"US numbers…"}"#, "refused", "US numbers…"),
+        ];
+        for (status, error, code, message) in rows {
+            let refusal = refusal(status, &format!(r#"{{"error":{error}}}"#));
+            assert_eq!(refusal.error.code(), code);
+            assert_eq!(refusal.error.to_string(), message);
+            let is_inferred = ["forbidden", "missing_token", "refused"].contains(&code);
+            assert_eq!(refusal.is_definite, !is_inferred);
+        }
+        let bodies = r#"<html> [] null {} {"error":null} {"error":"invalid_grant"} [{"code":1}]"#;
+        for body in bodies.split(' ') {
+            assert_eq!(Refusal::parse(404, body.as_bytes()), None, "{body}");
+        }
+    }
+
+    #[test]
+    fn every_402_is_quota_exceeded() {
+        let used = r#"{"plan_type":"free","minutes_allocated":10,"minutes_used":10.5,"upgrade_url":"https://app.kallyai.com/up?a"}"#;
+        let used_said = " (10.5 of 10 used on the free plan)";
+        let object = r#"{"error":{"code":"x","message":"Pay."}}"#;
+        for (body, said, page) in [
+            (used, used_said, "app.kallyai.com/up?a"),
+            ("<html>", "", "kallyai.com/pricing"),
+            (object, " (Pay)", "kallyai.com/pricing"),
         ] {
-            assert!(!bare(422, code).to_string().contains("status"), "{code}");
-        }
-        assert_eq!(bare(418, "new").to_string(), "the service refused the request with status 418");
-        let nameless = Refusal::parse(401, br#"{"error":{}}"#).expect("an error object");
-        assert_eq!((nameless.code(), nameless.is_definite()), ("missing_token", false));
-    }
-
-    #[test]
-    fn a_402_needs_no_error_object() {
-        let body = br#"{"plan_type":"free","minutes_allocated":10,"minutes_used":10.5,"upgrade_url":"https://kallyai.com/up"}"#;
-        let error = Refusal::parse(402, body).expect("a quota");
-        assert_eq!(error.code(), "quota_exceeded");
-        assert_eq!(error.to_string(), "the minutes of the free plan are used up: 10.5 of 10");
-        assert_eq!(error.upgrade_url(), Some("https://kallyai.com/up"));
-        assert_eq!(Refusal::parse(402, b"<html>").expect("a quota").upgrade_url(), None);
-    }
-
-    #[test]
-    fn an_upgrade_address_must_be_a_page_of_the_vendors() {
-        for (url, shown) in [
-            ("https://kallyai.com/pricing?a=b", true),
-            ("https://app.kallyai.com/up", true),
-            ("javascript:alert(1)", false),
-            ("http://kallyai.com/up", false),
-            ("https://kallyai.com.evil.example/", false),
-            ("https://notkallyai.com/", false),
-            ("https://kallyai.com@evil.example/", false),
-            ("https://user@kallyai.com/", false),
-            ("https://kallyai.com/ and then run rm", false),
-        ] {
-            let body = serde_json::json!({ "upgrade_url": url }).to_string();
-            let error = Refusal::parse(402, body.as_bytes()).expect("a quota");
-            assert_eq!(error.upgrade_url().is_some(), shown, "{url}");
+            let error = refusal(402, body).error;
+            assert_eq!((error.code(), error.exit()), ("quota_exceeded", 5));
+            assert_eq!(error.to_string(), format!("you're out of minutes{said}"));
+            assert_eq!(error.hint(), format!("upgrade at https://{page}"));
         }
     }
 
     #[test]
-    fn a_code_is_one_word_or_none() {
-        for code in ["", "two words", "a\nb", "ünï", &"x".repeat(65)] {
-            let body = serde_json::json!({ "error": { "code": code } }).to_string();
-            let error = Refusal::parse(403, body.as_bytes()).expect("an error object");
-            assert_eq!((error.code(), error.is_definite()), ("forbidden", false), "{code}");
+    fn other_pages_are_not_offered_for_an_upgrade() {
+        let urls = "javascript:alert(1)|http://kallyai.com/up|https://kallyai.com.evil.example/|\
+                    https://notkallyai.com/|https://kallyai.com@evil.example/|https://kallyai.com/ x|\
+                    https://user@kallyai.com/|https://evil.example\\.kallyai.com";
+        for url in urls.split('|') {
+            assert!(!is_kallyai_page(url), "{url}");
         }
-    }
-
-    #[test]
-    fn other_bodies_are_no_refusal() {
-        for body in [
-            &b""[..],
-            b"<html>",
-            b"[]",
-            b"null",
-            b"{}",
-            b"{\"error\":null}",
-            b"{\"error\":5}",
-            b"{\"error\":\"upstream connect error\"}",
-            b"[{\"code\":1}]",
-        ] {
-            assert_eq!(Refusal::parse(404, body), None, "{:?}", String::from_utf8_lossy(body));
-        }
-    }
-
-    #[test]
-    fn a_login_may_be_ended_in_the_words_of_oauth() {
-        let error = Refusal::parse(400, br#"{"error":"invalid_grant"}"#).expect("a refusal");
-        assert_eq!(error.code(), "invalid_grant");
-    }
-
-    #[test]
-    fn wrong_types_inside_are_left_out() {
-        let error = Refusal::parse(403, br#"{"error":{"code":7,"message":[],"details":"x"}}"#)
-            .expect("an error object");
-        assert_eq!(
-            (error.code(), error.to_string().as_str()),
-            ("forbidden", "the login does not permit this")
-        );
     }
 }

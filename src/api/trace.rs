@@ -1,110 +1,134 @@
-//! What of an answer is kept out of the trace: whatever grants something to the one who reads it.
+//! `--debug`: a line for each thing sent and received, without credentials.
 
-use std::borrow::Cow;
+use std::cell::Cell;
 
-use url::Url;
+use reqwest::header::HeaderMap;
+use serde_json::Value;
 
+use super::http::{SendError, Trace};
+use super::lenient;
+use super::response::Response;
 use crate::domain::redact;
 
-/// How much of a body is traced, in bytes.
-const TRACED: usize = 16 * 1024;
+const PREFACE: &str = "This log contains phone numbers, names and tasks, but no credentials. \
+                       Review it before sharing.";
+const REDACTED: &str = "[redacted]";
+/// In characters.
+const MAX_BODY: usize = 16 * 1024;
 
-/// The first line of a trace.
-pub const PREFACE: &str =
-    "This trace holds telephone numbers, names and tasks, but no login: read it before you pass it on.";
+/// The sink of the lines, if there is one.
+pub struct Tracer {
+    pub trace: Option<Trace>,
+    has_begun: Cell<bool>,
+}
 
-/// What is shown of a header. Beside a body that is hidden, little is: a service may repeat there what it granted.
-pub fn header_value<'v>(name: &str, value: &'v [u8], is_body_hidden: bool) -> Cow<'v, str> {
-    let is_hidden =
-        ["cookie", "location", "token", "auth", "refresh", "link"].iter().any(|part| name.contains(part));
-    let is_harmless = matches!(name, "content-type" | "content-length" | "date" | "retry-after");
-    if is_hidden || (is_body_hidden && !is_harmless) {
-        Cow::Borrowed("[redacted]")
-    } else {
-        String::from_utf8_lossy(value)
+impl Tracer {
+    pub fn new(trace: Option<Trace>) -> Self {
+        let has_begun = Cell::new(false);
+        Self { trace, has_begun }
     }
-}
 
-/// Whether who has the answer to a request for this has more than what is in it: the billing portal lets in whoever has
-/// its address.
-pub fn lets_in(url: &Url) -> bool {
-    url.path().trim_end_matches('/').ends_with("/billing-portal")
-}
+    pub fn request(&self, request: &reqwest::Request) {
+        let Some(trace) = &self.trace else { return };
+        if !self.has_begun.replace(true) {
+            trace(PREFACE);
+        }
+        trace(&format!("> {} {}", request.method(), request.url()));
+        let body = request.body().and_then(reqwest::Body::as_bytes);
+        show(trace, '>', request.headers(), body.unwrap_or_default());
+    }
 
-/// The lines that are shown of a body.
-pub fn body_lines(body: &[u8]) -> Vec<String> {
-    // Before anything is cut: half a secret would not be found.
-    let text = String::from_utf8_lossy(body);
-    let text = without_addresses(&redact(&text));
-    let end = (0..=TRACED.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
-    let (shown, rest) = text.split_at(end);
-    let cut = (!rest.is_empty()).then(|| format!("[{} more bytes]", rest.len()));
-    shown.lines().map(str::to_owned).chain(cut).collect()
-}
+    pub fn response(&self, headers: &HeaderMap, response: &Response) {
+        let Some(trace) = &self.trace else { return };
+        trace(&format!("< {}", response.status));
+        show(trace, '<', headers, &response.body);
+    }
 
-/// A JSON text without what stands in its members named `url` or `…_url`, which may be such addresses too.
-fn without_addresses(text: &str) -> String {
-    let mut shown = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some((before, behind)) = rest.split_once("url\"") {
-        shown.push_str(before);
-        shown.push_str("url\"");
-        rest = behind;
-        let value =
-            behind.trim_start().strip_prefix(':').map(str::trim_start).and_then(|v| v.strip_prefix('"'));
-        let is_member = before.ends_with(['"', '_']);
-        if let Some(value) = value.filter(|_| is_member) {
-            shown.push_str(":\"[redacted]");
-            rest = value.get(string_length(value)..).unwrap_or_default();
+    pub fn failure(&self, failure: &SendError) {
+        let Some(trace) = &self.trace else { return };
+        match failure {
+            SendError::NeverSent { error, .. } => trace(&format!("< never sent: {error}")),
+            SendError::Lost(error) => trace(&format!("< lost: {error}")),
         }
     }
-    shown.push_str(rest);
-    shown
 }
 
-/// The length of what stands before a JSON string's closing quote, or of all where there is none.
-fn string_length(content: &str) -> usize {
-    let mut is_escaped = false;
-    let end = content.bytes().position(|b| {
-        let closes = b == b'"' && !is_escaped;
-        is_escaped = b == b'\\' && !is_escaped;
-        closes
-    });
-    end.unwrap_or(content.len())
+fn show(trace: &Trace, mark: char, headers: &HeaderMap, body: &[u8]) {
+    const HIDDEN: [&str; 6] = ["auth", "cookie", "location", "token", "link", "refresh"];
+
+    for (name, value) in headers {
+        let is_hidden = HIDDEN.iter().any(|part| name.as_str().contains(part));
+        let value = String::from_utf8_lossy(value.as_bytes());
+        let shown = if is_hidden { REDACTED } else { &redact(&value) };
+        trace(&format!("{mark} {name}: {shown}"));
+    }
+    let text = match lenient::text(body).and_then(lenient::parse::<Value>) {
+        Some(mut value) => {
+            hide(&mut value);
+            redact(&value.to_string())
+        }
+        None => redact(&String::from_utf8_lossy(body)),
+    };
+    // Cut only after redacting: a part of a token would not be found.
+    let shown: String = text.chars().take(MAX_BODY).collect();
+    for line in shown.lines() {
+        trace(&format!("{mark} {line}"));
+    }
+    if shown.len() < text.len() {
+        trace(&format!("{mark} [{} more bytes]", text.len() - shown.len()));
+    }
+}
+
+/// Redacts the strings that grant something. The URL of the billing portal lets its reader in.
+fn hide(value: &mut Value) {
+    const GRANTS: [&str; 3] = ["token", "secret", "url"];
+
+    match value {
+        Value::Object(members) => members.iter_mut().for_each(|(name, member)| match member {
+            Value::String(text) if GRANTS.iter().any(|end| name.ends_with(end)) => {
+                *text = REDACTED.into();
+            }
+            member => hide(member),
+        }),
+        Value::Array(items) => items.iter_mut().for_each(hide),
+        _ => {}
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::cell::RefCell;
+    use std::rc::Rc;
+
     use super::*;
 
-    #[test]
-    fn a_body_is_shown_without_addresses_and_secrets() {
-        crate::domain::Secret::parse("trace_rs_secret_1").expect("a secret");
-        let body = r#"{"url" : "https://b/\"x","a":"url","management_url":null,"n_url":"y","t":"trace_rs_secret_1"}"#;
-        let shown =
-            r#"{"url":"[redacted]","a":"url","management_url":null,"n_url":"[redacted]","t":"[redacted]"}"#;
-        assert_eq!(body_lines(body.as_bytes()), [shown]);
-        assert_eq!(body_lines(br#"{"url":"https://cut"#), [r#"{"url":"[redacted]"#]);
-        assert_eq!(body_lines(b"a\nb\xff"), ["a", "b\u{fffd}"]);
+    fn shown(headers: &HeaderMap, body: &str) -> Vec<String> {
+        let lines = Rc::new(RefCell::new(Vec::new()));
+        let sink = Rc::clone(&lines);
+        let trace: Trace = Rc::new(move |line: &str| sink.borrow_mut().push(line.to_owned()));
+        show(&trace, '<', headers, body.as_bytes());
+        lines.take()
     }
 
     #[test]
-    fn a_long_body_is_cut() {
-        let secret = "trace_rs_secret_2";
-        crate::domain::Secret::parse(secret).expect("a secret");
-        let body = "x".repeat(TRACED - 8) + secret + &"y".repeat(100);
-        let lines = body_lines(body.as_bytes());
-        assert!(lines[0].ends_with("x[redacte"), "{}", &lines[0][TRACED - 20..]);
-        assert_eq!(lines[1], "[102 more bytes]");
+    fn bodies_are_shown_without_tokens_and_urls() {
+        crate::domain::Secret::parse("trace_rs_secret").expect("a token");
+        let body = r#"{"url":"u","a":[{"access_token":"t","t":"trace_rs_secret"}],"x_url":null}"#;
+        let redacted = r#"< {"url":"[redacted]","a":[{"access_token":"[redacted]","t":"[redacted]"}],"x_url":null}"#;
+        assert_eq!(shown(&HeaderMap::new(), body), [redacted]);
+        let long = "x".repeat(MAX_BODY - 8) + "trace_rs_secret" + &"y".repeat(100);
+        let lines = shown(&HeaderMap::new(), &long);
+        assert!(lines[0].ends_with("x[redacte"));
+        assert_eq!(lines[1], "< [102 more bytes]");
     }
 
     #[test]
-    fn a_header_that_grants_something_is_not_shown() {
-        for name in ["set-cookie", "location", "x-auth-token", "www-authenticate", "link"] {
-            assert_eq!(header_value(name, b"secret", false), "[redacted]", "{name}");
+    fn headers_with_credentials_are_redacted() {
+        for name in "authorization set-cookie location x-auth-token link".split(' ') {
+            let name = reqwest::header::HeaderName::from_static(name);
+            let value = "hidden".parse().expect("a value");
+            let headers = HeaderMap::from_iter([(name.clone(), value)]);
+            assert_eq!(shown(&headers, ""), [format!("< {name}: [redacted]")]);
         }
-        assert_eq!(header_value("date", b"today", true), "today");
-        assert_eq!(header_value("x-echo", b"secret", true), "[redacted]");
-        assert_eq!(header_value("x-echo", b"echo", false), "echo");
     }
 }

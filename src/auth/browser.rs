@@ -1,67 +1,34 @@
-//! Opening a page where there is a browser to open it.
+//! Opening the browser.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use crate::core_files;
-
-/// Decides whether a browser is started, and which.
-#[derive(Debug, Clone)]
-pub struct Opener {
-    choice: Choice,
+/// Opens a web page in the browser. Returns whether a browser was started. There is none under SSH
+/// or without a display, unless `BROWSER` names one.
+pub fn open_browser(url: &str) -> bool {
+    let var = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let any = |names: &[&str]| names.iter().any(|name| var(name).is_some());
+    // WSL opens the browser of Windows.
+    let displays = [
+        "DISPLAY",
+        "WAYLAND_DISPLAY",
+        "WSL_DISTRO_NAME",
+        "WSL_INTEROP",
+    ];
+    let commands = match var("BROWSER") {
+        Some(name) if name == "none" => return false,
+        Some(names) => std::env::split_paths(&names)
+            .filter_map(|name| named(name.to_str()?, url))
+            .collect(),
+        None if any(&["SSH_CONNECTION", "SSH_CLIENT", "SSH_TTY"]) => return false,
+        None if cfg!(target_os = "linux") && !any(&displays) => return false,
+        None => open::commands(url),
+    };
+    commands.into_iter().any(|mut command| spawn(&mut command))
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Choice {
-    /// None: the person opens the page.
-    Nobody,
-    /// The one the user named, and no other.
-    Named(String),
-    /// The system's.
-    System,
-}
-
-impl Opener {
-    /// The opener of this run: none where the person said so, none where no browser could show the page.
-    pub fn new(forbidden: bool) -> Self {
-        let var = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-        let choice = match var("BROWSER") {
-            _ if forbidden => Choice::Nobody,
-            Some(name) if name == "none" => Choice::Nobody,
-            Some(name) => Choice::Named(name),
-            None if ["SSH_CONNECTION", "SSH_CLIENT", "SSH_TTY"]
-                .into_iter()
-                .any(|name| var(name).is_some()) =>
-            {
-                Choice::Nobody
-            }
-            None if !has_display(|name| var(name).is_some()) => Choice::Nobody,
-            None => Choice::System,
-        };
-        Self { choice }
-    }
-
-    /// Starts the browser, if any, and does not wait for it. Returns whether one was started.
-    pub fn open(&self, url: &str) -> bool {
-        let commands = match &self.choice {
-            Choice::Nobody => return false,
-            Choice::Named(names) => {
-                std::env::split_paths(names).filter_map(|name| named(name.to_str()?, url)).collect()
-            }
-            Choice::System => open::commands(url),
-        };
-        commands.into_iter().any(|mut command| spawn(&mut command))
-    }
-}
-
-/// Linux without a display has none, but under WSL it has Windows's.
-fn has_display(is_set: impl Fn(&str) -> bool) -> bool {
-    !cfg!(target_os = "linux")
-        || ["DISPLAY", "WAYLAND_DISPLAY", "WSL_DISTRO_NAME", "WSL_INTEROP"].into_iter().any(is_set)
-}
-
-/// A command as `BROWSER` spells it: words, with `%s` for the address or the address behind them; or one file, whose
-/// path may have spaces in it, as on Windows it mostly has.
+/// A command as `BROWSER` spells it: a file, whose path may contain spaces, or words with `%s` for
+/// the URL, which is else the last argument.
 fn named(text: &str, url: &str) -> Option<Command> {
     if Path::new(text).is_file() {
         let mut command = Command::new(text);
@@ -70,18 +37,14 @@ fn named(text: &str, url: &str) -> Option<Command> {
     }
     let mut words = text.split_whitespace();
     let mut command = Command::new(words.next()?);
-    let mut placed = false;
-    for word in words {
-        placed |= word.contains("%s");
-        command.arg(word.replace("%s", url));
-    }
-    if !placed {
+    command.args(words.map(|word| word.replace("%s", url)));
+    if !text.contains("%s") {
         command.arg(url);
     }
     Some(command)
 }
 
-/// Silent, and in a process group of its own: what it prints is lost, and Ctrl-C is not meant for it.
+/// Starts a browser in its own process group, so that Ctrl-C does not reach it. Its output is lost.
 fn spawn(command: &mut Command) -> bool {
     command
         .stdin(Stdio::null())
@@ -89,11 +52,8 @@ fn spawn(command: &mut Command) -> bool {
         .stderr(Stdio::null())
         .env_remove("KALLYAI_ACCESS_TOKEN");
     #[cfg(unix)]
-    {
-        use std::os::unix::process::CommandExt as _;
-        command.process_group(0);
-    }
-    core_files::allowed(|| command.spawn().is_ok())
+    std::os::unix::process::CommandExt::process_group(command, 0);
+    command.spawn().is_ok()
 }
 
 #[cfg(test)]
@@ -101,22 +61,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_browser_is_words_or_a_file_whose_path_may_have_spaces() {
-        let words = |command: &Command| -> Vec<String> {
+    fn browser_is_a_file_or_words() {
+        let words = |text: &str| {
+            let command = named(text, "URL").expect("a command");
             let words = std::iter::once(command.get_program()).chain(command.get_args());
-            words.map(|word| word.to_string_lossy().into_owned()).collect()
+            words
+                .map(|word| word.to_string_lossy().into_owned())
+                .collect::<Vec<_>>()
         };
         let folder = tempfile::tempdir().expect("a folder");
         let file = folder.path().join("my browser.exe");
         std::fs::write(&file, "").expect("a file");
         let file = file.to_str().expect("UTF-8");
-        for (text, expected) in [
-            (file, &[file, "URL"][..]),
-            ("a-browser", &["a-browser", "URL"]),
-            ("a-browser --new %s --last", &["a-browser", "--new", "URL", "--last"]),
-        ] {
-            assert_eq!(words(&named(text, "URL").expect("a command")), expected);
-        }
+        assert_eq!(words(file), [file, "URL"]);
+        assert_eq!(words("a-browser"), ["a-browser", "URL"]);
+        assert_eq!(words("b --new %s --last"), ["b", "--new", "URL", "--last"]);
         assert!(named(" ", "URL").is_none());
     }
 }

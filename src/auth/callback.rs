@@ -1,317 +1,329 @@
-//! The receiver of the sign-in's redirect. Whoever answers at the callback's port owns the account, so both address
-//! families are owned before anything is opened, and whatever is not the one right request changes nothing.
+//! The receiver of the sign-in's redirect. Both loopback addresses of the port are bound before the
+//! browser opens: a program that holds one of them could receive the tokens.
 
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{mpsc, oneshot};
-use tokio::task::AbortHandle;
-use tokio::time::{Instant, timeout_at};
+use tokio::sync::{Semaphore, mpsc};
+use tokio::task::JoinSet;
+use tokio::time::timeout;
 
-use super::connections::Connections;
-use super::error::{Error, Result};
 use super::page::{self, Page};
-use super::peer::PeerCheck;
-use super::redirect::{AuthResponse, OAuthState, read_query};
-use super::request::{CALLBACK, LARGEST_HEAD, read_request};
+use super::redirect::{OAuthState, Reply};
+use super::request::{parse_head, read_head};
+use crate::error::{Error, Kind, Result, io_reason};
 
-/// A connection's whole life.
-const CONNECTION: Duration = Duration::from_secs(5);
-/// The most that is read of what the other side still sends, in bytes.
-const MOST_DRAINED: u64 = 256 * 1024;
+const MAX_CONNECTIONS: usize = 64;
+/// The life of a connection. Browsers open some that stay silent.
+const CONNECTION_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long the browser has to load the last page.
+const PAGE_TIMEOUT: Duration = Duration::from_millis(1500);
+/// The most that is read of a request after its head, in bytes.
+const MAX_DRAINED: u64 = 256 * 1024;
 
-/// Both ends of the callback's port.
+/// Both ends of the callback port, receiving requests until dropped.
 pub struct Receiver {
-    listeners: Vec<TcpListener>,
+    shared: Arc<Shared>,
+    events: mpsc::UnboundedReceiver<Event>,
+    /// Aborted when dropped.
+    _listening: JoinSet<()>,
+}
+
+enum Event {
+    /// The redirect, and the browser that waits for its response.
+    Redirect(Reply, TcpStream),
+    PageLoaded,
+}
+
+struct Shared {
     port: u16,
+    events: mpsc::UnboundedSender<Event>,
+    phase: Mutex<Phase>,
 }
 
-/// An answer to the sign-in; the browser waits to be told what became of it.
-pub struct CallbackReceived {
-    /// What the service says.
-    pub reply: AuthResponse,
-    /// Takes the page that the browser is to see.
-    pub show: oneshot::Sender<Page>,
+enum Phase {
+    Waiting(OAuthState),
+    /// The state is valid once: another redirect finds it spent.
+    Received,
+    Shown(Page),
 }
 
-/// What the receiver tells the sign-in.
-pub enum Event {
-    /// The one right answer.
-    Callback(CallbackReceived),
-    /// The right answer, by a program of another user: it was refused.
-    OtherUser,
-}
-
-/// What every connection shares.
-pub(crate) struct Shared {
-    port: u16,
-    state: OAuthState,
-    /// Taken by the first right request: a replay finds it empty.
-    arrivals: Mutex<Option<mpsc::Sender<Event>>>,
-    /// The page that may be fetched, once there is one.
-    page: Mutex<Option<Page>>,
-    /// Who waits for that.
-    fetched: Mutex<Option<oneshot::Sender<()>>>,
-}
-
-impl Shared {
-    /// A receiver that waits for the answer of this state, which goes to `arrivals`.
-    pub(crate) fn new(
-        port: u16,
-        state: OAuthState,
-        arrivals: Option<mpsc::Sender<Event>>,
-        page: Option<Page>,
-    ) -> (Self, oneshot::Receiver<()>) {
-        let (fetched, page_fetched) = oneshot::channel();
-        let shared = Self {
-            port,
-            state,
-            arrivals: Mutex::new(arrivals),
-            page: Mutex::new(page),
-            fetched: Mutex::new(Some(fetched)),
-        };
-        (shared, page_fetched)
-    }
+enum Response {
+    Now(Vec<u8>),
+    LastPage(Vec<u8>),
+    Later(Reply),
 }
 
 impl Receiver {
-    /// Owns a port on 127.0.0.1, and on ::1 where this computer has it.
-    ///
-    /// # Errors
-    /// When either belongs to another program.
-    pub async fn bind(port: u16) -> Result<Self> {
-        let four = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-        let six = SocketAddr::from((Ipv6Addr::LOCALHOST, port));
-        // Linux refuses a port that a wildcard holds. Elsewhere only knocking tells.
-        if cfg!(not(target_os = "linux")) {
-            // At once: Windows tries a closed port for seconds before it says so.
-            let (four, six) = tokio::join!(answers(four), answers(six));
-            if four || six {
-                return Err(Error::PortInUse(port));
+    /// Binds the port and waits for the redirect with this state.
+    pub async fn bind(port: u16, state: OAuthState) -> Result<Self> {
+        let listeners = bind(port).await.map_err(|error| {
+            if is_in_use(&error) {
+                return port_in_use(port);
+            }
+            let message = format!("can't listen on port {port}: {}", io_reason(&error));
+            Error::new(Kind::SignInFailed, message).with_hint(other_port(port))
+        })?;
+        let (sender, events) = mpsc::unbounded_channel();
+        let shared = Arc::new(Shared {
+            port,
+            events: sender,
+            phase: Mutex::new(Phase::Waiting(state)),
+        });
+        let limit = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+        let mut listening = JoinSet::new();
+        for listener in listeners {
+            listening.spawn(accept(listener, Arc::clone(&limit), Arc::clone(&shared)));
+        }
+        Ok(Self {
+            shared,
+            events,
+            _listening: listening,
+        })
+    }
+
+    /// The reply that the redirect brings, and the browser that waits for [`Receiver::show`].
+    pub async fn redirect(&mut self) -> (Reply, TcpStream) {
+        loop {
+            match self.events.recv().await {
+                Some(Event::Redirect(reply, browser)) => return (reply, browser),
+                Some(Event::PageLoaded) => {}
+                None => std::future::pending().await,
             }
         }
-        let four = TcpListener::bind(four).await.map_err(|e| refused(&e, port))?;
-        let six = where_there_is_ipv6(TcpListener::bind(six).await).map_err(|e| refused(&e, port))?;
-        Ok(Self { listeners: std::iter::once(four).chain(six).collect(), port })
     }
 
-    /// Starts taking requests. What comes of them comes through the returned channel; dropping [`Serving`] ends all.
-    pub fn serve(self, state: OAuthState) -> (Serving, mpsc::Receiver<Event>) {
-        // One callback, and once that another user's came.
-        let (arrivals, events) = mpsc::channel(2);
-        let (shared, page_fetched) = Shared::new(self.port, state, Some(arrivals), None);
-        let shared = Arc::new(shared);
-        let connections = Arc::new(Connections::default());
-        let peers = Arc::new(PeerCheck::new());
-        let tasks = self
-            .listeners
-            .into_iter()
-            .map(|listener| {
-                let accepting =
-                    accept(listener, Arc::clone(&shared), Arc::clone(&connections), Arc::clone(&peers));
-                tokio::spawn(accepting).abort_handle()
-            })
-            .collect();
-        (Serving { tasks, connections, page_fetched }, events)
-    }
-}
-
-/// A receiver at work.
-pub struct Serving {
-    tasks: Vec<AbortHandle>,
-    connections: Arc<Connections>,
-    page_fetched: oneshot::Receiver<()>,
-}
-
-impl Serving {
-    /// Waits until the browser has fetched its page, but not long: it may never.
-    pub async fn wait_for_page_fetch(mut self) {
-        let _ = tokio::time::timeout(Duration::from_millis(1500), &mut self.page_fetched).await;
-    }
-}
-
-impl Drop for Serving {
-    fn drop(&mut self) {
-        self.tasks.iter().for_each(AbortHandle::abort);
-        self.connections.end_all();
-    }
-}
-
-async fn accept(
-    listener: TcpListener,
-    shared: Arc<Shared>,
-    connections: Arc<Connections>,
-    peers: Arc<PeerCheck>,
-) {
-    loop {
-        let (stream, peer) = match listener.accept().await {
-            Ok(accepted) => accepted,
-            // Out of file descriptors, most likely: one of them is had back.
-            Err(_) => {
-                tokio::time::sleep(Duration::from_millis(20)).await;
-                connections.end_one();
-                continue;
-            }
+    /// Shows the result in the browser, which may be closed by now.
+    pub async fn show(mut self, mut browser: TcpStream, page: Page) {
+        self.shared.set(Phase::Shown(page));
+        let shown = async {
+            respond(&mut browser, &page.redirect()).await?;
+            let _ = self.events.recv().await;
+            io::Result::Ok(())
         };
-        connections.make_room().await;
-        let has_head = Arc::new(AtomicBool::new(false));
-        let peers = Arc::clone(&peers);
-        let is_ours = move |here: io::Result<SocketAddr>| here.is_ok_and(|here| peers.is_ours(peer, here));
-        let handling = handle_connection(stream, is_ours, Arc::clone(&has_head), Arc::clone(&shared));
-        connections.add(tokio::spawn(handling).abort_handle(), has_head);
+        let _ = timeout(PAGE_TIMEOUT, shown).await;
     }
 }
 
-async fn handle_connection(
-    mut stream: TcpStream,
-    is_ours: impl FnOnce(io::Result<SocketAddr>) -> bool,
-    has_head: Arc<AtomicBool>,
-    shared: Arc<Shared>,
-) {
-    let deadline = Instant::now() + CONNECTION;
-    let Ok(Some(head)) = timeout_at(deadline, read_head(&mut stream)).await else { return };
-    has_head.store(true, Ordering::Relaxed);
-    let response = match route(&head, || is_ours(stream.local_addr()), &shared) {
-        Routed::Status(status) => page::refusal(status),
-        Routed::Page(page) => page.response(),
-        Routed::AuthResponse(reply) => {
-            let Some(arrivals) = lock(&shared.arrivals).take() else { return };
-            // No longer one of the connections: saving takes its time, and newcomers must not push this one out.
-            tokio::spawn(deliver(stream, reply, arrivals, shared));
-            return;
-        }
-    };
-    let _ = timeout_at(deadline, say(&mut stream, &response)).await;
-    if response.ends_sign_in {
-        let _ = lock(&shared.fetched).take().map(|fetched| fetched.send(()));
-    }
+fn port_in_use(port: u16) -> Error {
+    let message = format!("port {port} is in use (another kallyai sign-in?)");
+    Error::new(Kind::PortInUse, message).with_hint(other_port(port))
 }
 
-/// Hands the one right answer over, and tells its browser what became of it.
-async fn deliver(
-    mut stream: TcpStream,
-    reply: AuthResponse,
-    arrivals: mpsc::Sender<Event>,
-    shared: Arc<Shared>,
-) {
-    let (show, shown) = oneshot::channel();
-    if arrivals.send(Event::Callback(CallbackReceived { reply, show })).await.is_err() {
-        return;
-    }
-    let page = shown.await.unwrap_or(Page::NotSaved);
-    *lock(&shared.page) = Some(page);
-    let _ = timeout_at(Instant::now() + CONNECTION, say(&mut stream, &page.redirect())).await;
+fn other_port(port: u16) -> String {
+    // 8976 is the default, and the sandbox is served on 8977.
+    let other = if port == 8978 { 8979 } else { 8978 };
+    format!("close the program that uses the port, or add --callback-port {other}")
 }
 
-/// Reads up to the empty line behind the head; `None` when the connection ends before. Anything longer than a head may
-/// be is returned as far as it was read.
-pub(crate) async fn read_head(stream: &mut (impl AsyncRead + Unpin)) -> Option<Vec<u8>> {
-    let mut head = Vec::with_capacity(4096);
-    loop {
-        let seen = head.len().saturating_sub(3);
-        if stream.read_buf(&mut head).await.ok()? == 0 {
-            return None;
-        }
-        let fresh = head.get(seen..).unwrap_or_default();
-        if let Some(end) = fresh.windows(4).position(|four| four == b"\r\n\r\n") {
-            head.truncate(seen + end + 4);
-            return Some(head);
-        }
-        if head.len() > LARGEST_HEAD {
-            return Some(head);
+/// Binds the port on 127.0.0.1, and on ::1 if this computer has it.
+async fn bind(port: u16) -> io::Result<Vec<TcpListener>> {
+    let four = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    let six = SocketAddr::from((Ipv6Addr::LOCALHOST, port));
+    // Linux refuses to bind a port that is taken on all addresses. Other systems do not.
+    if cfg!(not(target_os = "linux")) {
+        let (four, six) = tokio::join!(is_listening(four), is_listening(six));
+        if four || six {
+            return Err(io::ErrorKind::AddrInUse.into());
         }
     }
+    let mut listeners = vec![TcpListener::bind(four).await?];
+    match TcpListener::bind(six).await {
+        Ok(listener) => listeners.push(listener),
+        Err(error) if is_in_use(&error) => return Err(error),
+        // This computer has no IPv6.
+        Err(_) => {}
+    }
+    Ok(listeners)
 }
 
-/// Writes the response and takes leave so that the other side can read it: what it still sends is drained first,
-/// because closing over unread bytes would reset the connection.
-async fn say(
-    stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
-    response: &page::Response,
-) -> io::Result<()> {
-    stream.write_all(&response.bytes).await?;
-    stream.shutdown().await?;
-    tokio::io::copy(&mut stream.take(MOST_DRAINED), &mut tokio::io::sink()).await.map(drop)
+/// Windows denies permission for a port of another user or one that it reserves.
+fn is_in_use(error: &io::Error) -> bool {
+    let is_reserved = cfg!(windows) && error.kind() == io::ErrorKind::PermissionDenied;
+    is_reserved || error.kind() == io::ErrorKind::AddrInUse
 }
 
-/// What a request gets.
-pub(crate) enum Routed {
-    /// A refusal.
-    Status(u16),
-    /// The page that may be fetched.
-    Page(Page),
-    /// What is handed over as the answer to the sign-in.
-    AuthResponse(AuthResponse),
+async fn is_listening(address: SocketAddr) -> bool {
+    let connected = timeout(Duration::from_millis(300), TcpStream::connect(address)).await;
+    matches!(connected, Ok(Ok(_)))
 }
 
-/// Decides on a request. Whose program sent it counts for the right answer alone: all else changes nothing, and finding
-/// out takes its time where there are many connections.
-pub(crate) fn route(head: &[u8], is_ours: impl FnOnce() -> bool, shared: &Shared) -> Routed {
-    match read_request(head, shared.port) {
-        Err(status) => Routed::Status(status),
-        Ok((CALLBACK, query)) => {
-            match (read_query(query.as_bytes(), &shared.state), &*lock(&shared.arrivals)) {
-                // The state is spent with the first right answer.
-                (Ok(reply), Some(_)) if is_ours() => Routed::AuthResponse(reply),
-                (Ok(_), Some(arrivals)) => {
-                    // Where the channel is full it has been said.
-                    let _ = arrivals.try_send(Event::OtherUser);
-                    Routed::Status(403)
-                }
-                _ => Routed::Status(400),
+async fn accept(listener: TcpListener, limit: Arc<Semaphore>, shared: Arc<Shared>) {
+    let mut connections = JoinSet::new();
+    while let Ok(permit) = Arc::clone(&limit).acquire_owned().await {
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                let shared = Arc::clone(&shared);
+                connections.spawn(async move {
+                    let _ = timeout(CONNECTION_TIMEOUT, handle(stream, &shared)).await;
+                    drop(permit);
+                });
             }
+            // Probably out of file descriptors, until some connections end.
+            Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
         }
-        Ok((path, _)) => match *lock(&shared.page) {
-            Some(page) if page.path() == path => Routed::Page(page),
-            _ => Routed::Status(404),
-        },
+        while connections.try_join_next().is_some() {}
     }
 }
 
-async fn answers(address: SocketAddr) -> bool {
-    matches!(tokio::time::timeout(Duration::from_millis(300), TcpStream::connect(address)).await, Ok(Ok(_)))
-}
-
-/// What was bound, or nothing where this computer has no such address.
-fn where_there_is_ipv6<T>(bound: io::Result<T>) -> io::Result<Option<T>> {
-    match bound {
-        Err(error) if is_without_ipv6(&error) => Ok(None),
-        bound => bound.map(Some),
-    }
-}
-
-fn is_without_ipv6(error: &io::Error) -> bool {
-    /// EAFNOSUPPORT: the system has no IPv6 at all.
-    const NO_FAMILY: i32 = if cfg!(windows) {
-        10047
-    } else if cfg!(target_os = "linux") {
-        97
-    } else {
-        47
+async fn handle(mut stream: TcpStream, shared: &Shared) {
+    let Some(head) = read_head(&mut stream).await else {
+        return;
     };
-
-    matches!(error.kind(), io::ErrorKind::AddrNotAvailable | io::ErrorKind::Unsupported)
-        || error.raw_os_error() == Some(NO_FAMILY)
-}
-
-fn refused(error: &io::Error, port: u16) -> Error {
-    match error.kind() {
-        io::ErrorKind::AddrInUse => Error::PortInUse(port),
-        // Windows says so of a port that is another user's, or that it keeps for itself.
-        io::ErrorKind::PermissionDenied if cfg!(windows) => Error::PortInUse(port),
-        _ => Error::SignInFailed(format!("port {port} on this computer cannot be opened: {error}")),
+    match shared.route(&head) {
+        Response::Now(bytes) => {
+            let _ = respond(&mut stream, &bytes).await;
+        }
+        Response::LastPage(bytes) => {
+            let _ = respond(&mut stream, &bytes).await;
+            let _ = shared.events.send(Event::PageLoaded);
+        }
+        Response::Later(reply) => {
+            let _ = shared.events.send(Event::Redirect(reply, stream));
+        }
     }
 }
 
-/// A panic while the lock was held would have ended the program's only thread.
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+/// Writes a response, then drains the request: closing a socket with unread bytes resets the
+/// connection, and the browser may lose the response.
+async fn respond(stream: &mut TcpStream, bytes: &[u8]) -> io::Result<()> {
+    stream.write_all(bytes).await?;
+    stream.shutdown().await?;
+    tokio::io::copy(&mut stream.take(MAX_DRAINED), &mut tokio::io::sink()).await?;
+    Ok(())
+}
+
+impl Shared {
+    fn route(&self, head: &[u8]) -> Response {
+        let (path, query) = match parse_head(head, self.port) {
+            Ok(parsed) => parsed,
+            Err(status) => return Response::Now(page::refusal(status)),
+        };
+        let mut phase = self.phase.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*phase {
+            Phase::Shown(page) if path == page.path() => Response::LastPage(page.response()),
+            _ if path != "/callback" => Response::Now(page::refusal(404)),
+            Phase::Waiting(state) => match Reply::parse(query, state) {
+                Ok(reply) => {
+                    *phase = Phase::Received;
+                    Response::Later(reply)
+                }
+                Err(_) => Response::Now(Page::OldLink.response()),
+            },
+            Phase::Received | Phase::Shown(_) => Response::Now(Page::OldLink.response()),
+        }
+    }
+
+    fn set(&self, phase: Phase) {
+        *self.phase.lock().unwrap_or_else(PoisonError::into_inner) = phase;
+    }
 }
 
 #[cfg(test)]
-mod tests;
+mod tests {
+    use super::*;
+
+    const STATE: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+
+    /// A receiver on a free port.
+    async fn receiver() -> (Receiver, u16) {
+        let state = OAuthState::parse(STATE).expect("a state");
+        loop {
+            let free = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+            let port = free.local_addr().expect("an address").port();
+            drop(free);
+            if let Ok(receiver) = Receiver::bind(port, state.clone()).await {
+                return (receiver, port);
+            }
+        }
+    }
+
+    async fn connect(port: u16) -> TcpStream {
+        let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await;
+        stream.expect("a connection")
+    }
+
+    /// Sends a GET and returns the whole response.
+    async fn get(port: u16, target: &str) -> String {
+        let mut stream = connect(port).await;
+        let request = format!("GET {target} HTTP/1.1\r\nHost: localhost:{port}\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.expect("sent");
+        let mut response = String::new();
+        let read = stream.read_to_string(&mut response).await;
+        read.expect("a response");
+        response
+    }
+
+    fn callback() -> String {
+        format!("/callback?access_token=granted&state={STATE}")
+    }
+
+    #[tokio::test]
+    async fn redirect_ends_at_a_page_without_a_query() {
+        let (mut receiver, port) = receiver().await;
+        let browser = tokio::spawn(async move {
+            let redirect = get(port, &callback()).await;
+            let replay = get(port, &callback()).await;
+            (redirect, replay, get(port, "/signed-in").await)
+        });
+        let (reply, waiting) = receiver.redirect().await;
+        assert!(matches!(reply, Reply::Granted(grant) if grant.access_token.expose() == "granted"));
+        receiver.show(waiting, Page::SignedIn).await;
+        let (redirect, replay, page) = browser.await.expect("responses");
+        assert!(redirect.starts_with("HTTP/1.1 303 "));
+        assert!(redirect.contains("Location: /signed-in\r\n"));
+        assert!(replay.starts_with("HTTP/1.1 400 "), "{replay}");
+        assert!(page.contains("You are signed in") && page.contains("default-src 'none'"));
+    }
+
+    #[tokio::test]
+    async fn wrong_requests_change_nothing() {
+        let (mut receiver, port) = receiver().await;
+        let old = get(port, "/callback?access_token=a&state=0").await;
+        assert!(old.starts_with("HTTP/1.1 400 "), "{old}");
+        assert!(old.contains("from an earlier sign-in"), "{old}");
+        for target in ["/", "/favicon.ico", "/signed-in", "/Callback", "//callback"] {
+            let response = get(port, target).await;
+            assert!(response.starts_with("HTTP/1.1 404 "), "{target}");
+        }
+        let browser = tokio::spawn(async move { get(port, &callback()).await });
+        let (_, waiting) = receiver.redirect().await;
+        receiver.show(waiting, Page::Declined).await;
+        let redirect = browser.await.expect("a response");
+        assert!(redirect.contains("Location: /declined"));
+    }
+
+    #[tokio::test]
+    async fn silent_connections_do_not_hold_up_the_redirect() {
+        let (mut receiver, port) = receiver().await;
+        let mut silent = Vec::new();
+        for _ in 0..MAX_CONNECTIONS + 10 {
+            silent.push(connect(port).await);
+        }
+        let browser = tokio::spawn(async move { get(port, &callback()).await });
+        // The oldest silent connections are closed after their timeout.
+        let limit = CONNECTION_TIMEOUT + Duration::from_secs(3);
+        let (_, waiting) = timeout(limit, receiver.redirect()).await.expect("in time");
+        receiver.show(waiting, Page::SignedIn).await;
+        let redirect = browser.await.expect("a response");
+        assert!(redirect.starts_with("HTTP/1.1 303 "));
+    }
+
+    #[tokio::test]
+    async fn port_of_either_address_family_must_be_free() {
+        for address in ["127.0.0.1:0", "[::1]:0"] {
+            let Ok(taken) = TcpListener::bind(address).await else {
+                continue;
+            };
+            let port = taken.local_addr().expect("an address").port();
+            let state = OAuthState::parse(STATE).expect("a state");
+            let error = Receiver::bind(port, state).await.err().expect("in use");
+            assert_eq!(error.kind, Kind::PortInUse);
+        }
+        assert!(other_port(8976).ends_with(" 8978") && other_port(8978).ends_with(" 8979"));
+    }
+}

@@ -1,45 +1,46 @@
-//! The login: where it is kept, how it is renewed, how one is obtained. It is shared with other clients of the service,
-//! so it is never written half, spent twice or lost.
+//! The credentials: the file shared with other clients, refreshing them, and signing in.
+//!
+//! | module | what it is |
+//! |---|---|
+//! | `store`, `login` | the file with its lock, and its content |
+//! | `session` | the credentials of one run |
+//! | `renew` | the refresh, in a helper process |
+//! | `sign_in`, `two_step` | signing in, in one step or two |
+//! | `callback`, `request`, `page` | the receiver of the redirect |
+//! | `redirect` | the query that grants tokens |
+//! | `browser`, `paste` | opening the browser, reading a pasted URL |
 
-mod access;
 mod browser;
 mod callback;
-mod connections;
-mod echo_off;
-mod error;
-mod lock;
 mod login;
-mod login_file;
 mod page;
-mod peer;
-mod prepared;
+mod paste;
 mod redirect;
-mod refresh;
+mod renew;
 mod request;
 mod session;
-mod spare;
-mod stdin_lines;
+mod sign_in;
 mod store;
 mod two_step;
 
-pub use browser::Opener;
-pub use error::Error;
-pub use login::{SIGN_IN_TIMEOUT, SignIn, finish, start};
-pub use login_file::Login;
-pub use redirect::TokenResponse;
-pub use refresh::{JOB as RENEWAL_JOB, Job as RenewalJob, run_job as run_renewal, trace_to};
+pub use browser::open_browser;
+pub use paste::read_secret_line;
+pub use renew::{REFRESH_JOB, RefreshJob, run_refresh};
 pub use session::{LoginState, Session};
-pub use stdin_lines::StdinLines;
-pub use store::Store;
-pub use two_step::{LIFETIME as PENDING_LIFETIME, forget as forget_pending, is_pending};
+pub use sign_in::{BackgroundSignIn, SignIn};
+pub use store::{SaveWarning, Store};
+pub use two_step::{PENDING_LIFETIME, begin, finish, forget_pending};
 
-/// What the fuzz targets come in by.
-#[cfg(fuzzing)]
-pub(crate) mod fuzz_api {
-    pub(crate) use super::callback::{Routed, Shared, read_head, route};
-    pub(crate) use super::login_file::LARGEST;
-    pub(crate) use super::page::Page;
-    pub(crate) use super::prepared::write_in_place;
-    pub(crate) use super::redirect::{AuthResponse, OAuthState, read_url};
-    pub(crate) use super::request::LARGEST_HEAD;
+use crate::domain::Secret;
+
+/// The code of the warning that credentials were not saved as safely as usual.
+pub const SAVE_WARNING: &str = "token_file";
+
+/// Tokens as a sign-in or a refresh grants them.
+#[derive(Debug, Clone)]
+pub struct Grant {
+    pub access_token: Secret,
+    pub refresh_token: Option<Secret>,
+    /// In seconds.
+    pub expires_in: Option<f64>,
 }

@@ -1,262 +1,239 @@
-//! What the service appends to the redirect URL, however it comes to us. Nothing in it counts before the `state` does.
-
-use std::collections::BTreeMap;
+//! The query that the service appends to the redirect URL. Nothing in it counts unless its `state`
+//! is right.
 
 use rand::Rng as _;
-use serde_json::value::RawValue;
+use serde::Deserialize;
+use serde_json::Value;
 use subtle::ConstantTimeEq as _;
-use url::{Url, form_urlencoded};
+use url::form_urlencoded;
 
-use crate::domain::{Secret, is_loopback};
+use super::Grant;
+use crate::api;
+use crate::domain::Secret;
+use crate::error::{Error, Kind, Result};
 
-/// The secret that ties a redirect to the sign-in that asked for it: 256 random bits, fresh each time.
+/// Ties a redirect to the sign-in that asked for it: 256 random bits in hexadecimal.
 #[derive(Clone)]
-pub struct OAuthState(Secret);
+pub struct OAuthState(String);
 
-/// What a sign-in or a renewal granted.
+/// The service's reply to a sign-in.
 #[derive(Debug, Clone)]
-pub struct TokenResponse {
-    /// What requests carry.
-    pub access_token: Secret,
-    /// What renews it.
-    pub refresh_token: Option<Secret>,
-    /// How long it lasts, in seconds, where that was said.
-    pub expires_in: Option<f64>,
-}
-
-/// What a query says, once its `state` is right.
-#[derive(Debug, Clone)]
-pub enum AuthResponse {
-    /// The user signed in.
-    Granted(TokenResponse),
-    /// The user, or the service, declined: its name for why.
+pub enum Reply {
+    Granted(Grant),
+    /// The service's code for the reason.
     Declined(String),
 }
 
-/// The query is not an answer to this sign-in.
+/// The query is not a reply to this sign-in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct InvalidCallback;
 
-impl TokenResponse {
-    /// What the answer to a renewal grants. Only the access token must be right: the old login is spent, and whatever else
-    /// is odd is as if it had been left out.
-    pub fn parse(body: &[u8]) -> Option<Self> {
-        let members: BTreeMap<String, Box<RawValue>> = serde_json::from_slice(body).ok()?;
-        let text = |name: &str| serde_json::from_str::<String>(members.get(name)?.get()).ok();
-        let number = |name: &str| serde_json::from_str::<f64>(members.get(name)?.get()).ok();
-        Some(Self {
-            access_token: Secret::parse(&text("access_token")?)?,
-            refresh_token: text("refresh_token").and_then(|token| Secret::parse(&token)),
-            expires_in: number("expires_in").or_else(|| lifetime(&text("expires_in")?)),
-        })
-    }
-}
-
-/// A lifetime in seconds that is spelt as a text.
-fn lifetime(text: &str) -> Option<f64> {
-    text.trim().parse().ok().filter(|seconds: &f64| seconds.is_finite())
-}
-
 impl OAuthState {
-    /// A fresh one.
+    const LENGTH: usize = 64;
+
     pub fn generate() -> Self {
-        let mut bytes = [0u8; 32];
+        let mut bytes = [0u8; Self::LENGTH / 2];
         rand::rng().fill_bytes(&mut bytes);
-        Self(Secret::hex(&bytes))
+        Self(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
     }
 
-    /// One that was written down.
     pub fn parse(text: &str) -> Option<Self> {
-        Secret::parse_printable(text).filter(|secret| secret.expose().len() == 64).map(Self)
+        let is_hex = text.bytes().all(|b| b.is_ascii_hexdigit());
+        (text.len() == Self::LENGTH && is_hex).then(|| Self(text.to_owned()))
     }
 
-    /// For the URL that is printed, and the file that keeps it.
+    /// For the sign-in URL and the file of a two-step sign-in.
     pub fn expose(&self) -> &str {
-        self.0.expose()
+        &self.0
+    }
+
+    fn matches(&self, found: &str) -> bool {
+        found.as_bytes().ct_eq(self.0.as_bytes()).into()
     }
 }
 
-/// Reads a redirect's query.
-///
-/// # Errors
-/// When its `state` is not ours, exactly once; or it is, and the rest grants nothing and declines nothing.
-pub fn read_query(query: &[u8], state: &OAuthState) -> Result<AuthResponse, InvalidCallback> {
-    let mut states = 0u32;
-    let mut ours = false;
-    for (name, value) in form_urlencoded::parse(query) {
-        if name == "state" {
-            states += 1;
-            ours = value.as_bytes().ct_eq(state.expose().as_bytes()).into();
+impl Reply {
+    /// Reads the query of a redirect.
+    pub fn parse(query: &str, state: &OAuthState) -> Result<Self, InvalidCallback> {
+        let members: Vec<_> = form_urlencoded::parse(query.as_bytes()).collect();
+        let all = |name: &'static str| {
+            let named = members.iter().filter(move |member| member.0 == name);
+            named.map(|member| &*member.1)
+        };
+        let once = |name| {
+            let mut values = all(name);
+            values.next().filter(|_| values.next().is_none())
+        };
+        if !once("state").is_some_and(|found| state.matches(found)) {
+            return Err(InvalidCallback);
         }
-    }
-    if states != 1 || !ours {
-        return Err(InvalidCallback);
-    }
-    let (mut access, mut refresh, mut expiry) = (UniqueParam::None, UniqueParam::None, UniqueParam::None);
-    for (name, value) in form_urlencoded::parse(query) {
-        match &*name {
-            "error" => return Ok(AuthResponse::Declined(value.into_owned())),
-            "access_token" => access.put(value.into_owned()),
-            "refresh_token" => refresh.put(value.into_owned()),
-            "expires_in" => expiry.put(value.into_owned()),
-            _ => {}
+        if let Some(reason) = all("error").next() {
+            return Ok(Self::Declined(reason.to_owned()));
         }
-    }
-    let access_token = access.single()?.and_then(|text| Secret::parse(&text)).ok_or(InvalidCallback)?;
-    // Odd as these may be, the access token is good.
-    let refresh_token = refresh.single().ok().flatten().and_then(|text| Secret::parse(&text));
-    let expires_in = expiry.single().ok().flatten().and_then(|text| lifetime(&text));
-    Ok(AuthResponse::Granted(TokenResponse { access_token, refresh_token, expires_in }))
-}
-
-/// Reads a redirect URL that a person copied out of the browser.
-///
-/// # Errors
-/// As [`read_query`], and when it is no redirect URL of ours.
-pub fn read_url(text: &str, state: &OAuthState) -> Result<AuthResponse, InvalidCallback> {
-    let url = Url::parse(text.trim()).map_err(|_| InvalidCallback)?;
-    if !is_loopback(&url) || url.scheme() != "http" || url.path() != "/callback" {
-        return Err(InvalidCallback);
-    }
-    read_query(url.query().unwrap_or_default().as_bytes(), state)
-}
-
-/// A member that may stand once.
-enum UniqueParam {
-    None,
-    Single(String),
-    Several,
-}
-
-impl UniqueParam {
-    fn put(&mut self, value: String) {
-        *self = if matches!(self, Self::None) { Self::Single(value) } else { Self::Several };
+        let access_token = once("access_token").and_then(Secret::parse);
+        Ok(Self::Granted(Grant {
+            access_token: access_token.ok_or(InvalidCallback)?,
+            // Something odd here does not spoil a good access token.
+            refresh_token: once("refresh_token").and_then(Secret::parse),
+            expires_in: once("expires_in").and_then(|text| text.trim().parse().ok()),
+        }))
     }
 
-    fn single(self) -> Result<Option<String>, InvalidCallback> {
-        match self {
-            Self::None => Ok(None),
-            Self::Single(value) => Ok(Some(value)),
-            Self::Several => Err(InvalidCallback),
+    /// Reads a redirect URL that the user copied. Only its query counts: browsers hide the scheme,
+    /// terminals add quotes, and a forwarded port has another host name.
+    pub fn parse_pasted(text: &str, state: &OAuthState) -> Result<Self, InvalidCallback> {
+        let is_around = |c: char| c.is_whitespace() || "\"'`<>\u{feff}".contains(c);
+        let url = text.trim_matches(is_around);
+        let query = url.split_once('?').map_or(url, |(_, query)| query);
+        let query = query.split_once('#').map_or(query, |(query, _)| query);
+        Self::parse(query, state)
+    }
+
+    /// The grant, or the error that the sign-in was declined.
+    pub fn into_grant(self) -> Result<Grant> {
+        /// More than any error code, in characters.
+        const LONGEST_REASON: usize = 60;
+
+        let reason = match self {
+            Self::Granted(grant) => return Ok(grant),
+            Self::Declined(reason) => reason,
+        };
+        let is_plain = |c: &char| c.is_ascii_alphanumeric() || "_-. ".contains(*c);
+        let reason = reason.chars().filter(is_plain).take(LONGEST_REASON);
+        let message = match reason.collect::<String>().as_str() {
+            "access_denied" => "sign-in was cancelled".to_owned(),
+            reason => format!("the service declined the sign-in ({reason})"),
+        };
+        Err(Error::new(Kind::SignInFailed, message))
+    }
+}
+
+impl Grant {
+    /// Reads the response to a refresh. Only the access token must be right: the old refresh token
+    /// is spent, so that a new access token must not be lost to an odd member next to it.
+    pub fn parse(body: &[u8]) -> Option<Self> {
+        #[derive(Deserialize)]
+        struct Granted {
+            access_token: String,
+            refresh_token: Option<Value>,
+            expires_in: Option<Value>,
         }
+        let granted: Granted = api::object(body)?;
+        let refresh_token = granted.refresh_token.as_ref().and_then(Value::as_str);
+        Some(Self {
+            access_token: Secret::parse(&granted.access_token)?,
+            refresh_token: refresh_token.and_then(Secret::parse),
+            expires_in: granted.expires_in.and_then(|seconds| seconds.as_f64()),
+        })
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
-
     use super::*;
 
     fn state() -> OAuthState {
-        OAuthState::parse(&"0123456789abcdef".repeat(4)).expect("64 characters")
+        OAuthState::parse(&"0123456789abcdef".repeat(4)).expect("64 digits")
     }
 
-    fn read(query: &str) -> Result<AuthResponse, InvalidCallback> {
-        read_query(query.replace("STATE", state().expose()).as_bytes(), &state())
-    }
-
-    #[test]
-    fn a_grant_is_read_with_the_right_state() {
-        let Ok(AuthResponse::Granted(granted)) =
-            read("access_token=a%2Fb&refresh_token=r&expires_in=3600&state=STATE&x=y")
-        else {
-            panic!("not granted")
-        };
-        assert_eq!(granted.access_token.expose(), "a/b");
-        assert_eq!(granted.refresh_token.map(|t| t.expose().to_owned()).as_deref(), Some("r"));
-        assert_eq!(granted.expires_in, Some(3600.0));
-        assert!(matches!(
-            read("state=STATE&access_token=a&refresh_token="),
-            Ok(AuthResponse::Granted(TokenResponse { refresh_token: None, .. }))
-        ));
+    fn parse(query: &str) -> Result<Reply, InvalidCallback> {
+        Reply::parse(&query.replace("STATE", state().expose()), &state())
     }
 
     #[test]
-    fn nothing_counts_without_the_right_state() {
+    fn nothing_counts_without_the_exact_state_once_and_a_token() {
         for query in [
             "access_token=a",
             "access_token=a&state=",
             "access_token=a&state=STATE0",
-            "access_token=a&state=state",
             "access_token=a&state=STATE&state=STATE",
-            "access_token=a&state=STATE&state=",
+            "access_token=a&State=STATE",
             "error=x",
             "error=x&state=1",
-            "access_token=a&State=STATE",
             "",
-            "state",
-        ] {
-            assert!(read(query).is_err(), "{query}");
-        }
-    }
-
-    #[test]
-    fn the_right_state_alone_grants_nothing() {
-        for query in [
             "state=STATE",
             "state=STATE&access_token=",
             "state=STATE&access_token=a%0Ab",
-            "state=STATE&access_token=a b",
             "state=STATE&access_token=a&access_token=b",
             "state=STATE&access_token=%C3%A9",
         ] {
-            assert!(read(query).is_err(), "{query}");
+            assert!(parse(query).is_err(), "{query}");
         }
-        assert!(
-            matches!(read("state=STATE&error=access_denied"), Ok(AuthResponse::Declined(why)) if why == "access_denied")
-        );
     }
 
     #[test]
-    fn a_good_access_token_is_kept_whatever_is_odd_beside_it() {
-        for (odd, refresh, seconds) in [
+    fn odd_members_do_not_spoil_an_access_token() {
+        for (others, refresh, seconds) in [
+            (
+                "refresh_token=r&expires_in=3600&x=y",
+                Some("r"),
+                Some(3600.0),
+            ),
             ("refresh_token=%00&expires_in=60", None, Some(60.0)),
-            ("refresh_token=r&expires_in=1e400", Some("r"), None),
+            ("refresh_token=r&expires_in=soon", Some("r"), None),
             ("refresh_token=r&refresh_token=s&expires_in=", None, None),
-            ("expires_in=5&expires_in=6&refresh_token=", None, None),
         ] {
-            let Ok(AuthResponse::Granted(granted)) = read(&format!("state=STATE&access_token=a&{odd}"))
+            let Ok(Reply::Granted(grant)) =
+                parse(&format!("state=STATE&access_token=a%2Fb&{others}"))
             else {
-                panic!("{odd}")
+                panic!("{others}");
             };
-            assert_eq!(granted.access_token.expose(), "a");
-            assert_eq!(granted.refresh_token.as_ref().map(Secret::expose), refresh, "{odd}");
-            assert_eq!(granted.expires_in, seconds, "{odd}");
+            assert_eq!(grant.access_token.expose(), "a/b");
+            let found = grant.refresh_token.as_ref().map(Secret::expose);
+            assert_eq!((found, grant.expires_in), (refresh, seconds), "{others}");
         }
     }
 
     #[test]
-    fn a_pasted_url_must_be_the_redirect() {
-        let with = |base: &str| format!("{base}?access_token=a&state={}", state().expose());
-        for good in
-            ["http://localhost:8976/callback", " http://127.0.0.1:9000/callback", "http://[::1]:1/callback"]
-        {
-            assert!(read_url(&with(good), &state()).is_ok(), "{good}");
-        }
-        for bad in [
-            "https://localhost:8976/callback",
-            "http://evil.example/callback",
-            "http://localhost:8976/Callback",
-            "http://localhost:8976/callback/x",
-            "localhost:8976/callback",
-            "",
+    fn odd_members_do_not_spoil_a_refreshed_token() {
+        for (odd, refresh, seconds) in [
+            (r#""refresh_token":null,"expires_in":null"#, None, None),
+            (r#""refresh_token":7,"expires_in":"60""#, None, None),
+            (r#""refresh_token":"a b","expires_in":{}"#, None, None),
+            (r#""refresh_token":"r","x":"\ud800""#, Some("r"), None),
+            (r#""refresh_token":"","expires_in":60.5"#, None, Some(60.5)),
         ] {
-            assert!(read_url(&with(bad), &state()).is_err(), "{bad}");
+            let body = format!(r#"{{"access_token":"a",{odd}}}"#);
+            let grant = Grant::parse(body.as_bytes()).expect(odd);
+            let found = grant.refresh_token.as_ref().map(Secret::expose);
+            assert_eq!((found, grant.expires_in), (refresh, seconds), "{odd}");
+        }
+        for bad in ["", "{}", "[]", r#"{"access_token":"a b"}"#] {
+            assert!(Grant::parse(bad.as_bytes()).is_none(), "{bad}");
         }
     }
 
-    proptest! {
-        #![proptest_config(ProptestConfig::with_cases(10_000))]
+    #[test]
+    fn declined_sign_in_shows_the_reason_in_plain_letters() {
+        let error = |reason: &str| {
+            let reply = parse(&format!("state=STATE&error={reason}")).expect("a reply");
+            reply.into_grant().expect_err("declined").to_string()
+        };
+        assert_eq!(error("access_denied"), "sign-in was cancelled");
+        let message = "the service declined the sign-in (31mbserver_error)";
+        assert_eq!(error("%1B[31m<b>server_error"), message);
+        assert!(error(&"x".repeat(99)).ends_with(&format!("({})", "x".repeat(60))));
+    }
 
-        #[test]
-        fn no_query_is_taken_without_the_exact_state(query in any::<Vec<u8>>(), names in "(state|access_token|error|&|=|[0-9a-f]){0,40}") {
-            prop_assert!(read_query(&query, &state()).is_err());
-            prop_assert!(read_query(names.as_bytes(), &state()).is_err());
-            let pasted = String::from_utf8_lossy(&query);
-            prop_assert!(read_url(&pasted, &state()).is_err());
-            let with_host = format!("http://localhost:8976/callback?{}", names);
-            prop_assert!(read_url(&with_host, &state()).is_err());
+    #[test]
+    fn only_the_query_of_a_pasted_url_counts() {
+        let is_right = |pasted: &str| {
+            let pasted = pasted.replace("STATE", state().expose());
+            Reply::parse_pasted(&pasted, &state()).is_ok()
+        };
+        for pasted in [
+            "http://localhost:8976/callback?access_token=a&state=STATE",
+            " 'http://127.0.0.1:9000/callback?access_token=a&state=STATE'\r\n",
+            "\"https://localhost/callback?access_token=a&state=STATE\"",
+            "localhost:8976/callback?access_token=a&state=STATE#_=_",
+            "https://my-codespace-8976.example.dev/callback?access_token=a&state=STATE",
+            "\u{feff}access_token=a&state=STATE",
+        ] {
+            assert!(is_right(pasted), "{pasted}");
+        }
+        let sign_in = "https://api.kallyai.com/v1/auth/cli?state=STATE";
+        for pasted in ["", "http://localhost:8976/callback", sign_in] {
+            assert!(!is_right(pasted), "{pasted}");
         }
     }
 }

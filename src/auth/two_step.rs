@@ -1,84 +1,176 @@
-//! A sign-in in two steps: its `state` waits here, 0600, for ten minutes and for one use.
+//! A sign-in in two steps. Its state waits in a private file, for ten minutes and one use.
 
 use std::io;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
+use url::Url;
 
-use super::redirect::OAuthState;
+use super::redirect::{OAuthState, Reply};
+use super::sign_in::sign_in_url;
+use super::{SaveWarning, Store};
 use crate::domain::ApiBase;
+use crate::error::{Error, Kind, Result};
 use crate::files;
 
-/// How long a sign-in may be finished, in seconds.
-pub const LIFETIME: i64 = 600;
-
-/// A sign-in that was begun.
-pub struct Pending {
-    /// What its redirect must bring.
-    pub state: OAuthState,
-    /// The service it was begun with.
-    pub issuer: String,
-}
+/// How long a two-step sign-in may be finished, in seconds.
+pub const PENDING_LIFETIME: i64 = 600;
 
 #[derive(Serialize, Deserialize)]
-struct Kept {
+struct Pending {
     state: String,
+    /// In Unix seconds.
     at: i64,
-    #[serde(default = "production")]
+    /// The service that it was begun with.
     issuer: String,
 }
 
-fn production() -> String {
-    ApiBase::PRODUCTION.to_owned()
+/// Begins a two-step sign-in. Returns the URL to open.
+pub fn begin(base: &ApiBase, port: u16, store: &Store, folder: &Path) -> Result<Url> {
+    store.check_saving()?;
+    let state = OAuthState::generate();
+    keep(folder, &state, store.issuer())?;
+    Ok(sign_in_url(base, port, &state))
 }
 
-/// Keeps the state of a sign-in that was begun with a service.
-///
-/// # Errors
-/// When the folder cannot be written.
-pub fn keep(folder: &Path, state: &OAuthState, issuer: &str) -> io::Result<()> {
-    files::private_folder(folder)?;
-    let at = Timestamp::now().as_second();
-    let kept = Kept { state: state.expose().to_owned(), at, issuer: issuer.to_owned() };
-    files::replace(&file(folder), &serde_json::to_vec(&kept)?)
+/// Stores the state of a sign-in, so that another process can finish it.
+pub fn keep(folder: &Path, state: &OAuthState, issuer: &str) -> Result<()> {
+    let pending = Pending {
+        state: state.expose().to_owned(),
+        at: Timestamp::now().as_second(),
+        issuer: issuer.to_owned(),
+    };
+    let save = || {
+        files::private_folder(folder)?;
+        files::replace(&file(folder), &serde_json::to_vec(&pending)?)
+    };
+    save().map_err(|error| cannot("write", folder, &error))
 }
 
-/// Whether a sign-in was begun that can still be finished.
-pub fn is_pending(folder: &Path) -> bool {
-    find(folder).is_some()
+/// Finishes a two-step sign-in with the URL that the browser ended at.
+pub async fn finish(
+    pasted: &str,
+    store: &Store,
+    folder: &Path,
+    by: Instant,
+) -> Result<SaveWarning> {
+    let Some(state) = find(folder, store.issuer()) else {
+        let message = "no sign-in is pending: it expired after 10 minutes or was already finished";
+        return Err(Error::new(Kind::SignInFailed, message).with_hint("start again"));
+    };
+    let reply = Reply::parse_pasted(pasted, &state).map_err(|_| {
+        let message = "that URL doesn't match your last sign-in";
+        Error::new(Kind::CallbackUrl, message)
+    })?;
+    let grant = match reply.into_grant() {
+        Ok(grant) => grant,
+        Err(declined) => {
+            use_up(folder)?;
+            return Err(declined);
+        }
+    };
+    // Checked again before the state is spent: the folder may have changed since the first step.
+    store.check_saving()?;
+    use_up(folder)?;
+    store.save_grant(grant, by).await
 }
 
-/// The sign-in that was begun last, unless it is too old.
-pub fn find(folder: &Path) -> Option<Pending> {
-    let read = files::retry_on_sharing_violation(|| std::fs::read(file(folder)));
-    let kept: Kept = serde_json::from_slice(&read.ok()?).ok()?;
-    let age = Timestamp::now().as_second().saturating_sub(kept.at);
-    let state = (0..LIFETIME).contains(&age).then(|| OAuthState::parse(&kept.state)).flatten()?;
-    Some(Pending { state, issuer: kept.issuer })
+/// Removes a pending sign-in: of several processes, one succeeds.
+pub fn use_up(folder: &Path) -> Result<()> {
+    if forget_pending(folder)? {
+        return Ok(());
+    }
+    let message = "another process has just finished this sign-in";
+    Err(Error::new(Kind::SignInFailed, message))
 }
 
-/// Forgets the sign-in that was begun. Returns whether there was one: of several processes, one is told so.
-///
-/// # Errors
-/// When there is one and it cannot be removed: it could be used twice.
-pub fn forget(folder: &Path) -> io::Result<bool> {
-    files::remove(&file(folder))
+/// Forgets a two-step sign-in that was begun. Returns whether there was one.
+pub fn forget_pending(folder: &Path) -> Result<bool> {
+    files::remove(&file(folder)).map_err(|error| cannot("remove", folder, &error))
+}
+
+/// The state of a sign-in that was begun with this service: its tokens go to no other.
+fn find(folder: &Path, issuer: &str) -> Option<OAuthState> {
+    let bytes = files::retry_while_shared(|| std::fs::read(file(folder))).ok()?;
+    let pending: Pending = serde_json::from_slice(&bytes).ok()?;
+    let age = Timestamp::now().as_second().checked_sub(pending.at)?;
+    let is_ours = pending.issuer == issuer && (0..PENDING_LIFETIME).contains(&age);
+    OAuthState::parse(&pending.state).filter(|_| is_ours)
 }
 
 fn file(folder: &Path) -> PathBuf {
     folder.join("sign-in.json")
 }
 
+fn cannot(action: &str, folder: &Path, error: &io::Error) -> Error {
+    Error::io(format!("can't {action} {}", file(folder).display()), error)
+        .with_hint("check the folder, or name another one with KALLYAI_STATE_DIR")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_sign_in_that_an_earlier_version_began_is_the_services_own() {
+    fn begun() -> (tempfile::TempDir, Store, String) {
         let folder = tempfile::tempdir().expect("a folder");
-        let kept = serde_json::json!({ "state": "0".repeat(64), "at": Timestamp::now().as_second() });
-        std::fs::write(file(folder.path()), kept.to_string()).expect("a file");
-        assert_eq!(find(folder.path()).map(|pending| pending.issuer).as_deref(), Some(ApiBase::PRODUCTION));
+        let base = ApiBase::PRODUCTION.parse::<ApiBase>().expect("an address");
+        let store = Store::new(folder.path().join("token.json"), base.origin());
+        let url = begin(&base, 8976, &store, folder.path()).expect("begun");
+        let state = url.query_pairs().find(|(name, _)| name == "state");
+        let state = state.expect("a state").1.into_owned();
+        (folder, store, format!("?state={state}"))
+    }
+
+    async fn finished(url: &str, store: &Store, folder: &Path) -> Result<(), String> {
+        let done = finish(url, store, folder, Instant::now()).await;
+        done.map(drop).map_err(|error| error.to_string())
+    }
+
+    #[tokio::test]
+    async fn bad_url_leaves_the_pending_sign_in() {
+        let (folder, store, url) = begun();
+        let folder = folder.path();
+        for bad in ["", "http://localhost:8976/callback?state=0", &url] {
+            let error = finish(bad, &store, folder, Instant::now()).await;
+            assert_eq!(error.expect_err(bad).kind, Kind::CallbackUrl);
+        }
+        let good = format!("{url}&access_token=granted");
+        assert_eq!(finished(&good, &store, folder).await, Ok(()));
+        let saved = store.load().expect("readable").expect("saved");
+        assert_eq!(saved.access_token.expose(), "granted");
+        let again = finished(&good, &store, folder).await.expect_err("used");
+        assert!(again.starts_with("no sign-in is pending"), "{again}");
+    }
+
+    #[tokio::test]
+    async fn declined_and_foreign_sign_ins_do_not_finish() {
+        let (folder, store, url) = begun();
+        let folder = folder.path();
+        let other = Store::new(store.path().to_owned(), "https://a.example".into());
+        assert!(finished(&url, &other, folder).await.is_err());
+        assert!(find(folder, store.issuer()).is_some());
+        let declined = format!("{url}&error=access_denied");
+        assert!(finished(&declined, &store, folder).await.is_err());
+        assert!(find(folder, store.issuer()).is_none());
+    }
+
+    #[test]
+    fn pending_sign_in_expires() {
+        let (folder, store, _) = begun();
+        let path = file(folder.path());
+        let text = std::fs::read_to_string(&path).expect("a file");
+        let mut pending: Pending = serde_json::from_str(&text).expect("JSON");
+        for (age, expected) in [
+            (PENDING_LIFETIME - 60, true),
+            (PENDING_LIFETIME, false),
+            (-60, false),
+        ] {
+            pending.at = Timestamp::now().as_second() - age;
+            std::fs::write(&path, serde_json::to_vec(&pending).expect("JSON")).expect("a file");
+            let found = find(folder.path(), store.issuer()).is_some();
+            assert_eq!(found, expected, "{age}");
+        }
     }
 }

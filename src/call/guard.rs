@@ -1,175 +1,248 @@
-//! What the journal says against a call, as a pure function: a number that may be ringing is not called again, whatever
-//! the words, and what was done is not done again.
+//! The guards: whether earlier calls forbid a new one, as a pure function of calls and a clock.
 
-use super::entry::{Entry, EntryState, GUARDED_FOR};
-use crate::domain::IdempotencyKey;
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
 
-/// Which rules a call is held against.
-#[derive(Debug, Clone, Copy)]
-pub struct Guards {
-    /// An open call to the same number.
-    pub open: bool,
-    /// A success of the same request.
-    pub done: bool,
-    /// An earlier use of the key, which the user chose.
-    pub chosen_key: bool,
+use super::entry::{Entry, State};
+use crate::api::Call;
+use crate::domain::{CallId, CallStatus, Key, comparable, dialed};
+use crate::error::{Error, Kind};
+
+/// An open call stands for this long, and a success of the same request.
+const GUARDED: SignedDuration = SignedDuration::from_hours(6);
+/// A success whose result was never shown stands for this long, and a call that the service names
+/// as running.
+const LONG_GUARDED: SignedDuration = SignedDuration::from_hours(24);
+
+/// An earlier call, from the journal or from the history.
+#[derive(Debug, Clone)]
+pub struct Earlier {
+    pub number: String,
+    pub task: String,
+    name: Option<String>,
+    party_size: Option<u32>,
+    date: Option<String>,
+    time: Option<String>,
+    pub standing: Standing,
+    pub key: Option<Key>,
+    pub call_id: Option<CallId>,
 }
 
-/// What an entry of the journal says against a call.
-#[derive(Debug, Clone, PartialEq)]
+/// How an earlier call stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// It may be under way until then.
+    Open {
+        since: Timestamp,
+        until: Timestamp,
+    },
+    Success {
+        at: Timestamp,
+        shown: bool,
+    },
+    /// It ended in another way, or was not made.
+    Over,
+}
+
+/// The rules that a call must pass.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Guards {
+    /// No call to the number is open.
+    pub open: bool,
+    /// The same was not done already.
+    pub done: bool,
+}
+
+impl Guards {
+    pub const NONE: Self = Self {
+        open: false,
+        done: false,
+    };
+}
+
+/// Why a call is not made.
+#[derive(Debug, Clone)]
 pub enum Refusal {
-    /// This call to the same number is not known to have ended.
-    Open(Box<Entry>),
-    /// This call for the same ended in success a short time ago.
-    Done(Box<Entry>),
-    /// The key was used before, for this call of the same request.
-    Known(Box<Entry>),
-    /// The key was used before, for another request.
+    Open(Box<Earlier>),
+    Done(Box<Earlier>),
+    /// The key belongs to this same request: follow that call.
+    SameKey(Key),
+    /// The key belongs to another request.
     KeyTaken,
 }
 
-/// What these entries say against a call, if anything. `is_waited_for` tells of which keys a process waits for the call.
+impl Earlier {
+    pub fn of_entry(entry: &Entry) -> Self {
+        let standing = match entry.state {
+            State::Ended if entry.is_success() => Standing::Success {
+                at: entry.ended_at.unwrap_or(entry.sent_at),
+                shown: entry.shown,
+            },
+            State::Ended | State::Refused | State::NotAccepted => Standing::Over,
+            State::Sent | State::Lost | State::Running | State::Unknown(_) => Standing::Open {
+                since: entry.sent_at,
+                until: entry.sent_at + GUARDED,
+            },
+        };
+        Self {
+            number: entry.number.clone(),
+            task: entry.task.clone(),
+            name: entry.name.clone(),
+            party_size: entry.party_size.map(u32::from),
+            date: entry.date.clone(),
+            time: entry.time.clone(),
+            standing,
+            key: Some(entry.key.clone()),
+            call_id: entry.call_id.clone(),
+        }
+    }
+
+    /// A call of the history that the journal does not know. `None` if its number is not told.
+    pub fn of_listed(call: &Call, now: Timestamp) -> Option<Self> {
+        let echo = call.submission.0.clone();
+        let created = call.created_at();
+        let standing = match &call.status.0 {
+            Some(CallStatus::Running(name)) => {
+                let appointment = call.appointment().filter(|_| name == "scheduled");
+                let since = created.unwrap_or(now);
+                let until = appointment.unwrap_or(since) + LONG_GUARDED;
+                Standing::Open { since, until }
+            }
+            _ if call.is_running() => Standing::Open {
+                since: created.unwrap_or(now),
+                until: created.unwrap_or(now) + GUARDED,
+            },
+            _ if call.is_success() => Standing::Success {
+                at: call.ended_at().or(created).unwrap_or(Timestamp::MIN),
+                shown: true,
+            },
+            _ => Standing::Over,
+        };
+        Some(Self {
+            number: call.number()?.to_owned(),
+            task: call.task().unwrap_or_default().to_owned(),
+            name: echo.user_name.0,
+            party_size: echo.party_size.0,
+            date: echo.appointment_date.0,
+            time: echo.appointment_time.0,
+            standing,
+            key: None,
+            call_id: call.call_id.parse().ok(),
+        })
+    }
+
+    fn is_success_within(&self, age: SignedDuration, now: Timestamp) -> bool {
+        matches!(self.standing, Standing::Success { at, .. } if now.duration_since(at) < age)
+    }
+}
+
+/// Whether two calls to one number ask for the same.
+pub fn is_same_request(a: &Earlier, b: &Earlier) -> bool {
+    let names = a.name.as_deref().zip(b.name.as_deref());
+    let sizes = a.party_size.zip(b.party_size);
+    if names.is_some_and(|(a, b)| comparable(a) != comparable(b))
+        || sizes.is_some_and(|(a, b)| a != b)
+    {
+        return false;
+    }
+    let has_no_appointment = |call: &Earlier| call.date.is_none() && call.time.is_none();
+    if has_no_appointment(a) && has_no_appointment(b) {
+        return comparable(&a.task) == comparable(&b.task);
+    }
+    a.date == b.date && a.time == b.time
+}
+
+/// Why `new` must not be made, if earlier calls speak against it.
 pub fn refusal(
-    entries: &[Entry],
-    entry: &Entry,
+    earlier: &[Earlier],
+    new: &Entry,
     guards: Guards,
-    is_waited_for: impl Fn(&IdempotencyKey) -> bool,
+    now: Timestamp,
 ) -> Option<Refusal> {
-    let now = &entry.written;
-    let is_open = |other: &Entry| other.is_open(now, is_waited_for(&other.key));
-    if let Some(known) = entries.iter().find(|known| known.key == entry.key) {
-        // What was prepared and never sent used no key.
-        if known.state != EntryState::Prepared || is_open(known) {
-            let is_same = known.is_same_request(entry);
-            return Some(if is_same { Refusal::Known(Box::new(known.clone())) } else { Refusal::KeyTaken });
-        }
+    let wanted = Earlier::of_entry(new);
+    let number = dialed(&new.number);
+    let to_number = || earlier.iter().filter(|call| dialed(&call.number) == number);
+    let is_open =
+        |call: &&Earlier| matches!(call.standing, Standing::Open { until, .. } if now < until);
+    if let Some(open) = to_number().filter(|_| guards.open).find(is_open) {
+        return Some(Refusal::Open(Box::new(open.clone())));
     }
-    let newest_first = || entries.iter().rev().filter(|other| other.key != entry.key);
-    let is_young = |other: &Entry| other.written.age(now) < GUARDED_FOR;
-    let is_in_the_way = |other: &&Entry| {
-        other.number == entry.number && is_open(other) && (is_young(other) || is_waited_for(&other.key))
+    let is_unseen = |call: &Earlier| {
+        matches!(call.standing, Standing::Success { shown: false, .. })
+            && call.is_success_within(LONG_GUARDED, now)
     };
-    let is_done = |other: &&Entry| is_young(other) && other.is_success() && other.is_same_request(entry);
-    let open = newest_first().filter(|_| guards.open).find(is_in_the_way);
-    let done = newest_first().filter(|_| guards.done).find(is_done);
-    match (open, done) {
-        (Some(open), _) => Some(Refusal::Open(Box::new(open.clone()))),
-        (None, Some(done)) => Some(Refusal::Done(Box::new(done.clone()))),
-        (None, None) => None,
-    }
+    let is_repeated =
+        |call: &Earlier| call.is_success_within(GUARDED, now) && is_same_request(call, &wanted);
+    let done = to_number()
+        .filter(|_| guards.done)
+        .find(|call| is_unseen(call) || is_repeated(call));
+    done.map(|done| Refusal::Done(Box::new(done.clone())))
 }
 
-/// The newest young success at the number, whatever it was for.
-pub fn earlier_success<'e>(entries: &'e [Entry], entry: &Entry) -> Option<&'e Entry> {
-    let is_young = |other: &Entry| other.written.age(&entry.written) < GUARDED_FOR;
-    entries.iter().rev().find(|other| other.number == entry.number && other.is_success() && is_young(other))
+/// Whether an earlier call to this number succeeded within six hours.
+pub fn is_recent_success(call: &Earlier, number: &str, now: Timestamp) -> bool {
+    dialed(&call.number) == dialed(number) && call.is_success_within(GUARDED, now)
 }
 
-/// Whether an entry may stand in the way, and only the service can tell: an open call to the same number that is too old to
-/// be in the way by itself, or a young one for the same that ended in a way that was not noted.
-pub fn is_undecided(entries: &[Entry], entry: &Entry) -> bool {
-    let now = &entry.written;
-    entries.iter().filter(|other| other.key != entry.key).any(|other| {
-        let age = other.written.age(now);
-        let is_old_open = other.number == entry.number && age >= GUARDED_FOR && other.is_open(now, false);
-        let may_be_done = age < GUARDED_FOR
-            && matches!(other.state, EntryState::Ended { status: None, .. })
-            && other.is_same_request(entry);
-        is_old_open || may_be_done
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::super::entry::{KEPT_FOR, Moment};
-    use super::*;
-    use crate::domain::{CallStatus, example_request};
-
-    const NOW: i64 = 1_800_000_000;
-    const ALL: Guards = Guards { open: true, done: true, chosen_key: false };
-    const HOUR: i64 = 3600;
-
-    /// An entry written so many seconds ago.
-    fn entry(key: &str, task: &str, ago: i64, state: EntryState) -> Entry {
-        let written = Moment { unix: NOW - ago, boot: None };
-        let request = example_request(task);
-        let entry = Entry::new(key.parse().expect("a key"), &request, "https://example.org".into(), written);
-        Entry { state, ..entry }
-    }
-
-    fn new(key: &str) -> Entry {
-        entry(key, "Reserve a table", 0, EntryState::Prepared)
-    }
-
-    fn ended(status: CallStatus) -> EntryState {
-        EntryState::Ended { call_id: None, status: Some(status) }
-    }
-
-    fn found(known: Entry, entry: &Entry, guards: Guards, is_waited_for: bool) -> Option<Refusal> {
-        refusal(&[known], entry, guards, |_| is_waited_for)
-    }
-
-    #[test]
-    fn an_open_call_to_the_number_is_in_the_way_for_six_hours_whatever_the_words() {
-        for (ago, is_waited_for, is_refused) in
-            [(0, false, true), (6 * HOUR - 1, false, true), (6 * HOUR, false, false), (6 * HOUR, true, true)]
-        {
-            let open = entry("a", "Other words", ago, EntryState::Sent);
-            let refused = found(open.clone(), &new("b"), ALL, is_waited_for);
-            let expected = is_refused.then(|| Refusal::Open(Box::new(open.clone())));
-            assert_eq!(refused, expected, "{ago} s ago, {is_waited_for}");
-            assert_eq!(found(open, &new("b"), Guards { open: false, ..ALL }, is_waited_for), None);
-        }
-        let other = Entry { number: "+15551234568".into(), ..entry("a", "x", 0, EntryState::Sent) };
-        assert_eq!(found(other, &new("b"), ALL, true), None);
-        let over = entry("a", "x", 0, ended(CallStatus::Busy));
-        assert_eq!(found(over, &new("b"), ALL, true), None);
-    }
-
-    #[test]
-    fn what_ended_in_success_is_not_done_again_for_six_hours() {
-        let done = |task, ago, status| entry("a", task, ago, ended(status));
-        for (known, is_refused) in [
-            (done("reserve a TABLE", 0, CallStatus::Success), true),
-            (done("Reserve a table", 6 * HOUR - 1, CallStatus::Success), true),
-            (done("Reserve a table", 6 * HOUR, CallStatus::Success), false),
-            (done("Reserve a room", 0, CallStatus::Success), false),
-            (done("Reserve a table", 0, CallStatus::NoAnswer), false),
-        ] {
-            let expected = is_refused.then(|| Refusal::Done(Box::new(known.clone())));
-            assert_eq!(found(known.clone(), &new("b"), ALL, false), expected, "{known:?}");
-            assert_eq!(found(known, &new("b"), Guards { done: false, ..ALL }, false), None);
+impl Refusal {
+    /// The meaning of a key that has a file already.
+    pub fn of_key(known: &Entry, new: &Entry) -> Self {
+        let (known_call, wanted) = (Earlier::of_entry(known), Earlier::of_entry(new));
+        let is_same =
+            dialed(&known.number) == dialed(&new.number) && is_same_request(&known_call, &wanted);
+        if is_same {
+            Self::SameKey(known.key.clone())
+        } else {
+            Self::KeyTaken
         }
     }
 
-    #[test]
-    fn a_key_is_known_by_its_request_unless_nothing_was_ever_sent_under_it() {
-        let sent = entry("a", "Reserve a table", 9 * HOUR, EntryState::Sent);
-        assert_eq!(found(sent.clone(), &new("a"), ALL, false), Some(Refusal::Known(Box::new(sent.clone()))));
-        let other = entry("a", "Something else", 0, EntryState::Sent);
-        assert_eq!(found(other, &new("a"), ALL, false), Some(Refusal::KeyTaken));
-        let boot = Some(super::super::entry::SinceBoot { id: "b".into(), seconds: 1 });
-        let here = |entry: Entry| Entry { written: Moment { boot: boot.clone(), ..entry.written }, ..entry };
-        let prepared = here(entry("a", "Something else", 60, EntryState::Prepared));
-        assert_eq!(found(prepared.clone(), &here(new("a")), ALL, false), None);
-        assert_eq!(found(prepared, &here(new("a")), ALL, true), Some(Refusal::KeyTaken));
-    }
-
-    #[test]
-    fn an_old_open_call_to_the_number_must_be_looked_up() {
-        for (ago, is_old) in [(0, false), (6 * HOUR - 1, false), (6 * HOUR, true), (KEPT_FOR, true)] {
-            let open = entry("a", "x", ago, EntryState::Sent);
-            assert_eq!(is_undecided(std::slice::from_ref(&open), &new("b")), is_old, "{ago} s ago");
-            assert!(!is_undecided(std::slice::from_ref(&open), &new("a")), "it is this call");
-            assert!(!is_undecided(&[Entry { number: "+15551234568".into(), ..open }], &new("b")));
-            let over = entry("a", "Reserve a table", ago, ended(CallStatus::Busy));
-            assert!(!is_undecided(&[over], &new("b")));
-            // Earlier versions did not note how a call ended.
-            let nobody_noted = EntryState::Ended { call_id: None, status: None };
-            let over = |task| entry("a", task, ago, nobody_noted.clone());
-            assert_eq!(is_undecided(&[over("Reserve a table")], &new("b")), ago < 6 * HOUR);
-            assert!(!is_undecided(&[over("Something else")], &new("b")));
+    pub fn into_error(self, now: Timestamp) -> Error {
+        match self {
+            Self::Open(call) => {
+                let age = match call.standing {
+                    Standing::Open { since, .. } => format!(" for {}", age(since, now)),
+                    Standing::Success { .. } | Standing::Over => String::new(),
+                };
+                let message = format!(
+                    "a call to {} has been in progress{age} (\"{}\")",
+                    call.number, call.task
+                );
+                Error::new(Kind::CallOpen, message).about(call.key.as_ref(), call.call_id.as_ref())
+            }
+            Self::Done(call) => {
+                let at = match call.standing {
+                    Standing::Success { at, .. } => age(at, now),
+                    Standing::Open { .. } | Standing::Over => "earlier".into(),
+                };
+                let message = format!(
+                    "a call to {} succeeded {at} ago (\"{}\")",
+                    call.number, call.task
+                );
+                Error::new(Kind::AlreadyDone, message)
+                    .about(call.key.as_ref(), call.call_id.as_ref())
+            }
+            Self::SameKey(key) => {
+                let message = format!("key {key} was already used for this request");
+                Error::new(Kind::InProgress, message).about(Some(&key), None)
+            }
+            Self::KeyTaken => Error::new(
+                Kind::InvalidInput,
+                "that idempotency key belongs to a different call",
+            )
+            .with_hint("give each call a key of its own"),
         }
-        assert_eq!((GUARDED_FOR, KEPT_FOR), (6 * HOUR, 30 * 24 * HOUR));
     }
+}
+
+/// A time span in words: "3 minutes".
+pub fn age(since: Timestamp, now: Timestamp) -> String {
+    let minutes = now.duration_since(since).as_mins().max(0);
+    let (count, unit) = match minutes {
+        0 => return "less than a minute".into(),
+        1..60 => (minutes, "minute"),
+        60..2880 => (minutes / 60, "hour"),
+        _ => (minutes / 1440, "day"),
+    };
+    format!("{count} {unit}{}", if count == 1 { "" } else { "s" })
 }

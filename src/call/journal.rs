@@ -1,387 +1,371 @@
-//! Calls that were requested, kept where no crash can lose them: a call is written here, and synced, before it is sent.
+//! The journal: a folder with one JSON file per call.
 //!
-//! The journal is a log, one JSON document a line (see `record`). A lock that all processes share is held while the log
-//! is read and a line is appended, and never while the disk is waited for. What this version cannot read stays as it
-//! is. It holds no token.
+//! A file is created complete and then replaced by rename, all under one advisory lock, so that it
+//! is never torn and never read half. Damage stays with one call.
 
-use std::fs::{File, OpenOptions};
-use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
+use std::cmp::Reverse;
+use std::ffi::OsStr;
+use std::fs;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
+use jiff::Timestamp;
+use tempfile::NamedTempFile;
 use tokio::time::Instant;
 
-use super::entry::{Entry, EntryState, GUARDED_FOR, KEPT_FOR, Moment};
-use super::guard::{self, Guards, Refusal};
-use super::record::{Change, Contents, line_count, line_of, lines_of};
-use super::used_keys::{UsedKey, UsedKeys};
-use super::wait_lock::{self, WaitLock};
-use crate::domain::{CallId, IdempotencyKey};
-use crate::files::{self, FileLock};
+use super::entry::Entry;
+use super::guard::{self, Earlier, Guards, Refusal};
+use crate::api::Reserved;
+use crate::domain::{CallId, Key};
+use crate::error::{Error, Kind, Result, io_reason};
+use crate::files::{self, Lock};
 
-/// The journal of one state folder, as one service's calls see it.
+/// How long another process may hold the lock. It needs milliseconds.
+const LOCK_TIMEOUT: Duration = Duration::from_secs(10);
+/// A call is sent again only this soon after it was first reserved.
+const RESEND_WITHIN: jiff::SignedDuration = jiff::SignedDuration::from_mins(10);
+/// Untouched files are deleted after this time.
+const KEPT: Duration = Duration::from_secs(90 * 24 * 3600);
+const TEMPORARY_KEPT: Duration = Duration::from_secs(3600);
+const TEMPORARY: &str = ".new-";
+
+/// The calls of one state folder.
 #[derive(Debug, Clone)]
 pub struct Journal {
     folder: PathBuf,
     origin: String,
 }
 
-/// Why a call may not be placed.
-#[derive(Debug)]
-pub enum OpenError {
-    /// The journal speaks against it.
-    Refused(Refusal),
-    /// The key was used before, for the same request, so long ago that only the call's ID was kept.
-    Used(Option<CallId>),
-    /// The journal cannot be read or written.
-    Unavailable(io::Error),
+/// Proof that a call is in the journal.
+pub struct Reservation(());
+
+impl Reserved for Reservation {}
+
+/// The journal as it was read.
+#[derive(Debug, Default)]
+pub struct Contents {
+    /// Calls of this service, the newest first.
+    pub calls: Vec<Entry>,
+    /// Calls of other services: their keys are taken too.
+    others: Vec<Entry>,
+    /// Files that cannot be read.
+    pub damaged: Vec<PathBuf>,
 }
 
-impl From<Refusal> for OpenError {
-    fn from(refusal: Refusal) -> Self {
-        Self::Refused(refusal)
+impl Contents {
+    pub fn of_key(&self, key: &Key) -> Option<&Entry> {
+        self.calls.iter().find(|entry| entry.key == *key)
+    }
+
+    /// The first damaged file as an error: it may be a call to the same number.
+    pub fn damage(&self) -> Option<Error> {
+        let path = self.damaged.first()?.display();
+        let message = format!("{path} in the local call log cannot be read");
+        let hint = format!("repair or remove {path}: removing it forgets that call");
+        Some(Error::new(Kind::JournalUnavailable, message).with_hint(hint))
+    }
+
+    /// Why a new call must not be made: its key, or an earlier call.
+    pub fn refusal(&self, new: &Entry, guards: Guards, now: Timestamp) -> Option<Refusal> {
+        if let Some(known) = self.of_key(&new.key) {
+            return Some(Refusal::of_key(known, new));
+        }
+        if self.others.iter().any(|other| other.key == new.key) {
+            return Some(Refusal::KeyTaken);
+        }
+        self.refusal_by_others(new, guards, now)
+    }
+
+    fn refusal_by_others(&self, new: &Entry, guards: Guards, now: Timestamp) -> Option<Refusal> {
+        let others = self.calls.iter().filter(|entry| entry.key != new.key);
+        let earlier: Vec<Earlier> = others.map(Earlier::of_entry).collect();
+        guard::refusal(&earlier, new, guards, now)
     }
 }
-
-impl From<io::Error> for OpenError {
-    fn from(error: io::Error) -> Self {
-        Self::Unavailable(error)
-    }
-}
-
-/// Of the entries whose result was shown, the oldest are forgotten when there are more.
-const MAX_DONE: usize = 200;
-/// So many entries are forgotten at once, as that rewrites the journal.
-const PRUNED_TOGETHER: usize = 64;
-/// The log is rewritten when it has so many lines that say nothing more.
-const MAX_SUPERSEDED: usize = 4096;
-/// How long another process may hold the journal, which takes it milliseconds.
-const LOCK_TIMEOUT: Duration = Duration::from_secs(30);
 
 impl Journal {
-    /// The journal in a folder, which need not exist yet, for a service of this origin.
+    /// `folder` is the state folder; it need not exist. `origin` is the service whose calls count.
     pub fn new(folder: PathBuf, origin: String) -> Self {
         Self { folder, origin }
     }
 
-    /// The service whose calls this journal tells of.
-    pub fn origin(&self) -> &str {
-        &self.origin
+    /// Reads all files.
+    pub fn read(&self) -> io::Result<Contents> {
+        let listed = match fs::read_dir(self.calls_folder()) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Contents::default()),
+            listed => listed?,
+        };
+        let mut contents = Contents::default();
+        for file in listed {
+            let path = file?.path();
+            if !is_call(&path) {
+                continue;
+            }
+            match read_file(&path) {
+                // Deleted in between.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(_) => contents.damaged.push(path),
+                Ok(entry) if entry.origin == self.origin => contents.calls.push(entry),
+                Ok(entry) => contents.others.push(entry),
+            }
+        }
+        contents.calls.sort_by_key(|entry| Reverse(entry.sent_at));
+        Ok(contents)
     }
 
-    /// Reads the journal as it is.
-    ///
-    /// # Errors
-    /// When it is there and cannot be read.
-    pub fn read(&self) -> io::Result<Contents> {
-        match open_regular(OpenOptions::new().read(true), &self.log_file()) {
-            Ok(mut file) => self.contents_of(&mut file),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Contents::default()),
+    /// The file of a key.
+    pub fn find(&self, key: &Key) -> io::Result<Option<Entry>> {
+        match read_file(&self.file(key)) {
+            Ok(entry) => Ok(Some(entry).filter(|entry| entry.origin == self.origin)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),
         }
     }
 
-    /// Says whether [`Self::open`] would refuse a call, by what was read.
+    /// Reserves a call: its file exists afterwards, and only then may its first byte be written. A
+    /// call that was reserved before, and not accepted, gets a new sending time.
     ///
-    /// # Errors
-    /// When the call may not be placed.
-    pub fn check(&self, contents: &Contents, entry: &Entry, guards: Guards) -> Result<(), OpenError> {
-        let is_waited_for = |key: &IdempotencyKey| self.is_waited_for(key);
-        if let Some(refusal) = guard::refusal(&contents.entries, entry, guards, is_waited_for) {
-            return Err(refusal.into());
-        }
-        if guards.chosen_key && contents.unreadable.name(&entry.key) {
-            return Err(OpenError::Used(None));
-        }
-        let used = if guards.chosen_key { self.used_keys()?.find(&entry.key, &self.origin) } else { None };
-        match used {
-            Some(used) if used.digest.is_none() || used.digest == entry.digest => {
-                Err(OpenError::Used(used.call_id))
-            }
-            Some(_) => Err(Refusal::KeyTaken.into()),
-            None => Ok(()),
-        }
-    }
-
-    /// Whether a call may be placed only after the service has shown that there is no other: an entry
-    /// does not decide it, or a line that cannot be read may tell of one.
-    pub fn needs_look(&self, contents: &Contents, entry: &Entry, guards: Guards) -> bool {
-        contents.unreadable.may_hide_recent(&entry.written)
-            || guard::is_undecided(&contents.entries, entry)
-            || (guards.chosen_key && self.used_keys().is_ok_and(|keys| keys.is_damaged))
-    }
-
-    /// Writes a call down before it is sent, unless it may not be placed. `read` is the journal as it was read a moment
-    /// ago, so that an unchanged one need not be read again. Returns the lock that shows that it is waited
-    /// for, and how many open entries were forgotten for their age.
-    ///
-    /// # Errors
-    /// When the call may not be placed.
-    pub async fn open(
+    /// `is_watched` says whether the user still waits: the last check before the file gets its name.
+    pub async fn reserve(
         &self,
         entry: &Entry,
         guards: Guards,
-        read: Contents,
-    ) -> Result<(WaitLock, usize), OpenError> {
-        let (lock, mut file) = self.lock().await?;
-        let is_unchanged = read.identity == Some(files::identity(&file)?);
-        let contents = if is_unchanged { read } else { self.contents_of(&mut file)? };
-        self.check(&contents, entry, guards)?;
-        let forgotten = self.prune(&contents, &entry.written, &mut file, false)?;
-        let waiting = WaitLock::take(&self.folder, &entry.key).await?;
-        let end = file.seek(SeekFrom::End(0))?;
-        append(&mut file, end, &line_of(&entry.key, &Change::Prepared(entry)))?;
+        is_watched: impl Fn() -> bool,
+        now: Timestamp,
+    ) -> Result<Reservation> {
+        let prepared = self.create_folder().and_then(|()| self.write(entry));
+        let prepared = prepared.map_err(|e| self.unavailable(&e))?;
+        let lock = self.lock().await?;
+        let reserved = self.reserve_locked(prepared, entry, guards, is_watched, now);
+        // From the lock to here nothing waits, so nothing can be cancelled in between.
         drop(lock);
-        // The disk is waited for without keeping others from the journal.
-        if let Err(error) = file.sync_data() {
-            let _ = self.record(&entry.key, &Change::Discarded).await;
-            return Err(error.into());
+        reserved?;
+        if let Err(error) = files::sync_folder(&self.calls_folder()) {
+            self.remove(entry).await.map_err(|_| {
+                let file = self.file(&entry.key);
+                self.unavailable(&error)
+                    .with_hint(format!("no call was made: remove {}", file.display()))
+            })?;
+            return Err(self.unavailable(&error));
         }
-        if end == 0 {
-            files::sync_folder(&self.folder);
-        }
-        Ok((waiting, forgotten.unwrap_or_default()))
+        Ok(Reservation(()))
     }
 
-    /// Records what happened to a call.
-    ///
-    /// # Errors
-    /// When the journal cannot be written.
-    pub async fn record(&self, key: &IdempotencyKey, change: &Change<'_>) -> io::Result<()> {
-        let (_lock, mut file) = self.lock().await?;
-        // Where the journal was removed meanwhile, nothing is left to be said of its calls. What is sent is always noted.
-        if !matches!(change, Change::Sent) && !names(&mut file, key)? {
-            return Ok(());
-        }
-        let end = file.seek(SeekFrom::End(0))?;
-        append(&mut file, end, &line_of(key, change))
+    /// Checks that a call can be reserved. Otherwise a service that cannot be reached would hide a
+    /// folder that cannot be written.
+    pub fn check(&self, call: &Entry) -> Result<()> {
+        let written = self.create_folder().and_then(|()| self.write(call));
+        written.map(drop).map_err(|e| self.unavailable(&e))
     }
 
-    /// Records which call an entry is, unless another entry is that call. Returns whether it is this entry's now.
-    ///
-    /// # Errors
-    /// When the journal cannot be read or written.
-    pub async fn assign_call_id(&self, key: &IdempotencyKey, id: &CallId) -> io::Result<bool> {
-        let (_lock, mut file) = self.lock().await?;
-        let contents = self.contents_of(&mut file)?;
-        if contents.entries.iter().any(|other| other.key != *key && other.call_id() == Some(id)) {
+    /// Creates the folder, and syncs those that it adds an entry to.
+    fn create_folder(&self) -> io::Result<()> {
+        let calls = self.calls_folder();
+        let is_missing = |folder: &&Path| !folder.is_dir();
+        let missing: Vec<&Path> = calls.ancestors().take_while(is_missing).collect();
+        files::private_folder(&calls)?;
+        missing
+            .iter()
+            .try_for_each(|folder| files::sync_folder(files::folder_of(folder)))
+    }
+
+    /// Writes and syncs a temporary file with the entry.
+    fn write(&self, entry: &Entry) -> io::Result<NamedTempFile> {
+        let mut json = serde_json::to_vec_pretty(entry)?;
+        json.push(b'\n');
+        let mut file = files::temp_file(&self.folder, TEMPORARY)?;
+        file.write_all(&json)?;
+        file.as_file().sync_all()?;
+        Ok(file)
+    }
+
+    fn reserve_locked(
+        &self,
+        prepared: NamedTempFile,
+        entry: &Entry,
+        guards: Guards,
+        is_watched: impl Fn() -> bool,
+        now: Timestamp,
+    ) -> Result<()> {
+        let contents = self.read().map_err(|e| self.unavailable(&e))?;
+        if let Some(damage) = contents.damage() {
+            return Err(damage);
+        }
+        let own = contents
+            .of_key(&entry.key)
+            .filter(|own| own.reservation == entry.reservation);
+        if let Some(own) = own {
+            return self.renew_locked(own, &contents, guards, now);
+        }
+        if entry.sent_at != entry.reserved_at {
+            return Err(not_sent_again("it was removed from the local call log"));
+        }
+        if let Some(refusal) = contents.refusal(entry, guards, now) {
+            return Err(refusal.into_error(now));
+        }
+        self.prune(&contents);
+        if !is_watched() {
+            return Err(Error::new(Kind::Cancelled, "no call was made"));
+        }
+        files::persist(prepared, &self.file(&entry.key)).map_err(|e| self.unavailable(&e))
+    }
+
+    /// Gives a reserved call, which was not accepted, a new sending time.
+    fn renew_locked(
+        &self,
+        own: &Entry,
+        contents: &Contents,
+        guards: Guards,
+        now: Timestamp,
+    ) -> Result<()> {
+        if now.duration_since(own.reserved_at) >= RESEND_WITHIN {
+            return Err(not_sent_again("it has been waiting for too long"));
+        }
+        if let Some(refusal) = contents.refusal_by_others(own, guards, now) {
+            return Err(not_sent_again(&refusal.into_error(now).to_string()));
+        }
+        self.change_locked(own, |entry| entry.sent_at = now)
+            .map(|_| ())
+            .map_err(|e| self.unavailable(&e))
+    }
+
+    /// Changes the file of a reservation. Returns whether it still exists: it is never recreated.
+    pub async fn change(&self, call: &Entry, change: impl FnOnce(&mut Entry)) -> Result<bool> {
+        // The call was never reserved, or its file was removed. Neither needs a lock.
+        if matches!(self.owned(call), Ok(None)) {
             return Ok(false);
         }
-        let end = file.seek(SeekFrom::End(0))?;
-        append(&mut file, end, &line_of(key, &Change::Running(id)))?;
+        let _lock = self.lock().await?;
+        self.change_locked(call, change)
+            .map_err(|e| self.unavailable(&e))
+    }
+
+    fn change_locked(&self, call: &Entry, change: impl FnOnce(&mut Entry)) -> io::Result<bool> {
+        let Some(mut entry) = self.owned(call)? else {
+            return Ok(false);
+        };
+        change(&mut entry);
+        files::persist(self.write(&entry)?, &self.file(&call.key))?;
         Ok(true)
     }
 
-    /// Takes out a call that was prepared and certainly never sent. Returns what the journal says of it now where it was
-    /// sent after all, or still may be.
-    ///
-    /// # Errors
-    /// When the journal cannot be read or written.
-    pub async fn discard_unsent(&self, entry: &Entry) -> io::Result<Option<Entry>> {
-        let (_lock, mut file) = self.lock().await?;
-        let contents = self.contents_of(&mut file)?;
-        let Some(latest) = contents.into_entry(&entry.key) else {
-            return Ok(None);
+    /// The IDs that other files of this service hold.
+    pub fn ids_of_others(&self, key: &Key) -> io::Result<Vec<CallId>> {
+        let contents = self.read()?;
+        let others = contents.calls.iter().filter(|entry| entry.key != *key);
+        Ok(others.filter_map(|entry| entry.call_id.clone()).collect())
+    }
+
+    /// Records that a search found this ID, unless another file holds it. Returns whether it is ours.
+    pub async fn claim(&self, call: &Entry, id: &CallId) -> Result<bool> {
+        let _lock = self.lock().await?;
+        let claimed = self.ids_of_others(&call.key).and_then(|taken| {
+            let is_ours = !taken.contains(id);
+            if is_ours {
+                self.change_locked(call, |entry| {
+                    if entry.call_id.is_none() {
+                        entry.set_running(id);
+                    }
+                })?;
+            }
+            Ok(is_ours)
+        });
+        claimed.map_err(|e| self.unavailable(&e))
+    }
+
+    /// Removes the file of a reservation.
+    pub async fn remove(&self, call: &Entry) -> Result<()> {
+        let _lock = self.lock().await?;
+        let removed = self.owned(call).and_then(|entry| match entry {
+            Some(_) => files::remove(&self.file(&call.key)).map(|_| ()),
+            None => Ok(()),
+        });
+        removed.map_err(|e| self.unavailable(&e))
+    }
+
+    /// Shows other processes that a worker is at work. The file is never created.
+    pub fn touch(&self, call: &Entry) -> io::Result<()> {
+        if self.owned(call)?.is_some() {
+            let file = fs::OpenOptions::new()
+                .write(true)
+                .open(self.file(&call.key))?;
+            file.set_modified(SystemTime::now())?;
+        }
+        Ok(())
+    }
+
+    /// The content of a call's file, if it still is that reservation's.
+    fn owned(&self, call: &Entry) -> io::Result<Option<Entry>> {
+        let found = self.find(&call.key)?;
+        Ok(found.filter(|entry| entry.reservation == call.reservation))
+    }
+
+    /// Deletes what is old. Not deleting it harms nothing.
+    fn prune(&self, contents: &Contents) {
+        let is_older = |at: Option<SystemTime>, age| {
+            let elapsed = at.and_then(|at| at.elapsed().ok());
+            elapsed.is_some_and(|elapsed| elapsed >= age)
         };
-        // Its process cannot note meanwhile that it sends.
-        let is_unsent = latest.state == EntryState::Prepared
-            && !latest.is_open(&Moment::now(), self.is_waited_for(&entry.key));
-        if !is_unsent {
-            return Ok(Some(latest));
+        let calls = contents.calls.iter();
+        for call in calls.filter(|call| is_older(call.touched, KEPT)) {
+            let _ = files::remove(&self.file(&call.key));
         }
-        let end = file.seek(SeekFrom::End(0))?;
-        append(&mut file, end, &line_of(&entry.key, &Change::Discarded))?;
-        Ok(None)
-    }
-
-    /// Forgets the calls whose result was shown; the others stay resumable, and all keys stay known.
-    ///
-    /// # Errors
-    /// When the journal cannot be written.
-    pub async fn forget_done(&self) -> io::Result<()> {
-        if !self.log_file().exists() {
-            return Ok(());
+        let files = fs::read_dir(&self.folder).into_iter().flatten().flatten();
+        for file in files.filter(|file| file.file_name().to_string_lossy().starts_with(TEMPORARY)) {
+            let modified = file.metadata().and_then(|metadata| metadata.modified());
+            if is_older(modified.ok(), TEMPORARY_KEPT) {
+                let _ = files::remove(&file.path());
+            }
         }
-        let (_lock, mut file) = self.lock().await?;
-        let contents = self.contents_of(&mut file)?;
-        self.prune(&contents, &Moment::now(), &mut file, true).map(|_| ())
     }
 
-    /// Removes the journal with its open calls.
-    ///
-    /// # Errors
-    /// When it cannot be removed.
-    pub fn remove(&self) -> io::Result<()> {
-        for file in [self.log_file(), self.used_keys_file(), self.lock_file()] {
-            files::remove(&file)?;
-        }
-        wait_lock::remove_all(&self.folder)
+    async fn lock(&self) -> Result<Lock> {
+        let path = self.folder.join("calls.lock");
+        let locked = Lock::acquire(&path, Instant::now() + LOCK_TIMEOUT).await;
+        locked.map_err(|e| self.unavailable(&e))?.ok_or_else(|| {
+            let message = "the local call log has been locked by another process for 10 s";
+            Error::new(Kind::JournalUnavailable, message)
+                .with_hint(format!("find the process that locks {}", path.display()))
+        })
     }
 
-    /// Whether a process waits for the call of this key.
-    pub fn is_waited_for(&self, key: &IdempotencyKey) -> bool {
-        wait_lock::is_held(&self.folder, key)
+    /// The journal cannot be used, so that no call can be made.
+    pub fn unavailable(&self, error: &io::Error) -> Error {
+        let folder = self.calls_folder();
+        let reason = io_reason(error);
+        let folder = folder.display();
+        let hint = format!("check {folder}, or name another folder with KALLYAI_STATE_DIR");
+        let message = format!("the local call log {folder} cannot be used: {reason}");
+        Error::new(Kind::JournalUnavailable, message).with_hint(hint)
     }
 
-    /// Shows that this process waits for the call of this key too.
-    ///
-    /// # Errors
-    /// When the folder cannot be written.
-    pub async fn wait_too(&self, key: &IdempotencyKey) -> io::Result<WaitLock> {
-        WaitLock::take(&self.folder, key).await
+    fn calls_folder(&self) -> PathBuf {
+        self.folder.join("calls")
     }
 
-    /// Waits until no process waits for the call of this key any more.
-    pub async fn wait_for_others(&self, key: &IdempotencyKey) {
-        wait_lock::released(&self.folder, key).await;
-    }
-
-    /// Forgets what is old, if there is enough of it. Returns how many open entries were among that, or `None` if
-    /// nothing changed; `file` is the log afterwards.
-    fn prune(
-        &self,
-        contents: &Contents,
-        now: &Moment,
-        file: &mut File,
-        all_done: bool,
-    ) -> io::Result<Option<usize>> {
-        let is_done =
-            |entry: &Entry| entry.shown || (!entry.is_open(now, true) && entry.written.age(now) >= KEPT_FOR);
-        let mut surplus = contents.all().filter(|entry| is_done(entry)).count().saturating_sub(MAX_DONE);
-        let mut kept = Vec::new();
-        let mut dropped = Vec::new();
-        let mut old = 0;
-        for entry in contents.all() {
-            let age = entry.written.age(now);
-            let is_old = age >= KEPT_FOR;
-            let drop = if is_done(entry) {
-                // What still keeps the same from being done again is no surplus.
-                let is_surplus = surplus > 0 && age >= GUARDED_FOR;
-                surplus = surplus.saturating_sub(1);
-                is_surplus || is_old || all_done
-            } else {
-                old += usize::from(is_old);
-                is_old
-            };
-            if drop { dropped.push(entry) } else { kept.push(entry) }
-        }
-        let needed: usize = kept.iter().map(|entry| line_count(entry)).sum();
-        let superseded = contents.lines.saturating_sub(needed + contents.unreadable.len());
-        let enough =
-            dropped.len() >= PRUNED_TOGETHER || (all_done && !(dropped.is_empty() && superseded == 0));
-        if old == 0 && !enough && superseded < MAX_SUPERSEDED {
-            return Ok(None);
-        }
-        self.remember_keys(&dropped)?;
-        let mut text: Vec<u8> = kept.iter().flat_map(|entry| lines_of(entry)).collect();
-        // Last: a line counts as no younger than those behind it.
-        text.extend(contents.unreadable.to_bytes());
-        files::replace(&self.log_file(), &text)?;
-        files::share_with_folders_owner(&self.log_file())?;
-        *file = open_regular(OpenOptions::new().read(true).write(true), &self.log_file())?;
-        Ok(Some(old))
-    }
-
-    /// Keeps the keys of forgotten entries, as digests, for as long as the folder exists.
-    fn remember_keys(&self, entries: &[&Entry]) -> io::Result<()> {
-        let text: Vec<u8> = entries.iter().flat_map(|entry| UsedKey::of(entry).to_line()).collect();
-        let path = self.used_keys_file();
-        let options = &mut OpenOptions::new();
-        let mut file =
-            open_regular(files::private(options.create(true).truncate(false).read(true).write(true)), &path)?;
-        files::share_with_folders_owner(&path)?;
-        let end = file.seek(SeekFrom::End(0))?;
-        append(&mut file, end, &text)?;
-        file.sync_data()
-    }
-
-    fn used_keys(&self) -> io::Result<UsedKeys> {
-        let mut text = Vec::new();
-        match open_regular(OpenOptions::new().read(true), &self.used_keys_file()) {
-            Ok(mut file) => file.read_to_end(&mut text)?,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => 0,
-            Err(error) => return Err(error),
-        };
-        Ok(UsedKeys::parse(&text))
-    }
-
-    fn contents_of(&self, file: &mut File) -> io::Result<Contents> {
-        let mut bytes = Vec::new();
-        let identity = files::identity(file)?;
-        file.seek(SeekFrom::Start(0))?;
-        file.read_to_end(&mut bytes)?;
-        // What was appended meanwhile is not in what the identity stands for.
-        let is_whole = identity.length == bytes.len() as u64;
-        let mut contents = Contents::parse(&bytes, &self.origin);
-        contents.identity = is_whole.then_some(identity);
-        Ok(contents)
-    }
-
-    /// Locks the journal for this process, and opens the log.
-    async fn lock(&self) -> io::Result<(FileLock, File)> {
-        files::private_folder(&self.folder)?;
-        let path = self.lock_file();
-        let lock =
-            open_regular(files::private(OpenOptions::new().create(true).truncate(false).write(true)), &path)?;
-        files::share_with_folders_owner(&path)?;
-        wait_lock::locked(|| lock.try_lock(), Instant::now() + LOCK_TIMEOUT).await?;
-        let lock = FileLock::of(lock);
-        let path = self.log_file();
-        let options = &mut OpenOptions::new();
-        let log =
-            open_regular(files::private(options.create(true).truncate(false).read(true).write(true)), &path)?;
-        files::share_with_folders_owner(&path)?;
-        Ok((lock, log))
-    }
-
-    fn log_file(&self) -> PathBuf {
-        self.folder.join("calls.jsonl")
-    }
-
-    fn lock_file(&self) -> PathBuf {
-        self.folder.join("calls.lock")
-    }
-
-    fn used_keys_file(&self) -> PathBuf {
-        self.folder.join("used-keys.jsonl")
+    fn file(&self, key: &Key) -> PathBuf {
+        self.calls_folder()
+            .join(format!("call-{}.json", key.folded()))
     }
 }
 
-/// Whether a key stands in a journal.
-fn names(file: &mut File, key: &IdempotencyKey) -> io::Result<bool> {
-    let mut bytes = Vec::new();
-    file.seek(SeekFrom::Start(0))?;
-    file.read_to_end(&mut bytes)?;
-    Ok(memchr::memmem::find(&bytes, &serde_json::to_vec(key)?).is_some())
+fn not_sent_again(why: &str) -> Error {
+    let message = format!("the service did not accept the call, and it was not sent again: {why}");
+    Error::new(Kind::ServiceFailing, message)
 }
 
-/// Opens a file that must be a regular one: another kind could keep the program waiting for ever.
-fn open_regular(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
-    let file = files::retry_on_sharing_violation(|| files::without_waiting(options).open(path))?;
-    if !file.metadata()?.is_file() {
-        return Err(io::Error::new(
-            io::ErrorKind::InvalidInput,
-            format!("{} is not a regular file", path.display()),
-        ));
-    }
-    Ok(file)
+/// Whether a file is a call's: `call-*.json`. Other names are ignored.
+fn is_call(path: &Path) -> bool {
+    let name = path.file_name().and_then(OsStr::to_str).unwrap_or_default();
+    name.starts_with("call-") && name.ends_with(".json")
 }
 
-/// Appends lines whole or not at all. A line that a crash cut off before it stays, and is not continued.
-fn append(file: &mut File, end: u64, line: &[u8]) -> io::Result<()> {
-    let mut text = Vec::with_capacity(line.len() + 1);
-    if end > 0 {
-        let mut last = [0];
-        file.seek(SeekFrom::Start(end - 1))?;
-        file.read_exact(&mut last)?;
-        if last != *b"\n" {
-            text.push(b'\n');
-        }
-    }
-    text.extend_from_slice(line);
-    file.seek(SeekFrom::Start(end))?;
-    file.write_all(&text).inspect_err(|_| drop(file.set_len(end)))
+fn read_file(path: &Path) -> io::Result<Entry> {
+    files::retry_while_shared(|| {
+        let touched = fs::metadata(path)?.modified()?;
+        let mut entry: Entry = serde_json::from_slice(&fs::read(path)?)?;
+        entry.touched = Some(touched);
+        Ok(entry)
+    })
 }
-
-#[cfg(test)]
-mod tests;

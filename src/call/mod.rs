@@ -1,34 +1,37 @@
-//! The life of one call: what may be sent, what came of it, and what is kept so that no crash loses it.
+//! The life of one call.
+//!
+//! A call is in the local call log (the journal) if and only if its first byte may have been
+//! written: the worker reserves it between the TLS handshake and that byte. This is why a call is
+//! never sent twice.
 //!
 //! | module | what it is |
 //! |---|---|
-//! | `state`, `events` | every rule about a stranger's phone, as a state machine without input or output |
-//! | `matching` | which call of a history is ours, as a pure function |
-//! | `guard` | what the journal says against a call, as a pure function |
-//! | `entry`, `record`, `unreadable`, `checksum`, `journal`, `used_keys`, `wait_lock` | calls requested and not yet answered, on disk |
-//! | `look` | reading the history: before ringing, and for a lost call |
-//! | `driver` | carries out what the state machine decides |
-//! | `detached` | the same in a process that outlives the command |
+//! | `entry` | one call of the journal |
+//! | `journal` | a folder with one JSON file per call |
+//! | `guard` | whether earlier calls forbid a new one, as a pure function |
+//! | `find` | which call of the history is a lost one, as a pure function |
+//! | `run` | send, find and watch: the rules of one call, over a trait |
+//! | `record` | reserving a call, and recording what becomes known of it |
+//! | `live` | the trait over the real service and journal |
+//! | `worker` | the process that makes a call, and following it |
 
-mod checksum;
-mod detached;
-mod driver;
 mod entry;
-mod events;
+mod find;
 mod guard;
 mod journal;
-mod look;
-mod matching;
+mod live;
 mod record;
-mod state;
-mod unreadable;
-mod used_keys;
-mod wait_lock;
+mod run;
+#[cfg(test)]
+mod tests;
+mod worker;
 
-pub use detached::{Detached, JOB, Job, run as run_job, start as detach};
-pub use driver::{CallDriver, Observer};
-pub use entry::{Entry, EntryState, Moment, ago};
-pub use guard::{Guards, Refusal, earlier_success};
-pub use journal::{Journal, OpenError};
-pub use look::look_before;
-pub use record::{Change, Contents, lines_of};
+pub use entry::{Entry, Look, State};
+pub use guard::{Earlier, Guards, Refusal, is_recent_success, refusal};
+pub use journal::{Contents, Journal};
+pub use live::Live;
+pub use record::Shared;
+pub use run::{Limits, Start, run};
+pub use worker::{
+    Followed, InPlace, JOB, Job, Progress, Report, Stop, Until, Viewer, Worker, serve,
+};

@@ -1,83 +1,95 @@
-//! `--man`, `--skill`: texts that are made from the flags themselves, or kept beside them.
+//! The top help page, the man page and the skill.
 
-use std::io::Write as _;
+use std::io::{self, Write};
 
-use clap::{Arg, ArgAction};
+use clap::{Command, CommandFactory as _};
 use clap_mangen::Man;
 
-use super::declaration;
-use super::help::{self, ENVIRONMENT, EXAMPLES, EXIT_CODES};
+use super::args::{Cli, SkillPart};
 use crate::error::{Error, Result};
-use crate::output::Output;
 
-/// When this version was finished, as the man page says it.
-const RELEASED: &str = "2026-11-24";
+/// At most 40 lines of 80 columns. clap cannot group commands.
+pub const HELP: &str = include_str!("help.txt");
 
-/// The page that teaches an agent this program.
 const SKILL: &str = include_str!("SKILL.md");
-/// What it leaves out, for agents that need it.
 const SKILL_FULL: &str = include_str!("SKILL_FULL.md");
 
-/// Prints the man page.
-pub fn man(out: &Output) -> Result<()> {
-    let page = man_page().map_err(|e| Error::io("the man page could not be made", e))?;
-    out.raw_text(&String::from_utf8_lossy(&page))
-}
-
-/// An argument whose help names its aliases, which clap_mangen leaves out.
-fn with_aliases(arg: Arg) -> Arg {
-    let aliases = arg.get_visible_aliases().unwrap_or_default();
-    if aliases.is_empty() {
-        return arg;
+pub fn skill(part: Option<SkillPart>) -> String {
+    match part {
+        Some(SkillPart::Full) => format!("{SKILL}\n{SKILL_FULL}"),
+        None => SKILL.to_owned(),
     }
-    let help = arg.get_help().map(ToString::to_string).unwrap_or_default();
-    let help = format!("{help} [also --{}]", aliases.join(", --"));
-    arg.help(help)
 }
 
-/// The declaration with its rare flags: the man page shows those that a short help does.
-fn in_one_line_each() -> clap::Command {
-    declaration()
-        .mut_args(|arg| arg.hide_short_help(false))
-        .mut_arg("help", |arg| arg.action(ArgAction::HelpShort))
+/// The sections after the options.
+const MAN: &str = include_str!("man.roff");
+
+const MAN_START: &str = "\
+.SH SYNOPSIS
+\\fBkallyai call\\fR \\fINUMBER TASK\\fR [\\fIOPTIONS\\fR]
+.br
+\\fBkallyai \\-p\\fR \\fINUMBER\\fR \\fB\\-t\\fR \\fITASK\\fR [\\fIOPTIONS\\fR]
+.br
+\\fBkallyai\\fR \\fICOMMAND\\fR [\\fIOPTIONS\\fR]
+.SH DESCRIPTION
+KallyAI's voice assistant calls a business, books the table or asks the question, and kallyai prints the result.
+A call is requested at most once: if the connection is lost, kallyai finds the call instead of calling again.
+.PP
+Each command can be written with or without dashes: \\fBkallyai history\\fR is \\fBkallyai \\-\\-history\\fR.
+.SH COMMANDS
+";
+
+pub fn man() -> Result<Vec<u8>> {
+    man_page().map_err(|e| Error::io("can't make the man page", &e))
 }
 
-fn man_page() -> std::io::Result<Vec<u8>> {
-    let man = Man::new(in_one_line_each().mut_args(with_aliases))
-        .title("KALLYAI")
-        .date(RELEASED)
-        .manual("User Commands");
+/// One page for all commands: clap_mangen would make a page for each.
+fn man_page() -> io::Result<Vec<u8>> {
     let mut page = Vec::new();
-    man.render_title(&mut page)?;
-    man.render_name_section(&mut page)?;
-    man.render_synopsis_section(&mut page)?;
-    man.render_options_section(&mut page)?;
-    let files = help::files();
-    let sections = [
-        ("EXIT STATUS", EXIT_CODES),
-        ("ENVIRONMENT", ENVIRONMENT),
-        ("FILES", &files),
-        ("EXAMPLES", EXAMPLES),
-    ];
-    for (heading, text) in sections {
-        let text = text.replace('\\', "\\e").replace('-', "\\-");
-        write!(page, ".SH \"{heading}\"\n.nf\n{text}\n.fi\n")?;
+    let root = Man::new(Cli::command())
+        .title("KALLYAI")
+        .manual("User Commands");
+    root.render_title(&mut page)?;
+    root.render_name_section(&mut page)?;
+    page.write_all(MAN_START.as_bytes())?;
+    let mut call_options = Vec::new();
+    for command in Cli::command().get_subcommands() {
+        let about = command
+            .get_about()
+            .map(ToString::to_string)
+            .unwrap_or_default();
+        let names = std::iter::once(command.get_name()).chain(command.get_all_aliases());
+        let names = names.collect::<Vec<_>>().join(", ").replace('-', "\\-");
+        writeln!(page, ".SS \"{names}\"\n{about}")?;
+        if command.get_name() == "call" {
+            call_options = options(command.clone(), "CALL OPTIONS")?;
+        } else {
+            page.extend(options(command.clone(), "")?);
+        }
     }
+    page.extend(call_options);
+    page.extend(options(Cli::command(), "GLOBAL OPTIONS")?);
+    page.extend_from_slice(MAN.as_bytes());
     Ok(page)
 }
 
-/// How much of the skill.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub enum SkillPage {
-    /// The page and its second one.
-    Full,
-}
-
-/// Prints the skill.
-pub fn skill(out: &Output, page: Option<SkillPage>) -> Result<()> {
-    out.raw_text(SKILL)?;
-    match page {
-        Some(SkillPage::Full) => out.raw_text(SKILL_FULL),
-        None => Ok(()),
+/// The options of a command under a heading of ours.
+fn options(command: Command, heading: &str) -> io::Result<Vec<u8>> {
+    let mut section = Vec::new();
+    if !heading.is_empty() {
+        writeln!(section, ".SH \"{heading}\"")?;
     }
+    let mut listed = Vec::new();
+    Man::new(command.disable_help_flag(true)).render_options_section(&mut listed)?;
+    let listed = String::from_utf8_lossy(&listed);
+    // clap_mangen's own headings, and what it repeats before each section.
+    let lines = listed.lines().filter(|line| {
+        ![".SH", ".ie", ".el"]
+            .iter()
+            .any(|start| line.starts_with(start))
+    });
+    for line in lines {
+        writeln!(section, "{line}")?;
+    }
+    Ok(section)
 }

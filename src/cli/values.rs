@@ -1,20 +1,20 @@
-//! Parsers of values that are no domain types of their own. Each refusal says what to write instead.
+//! Values that are not domain types: the task, and addresses.
 
+use std::io::{ErrorKind, IsTerminal as _, Read as _};
 use std::net::SocketAddr;
-use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use crate::domain::{Invalid, Secret, quoted};
+use crate::domain::{CallRef, Invalid, Phone, parse_task, quoted};
+use crate::error::{Result, io_reason};
+use crate::output::Output;
+use crate::settings::Settings;
 
-/// Where a text comes from: the words of a task, or the data of `--api`.
+/// The source of a task.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TaskSource {
-    /// The command line.
     Text(String),
-    /// Standard input, to its end.
     Stdin,
-    /// A file.
     File(PathBuf),
 }
 
@@ -23,140 +23,104 @@ impl FromStr for TaskSource {
 
     fn from_str(text: &str) -> Result<Self, Invalid> {
         match text.strip_prefix('@') {
-            _ if text == "-" => Ok(Self::Stdin),
-            Some("") => Err(Invalid::new("the @ names no file", "write @FILE")),
+            None if text == "-" => Ok(Self::Stdin),
+            None => Ok(Self::Text(text.to_owned())),
+            Some("") => Err(Invalid::new("@ names no file", "write @FILE")),
+            Some(text) if text.starts_with('@') => Ok(Self::Text(text.to_owned())),
             Some(path) => Ok(Self::File(path.into())),
-            None => prose(text).map(Self::Text),
         }
     }
 }
 
-/// Free text that may begin with a dash, but is not the next flag: `-t --json` is a forgotten text.
-pub fn prose(text: &str) -> Result<String, Invalid> {
-    let mut start = text.chars();
-    let dashed =
-        start.next() == Some('-') && start.next().is_some_and(|c| c == '-' || c.is_ascii_alphabetic());
-    if dashed && !text.contains(char::is_whitespace) {
+impl TaskSource {
+    /// Reads the task. Stdin and files may be UTF-8 or UTF-16, as PowerShell writes them.
+    pub fn read(self, out: &Output) -> Result<String> {
+        let (bytes, name) = match self {
+            Self::Text(text) => return Ok(parse_task(&text)?),
+            Self::Stdin => (read_stdin(out), "stdin".to_owned()),
+            Self::File(path) => (std::fs::read(&path), path.display().to_string()),
+        };
+        let bytes = bytes.map_err(|error| {
+            let reason = match error.kind() {
+                ErrorKind::NotFound => "no such file".into(),
+                _ => io_reason(&error),
+            };
+            let hint = "name a text file, or write --task @@TEXT for a text that begins with @";
+            Invalid::new(format!("can't read {name}: {reason}"), hint)
+        })?;
+        let text = decode(&bytes)
+            .ok_or_else(|| Invalid::new(format!("{name} is not text"), "save it as UTF-8"))?;
+        Ok(parse_task(&text).map_err(|invalid| invalid.in_source(&name))?)
+    }
+}
+
+fn read_stdin(out: &Output) -> std::io::Result<Vec<u8>> {
+    let mut stdin = std::io::stdin().lock();
+    if stdin.is_terminal() {
+        let end = if cfg!(windows) {
+            "Ctrl-Z, Enter"
+        } else {
+            "Ctrl-D"
+        };
+        out.prompt(&format!("Task of the call ({end} ends it): "));
+    }
+    let mut bytes = Vec::new();
+    stdin.read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// UTF-8, or UTF-16 with a byte order mark.
+fn decode(bytes: &[u8]) -> Option<String> {
+    let utf16 = |bytes: &[u8], unit: fn([u8; 2]) -> u16| {
+        let (units, rest) = bytes.as_chunks::<2>();
+        let units: Vec<u16> = units.iter().map(|pair| unit(*pair)).collect();
+        String::from_utf16(&units).ok().filter(|_| rest.is_empty())
+    };
+    match bytes {
+        [0xff, 0xfe, text @ ..] => utf16(text, u16::from_le_bytes),
+        [0xfe, 0xff, text @ ..] => utf16(text, u16::from_be_bytes),
+        [0xef, 0xbb, 0xbf, text @ ..] | text => String::from_utf8(text.to_vec()).ok(),
+    }
+}
+
+/// A number to call. The computer's zone shows what a national number probably means.
+pub fn phone(text: &str) -> Result<Phone, Invalid> {
+    text.parse().or_else(|invalid| match Settings::zone(None) {
+        Ok(local) => Phone::parse_in(text, Some(&local.zone)),
+        Err(_) => Err(invalid),
+    })
+}
+
+/// A call's name. A phone number is refused: `--call +15551234567` is the obvious wrong guess.
+pub fn call(text: &str) -> Result<CallRef, Invalid> {
+    if text.starts_with('+') {
         return Err(Invalid::new(
-            "where a text should stand there is another flag",
-            "write the text in quotes after its flag; to begin one with a dash, put a space after the dash",
+            format!("{} is a phone number, not a call ID", quoted(text)),
+            "to make a call, write kallyai call NUMBER TASK",
         ));
     }
-    self::text(text)
+    text.parse()
 }
 
-/// A status as the API or a table writes it. It is repeated where no call has it: an address with a login in it is none.
-pub fn status(text: &str) -> Result<String, Invalid> {
-    let is_word = |c: char| c.is_alphabetic() || matches!(c, '_' | '-' | ' ');
-    if text.trim().is_empty() || text.len() > 40 || !text.chars().all(is_word) {
-        return Err(Invalid::new(
-            "a status is a word",
-            "write for example --status success or --status no_answer",
-        ));
-    }
-    Ok(text.to_owned())
-}
-
-/// Text that says something.
-pub fn text(text: &str) -> Result<String, Invalid> {
-    if text.trim().is_empty() {
-        return Err(Invalid::new(
-            "the text is empty",
-            "write something in the quotes, or leave the flag out",
-        ));
-    }
-    if text.contains('\0') {
-        return Err(Invalid::new("the text holds a NUL character", "write it without"));
-    }
-    Ok(text.to_owned())
-}
-
-fn number<N: FromStr + PartialOrd + Copy>(text: &str, allowed: RangeInclusive<N>) -> Option<N> {
-    text.bytes()
-        .all(|b| b.is_ascii_digit())
-        .then(|| text.parse().ok())
-        .flatten()
-        .filter(|n| allowed.contains(n))
-}
-
-/// A refused number as a message shows it. No token is as short as what is shown.
-fn shown(text: &str) -> String {
-    const SHORTER_THAN_A_TOKEN: usize = 15;
-    if text.len() > SHORTER_THAN_A_TOKEN { "this value".into() } else { quoted(text) }
-}
-
-/// 1 to 50 people: what the API takes.
-pub fn party_size(text: &str) -> Result<u8, Invalid> {
-    number(text, 1..=50).ok_or_else(|| {
-        Invalid::new(
-            format!("--party-size takes a whole number from 1 to 50, not {}", shown(text)),
-            "write for example --party-size 4",
-        )
-    })
-}
-
-/// 1 to 200 calls: what a page of the API holds.
-pub fn limit(text: &str) -> Result<u16, Invalid> {
-    number(text, 1..=200).ok_or_else(|| {
-        Invalid::new(
-            format!("--limit takes a whole number from 1 to 200, not {}", shown(text)),
-            "write for example --limit 50, or --all for every call",
-        )
-    })
-}
-
-/// A number of calls.
-pub fn offset(text: &str) -> Result<u64, Invalid> {
-    number(text, 0..=u64::from(u32::MAX)).ok_or_else(|| {
-        Invalid::new(
-            format!("--offset takes a whole number, not {}", shown(text)),
-            "write for example --offset 10",
-        )
-    })
-}
-
-/// A second to a day.
-pub fn timeout(text: &str) -> Result<u64, Invalid> {
-    number(text, 1..=86_400).ok_or_else(|| {
-        Invalid::new(
-            format!("--timeout takes a whole number of seconds from 1 to 86400, not {}", shown(text)),
-            "write for example --timeout 60",
-        )
-    })
-}
-
-/// A TCP port.
-pub fn port(text: &str) -> Result<u16, Invalid> {
-    number(text, 1..=u16::MAX).ok_or_else(|| {
-        Invalid::new(
-            format!("--callback-port takes a whole number from 1 to 65535, not {}", shown(text)),
-            "write for example --callback-port 9000",
-        )
-    })
-}
-
-/// An address of this computer: the emulator is not for a network.
+/// An address of this computer: the sandbox is not for a network.
 pub fn loopback(text: &str) -> Result<SocketAddr, Invalid> {
-    text.replace("localhost", "127.0.0.1")
-        .parse()
-        .ok()
-        .filter(|address: &SocketAddr| address.ip().is_loopback())
-        .ok_or_else(|| {
-            Invalid::new(
-                "the sandbox is served on this computer only",
-                "write for example --serve-sandbox 127.0.0.1:8977",
+    let address = text.replace("localhost", "127.0.0.1").parse();
+    let (message, hint) = match address {
+        Ok(address) if SocketAddr::ip(&address).is_loopback() => return Ok(address),
+        Ok(address) => (
+            "the sandbox is served on this computer only".into(),
+            format!("write 127.0.0.1:{}", address.port()),
+        ),
+        Err(_) => {
+            let port = text.parse().unwrap_or(8977_u16);
+            let message = format!("{} is not an address", quoted(text));
+            (
+                message,
+                format!("write HOST:PORT, such as 127.0.0.1:{port}"),
             )
-        })
-}
-
-/// A redirect URL with a login in its query, or `-`. It is never shown.
-pub fn callback_url(text: &str) -> Result<Secret, Invalid> {
-    Secret::parse(text.trim()).ok_or_else(|| {
-        Invalid::new(
-            "--callback-url is no address",
-            "copy the whole address from the browser, or write --callback-url - and paste it",
-        )
-    })
+        }
+    };
+    Err(Invalid::new(message, hint))
 }
 
 #[cfg(test)]
@@ -164,44 +128,53 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_task_is_a_text_stdin_or_a_file() {
-        assert_eq!("-".parse(), Ok(TaskSource::Stdin));
-        assert_eq!("@task.txt".parse(), Ok(TaskSource::File("task.txt".into())));
-        for text in ["- ask for hours", "Ask", "-5 degrees?", "--party of four, please"] {
-            assert_eq!(text.parse(), Ok(TaskSource::Text(text.into())), "{text}");
+    fn tasks_are_texts_stdin_or_files() {
+        let cases = [
+            ("-", TaskSource::Stdin),
+            ("@task.txt", TaskSource::File("task.txt".into())),
+            (
+                "@@kallyai, hello",
+                TaskSource::Text("@kallyai, hello".into()),
+            ),
+            (
+                "- ask for hours",
+                TaskSource::Text("- ask for hours".into()),
+            ),
+        ];
+        for (text, source) in cases {
+            assert_eq!(text.parse(), Ok(source), "{text}");
         }
+        assert!("@".parse::<TaskSource>().is_err());
     }
 
     #[test]
-    fn a_swallowed_flag_and_an_empty_text_are_refused() {
-        for text in ["--json", "-p", "-p+15551234567", "--phone=+1555", "", " \n\t", "@"] {
-            assert!(text.parse::<TaskSource>().is_err(), "{text:?}");
+    fn utf8_and_utf16_files_are_decoded() {
+        let text = "¿Abren?";
+        let wide = |mark: [u8; 2], unit: fn(u16) -> [u8; 2]| {
+            let units = text.encode_utf16().flat_map(unit);
+            mark.into_iter().chain(units).collect::<Vec<u8>>()
+        };
+        for bytes in [
+            text.as_bytes().to_vec(),
+            [b"\xef\xbb\xbf", text.as_bytes()].concat(),
+            wide([0xff, 0xfe], u16::to_le_bytes),
+            wide([0xfe, 0xff], u16::to_be_bytes),
+        ] {
+            assert_eq!(decode(&bytes).as_deref(), Some(text), "{bytes:?}");
         }
+        assert_eq!(decode(b"\xff\xfea"), None);
+        assert_eq!(decode(b"caf\xe9"), None);
     }
 
     #[test]
-    fn numbers_keep_to_their_ranges() {
-        for text in ["0", "51", "-1", "+4", "4.0", "", "four", "999999999999999999999"] {
-            assert!(party_size(text).is_err(), "{text}");
+    fn sandbox_addresses_are_of_this_computer() {
+        for text in ["127.0.0.1:8977", "[::1]:1", "localhost:80"] {
+            assert!(loopback(text).is_ok(), "{text}");
         }
-        assert_eq!(
-            (party_size("50"), limit("200"), timeout("86400"), port("65535")),
-            (Ok(50), Ok(200), Ok(86_400), Ok(65_535))
-        );
-        assert!(limit("201").is_err() && timeout("0").is_err() && port("0").is_err());
-    }
-
-    #[test]
-    fn the_sandbox_stays_on_this_computer() {
-        assert!(
-            loopback("127.0.0.1:8977").is_ok()
-                && loopback("[::1]:1").is_ok()
-                && loopback("localhost:80").is_ok()
-        );
-        assert!(
-            loopback("0.0.0.0:8977").is_err()
-                && loopback("192.168.1.2:80").is_err()
-                && loopback("8977").is_err()
-        );
+        for text in ["0.0.0.0:8977", "192.168.1.2:80", "example.com"] {
+            assert!(loopback(text).is_err(), "{text}");
+        }
+        let port = loopback("80").expect_err("no host");
+        assert!(port.hint().contains("127.0.0.1:80"));
     }
 }

@@ -1,28 +1,16 @@
-//! Names of calls: an ID that can stand in a path, and the ways a person may point at one.
+//! Call IDs, and the ways to point at a call.
 
-use std::fmt;
 use std::str::FromStr;
 
-use super::{Invalid, may_hold_login, quoted};
+use super::{Invalid, plain, quoted};
 
-/// A call's ID. It is one path segment: never empty, `.`, `..`, nor holding control characters.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
-#[serde(try_from = "String")]
+/// A call's ID as the server wrote it. It can stand in a path.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize)]
 pub struct CallId(String);
 
-const HOW: &str = "copy an ID from `kallyai --history`, or write `last`";
-
-/// Longer than any ID, shorter than what a server refuses as a path.
-const MAX_LENGTH: usize = 256;
+const HOW: &str = "copy an ID from the list of calls, or write last";
 
 impl CallId {
-    /// Whether nothing else can be read into it: on a line that is not wrapped, so that it can be copied, a terminal breaks it
-    /// anywhere.
-    pub fn is_plain(&self) -> bool {
-        self.0.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
-    }
-
-    /// The ID as the server wrote it, not yet percent-encoded.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -32,82 +20,59 @@ impl FromStr for CallId {
     type Err = Invalid;
 
     fn from_str(text: &str) -> Result<Self, Invalid> {
-        if text.trim().is_empty() {
-            return Err(Invalid::new("the call ID is empty", HOW));
-        }
-        if matches!(text, "." | "..") || text.len() > MAX_LENGTH || text.chars().any(char::is_control) {
-            return Err(Invalid::new(format!("{} is not a call ID", quoted(text)), HOW));
+        let is_path = matches!(text.trim(), "" | "." | "..");
+        if is_path || text.chars().any(char::is_control) {
+            let message = format!("{} is not a call ID", quoted(text));
+            return Err(Invalid::new(message, HOW));
         }
         Ok(Self(text.to_owned()))
     }
 }
 
-impl TryFrom<String> for CallId {
-    type Error = Invalid;
-
-    fn try_from(text: String) -> Result<Self, Invalid> {
-        text.parse()
-    }
-}
-
-impl fmt::Display for CallId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-/// The oldest call of the newest 200.
-const FURTHEST_BACK: u8 = 199;
-
-/// How a person points at a call.
+/// A call as the user points at it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CallRef {
-    /// `last` (0): the newest call; `last-1` the one before it, up to 199.
+    /// `last` (0) is the newest call, `last-1` the one before it.
     Last(u8),
-    /// The beginning of an ID, 4 or more hexadecimal digits and dashes.
+    /// The beginning of an ID: hexadecimal digits and dashes.
     Prefix(String),
-    /// The whole ID.
     Id(CallId),
 }
 
-/// Fewer characters than these would soon be those of several calls.
-const SHORTEST_PREFIX: usize = 4;
-/// The length of a UUID in its usual form, which the service uses.
+/// `last-199` is the oldest call of the largest page that the API returns.
+const MAX_BACK: u8 = 199;
+/// Fewer characters would soon match several calls.
+const MIN_PREFIX: usize = 4;
+/// The service's IDs are UUIDs.
 const UUID_LENGTH: usize = 36;
 
 impl FromStr for CallRef {
     type Err = Invalid;
 
     fn from_str(text: &str) -> Result<Self, Invalid> {
-        let text = text.trim_matches(' ');
-        let said = text.to_ascii_lowercase();
-        if said == "last" {
-            return Ok(Self::Last(0));
-        }
-        let counted = said.strip_prefix("last").filter(|rest| !rest.starts_with(|c: char| c.is_alphabetic()));
-        if let Some(counted) = counted {
-            let back = counted.strip_prefix('-').filter(|back| back.bytes().all(|b| b.is_ascii_digit()));
-            return match back.and_then(|back| back.parse().ok()) {
-                Some(back @ 1..=FURTHEST_BACK) => Ok(Self::Last(back)),
-                _ => Err(Invalid::new(
-                    format!("{} is not a call that can be counted back to", quoted(text)),
-                    "write last, or last-1 for the one before it, up to last-199",
-                )),
+        let typed = plain(text);
+        if let Some(back) = typed.to_ascii_lowercase().strip_prefix("last") {
+            let number = match back {
+                "" => Some(0),
+                _ => back.strip_prefix('-').and_then(|back| back.parse().ok()),
             };
+            let number = number.filter(|back| *back <= MAX_BACK);
+            return number.map(Self::Last).ok_or_else(|| {
+                let message = format!("{} is not one of the newest 200 calls", quoted(text));
+                Invalid::new(message, format!("write last, or last-1 to last-{MAX_BACK}"))
+            });
         }
-        if may_hold_login(text) {
-            return Err(Invalid::new(format!("{} is not a call ID", quoted(text)), HOW));
+        let is_hex = typed.bytes().all(|b| b.is_ascii_hexdigit() || b == b'-');
+        if !is_hex || typed.len() >= UUID_LENGTH {
+            return typed.parse().map(Self::Id);
         }
-        let id: CallId = text.parse()?;
-        let may_begin_id = text.bytes().all(|b| b.is_ascii_hexdigit() || b == b'-');
-        if text.len() < SHORTEST_PREFIX && may_begin_id {
+        if typed.len() < MIN_PREFIX {
             return Err(Invalid::new(
-                format!("{} is too short for the beginning of an ID", quoted(text)),
-                format!("write {SHORTEST_PREFIX} characters of it or more, or `last`"),
+                format!("{} is too short", quoted(text)),
+                format!("write at least {MIN_PREFIX} characters of the ID, or last"),
             ));
         }
-        let is_prefix = may_begin_id && (SHORTEST_PREFIX..UUID_LENGTH).contains(&text.len());
-        Ok(if is_prefix { Self::Prefix(text.to_owned()) } else { Self::Id(id) })
+        Ok(Self::Prefix(typed))
     }
 }
 
@@ -116,29 +81,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_id_is_whole_a_prefix_or_last() {
-        assert_eq!("last".parse(), Ok(CallRef::Last(0)));
-        assert_eq!("Last".parse(), Ok(CallRef::Last(0)));
-        assert_eq!("last-1".parse(), Ok(CallRef::Last(1)));
-        assert_eq!("last-199".parse(), Ok(CallRef::Last(199)));
-        for text in [
-            "last-0", "last-200", "last-", "last-+1", "last-x", "last--1", "last~1", "last^", "last 1",
-            "last2",
+    fn calls_are_named_by_age_prefix_or_id() {
+        let uuid = "3f2a9c1e-7b4d-4e8a-9c6f-1a2b3c4d5e6f";
+        let id = |text: &str| CallRef::Id(text.parse().expect("an ID"));
+        for (text, expected) in [
+            (" LAST\u{200b}", CallRef::Last(0)),
+            ("last\u{2011}199", CallRef::Last(199)),
+            (&uuid[..4], CallRef::Prefix(uuid[..4].into())),
+            (uuid, id(uuid)),
+            ("call_7", id("call_7")),
         ] {
-            assert!(text.parse::<CallRef>().is_err(), "{text}");
+            assert_eq!(text.parse(), Ok(expected), "{text:?}");
         }
-        assert_eq!("3f2a".parse(), Ok(CallRef::Prefix("3f2a".into())));
-        assert_eq!("3f2a0c1e-55".parse(), Ok(CallRef::Prefix("3f2a0c1e-55".into())));
-        let whole = "3f2a0c1e-55aa-4bbb-8ccc-0123456789ab";
-        assert_eq!(whole.parse(), Ok(CallRef::Id(CallId(whole.into()))));
-        assert_eq!("call_77".parse(), Ok(CallRef::Id(CallId("call_77".into()))));
     }
 
     #[test]
-    fn what_could_leave_the_route_is_refused() {
-        for text in ["", " ", ".", "..", "a\nb", "a\u{7f}", "\u{85}"] {
+    fn other_references_are_refused() {
+        for text in "|9|3f2|last-200|last-99999|last-|last1|lastly|..|a\u{7}bcd".split('|') {
             assert!(text.parse::<CallRef>().is_err(), "{text:?}");
         }
-        assert!("../users/me".parse::<CallId>().is_ok(), "it is one segment once it is percent-encoded");
     }
 }

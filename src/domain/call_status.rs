@@ -1,74 +1,41 @@
-//! How a call stands.
+//! The status of a call.
 
-use serde::{Deserialize, Serialize};
+use std::str::FromStr;
 
-use super::without_unseen;
+use serde::Deserialize;
 
-/// A call's status. The set is open: a name that the service adds is kept.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(from = "String", into = "String")]
+use super::{Invalid, plain, without_invisible};
+
+/// A call's status. The set is open: names that the service adds are kept.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(from = "String")]
 pub enum CallStatus {
-    /// It did what it was to do.
     Success,
-    /// Nobody answered.
-    NoAnswer,
-    /// The line was engaged.
-    Busy,
-    /// It did not do what it was to do.
-    Failed,
-    /// A machine answered.
-    Voicemail,
-    /// It was called off.
-    Cancelled,
-    /// It was broken off.
-    Terminated,
-    /// It has begun and goes on, under this name: `in_progress`, `ringing` and the like.
+    /// One of [`UNSUCCESSFUL`].
+    Unsuccessful(String),
+    /// One of [`RUNNING`].
     Running(String),
-    /// A name that is not known here.
+    /// A name that is not known here, of a call that may run or may have ended.
     Other(String),
 }
 
-/// How calls end, as the API documents it.
-pub const STATUSES: [&str; 6] = ["success", "no_answer", "busy", "failed", "voicemail", "cancelled"];
-
-/// The names under which a call has begun and not ended.
-const RUNNING: &[&str] = &[
-    "queued",
-    "pending",
-    "scheduled",
-    "initiated",
-    "dialing",
-    "calling",
-    "connecting",
-    "ringing",
-    "in_progress",
-    "in-progress",
-    "ongoing",
-    "running",
-    "started",
-    "processing",
-];
+const UNSUCCESSFUL: &str = "no_answer busy failed voicemail cancelled terminated";
+const RUNNING: &str = "queued pending scheduled initiated dialing calling connecting ringing \
+    in_progress in-progress ongoing running started processing";
 
 impl From<String> for CallStatus {
     fn from(name: String) -> Self {
-        match name.to_ascii_lowercase().as_str() {
-            "success" => Self::Success,
-            "no_answer" => Self::NoAnswer,
-            "busy" => Self::Busy,
-            "failed" => Self::Failed,
-            "voicemail" => Self::Voicemail,
-            "cancelled" => Self::Cancelled,
-            "terminated" => Self::Terminated,
-            running if RUNNING.contains(&running) => Self::Running(name),
-            // What nobody sees could hide what must not be seen.
-            _ => Self::Other(without_unseen(&name)),
+        let folded = name.to_ascii_lowercase();
+        let is_in = |names: &str| names.split(' ').any(|name| name == folded);
+        if folded == "success" {
+            Self::Success
+        } else if is_in(UNSUCCESSFUL) {
+            Self::Unsuccessful(folded)
+        } else if is_in(RUNNING) {
+            Self::Running(name)
+        } else {
+            Self::Other(without_invisible(&name))
         }
-    }
-}
-
-impl From<CallStatus> for String {
-    fn from(status: CallStatus) -> Self {
-        status.as_str().to_owned()
     }
 }
 
@@ -77,13 +44,84 @@ impl CallStatus {
     pub fn as_str(&self) -> &str {
         match self {
             Self::Success => "success",
-            Self::NoAnswer => "no_answer",
-            Self::Busy => "busy",
-            Self::Failed => "failed",
-            Self::Voicemail => "voicemail",
-            Self::Cancelled => "cancelled",
-            Self::Terminated => "terminated",
-            Self::Running(name) | Self::Other(name) => name,
+            Self::Unsuccessful(name) | Self::Running(name) | Self::Other(name) => name,
         }
+    }
+}
+
+/// `--status`: one status, `in_progress` for every call that runs, or `unsuccessful` for every
+/// call that ended without success.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StatusFilter(String);
+
+impl StatusFilter {
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether the name is one that this program knows.
+    pub fn is_known(&self) -> bool {
+        let is_other = matches!(CallStatus::from(self.0.clone()), CallStatus::Other(_));
+        !is_other || self.0 == "unsuccessful"
+    }
+
+    /// Whether to list a call. It may be running under a status that is not known here.
+    pub fn matches(&self, status: Option<&CallStatus>, is_running: bool) -> bool {
+        match self.0.as_str() {
+            "in_progress" => is_running,
+            "unsuccessful" => !is_running && status != Some(&CallStatus::Success),
+            name => status.is_some_and(|status| folded(status.as_str()) == name),
+        }
+    }
+}
+
+impl FromStr for StatusFilter {
+    type Err = Invalid;
+
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        let name = folded(text);
+        if name.is_empty() {
+            let hint = "write a status such as success, busy, in_progress or unsuccessful";
+            return Err(Invalid::new("the status is empty", hint));
+        }
+        Ok(Self(name))
+    }
+}
+
+/// A status in the spelling of the API: `No answer` is `no_answer`.
+fn folded(name: &str) -> String {
+    plain(name).to_ascii_lowercase().replace([' ', '-'], "_")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn matches(filter: &str, status: &str, is_running: bool) -> bool {
+        let filter: StatusFilter = filter.parse().expect(filter);
+        filter.matches(Some(&status.to_owned().into()), is_running)
+    }
+
+    #[test]
+    fn status_names_are_kept() {
+        let status = |name: &str| CallStatus::from(name.to_owned());
+        for name in "success no_answer in-progress Ringing on_hold".split(' ') {
+            assert_eq!(status(name).as_str(), name);
+        }
+        assert_eq!(status("on\u{200b}_hold").as_str(), "on_hold");
+    }
+
+    #[test]
+    fn status_filter_matches_names_and_groups() {
+        for filter in "no_answer|no-answer| No answer|no\u{2011}answer|unsuccessful".split('|') {
+            assert!(matches(filter, "no_answer", false), "{filter}");
+            assert!(!matches(filter, "success", false), "{filter}");
+        }
+        for running in ["ringing", "scheduled", "in-progress", "on_hold"] {
+            assert!(matches("in_progress", running, true), "{running}");
+            assert!(!matches("unsuccessful", running, true), "{running}");
+        }
+        assert!(matches("on_hold", "On-Hold", false));
+        assert!(" \u{200b}".parse::<StatusFilter>().is_err());
     }
 }

@@ -1,73 +1,63 @@
-//! The closed sets of the API's call submission.
+//! The values that the API chooses from.
 
-use serde::Serialize;
+use clap::ValueEnum;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use super::{Invalid, quoted};
 
-/// `task_category`: what kind of business is called.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, clap::ValueEnum)]
+/// `task_category`: the kind of business.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize, JsonSchema, ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum Category {
-    /// A table.
     Restaurant,
-    /// An appointment.
     Clinic,
-    /// A room.
     Hotel,
-    /// Anything else.
+    #[default]
     General,
 }
 
 impl Category {
-    /// Whether what is booked there is booked under a name.
+    /// Whether a reservation needs a name.
     pub fn takes_a_name(self) -> bool {
-        match self {
-            Self::Restaurant | Self::Clinic | Self::Hotel => true,
-            Self::General => false,
-        }
+        self != Self::General
     }
 }
 
-/// `language` and `call_language`: what the assistant speaks and reports in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, clap::ValueEnum)]
+/// `language` and `call_language`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize, JsonSchema, ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum Language {
-    /// English.
+    #[default]
     En,
-    /// Spanish.
     Es,
+}
+
+impl Language {
+    /// The language of a POSIX locale such as `es_ES.UTF-8`: Spanish, or English for all others.
+    pub fn of_locale(locale: &str) -> Self {
+        let language = locale.split(['_', '-', '.', '@']).next();
+        match language.map(str::to_ascii_lowercase).as_deref() {
+            Some("es") => Self::Es,
+            _ => Self::En,
+        }
+    }
+
+    pub fn in_words(self) -> &'static str {
+        match self {
+            Self::En => "English",
+            Self::Es => "Spanish",
+        }
+    }
 }
 
 impl std::str::FromStr for Language {
     type Err = Invalid;
 
     fn from_str(text: &str) -> Result<Self, Invalid> {
-        match text.to_ascii_lowercase().as_str() {
-            "en" => Ok(Self::En),
-            "es" => Ok(Self::Es),
-            _ => Err(Invalid::new(
-                format!("{} is not a language KallyAI speaks", quoted(text)),
-                "write en or es",
-            )),
-        }
-    }
-}
-
-impl Language {
-    /// The API's name for it.
-    pub fn code(self) -> &'static str {
-        match self {
-            Self::En => "en",
-            Self::Es => "es",
-        }
-    }
-
-    /// The language of a POSIX locale name such as `es_ES.UTF-8`: Spanish for every `es*`, English otherwise.
-    pub fn of_locale(locale: &str) -> Self {
-        if locale.get(..2).is_some_and(|start| start.eq_ignore_ascii_case("es")) {
-            Self::Es
-        } else {
-            Self::En
-        }
+        ValueEnum::from_str(text.trim(), true).map_err(|_| {
+            let message = format!("{} is not a language KallyAI speaks", quoted(text));
+            Invalid::new(message, "choose en or es")
+        })
     }
 }

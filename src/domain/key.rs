@@ -1,59 +1,78 @@
-//! The key under which a call is placed at most once.
+//! The idempotency key of a call.
 
-use std::fmt;
 use std::str::FromStr;
 
-use rand::Rng as _;
-use serde::{Deserialize, Serialize};
+use super::{Invalid, quoted};
 
-use super::{Invalid, may_hold_login};
+/// The `Idempotency-Key` of one call, the same on every resend. Case is kept for the header and
+/// ignored everywhere else.
+#[derive(Debug, Clone, serde::Serialize)]
+pub struct Key(String);
 
-/// The `Idempotency-Key` of one call: 1 to 255 visible ASCII characters, the same on every resend.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String")]
-pub struct IdempotencyKey(String);
+const MAX_LENGTH: usize = 128;
 
-impl IdempotencyKey {
-    /// A fresh key of 128 random bits.
+impl Key {
     pub fn generate() -> Self {
-        let mut bytes = [0u8; 16];
-        rand::rng().fill_bytes(&mut bytes);
-        Self(format!("kallyai-{:032x}", u128::from_be_bytes(bytes)))
+        Self(format!("kallyai-{:032x}", rand::random::<u128>()))
     }
 
-    /// The key as it stands in the header.
+    /// The key as the header holds it.
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// The key as file names and comparisons use it.
+    pub fn folded(&self) -> String {
+        self.0.to_ascii_lowercase()
+    }
 }
 
-impl FromStr for IdempotencyKey {
+impl PartialEq for Key {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.eq_ignore_ascii_case(&other.0)
+    }
+}
+
+impl Eq for Key {}
+
+impl FromStr for Key {
     type Err = Invalid;
 
     fn from_str(text: &str) -> Result<Self, Invalid> {
-        let fits = (1..=255).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic());
-        // A leading dash is a swallowed flag. The key is written down, and given back on command lines: no login may
-        // be in it.
-        if !fits || text.starts_with('-') || may_hold_login(text) {
-            return Err(Invalid::new(
-                "an idempotency key is 1 to 255 visible ASCII characters, without spaces",
-                "one looks like booking-2027-01-28; kallyai --pending shows those of pending calls",
-            ));
+        let is_allowed = |b: u8| b.is_ascii_alphanumeric() || b"._-".contains(&b);
+        let is_key = (1..=MAX_LENGTH).contains(&text.len()) && text.bytes().all(is_allowed);
+        // `kallyai resume KEY` would take a leading dash for a flag, and `last` for a call.
+        let is_reserved = text.starts_with('-') || text.to_ascii_lowercase().starts_with("last");
+        if is_key && !is_reserved {
+            return Ok(Self(text.to_owned()));
         }
-        Ok(Self(text.to_owned()))
+        Err(Invalid::new(
+            format!("{} is not an idempotency key", quoted(text)),
+            "write 1 to 128 letters, digits, dots, dashes and underscores, such as dentist-2027-01-28",
+        ))
     }
 }
 
-impl TryFrom<String> for IdempotencyKey {
-    type Error = Invalid;
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-    fn try_from(text: String) -> Result<Self, Invalid> {
-        text.parse()
+    #[test]
+    fn keys_compare_ignoring_case_and_keep_it() {
+        let key: Key = "Dentist-2027.01_28".parse().expect("a key");
+        assert_eq!(Ok(key.clone()), "dentist-2027.01_28".parse());
+        assert_eq!(key.as_str(), "Dentist-2027.01_28");
+        assert_eq!(key.folded(), "dentist-2027.01_28");
+        let generated = Key::generate();
+        assert_eq!(generated.as_str().parse(), Ok(generated));
     }
-}
 
-impl fmt::Display for IdempotencyKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+    #[test]
+    fn other_texts_are_not_keys() {
+        assert!("k".repeat(MAX_LENGTH).parse::<Key>().is_ok());
+        assert!("k".repeat(MAX_LENGTH + 1).parse::<Key>().is_err());
+        for text in ["", "a b", "é", "a/b", "..\\a", "-a", "last", "Last-1"] {
+            assert!(text.parse::<Key>().is_err(), "{text:?}");
+        }
     }
 }

@@ -1,35 +1,31 @@
-//! Strings that must not be seen.
+//! Tokens, which must not be printed.
 
 use std::fmt;
+use std::sync::{Mutex, PoisonError};
 
-use super::redact::remember;
-
-/// A token, or anything that grants what a token grants. It has no `Display`, its `Debug` tells nothing, and it
-/// can stand in a header: visible ASCII only. Whatever prints replaces it from now on, even where the service repeats it.
+/// A token: visible ASCII, so that it can stand in a header. It has no `Display`, and `Debug` hides
+/// it. [`redact`] replaces every token that this process has parsed.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
 
+/// A shorter token could be an ordinary word, so it is not replaced in quoted text.
+const MIN_REDACTED: usize = 8;
+
+static KNOWN: Mutex<Vec<String>> = Mutex::new(Vec::new());
+
 impl Secret {
-    /// The most bytes of one: every server would refuse a larger header.
-    pub const LONGEST: usize = 64 * 1024;
-
-    /// The secret in `text`, if it can stand in a header.
     pub fn parse(text: &str) -> Option<Self> {
-        Self::parse_printable(text).inspect(|secret| remember(&secret.0))
+        if text.is_empty() || !text.bytes().all(|b| b.is_ascii_graphic()) {
+            return None;
+        }
+        let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+        if text.len() >= MIN_REDACTED && !known.iter().any(|token| token == text) {
+            known.push(text.to_owned());
+        }
+        Some(Self(text.to_owned()))
     }
 
-    /// The same for a secret that a person has to be shown: the `state` in the address of a sign-in.
-    pub fn parse_printable(text: &str) -> Option<Self> {
-        let fits = (1..=Self::LONGEST).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic());
-        fits.then(|| Self(text.to_owned()))
-    }
-
-    /// Bytes as hexadecimal digits, for a person to be shown.
-    pub fn hex(bytes: &[u8; 32]) -> Self {
-        Self(bytes.iter().map(|b| format!("{b:02x}")).collect())
-    }
-
-    /// The secret itself, for the header, the body or the file that must hold it.
+    /// The token itself, for the header, body or file that must hold it.
     pub fn expose(&self) -> &str {
         &self.0
     }
@@ -41,20 +37,21 @@ impl fmt::Debug for Secret {
     }
 }
 
+/// Replaces this process's tokens in a text that quotes a response.
+pub fn redact(text: &str) -> String {
+    let known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    let hide = |text: String, token: &String| text.replace(token, "[redacted]");
+    known.iter().fold(text.to_owned(), hide)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn debug_tells_nothing() {
-        let secret = Secret::parse("hunter2").expect("a secret");
-        assert_eq!(format!("{secret:?} {:?}", Some(&secret)), "[redacted] Some([redacted])");
-    }
-
-    #[test]
-    fn only_what_can_stand_in_a_header_is_a_secret() {
-        for text in ["", "a b", "a\nb", "a\0", "é", "a\tb"] {
-            assert_eq!(Secret::parse(text), None, "{text:?}");
-        }
+    fn tokens_are_hidden_in_debug_and_in_quotes() {
+        let token = Secret::parse("secret_rs_hunter2").expect("a token");
+        assert_eq!(format!("{:?}", Some(&token)), "Some([redacted])");
+        assert_eq!(redact("a secret_rs_hunter2!"), "a [redacted]!");
     }
 }

@@ -1,46 +1,119 @@
-//! When two texts say the same, and what of a text nobody sees.
+//! Comparing, cleaning and quoting text.
 
-/// The same words with every run of white space as one space.
+use super::Invalid;
+
+/// Replaces every run of white space by one space.
 pub fn collapse_whitespace(text: &str) -> String {
-    let mut collapsed = String::with_capacity(text.len());
-    for word in text.split_whitespace() {
-        if !collapsed.is_empty() {
-            collapsed.push(' ');
-        }
-        collapsed.push_str(word);
-    }
-    collapsed
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// A text as two texts are compared: white space collapsed, case folded, in one Unicode form (NFKC), without characters
-/// that nobody sees.
+/// The letters and digits of a text, ignoring case: texts that differ in nothing else are equal.
 pub fn comparable(text: &str) -> String {
-    let seen = without_unseen(text);
-    let normalizer = icu_normalizer::ComposingNormalizerBorrowed::new_nfkc();
-    // Where letters of one case share one of the other (ẞ, ß and ss; σ and ς), only the way there and back folds them.
-    let lower = normalizer.normalize(&seen);
-    let upper = lower.chars().flat_map(char::to_lowercase).flat_map(char::to_uppercase);
-    let folded: String = upper.flat_map(char::to_lowercase).collect();
-    // Folded letters may have fallen apart again.
-    collapse_whitespace(&normalizer.normalize(&folded))
+    let seen = text.chars().filter(|c| c.is_alphanumeric());
+    seen.flat_map(char::to_lowercase).collect()
 }
 
-/// A text without characters that nobody sees.
-pub fn without_unseen(text: &str) -> String {
-    text.chars().filter(|c| !is_unseen(*c)).collect()
+pub fn without_invisible(text: &str) -> String {
+    text.chars().filter(|c| !is_invisible(*c)).collect()
 }
 
-/// Whether a character is not seen by itself: what Unicode's DerivedCoreProperties.txt calls `Default_Ignorable_Code_Point`
-/// (soft hyphens, joiners, bidi marks, fillers, variation selectors, tags; that list has room for what is yet to come).
-#[inline]
-pub fn is_unseen(c: char) -> bool {
-    match c {
-        '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' => true,
-        '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' => true,
-        '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}' => true,
-        '\u{fff0}'..='\u{fff8}' | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}' => true,
-        c => matches!(c, '\u{e0000}'..='\u{e0fff}'),
+/// The text as a keyboard types it: trimmed, without invisible characters, with ASCII for
+/// full-width characters and for every kind of dash and space.
+pub fn plain(text: &str) -> String {
+    let typed = text.chars().filter(|c| !is_invisible(*c)).map(|c| match c {
+        '\u{ff01}'..='\u{ff5e}' => char::from_u32(u32::from(c) - 0xfee0).unwrap_or(c),
+        '\u{2010}'..='\u{2015}' | '\u{2043}' | '\u{2212}' | '\u{fe58}' | '\u{fe63}' => '-',
+        c if c.is_whitespace() => ' ',
+        c => c,
+    });
+    typed.collect::<String>().trim().to_owned()
+}
+
+/// A text that shows something, trimmed.
+pub fn parse_text(text: &str) -> Result<String, Invalid> {
+    let is_blank = |c: char| c.is_whitespace() || c.is_control() || is_invisible(c);
+    if text.chars().all(is_blank) {
+        return Err(Invalid::new("the text is empty", "write some text"));
     }
+    Ok(text.trim().to_owned())
+}
+
+/// Whether a character is Unicode's `Default_Ignorable_Code_Point`: soft hyphens, joiners, bidi
+/// marks, fillers, variation selectors, tags.
+pub fn is_invisible(c: char) -> bool {
+    match u32::from(c) {
+        0xad | 0x34f | 0x61c | 0x115f | 0x1160 | 0x17b4 | 0x17b5 | 0x3164 | 0xfeff | 0xffa0 => true,
+        0x180b..=0x180f | 0x200b..=0x200f | 0x202a..=0x202e | 0x2060..=0x206f => true,
+        0xfe00..=0xfe0f | 0xfff0..=0xfff8 | 0x1bca0..=0x1bca3 | 0x1d173..=0x1d17a => true,
+        code => matches!(code, 0xe0000..=0xe0fff),
+    }
+}
+
+/// JSON in which each escape of half a surrogate pair, which no Rust string can hold, is U+FFFD.
+pub fn with_whole_pairs(json: &str) -> String {
+    let unit = |escape: &str| u16::from_str_radix(escape.strip_prefix('u')?.get(..4)?, 16).ok();
+    let is_low = |escape: &str| matches!(unit(escape), Some(0xdc00..=0xdfff));
+    let mut escapes = json.split('\\').peekable();
+    let mut whole = escapes.next().unwrap_or_default().to_owned();
+    while let Some(escape) = escapes.next() {
+        let is_high = escape.len() == 5 && matches!(unit(escape), Some(0xd800..=0xdbff));
+        // The other half of the pair, or the text after an escaped backslash.
+        let next = escapes.next_if(|next| escape.is_empty() || (is_high && is_low(next)));
+        match unit(escape) {
+            Some(0xd800..=0xdfff) if next.is_none() => {
+                whole += "\\ufffd";
+                whole += &escape[5..];
+            }
+            _ => whole.extend(["\\", escape]),
+        }
+        if let Some(next) = next {
+            whole.extend(["\\", next]);
+        }
+    }
+    whole
+}
+
+/// A word as a shell takes it (PowerShell on Windows).
+pub fn shell_quoted(text: &str) -> String {
+    let is_plain = |b: u8| b.is_ascii_alphanumeric() || b"-_.:/+=".contains(&b);
+    if !text.is_empty() && text.bytes().all(is_plain) {
+        return text.to_owned();
+    }
+    let apostrophe = if cfg!(windows) { "''" } else { "'\\''" };
+    format!("'{}'", text.replace('\'', apostrophe))
+}
+
+/// A refused value in a message. A long one may be a token, or a URL that holds one, pasted in the
+/// wrong place.
+pub fn quoted(text: &str) -> String {
+    const MAX_SHOWN: usize = 30;
+    if text.chars().count() > MAX_SHOWN {
+        return "this value".into();
+    }
+    format!("'{text}'")
+}
+
+/// The candidate nearest to a mistyped word, if at most two edits away.
+pub fn nearest<'c>(word: &str, candidates: impl Iterator<Item = &'c str>) -> Option<&'c str> {
+    let scored = candidates.map(|candidate| (edits(word, candidate), candidate));
+    let near = scored.filter(|(edits, _)| *edits <= 2);
+    near.min().map(|(_, candidate)| candidate)
+}
+
+/// The Levenshtein distance.
+fn edits(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, a) in a.chars().enumerate() {
+        let mut diagonal = i;
+        row[0] = i + 1;
+        for (j, b) in b.iter().enumerate() {
+            let substituted = diagonal + usize::from(a != *b);
+            diagonal = row[j + 1];
+            row[j + 1] = substituted.min(row[j] + 1).min(diagonal + 1);
+        }
+    }
+    row.last().copied().unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -48,26 +121,38 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_nobody_sees_makes_no_other_text() {
-        for unseen in
-            "\u{ad}\u{34f}\u{180e}\u{200b}\u{200d}\u{202e}\u{2060}\u{2069}\u{3164}\u{fe0f}\u{feff}\u{e0041}"
-                .chars()
-        {
-            assert_eq!(
-                comparable(&format!("Book{unseen} a {unseen}table{unseen}")),
-                comparable("book a table")
-            );
-        }
-        assert_ne!(comparable("an"), comparable("a n"));
+    fn plain_text_is_what_a_keyboard_types() {
+        assert_eq!(plain("\u{feff} ８\u{2011}９\u{a0}pm\u{200e} "), "8-9 pm");
     }
 
     #[test]
-    fn the_case_of_a_letter_makes_no_other_text_however_many_letters_share_it() {
-        for (one, other) in
-            [("Straße", "STRASSE"), ("STRA\u{1e9e}E", "straße"), ("ΟΔΟΣ", "οδος"), ("οδοσ", "οδος")]
-        {
-            assert_eq!(comparable(one), comparable(other));
+    fn half_of_a_surrogate_pair_becomes_u_fffd() {
+        for (json, whole) in [
+            (r"a\ud83db", r"a\ufffdb"),
+            (r"\udca9\ud83d", r"\ufffd\ufffd"),
+            (r"\ud83d\uD83D\uDCA9", r"\ufffd\uD83D\uDCA9"),
+            (r"\ud83d\n\ud83dx\udca9", r"\ufffd\n\ufffdx\ufffd"),
+            (r"\\ud83d\\\ud83d", r"\\ud83d\\\ufffd"),
+            (r"\ud83d\\udca9", r"\ufffd\\udca9"),
+        ] {
+            assert_eq!(with_whole_pairs(json), whole, "{json}");
         }
-        assert_ne!(comparable("señor"), comparable("senor"));
+        for json in r#"{} "\u00e9\"\\" \ \u \ud83 \é"#.split(' ') {
+            assert_eq!(with_whole_pairs(json), json);
+        }
+    }
+
+    #[test]
+    fn text_without_a_visible_character_is_refused() {
+        for text in "|  \n|\u{200b}|\u{202a}\u{feff} |\u{3164}|\u{7}".split('|') {
+            assert!(parse_text(text).is_err(), "{text:?}");
+        }
+        assert_eq!(parse_text(" Ana  María \n").as_deref(), Ok("Ana  María"));
+    }
+
+    #[test]
+    fn long_values_are_not_quoted() {
+        assert_eq!(quoted("señor 4"), "'señor 4'");
+        assert_eq!(quoted(&"a".repeat(31)), "this value");
     }
 }

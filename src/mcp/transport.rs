@@ -1,80 +1,158 @@
-//! The pipes to the client. They tell which answers were written, so that a result counts as shown only then. To a client
-//! that has closed its end, an answer is still written, but nobody may be there to read it.
+//! The transport: one JSON message per line. It accepts what clients send and rmcp does not:
+//! notifications before `initialize`, odd client data, lone surrogates. Other lines that are not
+//! messages get an error response.
 
 use std::io;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use rmcp::RoleServer;
-use rmcp::model::{JsonRpcMessage, RequestId};
-use rmcp::service::{RxJsonRpcMessage, TxJsonRpcMessage};
+use rmcp::model::{ClientCapabilities, ClientJsonRpcMessage, ServerJsonRpcMessage};
 use rmcp::transport::Transport;
-use rmcp::transport::async_rw::AsyncRwTransport;
-use tokio::sync::mpsc::UnboundedSender;
+use serde::Serialize;
+use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncWrite, AsyncWriteExt as _, BufReader};
+use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
-/// The transport under another, and who is told of written answers.
-struct Telling<T> {
-    inner: T,
-    written: UnboundedSender<RequestId>,
-    has_left: Arc<AtomicBool>,
+use crate::domain::with_whole_pairs;
+
+pub struct Lines<R> {
+    input: BufReader<R>,
+    /// The line read so far: rmcp cancels reads and starts them again.
+    line: Vec<u8>,
+    /// Before the first request, rmcp ends at any other message.
+    has_begun: bool,
+    output: Option<UnboundedSender<Vec<u8>>>,
 }
 
-/// Stdin and stdout, one JSON document a line.
-pub fn stdio(written: UnboundedSender<RequestId>) -> impl Transport<RoleServer, Error = io::Error> + 'static {
-    let (stdin, stdout) = rmcp::transport::stdio();
-    let inner = AsyncRwTransport::new_server(stdin, stdout);
-    Telling { inner, written, has_left: Arc::default() }
+/// A transport, and the future that writes its output. The future ends after the last message, once
+/// the transport is closed or dropped.
+pub fn lines<R: AsyncRead>(
+    input: R,
+    mut output: impl AsyncWrite + Unpin,
+) -> (Lines<R>, impl Future<Output = ()>) {
+    let (sender, mut receiver) = unbounded_channel::<Vec<u8>>();
+    let lines = Lines {
+        input: BufReader::new(input),
+        line: Vec::new(),
+        has_begun: false,
+        output: Some(sender),
+    };
+    let writer = async move {
+        while let Some(line) = receiver.recv().await {
+            if output.write_all(&line).await.is_err() || output.flush().await.is_err() {
+                return;
+            }
+        }
+    };
+    (lines, writer)
 }
 
-impl<T: Transport<RoleServer, Error = io::Error>> Transport<RoleServer> for Telling<T> {
+impl<R: AsyncRead + Send + Unpin> Transport<RoleServer> for Lines<R> {
     type Error = io::Error;
 
     fn send(
         &mut self,
-        message: TxJsonRpcMessage<RoleServer>,
-    ) -> impl Future<Output = Result<(), io::Error>> + Send + 'static {
-        let answered = match &message {
-            JsonRpcMessage::Response(response) => Some(response.id.clone()),
-            JsonRpcMessage::Request(_) | JsonRpcMessage::Notification(_) | JsonRpcMessage::Error(_) => None,
-        };
-        let sent = self.inner.send(message);
-        let written = self.written.clone();
-        let has_left = Arc::clone(&self.has_left);
-        async move {
-            // Not afterwards: a client may leave as soon as it has read.
-            let is_there = !has_left.load(Ordering::Relaxed) && !is_stdin_closed();
-            sent.await?;
-            if let Some(id) = answered.filter(|_| is_there) {
-                // Nobody is left to be told at the end.
-                let _ = written.send(id);
+        message: ServerJsonRpcMessage,
+    ) -> impl Future<Output = io::Result<()>> + Send + 'static {
+        std::future::ready(self.queue(&message))
+    }
+
+    async fn receive(&mut self) -> Option<ClientJsonRpcMessage> {
+        loop {
+            self.input.read_until(b'\n', &mut self.line).await.ok()?;
+            if self.line.is_empty() {
+                return None;
             }
-            Ok(())
+            let line = std::mem::take(&mut self.line);
+            match self.parse(&line) {
+                Ok(Some(message)) => return Some(message),
+                Ok(None) => {}
+                Err(response) => self.queue(&response).ok()?,
+            }
         }
     }
 
-    async fn receive(&mut self) -> Option<RxJsonRpcMessage<RoleServer>> {
-        let received = self.inner.receive().await;
-        self.has_left.fetch_or(received.is_none(), Ordering::Relaxed);
-        received
-    }
-
-    fn close(&mut self) -> impl Future<Output = Result<(), io::Error>> + Send {
-        self.inner.close()
+    async fn close(&mut self) -> io::Result<()> {
+        self.output = None;
+        Ok(())
     }
 }
 
-/// Whether the client has closed its end, though that was not read yet: the end may stand behind requests.
-#[cfg(unix)]
-fn is_stdin_closed() -> bool {
-    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+impl<R> Lines<R> {
+    fn queue(&self, message: &impl Serialize) -> io::Result<()> {
+        let mut line = serde_json::to_vec(message)?;
+        line.push(b'\n');
+        let output = self.output.as_ref().ok_or(io::ErrorKind::NotConnected)?;
+        let sent = output.send(line);
+        sent.map_err(|_| io::ErrorKind::BrokenPipe.into())
+    }
 
-    let stdin = io::stdin();
-    let mut stdin = [PollFd::new(&stdin, PollFlags::empty())];
-    let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
-    poll(&mut stdin, Some(&at_once)).is_ok() && stdin[0].revents().contains(PollFlags::HUP)
+    /// The message of a line, if there is one to handle, or an error response.
+    fn parse(&mut self, line: &[u8]) -> Result<Option<ClientJsonRpcMessage>, Value> {
+        let text = String::from_utf8_lossy(line);
+        let text = text.trim_start_matches('\u{feff}').trim();
+        if text.is_empty() {
+            return Ok(None);
+        }
+        let mut message: Value = serde_json::from_str(text)
+            .or_else(|_| serde_json::from_str(&with_whole_pairs(text)))
+            .map_err(|_| error(-32700, "the line is not JSON", &Value::Null))?;
+        let id = message["id"].clone();
+        let is_request = message["method"].is_string() && message.get("id").is_some();
+        let is_other = message.is_object() && !is_request;
+        if is_other && !self.has_begun {
+            return Ok(None);
+        }
+        match message["method"].as_str() {
+            Some("initialize") => {
+                message["params"] = tidy_initialize(&message["params"]);
+                self.has_begun = true;
+            }
+            Some("tools/call") => {
+                self.has_begun = true;
+                if let Some(arguments) = message.pointer_mut("/params/arguments") {
+                    tidy_arguments(arguments).map_err(|problem| error(-32602, problem, &id))?;
+                }
+            }
+            // These may come before a session.
+            Some("ping" | "server/discover") => {}
+            _ => self.has_begun |= is_request,
+        }
+        match serde_json::from_value(message) {
+            Ok(message) => Ok(Some(message)),
+            Err(_) if is_other => Ok(None),
+            Err(_) => Err(error(-32600, "the line is not a valid request", &id)),
+        }
+    }
 }
 
-#[cfg(not(unix))]
-fn is_stdin_closed() -> bool {
-    false
+fn error(code: i16, message: &str, id: &Value) -> Value {
+    json!({ "jsonrpc": "2.0", "id": id, "error": { "code": code, "message": message } })
+}
+
+/// Reads an object in a string. rmcp would take a call with other arguments for an unknown method.
+fn tidy_arguments(arguments: &mut Value) -> Result<(), &'static str> {
+    let text = arguments.as_str();
+    if let Some(object) = text.and_then(|text| serde_json::from_str(text).ok()) {
+        *arguments = object;
+    }
+    match arguments {
+        Value::Object(_) | Value::Null => Ok(()),
+        _ => Err("arguments must be an object"),
+    }
+}
+
+/// Keeps what is used. rmcp would reject the rest if it is odd.
+fn tidy_initialize(params: &Value) -> Value {
+    let version = match params["protocolVersion"].as_str() {
+        // It has batches. Its clients support the version before it, too.
+        Some("2025-03-26") => "2024-11-05",
+        Some(version) => version,
+        None => "2025-06-18",
+    };
+    let mut capabilities = json!({ "elicitation": params["capabilities"]["elicitation"] });
+    if serde_json::from_value::<ClientCapabilities>(capabilities.clone()).is_err() {
+        capabilities = json!({});
+    }
+    let client = json!({ "name": "client", "version": "0" });
+    json!({ "protocolVersion": version, "capabilities": capabilities, "clientInfo": client })
 }

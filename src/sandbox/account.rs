@@ -1,98 +1,133 @@
-//! The routes of the account, which has one plan and uses it by the calls that are kept.
+//! The routes of the account: logins, usage and billing.
 
+use std::io;
+use std::time::Duration;
+
+use jiff::civil::Date;
 use jiff::tz::TimeZone;
-use jiff::{ToSpan, ZonedDateTime};
+use jiff::{Timestamp, ToSpan};
+use serde::Deserialize;
 use serde_json::json;
 
-use super::clock::now;
-use super::service::Service;
-use super::wire::{HandlerResult, Refusal, Reply, Request};
-use super::{page, plan};
+use super::http::{self, Refusal, Request, Result};
+use super::scenario::Scenario;
+use super::state::{Call, State};
+use super::{Login, Service};
 
-pub(super) fn statistics(service: &Service, _: &Request) -> HandlerResult {
-    let now = now();
-    let (start, end) = period(&now.to_zoned_datetime(TimeZone::UTC))?;
-    let memory = service.store.read()?;
-    let placed = memory.calls.newest_first().take_while(|record| record.created_at >= start.timestamp());
-    let (mut calls, mut milliseconds) = (0_usize, 0_i64);
-    for record in placed {
-        calls += 1;
-        if record.outcome.is_answered() && record.has_ended(now) {
-            milliseconds += record.duration_milliseconds();
-        }
+/// Of an access token, in seconds.
+const LIFETIME: u64 = 3_600;
+const PLAN: &str = "starter";
+const MINUTES: f64 = 100.0;
+const CALLS: usize = 50;
+
+pub(super) fn new_login(service: &Service) -> io::Result<Login> {
+    service.store.update(issue)
+}
+
+fn issue(state: &mut State) -> Login {
+    let token = |kind| format!("sandbox-{kind}-{:032x}", rand::random::<u128>());
+    let login = Login {
+        access_token: token("access"),
+        refresh_token: token("refresh"),
+        expires_in: LIFETIME,
+    };
+    let expires_at = Timestamp::now() + Duration::from_secs(LIFETIME);
+    state.logins.push((login.clone(), expires_at));
+    login
+}
+
+pub(super) fn authorize(service: &Service, request: &Request) -> Result<()> {
+    let token = request.header("Authorization").strip_prefix("Bearer ");
+    let missing = || Refusal::new(401, "missing_token", "a bearer token is required");
+    let token = token.ok_or_else(missing)?;
+    let logins = service.store.read()?.logins;
+    let mut valid = logins
+        .iter()
+        .filter(|(_, expires_at)| Timestamp::now() < *expires_at);
+    if valid.any(|(login, _)| login.access_token == token) {
+        return Ok(());
     }
-    let minutes = milliseconds as f64 / 60_000.0;
-    let allocated = f64::from(plan::MINUTES);
-    Reply::json(
-        200,
-        &json!({
-            "plan_type": plan::NAME,
-            "subscription_status": "active",
-            "minutes_allocated": allocated,
-            "minutes_used": rounded(minutes, 2),
-            "minutes_remaining": rounded((allocated - minutes).max(0.0), 2),
-            "calls_allocated": plan::CALLS,
-            "calls_used": calls,
-            "calls_remaining": (plan::CALLS as usize).saturating_sub(calls),
-            "period_start": start.timestamp().to_string(),
-            "period_end": end.timestamp().to_string(),
-            "usage_percentage": rounded(minutes / allocated * 100.0, 1),
-        }),
-    )
+    let message = "the access token is unknown or has expired";
+    Err(Refusal::new(401, "invalid_token", message))
 }
 
-pub(super) fn subscription(service: &Service, _: &Request) -> HandlerResult {
-    let (_, end) = period(&now().to_zoned_datetime(TimeZone::UTC))?;
-    Reply::json(
-        200,
-        &json!({
-            "has_active_subscription": true,
-            "provider": "stripe",
-            "plan": {"type": plan::NAME, "period": "monthly", "minutes_included": plan::MINUTES},
-            "status": "active",
-            "expires_at": end.timestamp().to_string(),
-            "auto_renew": true,
-            "management_url": service.billing_url(),
-        }),
-    )
-}
-
-pub(super) fn billing_portal(service: &Service, _: &Request) -> HandlerResult {
-    Reply::json(200, &json!({ "url": service.billing_url() }))
-}
-
-pub(super) fn billing_page(_: &Service, _: &Request) -> HandlerResult {
-    Ok(page::billing())
-}
-
-/// The month around `now`: its first instant, and that of the next one.
-fn period(now: &ZonedDateTime) -> Result<(ZonedDateTime, ZonedDateTime), Refusal> {
-    let start = now.first_of_month().and_then(|day| day.start_of_day());
-    let end = start.clone().and_then(|day| day.checked_add(1.month()));
-    Ok((start.map_err(Refusal::internal)?, end.map_err(Refusal::internal)?))
-}
-
-fn rounded(number: f64, decimals: i32) -> f64 {
-    let factor = 10_f64.powi(decimals);
-    (number * factor).round() / factor
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_period_is_a_calendar_month() {
-        let now = "2028-12-31T23:59:59.9[UTC]".parse().expect("an instant");
-        let (start, end) = period(&now).expect("a period");
-        assert_eq!(start.timestamp().to_string(), "2028-12-01T00:00:00Z");
-        assert_eq!(end.timestamp().to_string(), "2029-01-01T00:00:00Z");
+/// Replaces both tokens. The refresh token is unknown from then on, so it cannot be used again.
+pub(super) fn refresh(service: &Service, request: &Request) -> Result {
+    #[derive(Deserialize)]
+    struct Body {
+        refresh_token: String,
     }
+    let Body { refresh_token } = request.json()?;
+    let login = service.store.update(|state| {
+        let mut logins = state.logins.iter();
+        let index = logins.position(|(login, _)| login.refresh_token == refresh_token)?;
+        state.logins.remove(index);
+        Some(issue(state))
+    })?;
+    let message = "the refresh token is unknown or was already used";
+    let login = login.ok_or_else(|| Refusal::new(401, "invalid_refresh_token", message))?;
+    http::json(200, login)
+}
 
-    #[test]
-    fn numbers_are_rounded_to_plain_ones() {
-        for (number, decimals, text) in [(0.0, 2, "0.0"), (4.0 / 60.0, 2, "0.07"), (99.933, 1, "99.9")] {
-            assert_eq!(json!(rounded(number, decimals)).to_string(), text);
-        }
-    }
+pub(super) fn statistics(service: &Service, _: &Request) -> Result {
+    let (start, end) = period();
+    let state = service.store.read()?;
+    let is_recent = |call: &&Call| day(call.created_at) >= start;
+    let calls: Vec<_> = state.calls.iter().filter(is_recent).collect();
+    let is_charged = |call: &Call| call.has_ended() && Scenario::of_call(call).is_answered();
+    let charged = calls.iter().filter(|call| is_charged(call));
+    let minutes = charged.map(|call| call.seconds()).sum::<f64>() / 60.0;
+    let statistics = json!({
+        "plan_type": PLAN,
+        "subscription_status": "active",
+        "minutes_allocated": MINUTES,
+        "minutes_used": rounded(minutes),
+        "minutes_remaining": rounded((MINUTES - minutes).max(0.0)),
+        "calls_allocated": CALLS,
+        "calls_used": calls.len(),
+        "calls_remaining": CALLS.saturating_sub(calls.len()),
+        "period_start": midnight(start),
+        "period_end": midnight(end),
+        "usage_percentage": rounded(minutes / MINUTES * 100.0),
+    });
+    http::json(200, statistics)
+}
+
+fn rounded(number: f64) -> f64 {
+    (number * 100.0).round() / 100.0
+}
+
+pub(super) fn subscription(service: &Service, _: &Request) -> Result {
+    let subscription = json!({
+        "has_active_subscription": true,
+        "provider": "stripe",
+        "plan": {"type": PLAN, "period": "monthly", "minutes_included": MINUTES},
+        "status": "active",
+        "expires_at": midnight(period().1),
+        "auto_renew": true,
+        "management_url": format!("{}/billing", service.url),
+    });
+    http::json(200, subscription)
+}
+
+pub(super) fn billing_portal(service: &Service, _: &Request) -> Result {
+    http::json(200, json!({ "url": format!("{}/billing", service.url) }))
+}
+
+pub(super) fn billing_page(_: &Service, _: &Request) -> Result {
+    Ok(http::html(200, include_str!("pages/billing.html")))
+}
+
+/// Start and end of the current calendar month in UTC.
+fn period() -> (Date, Date) {
+    let start = day(Timestamp::now()).first_of_month();
+    (start, start.saturating_add(1.month()))
+}
+
+fn day(instant: Timestamp) -> Date {
+    instant.to_zoned_datetime(TimeZone::UTC).date()
+}
+
+fn midnight(date: Date) -> String {
+    format!("{date}T00:00:00Z")
 }

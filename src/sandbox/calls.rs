@@ -1,210 +1,157 @@
 //! The routes of calls.
 
-use std::sync::Arc;
-use std::time::Duration;
+use std::thread;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
+use serde::Deserialize;
+use serde_json::{Value, json};
 
-use super::appointment::Appointment;
-use super::calendar;
-use super::clock::now;
-use super::records::Record;
-use super::scenario::{FirstAnswer, Outcome, Scenario};
-use super::script::TranscriptEntry;
-use super::service::Service;
-use super::store::Memory;
+use super::Service;
+use super::http::{self, Refusal, Request, Result};
+use super::scenario::{FirstResponse, Scenario};
+use super::state::{Call, State, uuid};
+use super::story::Story;
 use super::submission::Submission;
-use super::wire::{HandlerResult, Refusal, Reply, Request};
 
 const DEFAULT_LIMIT: usize = 50;
-const LARGEST_LIMIT: usize = 200;
 
-/// A sound request for a call.
-struct CreateCall {
-    key: Option<String>,
-    submission: Box<RawValue>,
-    timezone: Option<String>,
-    scenario: Scenario,
+#[derive(Deserialize)]
+struct Body {
+    submission: Value,
+    #[serde(default = "utc")]
+    timezone: String,
 }
 
-impl CreateCall {
-    fn read(request: &Request) -> Result<Self, Refusal> {
-        #[derive(Deserialize)]
-        struct CreateCallBody {
-            submission: Option<Box<RawValue>>,
-            timezone: Option<String>,
-        }
-        let key = request.header("Idempotency-Key").map(str::to_owned);
-        let CreateCallBody { submission: raw, timezone } = request.json()?;
-        let raw = raw.ok_or_else(|| Refusal::validation("submission is required."))?;
-        let submission = Submission::parse(&raw)?;
-        let zone = TimeZone::get(timezone.as_deref().unwrap_or("UTC"))
-            .map_err(|_| Refusal::validation("timezone is not an IANA time zone."))?;
-        if Appointment::of(&submission, &now().to_zoned_datetime(zone)).is_err() {
-            let message = "The appointment is beyond the end of the calendar.";
-            return Err(Refusal::new(422, "scheduling_violation", message));
-        }
-        Ok(Self {
-            key: key.filter(|key| !key.is_empty()),
-            scenario: Scenario::of(submission.phone()),
-            submission: raw,
-            timezone,
-        })
+fn utc() -> String {
+    "UTC".into()
+}
+
+pub(super) fn place(service: &Service, request: &Request) -> Result {
+    let body: Body = request.json()?;
+    let scenario = Scenario::of(&Submission::check(&body.submission)?.respondent_phone);
+    if TimeZone::get(&body.timezone).is_err() {
+        return Err(Refusal::validation("timezone is not an IANA time zone"));
     }
-
-    /// The call, placed now or under the same key before, and what this request is answered.
-    fn execute(
-        self,
-        memory: &mut Memory,
-        call_duration: Duration,
-    ) -> Result<(Arc<Record>, FirstAnswer), Refusal> {
-        let key = self.key.as_deref();
-        if let Some(placed) = key.and_then(|key| memory.calls.with_key(key)) {
-            return Ok((Arc::clone(placed), FirstAnswer::Result));
+    let created_at = Timestamp::now();
+    let duration = scenario.duration(service.call_duration);
+    let call = Call {
+        id: uuid(),
+        idempotency_key: request.header("Idempotency-Key").to_owned(),
+        created_at,
+        ends_at: created_at + duration,
+        timezone: body.timezone,
+        submission: body.submission,
+    };
+    let recorded = service
+        .store
+        .update(|state| record(state, call, scenario.first_response));
+    let (call, response) = recorded??;
+    match response {
+        FirstResponse::Accepted => http::json(202, view(&call)),
+        FirstResponse::RateLimited => {
+            let refusal = Refusal::new(429, "rate_limited", "too many requests at once");
+            Ok(http::with_header(refusal.into_reply(), "Retry-After", "1"))
         }
-        let (outcome, duration, first_answer) = match self.scenario {
-            Scenario::Refused(refusal) => return Err(refusal),
-            Scenario::RefusedOnce(refusal) if memory.calls.refuse_once(key) => return Err(refusal),
-            Scenario::RefusedOnce(_) => (Outcome::Success, None, FirstAnswer::Result),
-            Scenario::Placed { outcome, duration, first_answer } => (outcome, duration, first_answer),
-        };
-        let created_at = now();
-        let duration = duration.unwrap_or_else(|| outcome.share_of(call_duration));
-        let ends_at = created_at.saturating_add(duration).unwrap_or(Timestamp::MAX);
-        let record = Record::new(self.key, outcome, created_at, ends_at, self.timezone, self.submission);
-        let record = Arc::new(record);
-        memory.calls.keep(Arc::clone(&record));
-        Ok((record, first_answer))
-    }
-}
-
-#[derive(Serialize)]
-struct CallList<'a> {
-    calls: Vec<Call<'a>>,
-    total: usize,
-}
-
-#[derive(Serialize)]
-struct Call<'a> {
-    call_id: &'a str,
-    status: Status,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    highlights: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    next_steps: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    duration_seconds: Option<f64>,
-    metadata: Metadata,
-    submission: &'a RawValue,
-}
-
-#[derive(Serialize)]
-#[serde(untagged)]
-enum Status {
-    Ended(Outcome),
-    Running(&'static str),
-}
-
-#[derive(Serialize)]
-struct Metadata {
-    created_at: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    ended_at: Option<String>,
-}
-
-#[derive(Serialize)]
-struct Transcript<'a> {
-    entries: &'a [TranscriptEntry],
-}
-
-impl<'a> Call<'a> {
-    fn seen(record: &'a Record, now: Timestamp) -> Self {
-        let ended = record.has_ended(now).then_some(record);
-        let report = ended.map(|record| &record.script().report);
-        Self {
-            call_id: &record.call_id,
-            status: match ended {
-                Some(record) => Status::Ended(record.outcome),
-                None => Status::Running("in_progress"),
-            },
-            highlights: report.map(|report| &*report.highlights),
-            next_steps: report.map(|report| &*report.next_steps),
-            duration_seconds: ended.map(Record::duration_seconds),
-            metadata: Metadata {
-                created_at: record.created_at.to_string(),
-                ended_at: ended.map(|record| record.ends_at.to_string()),
-            },
-            submission: &record.submission,
+        FirstResponse::BackendUnavailable => {
+            let page = "<html><title>503 Backend fetch failed</title></html>\n";
+            Ok(http::with_header(http::html(503, page), "Retry-After", "5"))
+        }
+        FirstResponse::GatewayTimeout => {
+            let page = "<html><title>504 Gateway Time-out</title></html>\n";
+            Ok(http::html(504, page))
+        }
+        FirstResponse::Result | FirstResponse::Refused(..) => {
+            let left = Timestamp::now().duration_until(call.ends_at).try_into();
+            thread::sleep(left.unwrap_or_default());
+            http::json(201, view(&call))
         }
     }
 }
 
-/// Answers when the call has ended, unless the number called asks for something else.
-pub(super) fn place(service: &Service, request: &Request) -> HandlerResult {
-    let create = CreateCall::read(request)?;
-    let (record, first_answer) =
-        service.store.update(|memory| create.execute(memory, service.call_duration))??;
-    match first_answer {
-        FirstAnswer::Accepted => Reply::json(202, &Call::seen(&record, record.created_at)),
-        FirstAnswer::GatewayTimeout => Ok(Reply::gateway_timeout()),
-        FirstAnswer::BackendUnavailable => Ok(Reply::backend_unavailable()),
-        FirstAnswer::Result if service.shutdown.wait_until(record.ends_at) => {
-            Reply::json(201, &Call::seen(&record, now()))
+/// Records the call, or finds the one that was recorded with the same key.
+fn record(state: &mut State, call: Call, first: FirstResponse) -> Result<(Call, FirstResponse)> {
+    if let FirstResponse::Refused(status, code, message) = first {
+        return Err(Refusal::new(status, code, message));
+    }
+    let key = Some(&call.idempotency_key).filter(|key| !key.is_empty());
+    let mut calls = state.calls.iter();
+    match calls.find(|known| Some(&known.idempotency_key) == key) {
+        Some(known) if known.submission == call.submission && known.timezone == call.timezone => {
+            Ok((known.clone(), FirstResponse::Result))
         }
-        // The call goes on, in the memory that the next sandbox reads.
-        FirstAnswer::Result => Ok(Reply::gateway_timeout()),
+        Some(_) => {
+            let message = "the idempotency key was used for another request";
+            Err(Refusal::new(422, "idempotency_key_reused", message))
+        }
+        None => {
+            state.calls.push(call.clone());
+            Ok((call, first))
+        }
     }
 }
 
-pub(super) fn list(service: &Service, request: &Request) -> HandlerResult {
+fn view(call: &Call) -> Value {
+    let mut view = json!({
+        "call_id": call.id,
+        "status": "in_progress",
+        "metadata": {"created_at": call.created_at},
+        "submission": call.submission,
+    });
+    if call.has_ended() {
+        let story = Story::of(call);
+        view["status"] = json!(Scenario::of_call(call).status());
+        view["highlights"] = json!(story.highlights);
+        view["next_steps"] = json!(story.next_steps);
+        view["duration_seconds"] = json!(call.seconds());
+        view["metadata"]["ended_at"] = json!(call.ends_at);
+    }
+    view
+}
+
+pub(super) fn list(service: &Service, request: &Request) -> Result {
     let limit = count(request, "limit")?.unwrap_or(DEFAULT_LIMIT);
     let offset = count(request, "offset")?.unwrap_or_default();
-    if !(1..=LARGEST_LIMIT).contains(&limit) {
-        return Err(Refusal::validation("limit is not between 1 and 200."));
+    if !(1..=200).contains(&limit) {
+        return Err(Refusal::validation("limit is not between 1 and 200"));
     }
-    let memory = service.store.read()?;
-    let calls = &memory.calls;
-    let now = now();
-    let listed: Vec<_> =
-        calls.newest_first().skip(offset).take(limit).map(|record| Call::seen(record, now)).collect();
-    Reply::json(200, &CallList { calls: listed, total: calls.newest_first().len() })
+    let calls = service.store.read()?.calls;
+    let page = calls.iter().rev().skip(offset).take(limit);
+    let page: Vec<_> = page.map(view).collect();
+    http::json(200, json!({"calls": page, "total": calls.len()}))
 }
 
-pub(super) fn show(service: &Service, request: &Request) -> HandlerResult {
-    let record = find(service, request)?;
-    Reply::json(200, &Call::seen(&record, now()))
+fn count(request: &Request, name: &str) -> Result<Option<usize>> {
+    let count = request.parameter(name).map(|text| text.parse()).transpose();
+    count.map_err(|_| Refusal::validation(format!("{name} is not a whole number")))
 }
 
-pub(super) fn transcript(service: &Service, request: &Request) -> HandlerResult {
-    let record = find(service, request)?;
-    let entries = &record.script().entries;
-    if entries.is_empty() || !record.has_ended(now()) {
-        let message = "This call has no transcript, or none yet.";
+pub(super) fn show(service: &Service, request: &Request) -> Result {
+    http::json(200, view(&find(service, request)?))
+}
+
+pub(super) fn transcript(service: &Service, request: &Request) -> Result {
+    let call = find(service, request)?;
+    let entries = Story::of(&call).entries;
+    if entries.is_empty() || !call.has_ended() {
+        let message = "this call has no transcript";
         return Err(Refusal::new(404, "transcript_not_found", message));
     }
-    Reply::json(200, &Transcript { entries })
+    http::json(200, json!({ "entries": entries }))
 }
 
-pub(super) fn calendar(service: &Service, request: &Request) -> HandlerResult {
-    let record = find(service, request)?;
-    let booked = record.outcome == Outcome::Success && record.has_ended(now());
-    let appointment = record.appointment().filter(|_| booked).ok_or_else(|| {
-        let message = "This call made no appointment, or none yet.";
-        Refusal::new(404, "calendar_not_found", message)
-    })?;
-    Ok(Reply::calendar(calendar::file(&record, &appointment)))
+pub(super) fn calendar(service: &Service, request: &Request) -> Result {
+    let call = find(service, request)?;
+    let is_success = call.has_ended() && Scenario::of_call(&call).outcome == "success";
+    let file = super::calendar::file(&call).filter(|_| is_success);
+    let message = "this call made no appointment";
+    let file = file.ok_or_else(|| Refusal::new(404, "calendar_not_found", message))?;
+    Ok(http::reply(200, "text/calendar; charset=utf-8", file))
 }
 
-fn find(service: &Service, request: &Request) -> Result<Arc<Record>, Refusal> {
-    let memory = service.store.read()?;
-    let found = request.path().get(2).and_then(|id| memory.calls.find(id));
-    found.cloned().ok_or_else(|| Refusal::new(404, "call_not_found", "There is no such call."))
-}
-
-fn count(request: &Request, name: &str) -> Result<Option<usize>, Refusal> {
-    let count = request.parameter(name).map(|text| text.parse());
-    count.transpose().map_err(|_| Refusal::validation(format!("{name} is not a whole number.")))
+fn find(service: &Service, request: &Request) -> Result<Call> {
+    let id = request.url.path().split('/').nth(3).unwrap_or_default();
+    let mut calls = service.store.read()?.calls.into_iter();
+    let call = calls.find(|call| call.id == id);
+    call.ok_or_else(|| Refusal::new(404, "call_not_found", "there is no such call"))
 }

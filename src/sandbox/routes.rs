@@ -1,91 +1,54 @@
-//! Which request is answered where.
+//! The route table.
 
 use tiny_http::Method;
 
-use super::service::Service;
-use super::wire::{HandlerResult, Refusal, Reply, Request};
+use super::Service;
+use super::http::{Refusal, Request, Result};
 use super::{account, calls, sign_in};
 
-type Handler = fn(&Service, &Request) -> HandlerResult;
+type Handler = fn(&Service, &Request) -> Result;
 
-struct Route {
-    is_open: bool,
-    get: Option<Handler>,
-    post: Option<Handler>,
+/// Method, path and handler. `*` in a path stands for any segment.
+#[rustfmt::skip]
+const ROUTES: [(Method, &str, Handler); 13] = [
+    (Method::Get, "/v1/auth/cli", sign_in::page),
+    (Method::Post, "/v1/auth/cli/approve", sign_in::approve),
+    (Method::Post, "/v1/auth/cli/deny", sign_in::deny),
+    (Method::Post, "/v1/auth/refresh", account::refresh),
+    (Method::Get, "/v1/calls", calls::list),
+    (Method::Post, "/v1/calls", calls::place),
+    (Method::Get, "/v1/calls/*", calls::show),
+    (Method::Get, "/v1/calls/*/transcript", calls::transcript),
+    (Method::Get, "/v1/calls/*/calendar.ics", calls::calendar),
+    (Method::Get, "/v1/users/me/statistics", account::statistics),
+    (Method::Get, "/v1/users/me/subscription", account::subscription),
+    (Method::Get, "/v1/stripe/billing-portal", account::billing_portal),
+    (Method::Get, "/billing", account::billing_page),
+];
+
+pub(super) fn respond(service: &Service, mut request: tiny_http::Request) {
+    let reply = Request::read(&mut request)
+        .and_then(|request| dispatch(service, &request))
+        .unwrap_or_else(Refusal::into_reply);
+    // It fails only if the client has closed the connection.
+    let _ = request.respond(reply);
 }
 
-impl Route {
-    /// Needs no login.
-    const OPEN: Self = Self { is_open: true, get: None, post: None };
-
-    /// Needs a login.
-    const CLOSED: Self = Self { is_open: false, ..Self::OPEN };
-
-    fn get(self, handler: Handler) -> Self {
-        Self { get: Some(handler), ..self }
-    }
-
-    fn post(self, handler: Handler) -> Self {
-        Self { post: Some(handler), ..self }
-    }
-
-    fn handler(&self, method: &Method) -> Result<Handler, Refusal> {
-        let handler = match method {
-            Method::Get => self.get,
-            Method::Post => self.post,
-            _ => None,
-        };
-        handler.ok_or_else(|| {
-            let allowed = match (self.get, self.post) {
-                (Some(_), Some(_)) => "GET, HEAD, POST",
-                (Some(_), None) => "GET, HEAD",
-                _ => "POST",
-            };
-            Refusal::new(405, "method_not_allowed", "This route has no such method.")
-                .with_header("Allow", allowed)
-        })
-    }
-}
-
-fn route(path: &[&str]) -> Option<Route> {
-    Some(match path {
-        ["v1", "auth", "cli"] => Route::OPEN.get(sign_in::ask),
-        ["v1", "auth", "cli", "approve"] => Route::OPEN.post(sign_in::approve),
-        ["v1", "auth", "cli", "deny"] => Route::OPEN.post(sign_in::deny),
-        ["v1", "auth", "refresh"] => Route::OPEN.post(sign_in::refresh),
-        ["v1", "calls"] => Route::CLOSED.get(calls::list).post(calls::place),
-        ["v1", "calls", _] => Route::CLOSED.get(calls::show),
-        ["v1", "calls", _, "transcript"] => Route::CLOSED.get(calls::transcript),
-        ["v1", "calls", _, "calendar.ics"] => Route::CLOSED.get(calls::calendar),
-        ["v1", "users", "me", "statistics"] => Route::CLOSED.get(account::statistics),
-        ["v1", "users", "me", "subscription"] => Route::CLOSED.get(account::subscription),
-        ["v1", "stripe", "billing-portal"] => Route::CLOSED.get(account::billing_portal),
-        ["billing"] => Route::OPEN.get(account::billing_page),
-        _ => return None,
-    })
-}
-
-pub(super) fn answer(service: &Service, request: &Request) -> Reply {
-    dispatch(service, request).unwrap_or_else(Reply::from)
-}
-
-fn dispatch(service: &Service, request: &Request) -> HandlerResult {
-    let route =
-        route(&request.path()).ok_or_else(|| Refusal::new(404, "not_found", "There is no such route."))?;
-    let handler = route.handler(request.method())?;
-    if !route.is_open {
-        authorize(service, request)?;
+fn dispatch(service: &Service, request: &Request) -> Result {
+    let path = request.url.path();
+    let mut routes = ROUTES.iter();
+    let route = routes.find(|route| route.0 == request.method && matches(route.1, path));
+    let not_found = || Refusal::new(404, "not_found", "there is no such route");
+    let (_, _, handler) = route.ok_or_else(not_found)?;
+    if !path.starts_with("/v1/auth/") && path != "/billing" {
+        account::authorize(service, request)?;
     }
     handler(service, request)
 }
 
-fn authorize(service: &Service, request: &Request) -> Result<(), Refusal> {
-    let token =
-        request.bearer().ok_or_else(|| Refusal::new(401, "missing_token", "A bearer token is required."))?;
-    if service.accepts(token)? {
-        Ok(())
-    } else {
-        let message = "The access token is unknown or has expired.";
-        Err(Refusal::new(401, "invalid_token", message))
-    }
+fn matches(pattern: &str, path: &str) -> bool {
+    let (pattern, path): (Vec<_>, Vec<_>) =
+        (pattern.split('/').collect(), path.split('/').collect());
+    let mut segments = pattern.iter().zip(&path);
+    pattern.len() == path.len() && segments.all(|(wanted, given)| *wanted == "*" || wanted == given)
 }

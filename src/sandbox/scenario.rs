@@ -1,147 +1,86 @@
-//! What becomes of a call, which the number that is called decides, as in a payment sandbox.
+//! The test numbers: the number that is called decides the result, as in a payment sandbox.
 
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use super::state::Call;
+use super::submission::Submission;
 
-use super::wire::Refusal;
-
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(super) enum Outcome {
-    Success,
-    NoAnswer,
-    Busy,
-    Failed,
-    Voicemail,
-    Cancelled,
-}
-
-impl Outcome {
-    /// Whether a person or a machine at the other end answered, so that minutes of talk are used.
-    pub(super) fn is_answered(self) -> bool {
-        matches!(self, Self::Success | Self::Voicemail)
-    }
-
-    /// How long the call takes when one that succeeds takes `full`.
-    pub(super) fn share_of(self, full: Duration) -> Duration {
-        let percent = match self {
-            Self::Success => 100,
-            Self::Voicemail => 80,
-            Self::NoAnswer => 60,
-            Self::Cancelled => 40,
-            Self::Busy => 20,
-            Self::Failed => 10,
-        };
-        full * percent / 100
-    }
-}
-
-/// What the request that places a call is answered.
+/// The response to the first POST. A repeated POST with the same key always gets the result.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum FirstAnswer {
-    /// The call, when it has ended.
+pub(super) enum FirstResponse {
+    /// The call, once it has ended.
     Result,
     /// The running call, at once (202).
     Accepted,
-    /// A gateway's 504, at once.
+    /// A gateway's 504, at once. The call continues.
     GatewayTimeout,
-    /// A cache's 503 with `Retry-After`, at once: it says nothing of the call, which goes on.
+    /// A cache's 503 with `Retry-After`, at once. The call continues.
     BackendUnavailable,
+    /// A 429, at once. The repeated POST gets the result.
+    RateLimited,
+    /// HTTP status, code and message. There is no call.
+    Refused(u16, &'static str, &'static str),
 }
 
-/// What becomes of a request for a call.
-#[derive(Debug)]
-pub(super) enum Scenario {
-    Placed {
-        outcome: Outcome,
-        /// How long the call takes, where that is not the sandbox's own measure.
-        duration: Option<Duration>,
-        first_answer: FirstAnswer,
-    },
-    /// Refused the first time, placed the second.
-    RefusedOnce(Refusal),
-    Refused(Refusal),
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Scenario {
+    /// The status, or `nothing_free`: the business answers, but has no free slot.
+    pub(super) outcome: &'static str,
+    pub(super) first_response: FirstResponse,
+    /// Duration in percent of a successful call's.
+    percent: u32,
 }
 
 impl Scenario {
+    #[rustfmt::skip]
     pub(super) fn of(phone: &str) -> Self {
-        let test_number = phone.strip_prefix("+1555555").unwrap_or_default();
-        match test_number {
-            "0101" => Self::ends_in(Outcome::NoAnswer),
-            "0102" => Self::ends_in(Outcome::Busy),
-            "0103" => Self::ends_in(Outcome::Failed),
-            "0104" => Self::ends_in(Outcome::Voicemail),
-            "0105" => Self::ends_in(Outcome::Cancelled),
-            "0106" => Self::succeeds_behind(FirstAnswer::Accepted),
-            "0120" => Self::RefusedOnce(
-                Refusal::new(429, "rate_limited", "Too many requests at once.")
-                    .with_header("Retry-After", "1"),
-            ),
-            "0121" => Self::succeeds_behind(FirstAnswer::BackendUnavailable),
-            "0122" => Self::succeeds_behind(FirstAnswer::GatewayTimeout),
-            "0140" => Self::refused(402, "quota_exceeded", "The plan's minutes are used up."),
-            "0141" => Self::refused(403, "country_restriction", "This country is not served."),
-            "0142" => Self::refused(422, "safety_violation", "The task is not allowed."),
-            "0143" => Self::refused(403, "blocked_number", "This number cannot be called."),
-            "0190" => Self::Placed {
-                outcome: Outcome::Success,
-                duration: Some(Duration::from_secs(90)),
-                first_answer: FirstAnswer::Result,
-            },
-            _ => Self::ends_in(Outcome::Success),
+        use FirstResponse::{Accepted, BackendUnavailable, GatewayTimeout, RateLimited, Refused};
+        let success = Self {
+            outcome: "success",
+            first_response: FirstResponse::Result,
+            percent: 100,
+        };
+        let ends = |outcome, percent| Self { outcome, percent, ..success.clone() };
+        let responds = |first_response| Self { first_response, ..success.clone() };
+        match phone.strip_prefix("+1555555").unwrap_or_default() {
+            "0101" => ends("no_answer", 60),
+            "0102" => ends("busy", 20),
+            "0103" => ends("failed", 10),
+            "0104" => ends("voicemail", 80),
+            "0105" => ends("cancelled", 40),
+            "0106" => responds(Accepted),
+            "0107" => ends("nothing_free", 100),
+            "0120" => responds(RateLimited),
+            "0121" => responds(BackendUnavailable),
+            "0122" => responds(GatewayTimeout),
+            "0140" => responds(Refused(402, "quota_exceeded", "no minutes are left in the plan")),
+            "0141" => responds(Refused(403, "country_restriction", "this country is not served")),
+            "0142" => responds(Refused(422, "safety_violation", "the task is not allowed")),
+            "0143" => responds(Refused(403, "blocked_number", "this number cannot be called")),
+            // A minute and a half.
+            "0190" => ends("success", 2_250),
+            _ => success,
         }
     }
 
-    fn ends_in(outcome: Outcome) -> Self {
-        Self::Placed { outcome, duration: None, first_answer: FirstAnswer::Result }
+    pub(super) fn of_call(call: &Call) -> Self {
+        Self::of(&Submission::of(&call.submission).respondent_phone)
     }
 
-    fn succeeds_behind(first_answer: FirstAnswer) -> Self {
-        Self::Placed { outcome: Outcome::Success, duration: None, first_answer }
-    }
-
-    fn refused(status: u16, code: &'static str, message: &str) -> Self {
-        Self::Refused(Refusal::new(status, code, message))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_the_test_numbers_do_not_simply_succeed() {
-        let succeeds = |phone: &str| {
-            matches!(
-                Scenario::of(phone),
-                Scenario::Placed {
-                    outcome: Outcome::Success,
-                    duration: None,
-                    first_answer: FirstAnswer::Result
-                }
-            )
-        };
-        assert!(succeeds("+15551234567"));
-        assert!(succeeds("+15555550100"));
-        assert!(succeeds("+34915550101"));
-        for number in ["0101", "0106", "0120", "0121", "0122", "0140", "0190"] {
-            assert!(!succeeds(&format!("+1555555{number}")), "{number}");
+    pub(super) fn status(&self) -> &'static str {
+        match self.outcome {
+            "nothing_free" => "failed",
+            status => status,
         }
     }
 
-    #[test]
-    fn a_refused_number_names_its_code() {
-        let Scenario::Refused(refusal) = Scenario::of("+15555550143") else {
-            panic!("the number is refused");
-        };
-        assert_eq!(refusal.code(), "blocked_number");
+    /// The duration of the call if a successful one takes `full`.
+    pub(super) fn duration(&self, full: Duration) -> Duration {
+        full * self.percent / 100
     }
 
-    #[test]
-    fn a_busy_line_ends_sooner_than_a_talk() {
-        let full = Duration::from_secs(10);
-        assert_eq!(Outcome::Success.share_of(full), full);
-        assert!(Outcome::Busy.share_of(full) < full / 2);
+    /// Whether the call uses minutes.
+    pub(super) fn is_answered(&self) -> bool {
+        matches!(self.outcome, "success" | "nothing_free" | "voicemail")
     }
 }

@@ -1,159 +1,124 @@
-//! A call as it was asked for: what the environment adds to it, and what of it is probably not meant.
+//! From the fields of a call to a complete request, and the warnings about it.
 
 use jiff::Timestamp;
 
-use super::place::Warning;
-use crate::domain::{CallDraft, CallRequest, Date, Day, Invalid, Submission, Zone};
-use crate::settings::Settings;
+use super::Service;
+use crate::domain::{CallFields, CallRequest, Date, Day, LocalTime, Phone, Time, Zone};
+use crate::error::{Error, Kind, Result};
+use crate::settings::{LocalZone, Settings, ZoneSource};
 
-/// The request of a draft, and what of it is probably not meant. `zone_hint` says how a front end is told a zone.
-///
-/// # Errors
-/// When the environment names no language or zone, or a day is relative and nobody knows where.
-pub fn complete(
-    draft: CallDraft,
-    settings: Settings,
-    zone_hint: &str,
-) -> Result<(CallRequest, Vec<Warning>), Invalid> {
-    let now = Timestamp::now();
-    let language = draft.language.map_or_else(Settings::language, Ok)?;
-    let zone = CallZone::of(settings, draft.timezone.clone())?;
-    let date = draft.date.map(|day| zone.date(day, now, zone_hint)).transpose()?;
-    let request = draft.complete(language, zone.zone.clone(), date);
-    let warnings = warnings(&request.submission, &zone, now, zone_hint);
-    Ok((request, warnings))
+/// A call as a front end was given it.
+#[derive(Debug, Clone)]
+pub struct CallDraft {
+    pub phone: Phone,
+    pub task: String,
+    pub fields: CallFields,
 }
 
-/// The zone in which date and time are meant.
-struct CallZone {
-    zone: Zone,
-    known: ZoneSource,
+/// Something that is probably not meant. `code` is stable.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Warning {
+    pub code: &'static str,
+    pub text: String,
 }
 
-/// How a zone is known.
-enum ZoneSource {
-    /// The user chose it for this call, or for all calls.
-    Chosen,
-    /// The computer is there.
-    Computer,
-    /// Not at all, so it is UTC.
-    Nobody,
-}
-
-impl CallZone {
-    fn of(settings: Settings, given: Option<Zone>) -> Result<Self, Invalid> {
-        if let Some(zone) = given.map_or_else(|| settings.chosen_zone(), |zone| Ok(Some(zone)))? {
-            return Ok(Self { zone, known: ZoneSource::Chosen });
+impl Service<'_> {
+    /// Fills in what the environment says, and looks for what is probably not meant.
+    pub(super) fn complete(
+        &self,
+        draft: CallDraft,
+        now: Timestamp,
+    ) -> Result<(CallRequest, Vec<Warning>)> {
+        let mut fields = draft.fields;
+        let chosen_zone = self
+            .options
+            .timezone
+            .clone()
+            .or_else(|| fields.timezone.take());
+        let local = Settings::zone(chosen_zone)?;
+        let is_relative = fields.date.is_some_and(Day::is_relative);
+        if is_relative && (local.source != ZoneSource::Chosen && local.zone.is_utc()) {
+            let message = "a relative day needs a time zone, and this computer's is UTC or unknown";
+            let hint = "add --timezone, such as --timezone America/New_York, or write the date as YYYY-MM-DD";
+            return Err(Error::new(Kind::InvalidInput, message).with_hint(hint));
         }
-        Ok(match settings.zone()? {
-            Some(zone) => Self { zone, known: ZoneSource::Computer },
-            None => Self { zone: Zone::UTC, known: ZoneSource::Nobody },
-        })
-    }
-
-    /// The date of a day. What `tomorrow` is, a computer that may be anywhere does not know: the wrong day would be booked.
-    fn date(&self, day: Day, now: Timestamp, hint: &str) -> Result<Date, Invalid> {
-        let why = match self.known {
-            ZoneSource::Nobody => Some("this computer's time zone is not known"),
-            ZoneSource::Computer if self.zone.is_utc() => {
-                Some("this computer's time zone is UTC, as where none was set")
-            }
-            ZoneSource::Chosen | ZoneSource::Computer => None,
-        };
-        if let Some(why) = why.filter(|_| day.is_relative()) {
-            return Err(Invalid::new(
-                format!("which date is meant depends on where you are, and {why}"),
-                format!("{hint}; or write the date as YYYY-MM-DD"),
-            ));
+        fields.language = self.options.language.or(fields.language);
+        if fields.language.is_none() {
+            fields.language = Some(Settings::language()?);
         }
-        day.on(self.zone.date_at(now))
-            .ok_or_else(|| Invalid::new("there is no such day", "write the date as YYYY-MM-DD"))
+        if fields.name.is_none() {
+            fields.name = Settings::name()?;
+        }
+        if fields.user_phone.is_none() {
+            fields.user_phone = Settings::user_phone()?;
+        }
+        let zone = local.zone.clone();
+        let request = CallRequest::new(draft.phone, draft.task, fields, zone, now);
+        let warnings = warnings(&request, &local, now)?;
+        Ok((request, warnings))
     }
 }
 
-/// What is probably not meant. Containers are in UTC or nowhere, and would book at the wrong hour.
-fn warnings(submission: &Submission, zone: &CallZone, now: Timestamp, hint: &str) -> Vec<Warning> {
-    let (date, time) = (submission.appointment_date, submission.appointment_time);
+/// Warnings about a request. A time that does not exist is an error.
+fn warnings(request: &CallRequest, local: &LocalZone, now: Timestamp) -> Result<Vec<Warning>> {
     let mut warnings = Vec::new();
-    let utc_zone = match (&zone.known, time) {
-        (ZoneSource::Nobody, _) => {
-            Some(format!("this computer's time zone is not known, so UTC is sent; {hint}"))
+    let mut warn = |code, text: String| warnings.push(Warning { code, text });
+    let (date, time, zone) = (request.date(), request.fields.time, &request.timezone);
+    if let Some(tz) = &local.ignored_tz {
+        warn(
+            "ignored_tz",
+            format!(
+                "TZ={tz} names no IANA time zone and is ignored: {} is used",
+                zone.name()
+            ),
+        );
+    }
+    if let Some(time) = time.filter(|_| local.source != ZoneSource::Chosen && zone.is_utc()) {
+        warn(
+            "utc_zone",
+            format!("this computer's time zone is UTC, so {time} means {time} UTC: see --timezone"),
+        );
+    }
+    let when = request.when().unwrap_or_default();
+    match date.zip(time).map(|(date, time)| zone.local(date, time)) {
+        Some(LocalTime::Skipped) => {
+            let message = format!("{when} does not exist: clocks are set forward over it");
+            return Err(
+                Error::new(Kind::InvalidInput, message).with_hint("choose a time an hour later")
+            );
         }
-        (ZoneSource::Computer, Some(time)) if zone.zone.is_utc() => {
-            Some(format!("this computer's time zone is UTC, so {time} means {time} UTC; {hint}"))
+        Some(LocalTime::Ambiguous) => {
+            warn(
+                "ambiguous_time",
+                format!("{when} happens twice, as clocks are set back"),
+            );
         }
-        (ZoneSource::Chosen | ZoneSource::Computer, _) => None,
-    };
-    warnings.extend(utc_zone.map(|text| Warning { code: "utc_zone", text }));
-    if let Some(date) = date.filter(|date| zone.zone.is_past(*date, time, now)) {
-        let time = time.map(|time| format!(", {time}")).unwrap_or_default();
-        let when = date.in_words() + &time;
-        warnings.push(Warning { code: "past_date", text: format!("{when} is over in {}", zone.zone.name()) });
+        Some(LocalTime::At(_)) | None => {}
     }
-    if let Some(digits) = submission.respondent_phone.wrong_length() {
-        let text = format!("{digits} digits stand behind the +1, where a number has 10");
-        warnings.push(Warning { code: "number_length", text });
+    if is_past(date, time, zone, now) {
+        warn(
+            "past_date",
+            format!("the appointment is in the past ({when})"),
+        );
     }
-    let is_reservation = submission.party_size.is_some() || date.is_some() || time.is_some();
-    if is_reservation && submission.task_category.takes_a_name() && submission.user_name.is_none() {
-        warnings.push(Warning { code: "no_name", text: "there is no name to book under".into() });
+    let fields = &request.fields;
+    let is_reservation = fields.party_size.is_some() || date.is_some() || time.is_some();
+    if is_reservation && fields.category.unwrap_or_default().takes_a_name() && fields.name.is_none()
+    {
+        warn(
+            "no_name",
+            "no name was given to book under: add --name".into(),
+        );
     }
-    warnings
+    Ok(warnings)
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::domain::{Category, example_request};
-
-    fn codes(change: impl FnOnce(&mut CallRequest)) -> Vec<&'static str> {
-        let mut request = example_request("Reserve a table");
-        request.submission.user_name = Some("John Smith".into());
-        change(&mut request);
-        let now = "2027-01-28T23:30:00Z".parse().expect("a moment");
-        let zone = CallZone { zone: request.timezone, known: ZoneSource::Chosen };
-        warnings(&request.submission, &zone, now, "").iter().map(|warning| warning.code).collect()
-    }
-
-    #[test]
-    fn a_reservation_without_a_name_is_noticed_and_a_question_is_not() {
-        assert_eq!(codes(|_| {}), [""; 0]);
-        let nameless = |request: &mut CallRequest| {
-            request.submission.user_name = None;
-            request.submission.party_size = Some(4);
-        };
-        assert_eq!(codes(nameless), ["no_name"]);
-        let question = |request: &mut CallRequest| {
-            request.submission.user_name = None;
-            request.submission.task_category = Category::General;
-        };
-        assert_eq!(codes(question), [""; 0]);
-    }
-
-    #[test]
-    fn a_number_with_a_digit_too_few_is_noticed_where_every_number_has_as_many() {
-        let to = |number: &str| {
-            codes(|request| request.submission.respondent_phone = number.parse().expect("a number"))
-        };
-        assert_eq!(to("+15551234567"), [""; 0]);
-        assert_eq!(to("+1555123456"), ["number_length"]);
-        assert_eq!(to("+155512345678"), ["number_length"]);
-        assert_eq!(to("+34912345"), [""; 0]);
-    }
-
-    #[test]
-    fn a_day_is_past_by_the_clocks_of_its_zone() {
-        let on = |date: &str, time: Option<&str>, zone: &str| {
-            codes(|request| {
-                request.submission.appointment_date = date.parse().ok();
-                request.submission.appointment_time = time.and_then(|time| time.parse().ok());
-                request.timezone = zone.parse().expect("a zone");
-            })
-        };
-        assert_eq!(on("2027-01-27", None, "UTC"), ["past_date"]);
-        assert_eq!(on("2027-01-28", None, "UTC"), [""; 0]);
-        assert_eq!(on("2027-01-28", None, "Europe/Madrid"), ["past_date"], "it is half past midnight there");
-        assert_eq!(on("2027-01-28", Some("20:00"), "UTC"), ["past_date"]);
-        assert_eq!(on("2027-01-28", Some("23:45"), "UTC"), [""; 0]);
+fn is_past(date: Option<Date>, time: Option<Time>, zone: &Zone, now: Timestamp) -> bool {
+    let Some(date) = date else {
+        return false;
+    };
+    match time.map(|time| zone.local(date, time)) {
+        Some(LocalTime::At(at)) => at < now,
+        Some(LocalTime::Skipped | LocalTime::Ambiguous) | None => date < zone.today(now),
     }
 }

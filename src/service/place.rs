@@ -1,408 +1,274 @@
-//! Placing a call: what must be known and written down before a phone may ring.
+//! Making a call and following it.
 
-use super::connection::Connection;
-use super::{CALL_TIMEOUT, Service};
-use crate::api::{self, Call, Client, Parsed, TokenProvider as _};
-use crate::auth::{self, Session};
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use tokio::time::{Instant, timeout};
+
+use super::prepare::NextStep;
+use super::{Plan, Service, helpers};
+use crate::api::{Call, Parsed};
+use crate::auth::Session;
 use crate::call::{
-    self, CallDriver, Contents, Detached, Entry, Guards, Journal, Moment, Observer, OpenError, Refusal,
+    self, Contents, Earlier, Entry, Followed, InPlace, Journal, Limits, Live, Progress, Refusal,
+    Report, Shared, Start, State, Stop, Until, Worker,
 };
-use crate::domain::{CallId, CallRequest, IdempotencyKey};
+use crate::domain::{CallId, Key, dialed};
 use crate::error::{Error, Kind, Result};
 use crate::signals::Signals;
 
-/// A call to be placed, and how.
+/// How long after a worker's end the signal may come that ended it.
+const SIGNAL_GRACE: Duration = Duration::from_millis(100);
+
+/// How a call is followed. Only the following ends with it: the call continues.
+pub struct Follow<'f> {
+    pub until: Until,
+    pub signals: &'f mut Signals,
+    pub progress: &'f mut dyn FnMut(Progress),
+}
+
+/// A call that has ended.
 #[derive(Debug, Clone)]
-pub struct Placement {
-    /// What is asked for.
-    pub request: CallRequest,
-    /// The key that the user chose.
-    pub key: Option<IdempotencyKey>,
-    /// Whether an earlier call to the same number, or for the same, does not matter.
-    pub again: bool,
+pub struct Ended {
+    pub call: Parsed<Call>,
+    /// `None` for a call that the local call log does not know.
+    pub key: Option<Key>,
 }
 
-/// What came of placing a call.
-pub enum Placed {
-    /// It has ended.
-    Ended {
-        /// The call.
-        call: Box<Parsed<Call>>,
-        /// The key it is known by, unless the journal has forgotten it.
-        key: Option<IdempotencyKey>,
-    },
-    /// It goes on without this process.
-    Detached(Detachment),
-}
-
-/// A call that goes on in a process of its own.
-#[derive(Debug, Clone)]
-pub struct Detachment {
-    /// The key to resume it by.
-    pub key: IdempotencyKey,
-    /// Which call it is, where that is known already.
-    pub call_id: Option<CallId>,
-    /// The number that is called.
-    pub number: String,
-    /// When it was requested.
-    pub requested_at: Moment,
-    /// Whether no other call is pending, so that it need not be named.
-    pub is_only_pending: bool,
-}
-
-/// What would happen to a call if it were placed now.
 #[derive(Debug)]
-pub struct Preview {
-    /// The URL that the request would go to.
-    pub url: String,
-    /// What was achieved there a short time ago, which this may repeat in other words.
-    pub warning: Option<Warning>,
-    /// Why it would not be placed, as far as this computer knows.
-    pub refusal: Option<Error>,
-}
-
-/// Something about a request that is probably not meant.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Warning {
-    /// Its stable name.
-    pub code: &'static str,
-    /// What it is, and what to do about it, as a sentence.
-    pub text: String,
+pub enum Outcome {
+    Ended(Ended),
+    /// Following has ended before the call.
+    InProgress {
+        key: Option<Key>,
+        call_id: Option<CallId>,
+    },
 }
 
 impl Service<'_> {
-    /// Places a call and waits for its end, or with `detach` only a little.
-    ///
-    /// # Errors
-    /// When it may not be placed, was refused, or its outcome is unknown.
-    pub async fn place(
-        &self,
-        placement: &Placement,
-        detach: bool,
-        observer: &mut dyn Observer,
-        signals: &mut Signals,
-    ) -> Result<Placed> {
-        let connection = Connection::open(self)?;
-        let session = connection.session(self)?;
-        let signed_in = connection.sign_in_if_absent(self, &session, !detach);
-        unless_interrupted(signals, signed_in).await?;
-        let client = Client::new(&connection.http, &session, self.deadline(CALL_TIMEOUT));
-        let journal = self.journal(connection.http.base().origin())?;
-        let guards = self.guards(placement);
-        let key = placement.key.clone().unwrap_or_else(IdempotencyKey::generate);
-        let mut entry = Entry::new(key, &placement.request, journal.origin().to_owned(), Moment::now());
-        let contents = journal.read().map_err(unavailable)?;
-        self.warn_of_unreadable(contents.unreadable.len());
-        if let Err(refusal) = journal.check(&contents, &entry, guards) {
-            return self.handle_refusal(refusal, &client, &journal, detach, observer, signals).await;
-        }
-        // Who says --again knows.
-        let mut warning =
-            if placement.again { None } else { self.earlier_success(&journal, &contents, &entry, placement) };
-        // The look is short, and a login may take its time to be renewed.
-        unless_interrupted(signals, async { Ok(session.token(client.deadline()).await?) }).await?;
-        if !placement.again {
-            let look = self.look_before(&client, &journal, placement, &entry, &contents, &mut warning);
-            entry.clock_difference = match unless_interrupted(signals, look).await {
-                Err(error) if matches!(error.kind, Kind::CallOpen | Kind::AlreadyDone) => {
-                    // Where another process has placed that call meanwhile, the journal tells more of it.
-                    let contents = journal.read().map_err(unavailable)?;
-                    let Err(refusal) = journal.check(&contents, &entry, guards) else { return Err(error) };
-                    return self.handle_refusal(refusal, &client, &journal, detach, observer, signals).await;
-                }
-                looked => looked?,
-            };
-        }
-        if let Some(warning) = warning {
-            self.notices.warn(warning.code, &warning.text);
-        }
-        // Before the journal: a run that ends in here has nothing open.
-        let token =
-            unless_interrupted(signals, async { Ok(session.token(client.deadline()).await?) }).await?;
-        let opened = tokio::time::timeout_at(client.deadline(), journal.open(&entry, guards, contents));
-        let opened = unless_interrupted(signals, async { Ok(opened.await) }).await?;
-        let too_late = || OpenError::Unavailable(std::io::ErrorKind::TimedOut.into());
-        let waiting = match opened.unwrap_or_else(|_| Err(too_late())) {
-            Ok((waiting, forgotten)) => {
-                self.warn_of_forgotten(forgotten);
-                waiting
-            }
-            Err(refusal) => {
-                return self.handle_refusal(refusal, &client, &journal, detach, observer, signals).await;
-            }
+    pub async fn place(&self, plan: Plan, follow: Follow<'_>) -> Result<Outcome> {
+        let job = match plan.next {
+            NextStep::Call(job) => *job,
+            NextStep::Replay(key) => return self.replay(&key, follow).await,
         };
-        let json = placement.request.to_json();
-        if !detach {
-            let driver = CallDriver::new(&client, &journal, &entry, observer);
-            let call = driver.sending(json, token, waiting).run(signals).await?;
-            return Ok(Placed::Ended { call: Box::new(call), key: Some(entry.key) });
-        }
-        let job = call::Job {
-            api: connection.api(),
-            state_folder: absolute(self.settings.state_folder()?),
-            token_file: connection.store.absolute_path(),
-            key: entry.key.clone(),
-            entry: String::from_utf8_lossy(&call::lines_of(&entry)).into_owned(),
-            request: String::from_utf8_lossy(&json).into_owned(),
-            token: token.expose().to_owned(),
-            is_given_token: session.is_given(),
-            timeout: self.options.timeout.unwrap_or(CALL_TIMEOUT.as_secs()),
+        let key = job.entry.key.clone();
+        let in_place: InPlace = |job, viewer| Box::pin(helpers::make_call(job, viewer));
+        let in_place = (!matches!(follow.until, Until::Sent(_))).then_some(in_place);
+        let worker = Worker::start(job, in_place)?;
+        let mut lost = None;
+        let mut on_report = |report| {
+            match &report {
+                Report::Progress(Progress::Lost(why)) => lost = Some(why.clone()),
+                Report::Progress(Progress::Running(_)) => lost = None,
+                _ => {}
+            }
+            self.relay(report, follow.progress);
         };
-        let detached = call::detach(&job, &journal, &entry, waiting, observer, signals).await?;
-        Ok(match detached {
-            Detached::Ended(call) => Placed::Ended { call, key: Some(entry.key) },
-            Detached::GoesOn(call_id) => {
-                let detachment = self.detachment(entry);
-                Placed::Detached(Detachment { call_id: call_id.or(detachment.call_id), ..detachment })
+        match worker
+            .follow(follow.until, follow.signals, &mut on_report)
+            .await
+        {
+            Followed::Ended(call) => {
+                let key = Some(key);
+                Ok(Outcome::Ended(Ended { call, key }))
             }
-        })
-    }
-
-    /// What is told of a call that goes on.
-    fn detachment(&self, entry: Entry) -> Detachment {
-        Detachment {
-            is_only_pending: self.is_only_pending(&entry.key),
-            call_id: entry.call_id().cloned(),
-            key: entry.key,
-            number: entry.number,
-            requested_at: entry.written,
-        }
-    }
-
-    /// Looks at the history before a phone rings. Returns how far the service's clock is ahead, where it told.
-    async fn look_before(
-        &self,
-        client: &Client<'_, Session<'_>>,
-        journal: &Journal,
-        placement: &Placement,
-        entry: &Entry,
-        contents: &Contents,
-        warning: &mut Option<Warning>,
-    ) -> Result<Option<i64>> {
-        match call::look_before(client, journal, &placement.request, self.guards(placement)).await {
-            Ok(look) => {
-                // Another computer may have called there.
-                if let (None, Some((task, age))) = (&warning, look.earlier_success) {
-                    *warning = Some(recent_success(&entry.number, task.as_deref(), &call::ago(age)));
-                }
-                look.refusal.map_or(Ok(look.clock_difference), Err)
+            // Another process has reserved the same key in the meantime.
+            Followed::Failed(error, _) if error.is_in_progress_under(&key) => {
+                self.replay(&key, follow).await
             }
-            // Where no connection can be made, the request cannot be sent either.
-            Err(error @ auth::Error::Api(api::Error::NotSent(_) | api::Error::Setup(_))) => Err(error.into()),
-            Err(error) if journal.needs_look(contents, entry, self.guards(placement)) => {
-                Err(undecided(&error.into()))
+            Followed::Failed(error, Some(stop)) if error.kind == Kind::Cancelled => {
+                Err(not_made(stop))
             }
-            Err(_) => Ok(None),
-        }
-    }
-
-    /// Says what would happen to a call, by what is known on this computer. Sends nothing.
-    ///
-    /// # Errors
-    /// When the environment names no service or folder.
-    pub fn preview(&self, placement: &Placement) -> Result<Preview> {
-        // The sandbox's port is not known before it runs; what is shown is the request to the service itself.
-        let base = if self.settings.sandbox {
-            crate::domain::ApiBase::production()?
-        } else {
-            self.settings.api()?
-        };
-        let journal = self.journal(self.settings.issuer()?)?;
-        let key = placement.key.clone().unwrap_or_else(IdempotencyKey::generate);
-        let entry = Entry::new(key, &placement.request, journal.origin().to_owned(), Moment::now());
-        let contents = journal.read().unwrap_or_default();
-        let refusal = journal.check(&contents, &entry, self.guards(placement)).err();
-        Ok(Preview {
-            url: base.route(&["v1", "calls"]).to_string(),
-            warning: match refusal {
-                Some(_) => None,
-                None => self.earlier_success(&journal, &contents, &entry, placement),
-            },
-            refusal: refusal.map(|refusal| self.explain_refusal(refusal)),
-        })
-    }
-
-    fn guards(&self, placement: &Placement) -> Guards {
-        Guards {
-            open: !placement.again,
-            // A demonstration can be repeated.
-            done: !placement.again && !self.settings.sandbox,
-            chosen_key: placement.key.is_some(),
-        }
-    }
-
-    /// What was achieved at that number a short time ago: agents reword, and only the user knows whether it is the same errand.
-    fn earlier_success(
-        &self,
-        journal: &Journal,
-        contents: &Contents,
-        entry: &Entry,
-        placement: &Placement,
-    ) -> Option<Warning> {
-        if self.settings.sandbox && !placement.again {
-            // Here alone a repeat is placed.
-            let for_real = Guards { done: true, ..self.guards(placement) };
-            if let Err(OpenError::Refused(Refusal::Done(done))) = journal.check(contents, entry, for_real) {
-                let text = format!(
-                    "this was asked for {}, and succeeded: for real it would be refused now without --again",
-                    age(&done)
-                );
-                return Some(Warning { code: "sandbox_repeat", text });
-            }
-        }
-        let earlier = call::earlier_success(&contents.entries, entry)?;
-        Some(recent_success(&earlier.number, Some(&earlier.task), &age(earlier)))
-    }
-
-    /// What happens instead of a call that may not be placed: one of a known key is read.
-    async fn handle_refusal(
-        &self,
-        refusal: OpenError,
-        client: &Client<'_, Session<'_>>,
-        journal: &Journal,
-        detach: bool,
-        observer: &mut dyn Observer,
-        signals: &mut Signals,
-    ) -> Result<Placed> {
-        match refusal {
-            // Whoever detaches waits for no end.
-            OpenError::Refused(Refusal::Known(entry))
-                if detach && entry.is_open(&Moment::now(), journal.is_waited_for(&entry.key)) =>
+            Followed::Failed(error, _) => Err(error),
+            // The cause is all that is known.
+            Followed::Stopped(Stop::Time, true, None)
+                if lost.is_some() && matches!(follow.until, Until::At(_)) =>
             {
-                Ok(Placed::Detached(self.detachment(*entry)))
+                let why = lost.unwrap_or_default();
+                let message =
+                    format!("the response was lost, and the call may have been made: {why}");
+                Err(Error::new(Kind::OutcomeUnknown, message).of_key(&key))
             }
-            OpenError::Refused(Refusal::Known(entry)) => {
-                let key = Some(entry.key.clone());
-                observer.replayed();
-                let call = self.finish_entry(*entry, client, journal, observer, signals).await?;
-                Ok(Placed::Ended { call: Box::new(call), key })
+            Followed::Stopped(Stop::Time, true, call_id) => {
+                let key = Some(key);
+                Ok(Outcome::InProgress { key, call_id })
             }
-            OpenError::Used(Some(id)) => {
-                observer.replayed();
-                let call = client.call(&id).await?;
-                observer.deliver(&call);
-                Ok(Placed::Ended { call: Box::new(call), key: None })
-            }
-            other => Err(self.explain_refusal(other)),
+            Followed::Stopped(stop, _, call_id) => Err(continues(stop, &key, call_id.as_ref())),
+            Followed::Vanished(stop) => self.after_vanished(stop, &key, follow).await,
         }
     }
 
-    fn explain_refusal(&self, refusal: OpenError) -> Error {
-        match refusal {
-            OpenError::Refused(Refusal::Open(entry)) => {
-                let message = format!(
-                    "a call to {} (\"{}\") was requested {} and is not known to have ended",
-                    entry.number,
-                    beginning(&entry.task),
-                    age(&entry)
-                );
-                Error::new(Kind::CallOpen, message).about(&entry.key, entry.call_id().cloned())
+    /// The worker ended without a result. Without a file no call was made.
+    async fn after_vanished(
+        &self,
+        stop: Option<Stop>,
+        key: &Key,
+        follow: Follow<'_>,
+    ) -> Result<Outcome> {
+        let journal = self.journal()?;
+        let found = journal.find(key).map_err(|e| journal.unavailable(&e))?;
+        match (found, stop) {
+            (None, Some(stop)) => Err(not_made(stop)),
+            // A signal to the process group may have ended the worker before it had a session.
+            (None, None) => match timeout(SIGNAL_GRACE, follow.signals.next()).await {
+                Ok(signal) => Err(not_made(Stop::Signal(signal))),
+                Err(_) => {
+                    let message = "no call was made: the background process ended unexpectedly";
+                    Err(Error::new(Kind::Io, message).with_hint("try again"))
+                }
+            },
+            (Some(entry), Some(stop)) => Err(continues(stop, key, entry.call_id.as_ref())),
+            (Some(mut entry), None) => {
+                entry.touched = None;
+                self.resume_entry(entry, &journal, follow).await
             }
-            OpenError::Refused(Refusal::Done(entry)) => {
-                let message = format!(
-                    "the same was asked of {} (\"{}\") {}, and that call succeeded",
-                    entry.number,
-                    beginning(&entry.task),
-                    age(&entry)
-                );
-                Error::new(Kind::AlreadyDone, message).about(&entry.key, entry.call_id().cloned())
-            }
-            OpenError::Refused(Refusal::Known(entry)) => {
-                let message = format!(
-                    "no phone would ring: the key {} was used before, for this very call, and what became of it is told instead",
-                    entry.key
-                );
-                Error::new(Kind::AlreadyDone, message).about(&entry.key, entry.call_id().cloned())
-            }
-            OpenError::Used(id) => {
-                let mut error = Error::new(
-                    Kind::AlreadyDone,
-                    "the key was used before, for this very call, a long time ago",
-                );
-                error.facts.call_id = id;
-                error
-            }
-            OpenError::Refused(Refusal::KeyTaken) => {
-                Error::new(Kind::InvalidInput, "the key was used before, for another call")
-                    .with_hint("give each call a key of its own, or leave --idempotency-key out")
-            }
-            OpenError::Unavailable(error) => unavailable(error),
         }
     }
 
-    pub(super) fn warn_of_unreadable(&self, lines: usize) {
-        if lines > 0 {
-            self.notices.warn(
-                "journal_damaged",
-                &format!("{lines} line(s) of the journal cannot be read; they are kept as they are"),
-            );
+    async fn replay(&self, key: &Key, follow: Follow<'_>) -> Result<Outcome> {
+        let journal = self.journal()?;
+        let found = journal.find(key).map_err(|e| journal.unavailable(&e))?;
+        let entry = found.ok_or_else(|| {
+            let message = format!("the call of key {key} was removed from the local call log");
+            Error::new(Kind::NothingToResume, message)
+        })?;
+        (follow.progress)(Progress::Replayed);
+        self.resume_entry(entry, &journal, follow).await
+    }
+
+    pub(super) fn relay(&self, report: Report, progress: &mut dyn FnMut(Progress)) {
+        match report {
+            Report::Progress(news) => progress(news),
+            Report::Warning(text) => self.notices.warn("background", &text),
+            Report::Trace(line) => self.trace.iter().for_each(|trace| trace(&line)),
+            Report::Ended(_) | Report::Failed(_) => {}
         }
     }
 
-    fn warn_of_forgotten(&self, entries: usize) {
-        if entries > 0 {
-            self.notices.warn(
-                "journal_forgotten",
-                &format!(
-                    "{entries} call(s) that were open for more than 30 days were forgotten by the journal"
-                ),
-            );
-        }
+    /// Notes that the user has seen the result of a call, which leaves `pending`. A running call has
+    /// none.
+    pub async fn mark_shown(&self, key: Option<&Key>, call: &Parsed<Call>) {
+        let (Ok(journal), false) = (self.journal(), call.value.is_running()) else {
+            return;
+        };
+        let id = call.value.call_id.parse::<CallId>().ok();
+        let entry = match key {
+            Some(key) => journal.find(key).ok().flatten(),
+            None => journal.read().ok().and_then(|contents| {
+                let of_id = |entry: &Entry| entry.call_id == id && id.is_some();
+                contents.calls.into_iter().find(of_id)
+            }),
+        };
+        let Some(entry) = entry.filter(|entry| !(entry.shown && entry.state == State::Ended))
+        else {
+            return;
+        };
+        let change = |entry: &mut Entry| {
+            // The response to the request has named another call in the meantime.
+            if entry.call_id.is_some() && entry.call_id != id {
+                return;
+            }
+            if entry.is_open() {
+                entry.set_ended(call, Timestamp::now());
+            }
+            entry.shown = true;
+        };
+        // If it cannot be noted, the result is shown again: nothing is lost.
+        let _ = journal.change(&entry, change).await;
     }
 
-    /// The journal of a service of this origin.
-    pub(super) fn journal(&self, origin: String) -> Result<Journal> {
-        // The emulator is another at each start, and always the same.
-        let origin = if self.settings.sandbox { "sandbox".to_owned() } else { origin };
-        Ok(Journal::new(self.settings.state_folder()?, origin))
+    /// Forgets a call that was never made, once the user has seen why.
+    pub async fn mark_error_shown(&self, error: &Error) {
+        let (Some(key), Ok(journal)) = (&error.facts.key, self.journal()) else {
+            return;
+        };
+        if let Some(entry) = journal.find(key).ok().flatten()
+            && let Some(why) = entry.not_made()
+            && why.to_string() == error.to_string()
+        {
+            let _ = journal.remove(&entry).await;
+        }
     }
 }
 
-fn recent_success(number: &str, task: Option<&str>, ago: &str) -> Warning {
-    let text = match task {
-        Some(task) => format!("{number} was called {ago} for \"{}\", and that succeeded", beginning(task)),
-        None => format!("{number} was called {ago}, and that succeeded"),
+/// The call continues, or may be made.
+fn continues(stop: Stop, key: &Key, call_id: Option<&CallId>) -> Error {
+    let error = match stop {
+        Stop::Signal(signal) => {
+            let message = "stopped waiting, and the call continues or may be made";
+            Error::new(Kind::Interrupted(signal), message)
+                .with_hint("get the result with the command below")
+        }
+        Stop::Time => Error::new(
+            Kind::InProgress,
+            "the time is up, and the call continues or may be made",
+        ),
     };
-    Warning { code: "recent_success", text }
+    error.about(Some(key), call_id)
 }
 
-fn unavailable(error: std::io::Error) -> Error {
-    let message = format!("the call was not placed: it could not be written to the journal first ({error})");
-    Error::new(Kind::JournalUnavailable, message)
-}
-
-/// An old open call, one that ended nobody noted how, or a line that cannot be read could not be looked up before it is ignored.
-fn undecided(error: &Error) -> Error {
-    let message = format!(
-        "the journal may tell of an earlier call, and the service could not be asked whether there is one: {error}"
-    );
-    Error::new(Kind::CallOpen, message)
-}
-
-fn absolute(path: std::path::PathBuf) -> std::path::PathBuf {
-    std::path::absolute(&path).unwrap_or(path)
-}
-
-/// How long ago an entry was written, in words.
-fn age(entry: &Entry) -> String {
-    call::ago(entry.written.age(&Moment::now()))
-}
-
-/// As much of a task as tells which call it was.
-fn beginning(task: &str) -> String {
-    const SHOWN: usize = 60;
-    let start: String = task.chars().take(SHOWN).collect();
-    if start.len() < task.len() { start + "…" } else { start }
-}
-
-/// Waits for something that leaves nothing open when a signal ends it.
-pub(super) async fn unless_interrupted<R>(
-    signals: &mut Signals,
-    work: impl Future<Output = Result<R>>,
-) -> Result<R> {
-    tokio::select! {
-        biased;
-        done = work => done,
-        signal = signals.next() => Err(Error::interrupted(signal)),
+fn not_made(stop: Stop) -> Error {
+    match stop {
+        Stop::Signal(signal) => {
+            Error::new(Kind::Interrupted(signal), "interrupted: no call was made")
+        }
+        Stop::Time => Error::new(Kind::Unreachable, "the time is up: no call was made")
+            .with_hint("try again with a longer --timeout"),
     }
+}
+
+/// Asks the service about open calls of the journal to the number of `new`: one whose end the history
+/// shows, and one between 6 and 24 hours old. Records the ends. Returns one that is running.
+pub(super) async fn look_up(
+    journal: &Journal,
+    session: &Session<'_>,
+    contents: &Contents,
+    new: &Entry,
+    listed: &[Call],
+    deadline: Instant,
+) -> Result<Option<Refusal>> {
+    let number = dialed(&new.number);
+    let now = Timestamp::now();
+    let open = contents
+        .calls
+        .iter()
+        .filter(|entry| entry.is_open() && dialed(&entry.number) == number);
+    for entry in open {
+        let age = now.duration_since(entry.sent_at);
+        let listed = listed.iter().find(|call| {
+            entry
+                .call_id
+                .as_ref()
+                .is_some_and(|id| id.as_str() == call.call_id)
+        });
+        let is_old = age >= SignedDuration::from_hours(6) && age < SignedDuration::from_hours(24);
+        let has_ended = listed.is_some_and(|call| !call.is_running());
+        if !has_ended && !is_old {
+            continue;
+        }
+        let is_running = look_up_one(journal, session, entry, deadline).await;
+        if is_running && is_old {
+            return Ok(Some(Refusal::Open(Box::new(Earlier::of_entry(entry)))));
+        }
+    }
+    Ok(None)
+}
+
+/// One look at a call of the journal, as `resume` takes it. Returns whether it is running.
+async fn look_up_one(
+    journal: &Journal,
+    session: &Session<'_>,
+    entry: &Entry,
+    deadline: Instant,
+) -> bool {
+    let shared = Shared::new(entry.clone());
+    let ignore = |_| {};
+    let mut live = Live::new(session, journal, Some(shared), None, &ignore);
+    let start = entry.call_id.clone().map_or(Start::Find, Start::Watch);
+    let limits = Limits {
+        search: Duration::ZERO,
+        watch: Duration::ZERO,
+    };
+    let looked = tokio::time::timeout_at(deadline, call::run(&mut live, start, limits)).await;
+    matches!(looked, Ok(Err(error)) if error.kind == Kind::InProgress)
 }

@@ -1,268 +1,312 @@
-//! Learning how a call ended: it only ever reads.
+//! Calls whose result has not been shown.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::time::Instant;
 
 use super::connection::Connection;
-use super::place::unless_interrupted;
-use super::{CALL_TIMEOUT, Service};
-use crate::api::{Call, Client, Parsed};
-use crate::auth::Session;
-use crate::call::{CallDriver, Change, Entry, EntryState, Journal, Moment, Observer};
-use crate::domain::{CallId, CallStatus, IdempotencyKey};
+use super::place::Ended;
+use super::{Follow, Outcome, Service};
+use crate::call::{
+    self, Contents, Entry, Journal, Limits, Live, Report, Shared, Start, State, Until,
+};
+use crate::domain::{CallId, CallRef, Key};
 use crate::error::{Error, Kind, Result};
-use crate::signals::Signals;
 
-/// A call whose end was not shown on this computer.
+/// How often the file of a call is read while its worker lives.
+const FILE_POLL: Duration = Duration::from_millis(500);
+/// How long the service is asked about a call whose result is recorded.
+const LOOK_TIMEOUT: Duration = Duration::from_secs(5);
+/// Without `--timeout`, longer than any call.
+const NO_LIMIT: Duration = Duration::from_secs(30 * 24 * 3600);
+
 #[derive(Debug, Clone)]
 pub struct PendingCall {
-    /// The key to resume it by.
-    pub key: IdempotencyKey,
-    /// The number that was called.
-    pub number: String,
-    /// What was asked for.
-    pub task: String,
-    /// When it was requested.
-    pub requested_at: Moment,
-    /// How far it is known to have come: `sent`, `running`, `ended` or `refused`.
-    pub state: &'static str,
-    /// How it ended, where that is known.
-    pub status: Option<CallStatus>,
-    /// Which call it is, where that is known.
+    pub key: Key,
     pub call_id: Option<CallId>,
-    /// Whether a process waits for it.
-    pub is_waited_for: bool,
+    pub number: String,
+    pub task: String,
+    pub sent_at: Timestamp,
+    /// `sent`, `lost`, `running`, `ended`, `refused`, `not_accepted` or `unknown`.
+    pub state: &'static str,
+    /// The status of a call that has ended.
+    pub status: Option<String>,
+}
+
+enum Chosen {
+    Entry(Entry),
+    /// A call that only the service knows.
+    Id(CallId),
 }
 
 impl Service<'_> {
-    /// The calls whose end was not shown on this computer, oldest first. Sends nothing.
-    ///
-    /// # Errors
-    /// When the journal cannot be read.
-    pub fn pending(&self) -> Result<Vec<PendingCall>> {
-        let journal = self.journal(self.settings.issuer()?)?;
-        self.know_secrets();
-        let contents = journal.read().map_err(unreadable)?;
-        self.warn_of_unreadable(contents.unreadable.len());
-        Ok(pending_calls(&journal, contents.entries))
-    }
-
-    /// Whether the call of this key is the only one whose end was not shown, so that it need not be named.
-    pub fn is_only_pending(&self, key: &IdempotencyKey) -> bool {
-        let pending = || {
-            let journal = self.journal(self.settings.issuer().ok()?).ok()?;
-            let contents = journal.read().ok()?;
-            Some(pending_calls(&journal, contents.entries))
+    /// Waits for a call: a key, a call ID, a unique prefix of either, or `last`; without one, the
+    /// newest pending call. Never sends a request for a call.
+    pub async fn resume(&self, which: Option<&str>, follow: Follow<'_>) -> Result<Outcome> {
+        let journal = self.journal()?;
+        let contents = self.contents(&journal)?;
+        let outcome = match choose(contents, which)? {
+            Chosen::Entry(entry) => self.resume_entry(entry, &journal, follow).await,
+            Chosen::Id(id) => match self.call(&CallRef::Id(id.clone())).await {
+                // Its end would be waited for in vain.
+                Err(error) if error.code() == "call_not_found" => Err(error),
+                _ => self.ask(None, Start::Watch(id), &journal, follow).await,
+            },
         };
-        pending().is_some_and(|pending| matches!(pending.as_slice(), [only] if only.key == *key))
+        outcome.map_err(|mut error| {
+            if error.kind == Kind::OutcomeUnknown {
+                error.kind = Kind::StillUnknown;
+            }
+            error
+        })
     }
 
-    /// The number of the call that [`Self::resume`] would wait for, as far as the journal can tell without a warning.
-    pub fn number_of(&self, key: Option<&IdempotencyKey>) -> Option<String> {
-        let contents = self.journal(self.settings.issuer().ok()?).ok()?.read().ok()?;
-        let is_meant = |entry: &Entry| key.map_or(!entry.shown, |key| entry.key == *key);
-        contents.entries.into_iter().rev().find(is_meant).map(|entry| entry.number)
+    /// Newest first. Sends nothing.
+    pub fn pending(&self) -> Result<Vec<PendingCall>> {
+        let contents = self.contents(&self.journal()?)?;
+        let pending = contents.calls.iter().filter(|entry| !entry.shown);
+        Ok(pending.map(pending_call).collect())
     }
 
-    /// Waits for the end of an earlier call, the newest whose end was not shown where no key is given.
-    ///
-    /// # Errors
-    /// When there is no such call, it was refused, or its outcome stays unknown.
-    pub async fn resume(
+    /// The journal's contents for reading: damaged files are skipped with a warning.
+    fn contents(&self, journal: &Journal) -> Result<Contents> {
+        let contents = journal.read().map_err(|e| journal.unavailable(&e))?;
+        for path in &contents.damaged {
+            let text = format!(
+                "{} in the local call log cannot be read and is skipped",
+                path.display()
+            );
+            self.notices.warn("journal_damaged", &text);
+        }
+        Ok(contents)
+    }
+
+    /// Follows a call of the journal to its end.
+    pub(super) async fn resume_entry(
         &self,
-        key: Option<&IdempotencyKey>,
-        observer: &mut dyn Observer,
-        signals: &mut Signals,
-    ) -> Result<(Parsed<Call>, IdempotencyKey)> {
-        let journal = self.journal(self.settings.issuer()?)?;
-        let entry = self.choose(&journal, key)?;
+        mut entry: Entry,
+        journal: &Journal,
+        mut follow: Follow<'_>,
+    ) -> Result<Outcome> {
+        let deadline = follow.until.deadline();
+        follow.until = deadline.map_or(Until::End, Until::At);
+        while is_sent(&entry) && entry.has_worker() {
+            match self.wait_for_file(&entry, journal, &mut follow).await? {
+                Some(changed) => entry = changed,
+                None => return Ok(in_progress(entry)),
+            }
+        }
+        let has_worker = entry.has_worker();
+        if let Some(error) = entry.not_made() {
+            return Err(error);
+        }
+        let (key, recorded) = (entry.key.clone(), entry.ended());
+        if recorded.is_some() {
+            let soon = Instant::now() + LOOK_TIMEOUT;
+            follow.until = Until::At(deadline.map_or(soon, |deadline| deadline.min(soon)));
+        }
+        let start = entry.call_id.clone().map_or(Start::Find, Start::Watch);
+        let outcome = self.ask(Some(entry), start, journal, follow).await;
+        match (outcome, recorded) {
+            (Err(error), _) if matches!(error.kind, Kind::Interrupted(_)) => Err(error),
+            // The service cannot be asked, and the worker has recorded the result.
+            (Err(_) | Ok(Outcome::InProgress { .. }), Some(call)) => Ok(Outcome::Ended(Ended {
+                call,
+                key: Some(key),
+            })),
+            (Err(error), None) if error.kind == Kind::OutcomeUnknown && has_worker => {
+                let filed = journal.find(&key).ok().flatten();
+                let alive = filed.filter(Entry::has_worker);
+                alive.map_or(Err(error), |entry| Ok(in_progress(entry)))
+            }
+            (outcome, _) => outcome,
+        }
+    }
+
+    /// Reads the file again after a poll. `None` if the time is up.
+    async fn wait_for_file(
+        &self,
+        entry: &Entry,
+        journal: &Journal,
+        follow: &mut Follow<'_>,
+    ) -> Result<Option<Entry>> {
+        let time_is_up = async {
+            match follow.until {
+                Until::At(at) => tokio::time::sleep_until(at).await,
+                Until::Sent(_) | Until::End => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            biased;
+            signal = follow.signals.next() => return Err(stopped(signal, Some(entry), None)),
+            () = time_is_up => return Ok(None),
+            () = tokio::time::sleep(FILE_POLL) => {}
+        }
+        let found = journal
+            .find(&entry.key)
+            .map_err(|e| journal.unavailable(&e))?;
+        found.map(Some).ok_or_else(|| {
+            let message = "that call was not made: another command has reported why";
+            Error::new(Kind::NothingToResume, message)
+        })
+    }
+
+    /// Asks the service until the call has ended, or until the time is up.
+    async fn ask(
+        &self,
+        entry: Option<Entry>,
+        start: Start,
+        journal: &Journal,
+        follow: Follow<'_>,
+    ) -> Result<Outcome> {
         let connection = Connection::open(self)?;
         let session = connection.session(self)?;
-        let open = entry.clone();
-        unless_interrupted(signals, connection.sign_in_if_absent(self, &session, true))
-            .await
-            .map_err(|error| about_open(error, &open))?;
-        let client = Client::new(&connection.http, &session, self.deadline(CALL_TIMEOUT));
-        let key = entry.key.clone();
-        let call = self.finish_entry(entry, &client, &journal, observer, signals).await?;
-        Ok((call, key))
-    }
-
-    /// Notes that the user was told how a call ended. What cannot be noted is told again: nothing is lost.
-    pub async fn mark_shown(&self, key: &IdempotencyKey) {
-        let Some((journal, entry)) = self.entry(key) else { return };
-        if matches!(entry.state, EntryState::Ended { .. }) && !entry.shown {
-            let _ = journal.record(key, &Change::Shown).await;
-        }
-    }
-
-    /// Notes that the user was told why a call was not made, if that is so.
-    pub async fn mark_failure_shown(&self, key: &IdempotencyKey) {
-        let Some((journal, entry)) = self.entry(key) else { return };
-        if matches!(entry.state, EntryState::Refused(_)) {
-            let _ = journal.record(key, &Change::Discarded).await;
-        }
-    }
-
-    fn entry(&self, key: &IdempotencyKey) -> Option<(Journal, Entry)> {
-        let journal = self.journal(self.settings.issuer().ok()?).ok()?;
-        let entry = latest(&journal, key).ok()??;
-        Some((journal, entry))
-    }
-
-    fn choose(&self, journal: &Journal, key: Option<&IdempotencyKey>) -> Result<Entry> {
-        let contents = journal.read().map_err(unreadable)?;
-        self.warn_of_unreadable(contents.unreadable.len());
-        let now = Moment::now();
-        let is_pending = |entry: &Entry| {
-            !entry.shown
-                && match entry.state {
-                    EntryState::Prepared => entry.is_open(&now, journal.is_waited_for(&entry.key)),
-                    EntryState::Sent
-                    | EntryState::Running(_)
-                    | EntryState::Ended { .. }
-                    | EntryState::Refused(_) => true,
-                }
+        connection.sign_in_if_absent(self, &session).await?;
+        let deadline = follow.until.deadline();
+        let left = deadline.map_or(NO_LIMIT, |at| at.saturating_duration_since(Instant::now()));
+        // The service may know more than was recorded, but is not waited for.
+        let has_ended = entry.as_ref().and_then(Entry::ended).is_some();
+        let left = if has_ended { Duration::ZERO } else { left };
+        let limits = Limits {
+            search: left.min(Limits::default().search),
+            watch: left,
         };
-        let nothing = |message: String| Error::new(Kind::NothingToResume, message);
-        if let Some(key) = key {
-            return contents
-                .into_entry(key)
-                .ok_or_else(|| nothing("the journal has no call of that key".into()));
-        }
-        let is_first = contents.entries.is_empty();
-        let mut pending = contents.entries.into_iter().rev().filter(is_pending);
-        let newest = pending.next().ok_or_else(|| {
-            nothing(if is_first {
-                "no call is pending: the journal has none".into()
-            } else {
-                "no call is pending: how each one ended has been shown".into()
-            })
-        })?;
-        let others = pending.count();
-        if others > 0 {
-            let text = match others {
-                1 => "another call is pending: see --pending".into(),
-                _ => format!("{others} other calls are pending: see --pending"),
-            };
-            self.notices.warn("more_pending", &text);
-        }
-        Ok(newest)
-    }
-
-    /// What came of a call that the journal knows: one under way is waited for, an ended one is read again.
-    pub(super) async fn finish_entry(
-        &self,
-        entry: Entry,
-        client: &Client<'_, Session<'_>>,
-        journal: &Journal,
-        observer: &mut dyn Observer,
-        signals: &mut Signals,
-    ) -> Result<Parsed<Call>> {
-        let nothing = |message: &str| Err(Error::new(Kind::NothingToResume, message));
-        let mut entry = self.attach(entry, client, journal, signals).await?;
-        if entry.state == EntryState::Prepared {
-            let discarding = async { journal.discard_unsent(&entry).await.map_err(unreadable) };
-            match unless_interrupted(signals, discarding).await? {
-                Some(latest) => entry = latest,
-                None => return nothing("that call was never sent: its process ended before"),
-            }
-        }
-        let key = &entry.key;
-        match &entry.state {
-            EntryState::Prepared | EntryState::Sent | EntryState::Running(_) => {
-                CallDriver::new(client, journal, &entry, observer).run(signals).await
-            }
-            EntryState::Ended { call_id: Some(id), .. } => {
-                let call = unless_interrupted(signals, async { Ok(client.this_call(id).await?) }).await?;
-                if observer.deliver(&call) && !entry.shown {
-                    let _ = journal.record(key, &Change::Shown).await;
-                }
-                Ok(call)
-            }
-            EntryState::Ended { call_id: None, .. } => {
-                nothing("that call has ended, and which one it was is not known any more")
-            }
-            EntryState::Refused(error) => {
-                if observer.not_made(error) {
-                    let _ = journal.record(key, &Change::Discarded).await;
-                }
-                Err((**error).clone())
-            }
+        let known_id = match &start {
+            Start::Watch(id) => Some(id.clone()),
+            Start::Find | Start::Send(_) => None,
+        };
+        let progress = std::cell::RefCell::new(follow.progress);
+        let on_report = |report: Report| self.relay(report, &mut **progress.borrow_mut());
+        let shared = entry.clone().map(Shared::new);
+        let mut live = Live::new(&session, journal, shared, None, &on_report);
+        live.until = deadline;
+        let outcome = tokio::select! {
+            biased;
+            outcome = call::run(&mut live, start, limits) => outcome,
+            signal = follow.signals.next() => return Err(stopped(signal, entry.as_ref(), known_id.as_ref())),
+        };
+        let key = entry.as_ref().map(|entry| entry.key.clone());
+        match outcome {
+            Ok(call) => Ok(Outcome::Ended(Ended { call, key })),
+            Err(error) if error.kind == Kind::InProgress => Ok(Outcome::InProgress {
+                key,
+                call_id: error.facts.call_id,
+            }),
+            Err(error) => Err(match key {
+                Some(key) => error.of_key(&key),
+                None => error,
+            }),
         }
     }
+}
 
-    /// Waits while another process waits for the call, which asks the service nothing, and returns what it left.
-    async fn attach(
-        &self,
-        entry: Entry,
-        client: &Client<'_, Session<'_>>,
-        journal: &Journal,
-        signals: &mut Signals,
-    ) -> Result<Entry> {
-        if journal.is_waited_for(&entry.key) {
-            tokio::select! {
-                biased;
-                () = journal.wait_for_others(&entry.key) => {}
-                () = tokio::time::sleep_until(client.deadline()) => {
-                    let message = "the call has not ended yet; another process waits for it";
-                    let latest = latest(journal, &entry.key).ok().flatten().unwrap_or(entry);
-                    return Err(Error::new(Kind::OutcomeUnknown, message)
-                        .about(&latest.key, latest.call_id().cloned()));
-                }
-                signal = signals.next() => return Err(about_open(Error::interrupted(signal), &entry)),
-            }
+/// Whether the response is awaited.
+fn is_sent(entry: &Entry) -> bool {
+    entry.call_id.is_none() && entry.is_open() && entry.state != State::Lost
+}
+
+fn in_progress(entry: Entry) -> Outcome {
+    Outcome::InProgress {
+        key: Some(entry.key),
+        call_id: entry.call_id,
+    }
+}
+
+fn stopped(signal: crate::signals::Signal, entry: Option<&Entry>, id: Option<&CallId>) -> Error {
+    let id = id.or_else(|| entry.and_then(|entry| entry.call_id.as_ref()));
+    let message = "stopped waiting, and the call continues";
+    Error::new(Kind::Interrupted(signal), message)
+        .with_hint("get the result with the command below")
+        .about(entry.map(|entry| &entry.key), id)
+}
+
+fn choose(contents: Contents, which: Option<&str>) -> Result<Chosen> {
+    let nothing = |message: String| Error::new(Kind::NothingToResume, message);
+    let mut calls = contents.calls.into_iter();
+    let Some(which) = which else {
+        let is_empty = calls.len() == 0;
+        let newest = calls.find(|call| !call.shown);
+        let why = if is_empty {
+            "nothing to resume"
+        } else {
+            "nothing to resume: every result has been shown"
+        };
+        return newest.map(Chosen::Entry).ok_or_else(|| nothing(why.into()));
+    };
+    match which.parse::<CallRef>() {
+        Ok(CallRef::Last(back)) => {
+            let chosen = calls.nth(usize::from(back)).map(Chosen::Entry);
+            return chosen.ok_or_else(|| nothing(format!("{which} is too far back")));
         }
-        // Whoever waited may have ended since the journal was read.
-        latest(journal, &entry.key).map_err(unreadable)?.ok_or_else(|| {
-            Error::new(
+        Ok(CallRef::Id(_) | CallRef::Prefix(_)) | Err(_) => {}
+    }
+    let folded = which.to_ascii_lowercase();
+    let names = |call: &Entry| {
+        let id = call
+            .call_id
+            .as_ref()
+            .map(|id| id.as_str().to_ascii_lowercase());
+        [Some(call.key.folded()), id]
+            .into_iter()
+            .flatten()
+            .collect::<Vec<_>>()
+    };
+    let calls: Vec<Entry> = calls.collect();
+    if let Some(exact) = calls.iter().position(|call| names(call).contains(&folded)) {
+        return Ok(Chosen::Entry(
+            calls
+                .into_iter()
+                .nth(exact)
+                .ok_or_else(|| nothing(String::new()))?,
+        ));
+    }
+    let begins = |call: &&Entry| names(call).iter().any(|name| name.starts_with(&folded));
+    let mut matching: Vec<Entry> = calls
+        .iter()
+        .filter(begins)
+        .filter(|_| folded.len() >= 4)
+        .cloned()
+        .collect();
+    match (matching.len(), which.parse()) {
+        (1, _) => Ok(Chosen::Entry(matching.remove(0))),
+        (0, Ok(CallRef::Id(id))) => Ok(Chosen::Id(id)),
+        (0, Err(invalid)) => Err(Error::from(invalid)),
+        (0, _) => Err(nothing(format!(
+            "no call with the key or ID '{which}' in the local call log"
+        ))),
+        (count, _) => {
+            let mut error = Error::new(
                 Kind::NothingToResume,
-                "that call was not made, or its result was shown; the process that waited for it has said which",
-            )
-        })
-    }
-}
-
-fn pending_calls(journal: &Journal, entries: Vec<Entry>) -> Vec<PendingCall> {
-    let now = Moment::now();
-    let pending = entries.into_iter().filter(|entry| !entry.shown).filter_map(|entry| {
-        let is_waited_for = journal.is_waited_for(&entry.key);
-        let state = match &entry.state {
-            EntryState::Prepared | EntryState::Sent if entry.is_open(&now, is_waited_for) => "sent",
-            EntryState::Prepared | EntryState::Sent => return None,
-            EntryState::Running(_) => "running",
-            EntryState::Ended { .. } => "ended",
-            EntryState::Refused(_) => "refused",
-        };
-        let status = match &entry.state {
-            EntryState::Ended { status, .. } => status.clone(),
-            EntryState::Prepared | EntryState::Sent | EntryState::Running(_) | EntryState::Refused(_) => None,
-        };
-        Some(PendingCall {
-            call_id: entry.call_id().cloned(),
-            key: entry.key,
-            number: entry.number,
-            task: entry.task,
-            requested_at: entry.written,
-            state,
-            status,
-            is_waited_for,
-        })
-    });
-    pending.collect()
-}
-
-fn latest(journal: &Journal, key: &IdempotencyKey) -> std::io::Result<Option<Entry>> {
-    Ok(journal.read()?.into_entry(key))
-}
-
-/// An interruption of the wait for a call that goes on.
-fn about_open(error: Error, entry: &Entry) -> Error {
-    match error.kind {
-        Kind::Interrupted(signal) if !matches!(entry.state, EntryState::Ended { .. }) => {
-            Error::stopped_waiting(signal, &entry.key, entry.call_id().cloned())
+                format!("{count} calls begin with '{which}'"),
+            );
+            error.facts.candidates = matching
+                .iter()
+                .filter_map(|call| call.call_id.clone())
+                .collect();
+            Err(error.with_hint("write more of the key or ID"))
         }
-        _ => error,
     }
 }
 
-fn unreadable(error: std::io::Error) -> Error {
-    Error::new(Kind::JournalUnavailable, format!("the journal could not be read: {error}"))
+fn pending_call(entry: &Entry) -> PendingCall {
+    PendingCall {
+        key: entry.key.clone(),
+        call_id: entry.call_id.clone(),
+        number: entry.number.clone(),
+        task: entry.task.clone(),
+        sent_at: entry.sent_at,
+        state: match entry.state {
+            State::Sent => "sent",
+            State::Lost => "lost",
+            State::Running => "running",
+            State::Ended => "ended",
+            State::Refused => "refused",
+            State::NotAccepted => "not_accepted",
+            State::Unknown(_) => "unknown",
+        },
+        status: entry
+            .ended()
+            .map(|call| call.value.status_name().to_owned()),
+    }
 }

@@ -1,224 +1,341 @@
-//! What keeps a phone from ringing twice beyond the journal: a look at the service before, and what was done already.
+//! Earlier calls that refuse a new one, from the local call log and from the history.
 
 use serde_json::{Value, json};
 
-use crate::support::{CALL, Gate, Home, LOOK_BEFORE, Post, Reply, Run, Running, Service, at_once, call, now};
+use crate::support::{
+    CALL, Gate, Home, LOOK_BEFORE, Post, Reply, Run, Running, Service, at_once, call, moment, now,
+};
 
 const ID: &str = "00000000-1111-4222-8333-444444444444";
+const HOUR: i64 = 3600;
 
+/// A call that another client made 30 s ago.
 fn running(edit: impl FnOnce(&mut Value)) -> Value {
     let mut running = json!({
         "call_id": ID,
         "status": "in_progress",
-        "metadata": { "created_at": crate::support::moment(-30) },
+        "metadata": { "created_at": moment(-30) },
         "submission": { "respondent_phone": CALL[1], "task_description": "Something else" },
     });
     edit(&mut running);
     running
 }
 
+/// A file of the local call log that was written `age` seconds ago.
+pub fn entry(service: &Service, key: &str, age: i64) -> Value {
+    json!({
+        "key": key,
+        "origin": service.server.url(),
+        "reservation": "1",
+        "number": CALL[1],
+        "task": CALL[3],
+        "reserved_at": moment(-age),
+        "sent_at": moment(-age),
+        "state": "lost",
+        "shown": false,
+    })
+}
+
+fn code(run: Run) -> Value {
+    run.error()["code"].clone()
+}
+
 #[test]
-fn a_number_that_another_client_has_on_the_phone_is_not_called() {
+fn running_call_of_another_client_refuses_its_number() {
     for edit in [
         |_: &mut Value| {},
         |call: &mut Value| call["status"] = json!("ringing"),
         |call: &mut Value| call["status"] = Value::Null,
         |call: &mut Value| call["submission"]["respondent_phone"] = json!("1 555 123-4567"),
-        |call: &mut Value| call["submission"]["respondent_phone"] = json!("+1555***4567"),
         |call: &mut Value| *call = json!({ "call_id": ID, "to": CALL[1], "status": "queued" }),
+        |call: &mut Value| call["metadata"]["created_at"] = json!(moment(-23 * HOUR)),
         |call: &mut Value| {
             call["status"] = json!("scheduled");
-            call["metadata"]["created_at"] = json!(crate::support::moment(-30 * 3600));
+            call["metadata"]["created_at"] = json!(moment(-30 * HOUR));
+            call["submission"]["appointment_date"] = json!(&moment(-HOUR)[..10]);
         },
     ] {
-        let home = Home::new();
-        let service = Service::with([]);
+        let (home, service) = (Home::new(), Service::with([]));
         service.put_before(running(edit));
-        let error = Run::of(service.at(&home, CALL).arg("--json")).exits(6).error();
-        assert_eq!((&error["code"], &error["call_id"]), (&json!("call_open"), &json!(ID)));
-        assert_eq!(error["next_command"], format!("kallyai --call-info {ID} --json"));
+        let run = Run::of(service.at(&home, CALL).arg("--json")).exits(6);
+        let error = run.error();
+        assert_eq!(error["code"], "call_open");
+        assert_eq!(error["call_id"], ID);
+        assert_eq!(error["retry_safe"], false);
+        assert_eq!(error["next_command"], format!("kallyai resume {ID} --json"));
         assert_eq!((service.posts(), home.journal().len()), (0, 0));
         Run::of(service.at(&home, CALL).arg("--again")).exits(0);
     }
 }
 
 #[test]
-fn a_call_that_is_over_old_or_to_another_number_is_not_in_the_way() {
+fn ended_old_or_other_call_refuses_nothing() {
     for edit in [
         |call: &mut Value| call["status"] = json!("busy"),
+        |call: &mut Value| call["metadata"]["created_at"] = json!(moment(-25 * HOUR)),
         |call: &mut Value| {
-            // Nothing says that it goes on.
+            call["metadata"]["created_at"] = json!(moment(-25 * HOUR));
+            call["submission"]["appointment_date"] = json!(&moment(48 * HOUR)[..10]);
+        },
+        |call: &mut Value| {
+            call["status"] = json!("scheduled");
+            call["submission"]["appointment_date"] = json!(&moment(-60 * HOUR)[..10]);
+        },
+        |call: &mut Value| {
             call["status"] = Value::Null;
-            call["metadata"]["created_at"] = json!(crate::support::moment(-7 * 3600));
+            call["metadata"]["created_at"] = json!(moment(-7 * HOUR));
         },
         |call: &mut Value| call["submission"]["respondent_phone"] = json!("+15551234568"),
         |call: &mut Value| *call = json!({ "call_id": ID, "status": "in_progress" }),
     ] {
-        let home = Home::new();
         let service = Service::with([]);
         service.put_before(running(edit));
-        Run::of(&mut service.at(&home, CALL)).exits(0);
+        Run::of(&mut service.at(&Home::new(), CALL)).exits(0);
     }
 }
 
 #[test]
-fn what_another_client_had_done_is_not_done_again() {
+fn success_of_another_client_is_not_repeated() {
+    let (home, service) = (Home::new(), Service::with([]));
+    service.put_before(call(ID, "success"));
+    for same in [
+        &["-t", " reserve A  table"][..],
+        &["--party-size", "4"],
+        &["--name", "John Smith"],
+        &["--urgent", "--user-phone", "+15550001111"],
+    ] {
+        let mut command = service.at(&home, &CALL[..2]);
+        command.args(same).arg("--json");
+        if same[0] != "-t" {
+            command.args(&CALL[2..]);
+        }
+        let error = Run::of(&mut command).exits(6).error();
+        assert_eq!(
+            (&error["code"], &error["call_id"]),
+            (&json!("already_done"), &json!(ID))
+        );
+        let next = format!("kallyai call-info {ID} --json");
+        assert_eq!(error["next_command"], next);
+    }
+    for (flag, value) in [("--date", "2077-01-28"), ("-t", "Cancel the table")] {
+        let mut command = service.at(&home, &CALL[..2]);
+        let task: &[&str] = if flag == "-t" { &[] } else { &CALL[2..] };
+        Run::of(command.args(task).args([flag, value])).exits(0);
+    }
+    assert_eq!(service.posts(), 2);
+}
+
+#[test]
+fn same_request_succeeds_once_without_the_service() {
+    let (home, service) = (Home::new(), Service::with([]));
+    Run::of(&mut service.at(&home, CALL)).exits(0);
+    let key = service.rings()[0].clone();
+    service.is_gone(true);
+    for same in [CALL, ["-p", "+1 (555) 123-4567", "-t", "RESERVE\na table"]] {
+        let error = Run::of(service.at(&home, same).arg("--json"))
+            .exits(6)
+            .error();
+        assert_eq!(
+            (&error["code"], &error["idempotency_key"]),
+            (&json!("already_done"), &json!(key))
+        );
+        let message = error["message"].as_str().expect("a message");
+        assert!(message.contains("\"Reserve a table\""), "{message}");
+        let hint = error["hint"].as_str().expect("a hint");
+        assert!(hint.contains("cancellation, add --again"), "{hint}");
+    }
+    let dry = Run::of(service.at(&home, CALL).args(["--dry-run", "--json"]));
+    let dry = dry.exits(0).json();
+    assert_eq!(dry["would_place"], false);
+    assert_eq!(dry["refusal"]["code"], "already_done");
+    assert_eq!(service.posts(), 1);
+}
+
+#[test]
+fn unsuccessful_call_may_be_repeated() {
     let home = Home::new();
+    for status in ["no_answer", "busy", "failed", "voicemail"] {
+        let service = Service::with([]);
+        // The model's own list would show a success.
+        service.look_before(Reply::new(500, ""));
+        for _ in 0..2 {
+            service.then(Post::lost(Reply::json(201, &call(ID, status))));
+            Run::of(&mut service.at(&home, CALL)).exits(0);
+        }
+        assert_eq!(service.posts(), 2, "{status}");
+    }
+}
+
+#[test]
+fn unseen_success_refuses_any_words_for_a_day() {
+    let home = Home::new();
+    let service = Service::with([]);
+    let mut unseen = entry(&service, "dinner", 23 * HOUR);
+    unseen["state"] = json!("ended");
+    unseen["call_id"] = json!(ID);
+    unseen["result"] = call(ID, "success");
+    unseen["ended_at"] = json!(moment(-23 * HOUR));
+    home.write_journal([unseen.clone()]);
+    let other = ["-p", CALL[1], "-t", "Ask for the hours", "--json"];
+    assert_eq!(
+        code(Run::of(&mut service.at(&home, other)).exits(6)),
+        "already_done"
+    );
+    unseen["ended_at"] = json!(moment(-25 * HOUR));
+    home.write_journal([unseen]);
+    Run::of(&mut service.at(&home, other)).exits(0);
+}
+
+#[test]
+fn old_open_call_is_looked_up_before_another() {
+    let old = moment(-7 * HOUR);
+    let created = |status: &str| {
+        let mut call = call(ID, status);
+        call["metadata"] = json!({ "created_at": old });
+        call
+    };
+    for (found, expected) in [
+        (Some(created("in_progress")), json!("call_open")),
+        (Some(created("success")), json!("already_done")),
+        (Some(created("busy")), Value::Null),
+        (None, Value::Null),
+    ] {
+        let (home, service) = (Home::new(), Service::with([]));
+        home.write_journal([entry(&service, "dinner", 7 * HOUR)]);
+        if let Some(call) = found {
+            service.put(call.clone(), call);
+        }
+        let run = Run::of(service.at(&home, CALL).arg("--json"));
+        match expected {
+            Value::Null => assert_eq!((run.exits(0).exit, service.posts()), (Some(0), 1)),
+            expected => {
+                let error = run.exits(6).error();
+                assert_eq!((&error["code"], service.posts()), (&expected, 0));
+                assert_eq!(error["idempotency_key"], "dinner");
+            }
+        }
+    }
+}
+
+#[test]
+fn history_ends_a_call_that_the_log_has_open() {
+    let (home, service) = (Home::new(), Service::with([]));
+    let mut open = entry(&service, "dinner", 60);
+    open["call_id"] = json!(ID);
+    open["state"] = json!("running");
+    home.write_journal([open]);
+    service.put_before(call(ID, "busy"));
+    Run::of(&mut service.at(&home, CALL)).exits(0);
+    assert_eq!(home.journal()[0]["state"], "ended");
+}
+
+#[test]
+fn sandbox_only_warns_of_a_repeated_success() {
+    at_once(
+        [("+15555550102", false), ("+15551234567", true)],
+        |(number, is_done)| {
+            let home = Home::new();
+            let call = ["-p", number, "-t", "Ask for the hours"];
+            home.sandbox(&call).exits(0);
+            let again = home.sandbox(&call).exits(0);
+            assert_eq!(again.stderr.contains("[already_done]"), is_done);
+            let dry = home.sandbox(&[&call[..], &["--dry-run", "--json"]].concat());
+            let dry = dry.exits(0).json();
+            assert_eq!(dry["would_place"], true);
+            let warnings = dry["warnings"].to_string();
+            assert_eq!(warnings.contains("already_done"), is_done, "{warnings}");
+        },
+    );
+}
+
+#[test]
+fn recent_success_at_the_number_is_a_warning() {
+    let (home, service) = (Home::new(), Service::with([]));
+    Run::of(&mut service.at(&home, CALL)).exits(0);
+    let reworded = ["-p", CALL[1], "-t", "Please book a table"];
+    let dry = Run::of(service.at(&home, reworded).args(["--dry-run", "--json"]));
+    let dry = dry.exits(0).json();
+    assert_eq!(dry["would_place"], true);
+    assert_eq!(dry["warnings"][0]["code"], "recent_success");
+    let run = Run::of(&mut service.at(&home, reworded)).exits(0);
+    let said = "succeeded less than 6 hours ago (\"Reserve a table\")";
+    assert!(run.stderr.contains(said), "{}", run.stderr);
+    let other = ["-p", "+15557654321", "-t", "Reserve a table"];
+    let run = Run::of(&mut service.at(&home, other)).exits(0);
+    assert_eq!((run.stderr.as_str(), service.posts()), ("", 3));
+
+    // Another computer has only the history.
     let service = Service::with([]);
     service.put_before(call(ID, "success"));
-    let error =
-        Run::of(service.at(&home, ["-p", CALL[1], "-t", " reserve A  table"]).arg("--json")).exits(6).error();
-    assert_eq!((&error["code"], &error["call_id"]), (&json!("already_done"), &json!(ID)));
-    for (flag, value) in [
-        ("--date", "2077-01-28"),
-        ("--party-size", "4"),
-        ("--name", "John Smith"),
-        ("-t", "Cancel the table"),
+    let run = Run::of(service.at(&Home::new(), reworded).arg("--json")).exits(0);
+    assert!(run.stderr.contains("[recent_success]"), "{}", run.stderr);
+}
+
+#[test]
+fn failed_look_at_the_history_stops_nothing() {
+    for reply in [
+        Reply::new(500, ""),
+        Reply::new(403, "<html>"),
+        Reply::CutInBody,
+        Reply::new(200, "[]"),
     ] {
-        Run::of(service.at(&home, CALL).args([flag, value])).exits(0);
-    }
-    assert_eq!(service.posts(), 4);
-}
-
-#[test]
-fn what_the_service_does_not_repeat_makes_another_request_of_a_call_that_was_placed_here() {
-    let home = Home::new();
-    let service = Service::with([]);
-    for flags in [&[][..], &["--urgent"], &["--user-phone", "+15550001111"], &["--session-id", "s"]] {
-        Run::of(service.at(&home, CALL).args(flags)).exits(0);
-        Run::of(service.at(&home, CALL).args(flags)).exits(6);
-    }
-    assert_eq!(service.posts(), 4);
-}
-
-#[test]
-fn a_look_that_fails_stops_nothing() {
-    for reply in [Reply::new(500, ""), Reply::new(403, "<html>"), Reply::CutInBody, Reply::new(200, "[]")] {
-        let home = Home::new();
         let service = Service::with([]);
         service.look_before(reply);
-        Run::of(&mut service.at(&home, CALL)).exits(0);
+        Run::of(&mut service.at(&Home::new(), CALL)).exits(0);
         assert_eq!(service.posts(), 1);
     }
 }
 
 #[test]
-fn the_same_request_is_done_once_and_what_did_not_succeed_may_be_repeated() {
-    let home = Home::new();
-    for status in ["no_answer", "busy", "failed", "voicemail"] {
-        let service = Service::with([]);
-        // The calls that this model of the service lists all succeeded.
-        service.look_before(Reply::new(500, ""));
-        service.then(Post::lost(Reply::json(201, &call(ID, status))));
-        let task = ["-p", CALL[1], "-t", status];
-        Run::of(&mut service.at(&home, task)).exits(0);
-        service.then(Post::lost(Reply::json(201, &call(ID, status))));
-        Run::of(service.at(&home, task).arg("--json")).exits(0);
-        assert_eq!(service.posts(), 2, "{status}");
-    }
-    let service = Service::with([]);
-    Run::of(&mut service.at(&home, CALL)).exits(0);
-    let key = service.rings()[0].clone();
-    // As the service is not asked for what is known here.
-    service.is_gone(true);
-    for same in [CALL, ["-p", "+1 (555) 123-4567", "-t", "RESERVE\na table"]] {
-        let error = Run::of(service.at(&home, same).arg("--json")).exits(6).error();
-        assert_eq!((&error["code"], &error["idempotency_key"]), (&json!("already_done"), &json!(key)));
-        let hint = error["hint"].as_str().expect("a hint");
-        assert!(hint.contains("--again") && hint.contains("--history"), "{hint}");
-    }
-    let told = Run::of(service.at(&home, CALL).args(["--dry-run", "--json"])).exits(0).json();
-    assert_eq!((&told["would_place"], &told["refusal"]["code"]), (&json!(false), &json!("already_done")));
-    assert_eq!(service.posts(), 1);
-}
-
-#[test]
-fn what_ended_nobody_noted_how_is_asked_of_the_service_before_it_is_done_again() {
-    let home = Home::new();
-    let line =
-        |age| json!({ "key": "k", "at": now() - age, "number": CALL[1], "task": CALL[3], "settled": true });
-    let service = Service::with([]);
-    service.is_gone(true);
-    home.write_journal([line(60).to_string()]);
-    let error = Run::of(service.at(&home, CALL).args(["--json", "--timeout", "8"])).exits(6).error();
-    assert_eq!((&error["code"], service.posts()), (&json!("call_open"), 0));
-    // Something else may be asked of the number, and the same when it was long ago.
-    Run::of(&mut service.at(&home, ["-p", CALL[1], "-t", "Ask for the hours"])).exits(0);
-    home.write_journal([line(7 * 3600).to_string()]);
-    Run::of(&mut service.at(&home, CALL)).exits(0);
-}
-
-#[test]
-fn a_demonstration_can_be_repeated_and_is_told_what_would_be_refused_for_real() {
-    at_once([("+15555550102", false), ("+15551234567", true)], |(number, is_done)| {
-        let home = Home::new();
-        let call = ["-p", number, "-t", "Ask for the hours"];
-        let is_told = |run: &Run| run.stderr.contains("for real it would be refused");
-        assert!(!is_told(&home.sandbox(&call).exits(0)));
-        assert_eq!(is_told(&home.sandbox(&call).exits(0)), is_done);
-        assert!(!is_told(&home.sandbox(&[&call[..], &["--again"]].concat()).exits(0)));
-        let dry = home.sandbox(&[&call[..], &["--dry-run", "--json"]].concat()).exits(0).json();
-        assert_eq!(dry["would_place"], true);
-        let codes: Vec<_> = dry["warnings"].as_array().expect("a list").iter().map(|w| &w["code"]).collect();
-        assert_eq!(codes == ["sandbox_repeat"], is_done, "{codes:?}");
-    });
-}
-
-#[test]
-fn how_far_the_clocks_differ_is_noted_with_the_call() {
-    let home = Home::new();
-    let service = Service::with([]);
-    let tomorrow = jiff::Timestamp::from_second(now() + 86_400).expect("a moment");
+fn clock_difference_is_recorded_with_the_call() {
+    let (home, service) = (Home::new(), Service::with([]));
+    let tomorrow = jiff::Timestamp::from_second(now() + 86_400).expect("a time");
     let date = tomorrow.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string();
-    service.look_before(Reply::json(200, &json!({ "calls": [], "total": 0 })).with("Date", &date));
-    Run::of(&mut service.at(&home, CALL)).exits(0);
-    let ahead = home.journal()[0]["clock_difference"].as_i64().expect("a number");
+    service.look_before(Reply::json(200, &json!({ "calls": [] })).with("Date", &date));
+    Run::of(service.at(&home, CALL).arg("--again")).exits(0);
+    let difference = home.journal()[0]["look"]["clock_difference"].as_i64();
+    let ahead = difference.expect("a number");
     assert!((86_340..=86_400).contains(&ahead), "{ahead}");
 }
 
 #[test]
-fn other_words_for_a_number_that_was_called_with_success_are_placed_with_a_warning() {
+fn used_key_is_never_sent_again() {
     let (home, service) = (Home::new(), Service::with([]));
-    Run::of(&mut service.at(&home, CALL)).exits(0);
-    let reworded = ["-p", CALL[1], "-t", "Please book a table"];
-    let dry = Run::of(service.at(&home, reworded).args(["--dry-run", "--json"])).exits(0).json();
-    assert_eq!((&dry["would_place"], &dry["warnings"][0]["code"]), (&json!(true), &json!("recent_success")));
-    let run = Run::of(&mut service.at(&home, reworded)).exits(0);
-    let said = "+15551234567 was called less than a minute ago for \"Reserve a table\", and that succeeded";
-    assert!(run.stderr.contains(said), "{}", run.stderr);
-    let other = Run::of(&mut service.at(&home, ["-p", "+15557654321", "-t", "Reserve a table"])).exits(0);
-    assert_eq!((other.stderr.as_str(), service.posts()), ("", 3));
-    let again = Run::of(service.at(&home, reworded).args(["--again", "--dry-run", "--json"])).exits(0).json();
-    assert_eq!(again["warnings"][0]["code"], "recent_success");
-    assert_eq!(Run::of(service.at(&home, reworded).arg("--again")).exits(0).stderr, "");
-
-    // Another computer, which has only the history to go by.
-    let (elsewhere, service) = (Home::new(), Service::with([]));
-    service.put_before(call(ID, "success"));
-    let run = Run::of(service.at(&elsewhere, reworded).args(["--json"])).exits(0);
-    assert!(run.stderr.contains("and that succeeded [recent_success]"), "{}", run.stderr);
-}
-
-#[test]
-fn a_person_is_told_that_a_known_key_rings_no_phone() {
-    let (home, service) = (Home::new(), Service::with([]));
-    let with_key = || service.at(&home, CALL).args(["--idempotency-key", "dinner"]).arg("--again").output();
-    let said = || String::from_utf8(with_key().expect("a run").stderr).expect("UTF-8");
-    assert_eq!(said(), "");
-    assert!(said().starts_with("No phone rings"), "{}", said());
+    let with_key = |request: [&str; 4], flags: &[&str]| {
+        let mut command = service.at(&home, request);
+        command.args(["--idempotency-key", "Dinner", "--json"]);
+        Run::of(command.args(flags))
+    };
+    let first = with_key(CALL, &[]).exits(0);
+    assert_eq!(first.stderr, "");
+    let replayed = with_key(CALL, &["--again"]).exits(0);
+    assert_eq!(replayed.json(), first.json());
+    let run = Run::of(
+        service
+            .at(&home, CALL)
+            .args(["--idempotency-key", "dinner"]),
+    );
+    let note = "This key was already used for this call.";
+    assert!(run.exits(0).stderr.starts_with(note));
+    let other = ["-p", "+15557654321", "-t", "Ask"];
+    assert_eq!(
+        code(with_key(other, &["--again"]).exits(2)),
+        "invalid_input"
+    );
     assert_eq!(service.posts(), 1);
 }
 
 #[test]
-fn a_call_that_another_process_places_under_the_same_key_during_the_look_is_the_callers_own() {
+fn key_that_is_reserved_during_the_look_is_followed() {
     let (home, gate, service) = (Home::new(), Gate::default(), Service::with([]));
-    let page = Reply::json(200, &json!({ "total": 1, "calls": [running(|_| {})] }));
+    let page = Reply::json(200, &json!({ "calls": [running(|_| {})] }));
     service.look_before(Reply::Held(gate.clone(), Box::new(page)));
-    let with_key = ["--idempotency-key", "dinner", "--json"];
+    let with_key = ["--idempotency-key", "dinner", "--json", "--again"];
     let first = Running::start(service.at(&home, CALL).args(with_key));
     service.server.wait_for("GET", LOOK_BEFORE, 1);
-    let second = Run::of(service.at(&home, CALL).args(with_key).arg("--again")).exits(0);
+    let second = Running::start(service.at(&home, CALL).args(with_key));
+    service.server.wait_for("GET", LOOK_BEFORE, 2);
     gate.open();
-    assert_eq!(first.end().exits(0).json(), second.json());
+    assert_eq!(first.end().exits(0).json(), second.end().exits(0).json());
     assert_eq!(service.posts(), 1);
 }

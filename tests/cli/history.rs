@@ -2,264 +2,210 @@
 
 use serde_json::{Value, json};
 
-#[cfg(unix)]
-use crate::support::Terminal;
 use crate::support::{Home, Reply, Request, Run, Server, call, moment};
+use crate::wire::words;
 
-/// A UUID of this number.
+/// The UUID of the nth call.
 fn id(n: usize) -> String {
     format!("{n:08x}-55aa-4bbb-8ccc-0123456789ab")
 }
 
-/// A history of so many calls, every third not answered, newest first.
+/// Calls, newest first, one each hour: every tenth has an unknown status, every third is busy.
 fn calls(count: usize) -> Vec<Value> {
-    (0..count).map(|n| call(&id(n), if n % 3 == 2 { "no_answer" } else { "success" })).collect()
-}
-
-fn member(request: &Request, name: &str) -> Option<usize> {
-    let (_, query) = request.target.split_once('?')?;
-    query.split('&').find_map(|pair| pair.strip_prefix(&format!("{name}=")))?.parse().ok()
-}
-
-fn serving(calls: Vec<Value>) -> Server {
-    Server::start(move |request| {
-        let (limit, offset) =
-            (member(request, "limit").unwrap_or(50), member(request, "offset").unwrap_or(0));
-        let page: Vec<&Value> = calls.iter().skip(offset).take(limit).collect();
-        Reply::json(200, &json!({ "calls": page, "total": calls.len() }))
-    })
-}
-
-#[test]
-fn the_newest_ten_are_shown_and_the_rest_is_counted() {
-    let home = Home::new();
-    let server = serving(calls(42));
-    let run = Run::of(&mut home.at(&server, ["--history"])).exits(0);
-    let lines: Vec<&str> = run.stdout.lines().collect();
-    assert_eq!(lines.len(), 12, "{}", run.stdout);
-    assert!(lines[0].starts_with("WHEN") && lines[0].ends_with("ID"));
-    assert!(lines[1].starts_with("today ") && lines[1].ends_with("00000000"), "{}", lines[1]);
-    assert!(
-        lines[11].starts_with("32 more of 42:")
-            && lines[11].contains("--all")
-            && lines[11].contains("--offset 10")
-    );
-    assert!(lines.iter().all(|line| line.chars().count() <= 80), "{}", run.stdout);
-}
-
-#[test]
-fn an_empty_history_says_so() {
-    let home = Home::new();
-    let run = Run::of(&mut home.at(&serving(vec![]), ["--history"])).exits(0);
-    assert_eq!(run.stdout, "There are no calls yet.\n");
-    let run = Run::of(&mut home.at(&serving(vec![]), ["--history", "--all"])).exits(0);
-    assert_eq!(run.stdout, "There are no calls yet.\n");
-    let run = Run::of(&mut home.at(&serving(vec![]), ["--history", "--all", "--json"])).exits(0);
-    assert_eq!(run.json(), json!({ "calls": [], "total": 0 }));
-    let run = Run::of(&mut home.at(&serving(calls(3)), ["--history", "--offset", "3"])).exits(0);
-    assert_eq!(run.stdout, "There are no calls beyond these.\n");
-}
-
-#[test]
-fn all_walks_every_page_and_prints_one_document() {
-    let home = Home::new();
-    let calls = calls(450);
-    let server = serving(calls.clone());
-    let run = Run::of(&mut home.at(&server, ["--history", "--all", "--json"])).exits(0);
-    assert_eq!(run.json(), json!({ "calls": calls, "total": 450 }));
-    // Those behind the first are on their way together.
-    let mut asked: Vec<String> = server.requests().iter().map(Request::line).collect();
-    asked.sort();
-    assert_eq!(
-        asked,
-        [
-            "GET /v1/calls?limit=200",
-            "GET /v1/calls?limit=200&offset=200",
-            "GET /v1/calls?limit=200&offset=400"
-        ]
-    );
-    let text = Run::of(&mut home.at(&server, ["--history", "--all"])).exits(0);
-    assert_eq!(text.stdout.lines().count(), 451);
-}
-
-#[cfg(unix)]
-#[test]
-fn all_in_json_is_indented_for_whoever_reads_it_on_a_terminal() {
-    let home = Home::new();
-    let server = serving(calls(2));
-    let mut terminal = Terminal::sized(home.at(&server, ["--history", "--all", "--json"]), 80);
-    assert_eq!(terminal.end(), Some(0));
-    let screen = terminal.shows("\"total\": 2\r\n}\r\n");
-    assert!(screen.starts_with("{\r\n  \"calls\": [\r\n    {\r\n      \"call_id\": "), "{screen}");
-    let shown: Value = serde_json::from_str(&screen).expect("one document");
-    assert_eq!(shown["calls"].as_array().map(Vec::len), Some(2));
-}
-
-#[test]
-fn a_status_is_searched_for_until_there_are_enough() {
-    let home = Home::new();
-    let server = serving(calls(450));
-    let run =
-        Run::of(&mut home.at(&server, ["--history", "--status", "no_answer", "--limit", "80", "--json"]))
-            .exits(0);
-    let found = run.json();
-    assert_eq!((found["calls"].as_array().map(Vec::len), &found["total"]), (Some(80), &json!(80)));
-    assert!(found["calls"].as_array().unwrap().iter().all(|call| call["status"] == "no_answer"));
-    assert_eq!(server.requests().len(), 2, "the third page was not needed");
-    let none = Run::of(&mut home.at(&server, ["--history", "--status", "busy"])).exits(0);
-    assert_eq!(none.stdout, "There is no call of status busy; those there are: no_answer, success.\n");
-    let near = Run::of(&mut home.at(&server, ["--history", "--status", "bussy"])).exits(0);
-    assert!(near.stdout.ends_with("no_answer, success. Did you mean --status busy?\n"), "{}", near.stdout);
-    let some = Run::of(&mut home.at(&server, ["--history", "--status", "success", "--limit", "2"])).exits(0);
-    assert!(
-        some.stdout.lines().last().unwrap().starts_with("There may be more: --limit N"),
-        "{}",
-        some.stdout
-    );
-}
-
-#[test]
-fn an_id_is_shortened_only_where_that_tells_it_from_the_others() {
-    let home = Home::new();
-    let shown = |ids: &[&str]| {
-        let server = serving(ids.iter().map(|id| call(id, "success")).collect());
-        let run = Run::of(&mut home.at(&server, ["--history"])).exits(0);
-        run.stdout.lines().skip(1).map(|line| line.rsplit(' ').next().unwrap().to_owned()).collect::<Vec<_>>()
-    };
-    assert_eq!(shown(&[&id(1), "call-number-seven"]), ["00000001", "call-number-seven"]);
-    let twin = id(1).replace("55aa", "55ab");
-    assert_eq!(shown(&[&id(1), &twin]), [id(1), twin]);
-}
-
-#[test]
-fn a_server_that_knows_no_offset_is_not_asked_for_ever() {
-    let home = Home::new();
-    let calls = calls(3);
-    let server = Server::always(Reply::json(200, &json!({ "items": calls })));
-    let run = Run::of(&mut home.at(&server, ["--history", "--all", "--json"])).exits(0);
-    assert_eq!(run.json(), json!({ "calls": calls, "total": 3 }));
-    assert_eq!(server.requests().len(), 2);
-}
-
-#[test]
-fn a_history_that_cannot_be_read_leaves_nothing_on_stdout() {
-    let home = Home::new();
-    let server = Server::always(Reply::new(404, ""));
-    let run = Run::of(&mut home.at(&server, ["--history", "--all", "--json"])).exits(1);
-    assert_eq!(run.stdout, "");
-}
-
-#[test]
-fn a_call_that_is_listed_twice_is_one() {
-    let home = Home::new();
-    let server = Server::start(|request| {
-        let call = call(&id(1), "success");
-        Reply::json(
-            200,
-            &if request.is("GET", "/v1/calls") { json!({ "calls": [call, call] }) } else { call },
-        )
-    });
-    Run::of(&mut home.at(&server, ["--call-info", &id(1)[..8]])).exits(0);
-}
-
-#[test]
-fn an_unfinished_id_names_one_call_or_none() {
-    let home = Home::new();
-    let server = serving(calls(20));
-    let asked = |prefix: &str| Run::of(&mut home.at(&server, ["--call-info", prefix, "--json"]));
-    let none = asked("ffff").exits(1);
-    assert_eq!(none.error()["code"], "call_not_found");
-    let several = asked("0000").exits(1);
-    assert!(several.error()["message"].as_str().unwrap().contains(&id(19)), "{}", several.stderr);
-    assert!(server.requests().iter().all(|request| request.is("GET", "/v1/calls")));
-    let empty = Run::of(&mut home.at(&serving(vec![]), ["--call-info", "last", "--json"])).exits(1);
-    assert_eq!(empty.error()["code"], "call_not_found");
-}
-
-#[test]
-fn wide_letters_and_long_words_keep_the_columns() {
-    let mut odd = calls(3);
-    odd[0]["highlights"] =
-        json!("寿司の予約を四名様で承りました。ありがとうございます。お待ちしております。");
-    odd[1]["highlights"] =
-        json!("🍣🍕 two 👩‍👩‍👧 emoji e\u{301}te\u{301}, and then a rather long sentence without any end");
-    odd[2]["highlights"] = json!("first line\nsecond line");
-    odd[2]["metadata"] = json!({ "created_at": moment(-86_400 * 40) });
-    let home = Home::new();
-    let run = Run::of(&mut home.at(&serving(odd), ["--history"])).exits(0);
-    for line in run.stdout.lines() {
-        assert!(unicode_width::UnicodeWidthStr::width(line) <= 80, "{line}");
-    }
-    assert!(run.stdout.contains('…') && run.stdout.contains("first line second line"), "{}", run.stdout);
-}
-
-/// 450 calls, newest first, one every four hours; every hundredth is to a place of its own.
-fn spread() -> Vec<Value> {
     let one = |n: usize| {
-        let mut object = call(&id(n), "success");
-        object["metadata"] = json!({ "created_at": moment(-(n as i64) * 4 * 3600) });
-        object["highlights"] = json!(format!("Booked, number {n}."));
+        let status = match n {
+            _ if n % 10 == 9 => "odd",
+            _ if n.is_multiple_of(3) => "busy",
+            _ => "success",
+        };
+        let mut object = call(&id(n), status);
+        let at = moment(-3600 * n as i64);
+        object["metadata"] = json!({ "created_at": at, "ended_at": at });
         object["submission"]["respondent_phone"] = json!(format!("+1555000{n:04}"));
         if n % 100 == 99 {
             object["submission"]["business_name"] = json!("Café  LUCÍA");
         }
         object
     };
-    (0..450).map(one).collect()
+    (0..count).map(one).collect()
 }
 
-fn ids(run: &Run) -> Vec<String> {
-    let calls = run.json()["calls"].as_array().expect("a list").clone();
-    calls.iter().map(|call| call["call_id"].as_str().expect("an ID").to_owned()).collect()
+fn number(request: &Request, name: &str, default: usize) -> usize {
+    let query = request.target.split_once('?').unwrap_or_default().1;
+    let mut pairs = query.split('&').filter_map(|pair| pair.split_once('='));
+    let value = pairs.find(|pair| pair.0 == name);
+    value.map_or(default, |(_, value)| value.parse().expect("a number"))
 }
 
-#[test]
-fn a_text_is_searched_page_after_page_until_there_are_enough() {
+fn serving(calls: Vec<Value>) -> Server {
+    Server::start(move |request| {
+        let (limit, offset) = (number(request, "limit", 50), number(request, "offset", 0));
+        let page: Vec<&Value> = calls.iter().skip(offset).take(limit).collect();
+        Reply::json(200, &json!({ "calls": page, "total": calls.len() }))
+    })
+}
+
+fn history(server: &Server, flags: &[&str]) -> Run {
     let home = Home::new();
-    let server = serving(spread());
-    let run = |flags: &[&str]| Run::of(home.at(&server, ["--history"]).args(flags)).exits(0);
-    let found = run(&["--json", "--search", "cafe\u{301} luci\u{301}a", "--limit", "2"]);
-    assert_eq!(ids(&found), [id(99), id(199)]);
-    assert_eq!(found.json()["total"], 2);
-    let asked: Vec<String> = server.requests().iter().map(Request::line).collect();
-    assert_eq!(asked, ["GET /v1/calls?limit=200"]);
-    assert_eq!(ids(&run(&["--json", "--search", "CAFÉ", "--all"])), [id(99), id(199), id(299), id(399)]);
-    assert_eq!(ids(&run(&["--json", "--search", "number 7."])), [id(7)]);
-    assert_eq!(ids(&run(&["--json", "--search", "+1 (555) 000-0444"])), [id(444)]);
-    assert_eq!(ids(&run(&["--json", "--search", "café", "--status", "busy"])), [""; 0]);
-    assert_eq!(run(&["--search", "nowhere"]).stdout, "There is no such call.\n");
-    let table = run(&["--search", "café", "--limit", "1"]).stdout;
-    assert!(table.contains("There may be more: --limit N for as many"), "{table}");
+    Run::of(home.at(server, ["history"]).args(flags))
 }
 
+/// The history with these flags, as JSON.
+fn listed(server: &Server, flags: &[&str]) -> Value {
+    history(server, &[flags, &["--json"]].concat())
+        .exits(0)
+        .json()
+}
+
+/// The numbers of the calls in a list.
+fn numbers(list: &Value) -> Vec<usize> {
+    let calls = list["calls"].as_array().expect("a list").iter();
+    let ids = calls.map(|call| call["call_id"].as_str().expect("an ID"));
+    ids.map(|id| usize::from_str_radix(&id[..8], 16).expect("a number"))
+        .collect()
+}
+
+#[cfg(unix)]
 #[test]
-fn what_was_before_a_day_is_left_out_and_not_read() {
+fn terminal_shows_ten_calls_and_the_way_to_more() {
     let home = Home::new();
-    let calls = spread();
-    let server = serving(calls.clone());
-    let since = |day: &str| {
-        let mut command = home.at(&server, ["--history", "--json", "--all", "--limit", "50", "--since", day]);
-        ids(&Run::of(command.env("KALLYAI_TIMEZONE", "Europe/Madrid")).exits(0))
-    };
-    let today = jiff::Timestamp::now().in_tz("Europe/Madrid").expect("a zone").date();
-    let day = today.checked_sub(jiff::Span::new().days(10)).expect("a date");
-    let begin = day.in_tz("Europe/Madrid").expect("a day").timestamp();
-    let expected = calls.iter().filter(|call| {
-        let created = call["metadata"]["created_at"].as_str().expect("a time");
-        created.parse::<jiff::Timestamp>().expect("a time") >= begin
-    });
-    let expected: Vec<&str> = expected.map(|call| call["call_id"].as_str().expect("an ID")).collect();
-    assert_eq!(since(&day.to_string()), expected);
-    // Those of 50 days more are not read.
-    let furthest = server.requests().iter().filter_map(|request| member(request, "offset")).max();
-    assert!(furthest.is_some_and(|offset| offset < 350), "{furthest:?}");
-    // The test may run into the next day.
-    let (yesterday, today) = (since("yesterday").len(), since("today").len());
-    assert!((0..=7).contains(&today) && yesterday > today, "{yesterday} {today}");
-    assert!((7..=7 * 6 + 7).contains(&since("monday").len()));
-    for day in ["tomorrow", "2999-01-01", "1/2/2027", "soon"] {
-        Run::of(&mut home.at(&server, ["--history", "--since", day])).exits(2);
+    let server = serving(calls(42));
+    for columns in [40, 80, 120] {
+        let screen = crate::support::seen(&home.at(&server, ["history"]), columns);
+        let fits = |line: &str| line.chars().count() <= columns.into();
+        assert!(screen.lines().all(fits), "{screen}");
+        let footer = "Showing 10 of 42. Next: --offset 10. All:";
+        assert!(screen.replace("\n ", "").contains(footer), "{screen}");
     }
-    let nothing = Run::of(&mut home.at(&server, ["--history", "--search", "nobody said this"])).exits(0);
-    assert_eq!(nothing.stdout, "There is no such call.\n");
+}
+
+#[test]
+fn tabs_separate_whole_cells_off_a_terminal() {
+    let run = history(&serving(calls(42)), &["--limit", "2"]).exits(0);
+    let lines: Vec<&str> = run.stdout.lines().collect();
+    assert_eq!(lines[0], "ID\tWHEN\tNUMBER\tBUSINESS\tSTATUS\tRESULT");
+    let cells: Vec<&str> = lines[1].split('\t').collect();
+    assert_eq!(cells[0], id(0));
+    assert!(cells[1].parse::<jiff::Timestamp>().is_ok(), "{cells:?}");
+    assert_eq!(
+        cells[2..],
+        ["+15550000000", "", "busy", "A table for four is booked."]
+    );
+    assert_eq!((lines.len(), run.stderr.as_str()), (3, ""));
+}
+
+#[test]
+fn empty_list_says_why() {
+    for (count, line, why) in [
+        (0, "", "No calls yet. Try a simulated one:"),
+        (0, "--all --json", "No calls yet. Try a simulated one:"),
+        (3, "--offset 3", "No more calls."),
+        (9, "--search nowhere", "No matching calls."),
+        (
+            9,
+            "--status failed",
+            "No calls with status failed (your history has: busy, success).",
+        ),
+    ] {
+        let run = history(&serving(calls(count)), &words(line)).exits(0);
+        assert_eq!(run.stderr.trim_end(), why, "{line}");
+    }
+    let mistyped = history(&serving(calls(9)), &["--status", "bussy"]).exits(2);
+    let hint = "hint: your history has: busy, success\n";
+    assert!(mistyped.stderr.ends_with(hint), "{}", mistyped.stderr);
+}
+
+#[test]
+fn all_reads_every_page_into_one_document() {
+    let all = calls(450);
+    let server = serving(all.clone());
+    assert_eq!(
+        listed(&server, &["--all"]),
+        json!({ "calls": all, "total": 450 })
+    );
+    let targets = server.requests().into_iter().map(|request| request.target);
+    let pages = ["", "&offset=200", "&offset=400"];
+    let pages = pages.map(|offset| format!("/v1/calls?limit=200{offset}"));
+    assert_eq!(targets.collect::<Vec<_>>(), pages);
+    let text = history(&server, &["--all"]).exits(0);
+    assert_eq!(text.stdout.lines().count(), 451);
+}
+
+#[test]
+fn filtered_pages_follow_each_other_without_gaps() {
+    let server = serving(calls(450));
+    let is_busy: fn(usize) -> bool = |n| n % 10 != 9 && n.is_multiple_of(3);
+    let is_busy_or_odd: fn(usize) -> bool = |n| n % 10 == 9 || n.is_multiple_of(3);
+    for (filter, matches) in [
+        (["--status", "busy"], is_busy),
+        (["--status", "busy,odd"], is_busy_or_odd),
+        (["--status", "unsuccessful"], is_busy_or_odd),
+        (["--search", "table"], |_| true),
+    ] {
+        let (mut found, mut offset) = (Vec::new(), Some("0".to_owned()));
+        while let Some(from) = offset {
+            let page = ["--limit", "70", "--offset", &from];
+            let list = listed(&server, &[&filter[..], &page].concat());
+            found.extend(numbers(&list));
+            offset = list["next_offset"].as_u64().map(|next| next.to_string());
+        }
+        let expected = (0..450).filter(|n| matches(*n));
+        assert_eq!(found, expected.collect::<Vec<_>>(), "{filter:?}");
+    }
+}
+
+#[test]
+fn total_counts_matches_or_is_left_out() {
+    let server = serving(calls(450));
+    let total = |flags: &[&str]| listed(&server, flags)["total"].clone();
+    assert_eq!(total(&["--status", "odd", "--limit", "200"]), 45);
+    assert_eq!(total(&["--status", "odd", "--all"]), 45);
+    assert_eq!(total(&["--status", "odd", "--limit", "5"]), Value::Null);
+    assert_eq!(total(&["--limit", "5"]), 450);
+}
+
+#[test]
+fn search_compares_texts_and_numbers() {
+    let server = serving(calls(450));
+    for (text, found) in [
+        ("café lucía", &[99, 199, 299, 399][..]),
+        ("CAFÉ", &[99, 199, 299, 399]),
+        ("+1 (555) 000-0444", &[444]),
+        ("a table for FIVE", &[]),
+    ] {
+        let list = listed(&server, &["--search", text, "--all"]);
+        assert_eq!(numbers(&list), found, "{text}");
+    }
+    let first = listed(&server, &["--search", "café", "--limit", "1"]);
+    assert_eq!(
+        (numbers(&first), &first["next_offset"]),
+        (vec![99], &json!(100))
+    );
+}
+
+#[test]
+fn days_are_those_of_the_zone_and_both_are_included() {
+    let calls = calls(450);
+    let server = serving(calls.clone());
+    for zone in ["Pacific/Kiritimati", "America/New_York", "Asia/Kolkata"] {
+        let day_of = |n: usize| {
+            let at = calls[n]["metadata"]["created_at"].as_str().expect("a time");
+            let at: jiff::Timestamp = at.parse().expect("a time");
+            at.in_tz(zone).expect("a zone").date().to_string()
+        };
+        let day = day_of(50);
+        let expected: Vec<usize> = (0..120).filter(|n| day_of(*n) == day).collect();
+        let line = format!("--since {day} --until {day} --timezone {zone} --all");
+        let list = listed(&server, &words(&line));
+        assert_eq!(numbers(&list), expected, "{zone}");
+        assert_eq!(list["total"], expected.len(), "{zone}");
+    }
+    let offsets = server
+        .requests()
+        .into_iter()
+        .map(|request| number(&request, "offset", 0));
+    assert_eq!(offsets.max(), Some(200), "the last page is too old");
+    for day in ["tomorrow", "1/2/2027", "soon"] {
+        history(&server, &["--since", day]).exits(2);
+    }
 }

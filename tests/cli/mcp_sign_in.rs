@@ -1,66 +1,109 @@
-//! Signing in by the tools of the MCP server, in two steps.
+//! Signing in with the tools of the MCP server.
 
-use serde_json::json;
+use std::net::{Ipv4Addr, TcpListener};
 
-use crate::support::{Client, Home, Reply, Server};
+use serde_json::{Value, json};
+
+use crate::support::{Client, Home, Reply, Server, exchange, free_port};
+
+/// A server that is not signed in, its port for the redirect, and the service.
+fn start(home: &Home) -> (Client, u16, Server) {
+    let server = Server::always(Reply::json(200, &json!({ "plan_type": "pro" })));
+    let port = free_port();
+    let mut command = home.kallyai(["mcp", "--callback-port", &port.to_string()]);
+    command
+        .env("KALLYAI_API_URL", server.url())
+        .env("KALLYAI_TOKEN_FILE", home.token_file());
+    (Client::of(&mut command), port, server)
+}
+
+/// Begins a sign-in and returns its instructions and the redirect that ends it.
+fn begin(client: &mut Client, port: u16) -> (String, String) {
+    let begun = client.value("sign_in", json!({}));
+    assert_eq!(begun["signed_in"], false);
+    let url = begun["sign_in_url"].as_str().expect("a URL");
+    let redirect = format!("redirect_uri=http%3A%2F%2Flocalhost%3A{port}%2Fcallback");
+    assert!(url.contains(&redirect), "{url}");
+    let state = url.split("state=").nth(1).expect("a state");
+    let tokens = "access_token=tok&refresh_token=ref&expires_in=3600";
+    let instructions = begun["instructions"].as_str().expect("instructions");
+    (
+        instructions.to_owned(),
+        format!("/callback?{tokens}&state={state}"),
+    )
+}
+
+fn is_signed_in(client: &mut Client) -> bool {
+    client.value("auth_status", json!({}))["signed_in"] == true
+}
 
 #[test]
-fn a_server_without_a_login_starts_and_signs_in_in_two_steps() {
+fn redirect_signs_in_without_passing_through_the_model() {
     let home = Home::new();
-    let server = Server::always(Reply::json(200, &json!({ "plan_type": "pro", "usage_percentage": 12.5 })));
-    let mut command = home.kallyai(["--mcp"]);
-    command.env("KALLYAI_API_URL", server.url()).env("KALLYAI_TOKEN_FILE", home.token_file());
-    let mut client = Client::of(&mut command);
-    let booking = json!({ "phone": "+15551234567", "task": "Reserve a table" });
+    let (mut client, port, server) = start(&home);
     let status = client.value("auth_status", json!({}));
-    let sign_in = json!({ "name": "sign_in", "arguments": {} });
-    assert_eq!((&status["signed_in"], &status["next_tool"]), (&json!(false), &sign_in));
-    let error = client.error("place_call", booking.clone());
-    assert_eq!((&error["code"], &error["next_tool"]), (&json!("not_signed_in"), &sign_in));
-    // A call can be checked all the same.
-    let mut check = booking;
-    check["dry_run"] = json!(true);
-    assert_eq!(client.value("place_call", check)["dry_run"]["would_place"], true);
-
-    let begun = client.value("sign_in", json!({}));
-    let url = begun["sign_in_url"].as_str().expect("an address");
-    let state = url.split("state=").nth(1).expect("a state");
-    let wrong = json!({ "callback_url": "http://localhost:8976/callback?access_token=x&state=y" });
-    assert_eq!(client.error("sign_in", wrong)["code"], "sign_in_failed");
-    assert_eq!(client.error("sign_in", json!({ "callback_url": "-" }))["code"], "invalid_input");
-    let address = format!(
-        "http://localhost:8976/callback?access_token=tok&refresh_token=ref&expires_in=3600&state={state}"
+    assert_eq!(
+        (&status["signed_in"], &status["next_tool"]),
+        (&json!(false), &json!("sign_in"))
     );
-    assert_eq!(client.value("sign_in", json!({ "callback_url": address }))["signed_in"], true);
-    assert_eq!(client.value("auth_status", json!({}))["source"], "file");
-    assert_eq!(client.value("get_usage", json!({}))["usage_percentage"], 12.5);
+    let mut arguments = json!({ "phone": "+15551234567", "task": "Reserve a table" });
+    let error = client.error("place_call", arguments.clone());
+    assert_eq!(
+        (&error["code"], &error["next_tool"]),
+        (&json!("not_signed_in"), &json!("sign_in"))
+    );
+    // A call can be checked all the same.
+    arguments["dry_run"] = json!(true);
+    assert_eq!(client.value("place_call", arguments)["would_place"], true);
+
+    let (_, redirect) = begin(&mut client, port);
+    // A second request does not end the first: the user may have its URL open.
+    assert_eq!(begin(&mut client, port).1, redirect);
+    assert!(!is_signed_in(&mut client));
+    let head = format!("GET {redirect} HTTP/1.1\r\nHost: localhost:{port}\r\n\r\n");
+    let response = exchange((Ipv4Addr::LOCALHOST, port).into(), head.as_bytes());
+    assert_eq!(response.status, 303, "{}", response.text);
+    assert!(is_signed_in(&mut client));
+    assert_eq!(client.value("get_usage", json!({}))["plan_type"], "pro");
     assert_eq!(server.count("POST", "/v1/calls"), 0);
 }
 
 #[test]
-fn a_wrong_address_spoils_no_sign_in() {
+fn wrong_url_leaves_the_sign_in_pending() {
     let home = Home::new();
-    let server = Server::always(Reply::json(200, &json!({})));
-    let mut command = home.kallyai(["--mcp"]);
-    command.env("KALLYAI_API_URL", server.url()).env("KALLYAI_TOKEN_FILE", home.token_file());
-    let mut client = Client::of(&mut command);
-    let first = client.value("sign_in", json!({}))["sign_in_url"].clone();
-    let other = first.as_str().expect("a URL");
-    for (wrong, code, hint) in [
-        ("localhost:8976/callback", "invalid_input", "all of the address"),
-        ("http://localhost:8976/callback?access_token=tok", "invalid_input", "all of the address"),
-        (other, "sign_in_failed", "whole address"),
+    let (mut client, port, _server) = start(&home);
+    let (_, redirect) = begin(&mut client, port);
+    for wrong in [
+        "-",
+        "localhost:8976/callback",
+        "http://localhost:8976/callback?access_token=x&state=y",
+        "http://localhost:8976/callback?access_token=x",
+        "the page is blank",
     ] {
         let error = client.error("sign_in", json!({ "callback_url": wrong }));
-        assert_eq!(error["code"], code, "{error}");
-        assert!(error["hint"].as_str().is_some_and(|said| said.contains(hint)), "{error}");
-        // What comes next would spoil the address that the user has.
-        assert_eq!(error.get("next_tool").is_some(), code == "sign_in_failed", "{error}");
+        assert!(
+            error["hint"].to_string().contains("whole URL"),
+            "{wrong}: {error}"
+        );
+        assert!(!is_signed_in(&mut client));
     }
-    let second = client.value("sign_in", json!({}))["sign_in_url"].clone();
-    let (second, state) = second.as_str().and_then(|url| url.split_once("state=")).expect("a state");
-    assert!(second.contains("redirect_uri=http%3A%2F%2Flocalhost%3A8976%2Fcallback"), "{second}");
-    // Browsers hide the scheme.
-    let address = format!("localhost:8976/callback?access_token=tok&state={state}");
-    assert_eq!(client.value("sign_in", json!({ "callback_url": address }))["signed_in"], true);
+    // Browsers hide the scheme, and people add quotes.
+    let pasted = format!("\"localhost:{port}{redirect}\"");
+    let signed_in = client.value("sign_in", json!({ "callback_url": pasted }));
+    assert_eq!(signed_in, json!({ "signed_in": true }));
+    assert!(is_signed_in(&mut client));
+    // The listener is gone.
+    TcpListener::bind((Ipv4Addr::LOCALHOST, port)).expect("a free port");
+}
+
+#[test]
+fn pasted_url_suffices_if_the_port_is_taken() {
+    let home = Home::new();
+    let (mut client, port, _server) = start(&home);
+    let _holder = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).expect("a port");
+    let (instructions, redirect) = begin(&mut client, port);
+    assert!(instructions.contains("does not load"), "{instructions}");
+    let pasted = format!("https://forwarded.example{redirect}");
+    let signed_in = client.value("sign_in", json!({ "callback_url": pasted }));
+    assert_eq!(signed_in["signed_in"], Value::Bool(true));
 }

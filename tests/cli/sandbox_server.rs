@@ -1,154 +1,108 @@
-//! `--serve-sandbox` under many clients and under hostile ones, and a sandbox that lost its memory.
+//! `serve-sandbox`, with other clients.
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::TcpStream;
-use std::process::{Child, Stdio};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::net::TcpListener;
+#[cfg(unix)]
+use std::process::Command;
+use std::process::Stdio;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde_json::{Value, json};
 
-use crate::support::Home;
+use crate::support::{Home, Run, Running, at_once, exchange};
 
-/// The emulator in a process of its own.
-struct Served {
-    process: Child,
-    address: String,
-    token: String,
-}
-
-impl Served {
-    fn start(home: &Home) -> Self {
-        let mut command = home.kallyai(["--serve-sandbox", "127.0.0.1:0", "--json"]);
-        let mut process =
-            command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("the program starts");
-        let mut line = String::new();
-        BufReader::new(process.stdout.take().expect("a pipe")).read_line(&mut line).expect("a line");
-        let served: Value = serde_json::from_str(&line).expect("JSON");
-        let login = std::fs::read(served["token_file"].as_str().expect("a path")).expect("the login");
-        let login: Value = serde_json::from_slice(&login).expect("JSON");
-        let text = |value: &Value| value.as_str().expect("a text").to_owned();
-        Self {
-            process,
-            address: text(&served["api_url"]).replace("http://", ""),
-            token: text(&login["access_token"]),
-        }
-    }
-
-    fn connect(&self) -> TcpStream {
-        let stream = TcpStream::connect(&self.address).expect("it listens");
-        stream.set_read_timeout(Some(Duration::from_secs(60))).expect("a timeout");
-        stream
-    }
-
-    /// Sends a request of this line on a connection that ends with its answer.
-    fn ask(&self, line: &str, body: &str) -> TcpStream {
-        let mut stream = self.connect();
-        let (address, token, length) = (&self.address, &self.token, body.len());
-        let head = format!("{line} HTTP/1.1\r\nHost: {address}\r\nAuthorization: Bearer {token}");
-        let head = format!("{head}\r\nConnection: close\r\nContent-Length: {length}");
-        stream.write_all(format!("{head}\r\n\r\n{body}").as_bytes()).expect("it reads");
-        stream
-    }
-}
-
-impl Drop for Served {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
-
-/// All that comes until the other side closes.
-fn answer(mut stream: &TcpStream) -> String {
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).expect("an answer");
-    answer
+fn serve(home: &Home) -> Running {
+    let mut command = home.kallyai(["serve-sandbox", "127.0.0.1:0", "--json"]);
+    Running::start(command.stdin(Stdio::null()))
 }
 
 #[test]
-fn calls_ring_side_by_side_and_hold_no_other_request_up() {
-    const CALLS: usize = 256;
-    // As many rang at once when they rang in turns.
-    const A_TURN: usize = 64;
+fn calls_do_not_hold_up_other_requests() {
+    const CALLS: usize = 32;
     let home = Home::new();
-    let served = Served::start(&home);
+    let mut serving = serve(&home);
+    let served: Value = serde_json::from_str(&serving.prints("}\n")).expect("JSON");
+    let address = served["api_url"]
+        .as_str()
+        .expect("a URL")
+        .replace("http://", "");
+    let login = std::fs::read(served["token_file"].as_str().expect("a path")).expect("a file");
+    let login: Value = serde_json::from_slice(&login).expect("JSON");
+    let token = login["access_token"].as_str().expect("a token");
+    let request = |line: &str, body: &str| {
+        let head = format!(
+            "{line} HTTP/1.1\r\nHost: {address}\r\nAuthorization: Bearer {token}\r\n\
+             Connection: close\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        exchange(address.parse().expect("an address"), head.as_bytes())
+    };
     let call = json!({ "submission": {
         "task_category": "general", "task_description": "Say hello", "respondent_phone": "+15551234567",
     }});
-    let start = Instant::now();
-    let ringing: Vec<_> = (0..CALLS).map(|_| served.ask("POST /v1/calls", &call.to_string())).collect();
-    let ring = || answer(&served.ask("GET /v1/calls?limit=200", "")).matches("\"in_progress\"").count();
-    while ring() <= A_TURN {
-        assert!(start.elapsed() < Duration::from_secs(60), "they ring in turns");
-        thread::yield_now();
-    }
-    let times = (0..10).map(|_| {
-        let start = Instant::now();
-        assert!(answer(&served.ask("GET /v1/users/me/statistics", "")).starts_with("HTTP/1.1 200 "));
-        start.elapsed()
-    });
-    let fastest = times.min().expect("ten times");
-    assert!(fastest < Duration::from_millis(50), "{fastest:?}");
-    assert!(ringing.iter().all(|stream| answer(stream).starts_with("HTTP/1.1 201 ")));
-}
-
-#[cfg(target_os = "linux")]
-#[test]
-fn a_body_that_is_announced_and_never_sent_costs_neither_memory_nor_descriptors() {
-    let home = Home::new();
-    let served = Served::start(&home);
-    let process = format!("/proc/{}", served.process.id());
-    let descriptors = || std::fs::read_dir(format!("{process}/fd")).expect("a folder").count();
-    let before = descriptors();
-    let lengths = ["2000000", "5000000000", "4611686018427387904", "18446744073709551615", "9e9", "-1"];
-    for half in lengths.chunks(3) {
-        let hostile = |length: &&str| {
-            let mut stream = served.connect();
-            let head = format!("POST /v1/calls HTTP/1.1\r\nHost: {}\r\n", served.address);
-            let head = format!("{head}Content-Length: {length}\r\n\r\n{{");
-            stream.write_all(head.as_bytes()).expect("it reads");
-            stream
+    let ended = AtomicUsize::new(0);
+    at_once(0..=CALLS, |n| {
+        if n < CALLS {
+            assert_eq!(request("POST /v1/calls", &call.to_string()).status, 201);
+            ended.fetch_add(1, Ordering::SeqCst);
+            return;
+        }
+        let running = || {
+            let history = request("GET /v1/calls?limit=200", "");
+            history.text.matches("\"in_progress\"").count()
         };
-        let streams: Vec<_> = half.iter().cycle().take(200).map(hostile).collect();
-        for stream in &streams {
-            let refused = answer(stream);
-            assert!(
-                refused.starts_with("HTTP/1.1 413 ") || refused.starts_with("HTTP/1.1 400 "),
-                "{refused}"
+        while running() < CALLS {
+            assert_eq!(
+                ended.load(Ordering::SeqCst),
+                0,
+                "the calls wait for each other"
             );
         }
-        // Ours are still open: it has to let go by itself.
-        let limit = Instant::now() + Duration::from_secs(30);
-        while descriptors() > before {
-            assert!(Instant::now() < limit, "{half:?}: {} after {before}", descriptors());
-            thread::yield_now();
-        }
-    }
-    let status = std::fs::read_to_string(format!("{process}/status")).expect("a status");
-    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("a peak");
-    let kilobytes: u64 = peak.trim().trim_end_matches(" kB").parse().expect("a number");
-    assert!(kilobytes < 100 << 10, "{peak}");
-    assert!(answer(&served.ask("GET /v1/calls", "")).starts_with("HTTP/1.1 200 "));
+    });
+    serving.kill();
 }
 
 #[test]
-fn a_sandbox_that_lost_its_memory_signs_nobody_out() {
+fn address_in_use_names_another_one() {
     let home = Home::new();
-    let folder = home.path("work/sandbox");
-    let run = |flag: &str| {
-        let mut command = home.kallyai(["--sandbox", flag]);
-        crate::support::Run::of(command.env("KALLYAI_STATE_DIR", home.path("work")))
-    };
-    run("--usage").exits(0);
-    std::fs::remove_file(folder.join("state.json")).expect("the memory");
-    assert_eq!(run("--history").exits(0).stdout, "There are no calls yet.\n");
+    let holder = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let held = holder.local_addr().expect("an address").to_string();
+    let serve = |address: &str| Run::of(&mut home.kallyai(["serve-sandbox", address, "--json"]));
+    let error = serve(&held).exits(1).error();
+    assert_eq!(error["code"], "address_in_use");
+    assert!(error["message"].to_string().contains(&held), "{error}");
+    assert!(
+        error["hint"]
+            .to_string()
+            .contains("serve-sandbox 127.0.0.1:"),
+        "{error}"
+    );
+    // Other computers have no business here.
+    assert_eq!(serve("0.0.0.0:0").exits(2).error()["code"], "invalid_input");
+}
 
-    // The same with a login that has to be renewed first.
-    let file = folder.join("login.json");
-    let mut login: Value = serde_json::from_slice(&std::fs::read(&file).expect("the login")).expect("JSON");
-    login["expires_at"] = json!(1);
-    std::fs::write(&file, login.to_string()).expect("a login");
-    std::fs::remove_file(folder.join("state.json")).expect("the memory");
-    assert_eq!(run("--history").exits(0).stdout, "There are no calls yet.\n");
+#[cfg(unix)]
+#[test]
+fn exports_work_in_a_shell() {
+    let home = Home::new();
+    let folder = home.path("it's a \"folder\" of $HOME");
+    let mut command = home.kallyai(["serve-sandbox", "127.0.0.1:0"]);
+    command
+        .env("KALLYAI_STATE_DIR", &folder)
+        .stdin(Stdio::null());
+    let serving = Running::start(&mut command);
+    let exports = serving.prints("/login.json'\n");
+    let script = format!("{exports} exec \"$0\" \"$@\"");
+    let mut shell = Command::new("/bin/sh");
+    let client = home.kallyai(["usage", "--json"]);
+    shell
+        .args(["-c", &script])
+        .arg(client.get_program())
+        .args(client.get_args());
+    assert_eq!(
+        Run::of(shell.env("HOME", home.path(""))).exits(0).json()["calls_used"],
+        0
+    );
+    serving.signal(rustix::process::Signal::INT);
+    let run = serving.end().exits(0);
+    assert!(run.stderr.ends_with("Sandbox stopped.\n"), "{}", run.stderr);
 }

@@ -1,142 +1,190 @@
-//! What goes over the wire, to the letter.
+//! The requests that the program sends.
 
 use serde_json::{Value, json};
 
-use crate::support::{CALL, Home, ID, REFRESH, Reply, Request, Run, Server, TOKEN, call};
+use crate::support::{
+    CALL, Home, ID, LOOK_BEFORE, Reply, Request, Run, Server, at_once, call, now,
+};
 
-/// Places a call with these flags and returns the POST.
-fn posted(flags: &[&str]) -> Request {
+/// Splits a line as a shell does, as far as double quotes go.
+pub fn words(line: &str) -> Vec<&str> {
+    let parts = line.split('"').enumerate();
+    let words = parts.map(|(n, part)| match n % 2 {
+        0 => part.split_whitespace().collect(),
+        _ => vec![part],
+    });
+    words.collect::<Vec<_>>().concat()
+}
+
+/// A server with one call and an empty account.
+fn service() -> Server {
+    Server::start(|request| match request.target.split('?').next() {
+        Some("/v1/calls") if request.method == "POST" => Reply::json(201, &call(ID, "success")),
+        Some("/v1/calls") if request.target == LOOK_BEFORE => {
+            Reply::json(200, &json!({"calls": []}))
+        }
+        Some("/v1/calls") => {
+            Reply::json(200, &json!({ "calls": [call(ID, "success")], "total": 1 }))
+        }
+        Some(path) if path.ends_with("/transcript") => Reply::json(200, &json!({ "entries": [] })),
+        Some(path) if path.ends_with("/calendar.ics") => {
+            Reply::new(200, "BEGIN:VCALENDAR\r\nEND:VCALENDAR\r\n")
+        }
+        Some("/v1/users/me/subscription") => {
+            Reply::json(200, &json!({ "has_active_subscription": false }))
+        }
+        Some("/v1/stripe/billing-portal") => {
+            Reply::json(200, &json!({ "url": "https://billing.example/x" }))
+        }
+        Some("/v1/users/me/statistics") => Reply::json(200, &json!({})),
+        _ => Reply::json(200, &call(ID, "success")),
+    })
+}
+
+/// Runs a command line and returns its requests, but for the look at the history before a call.
+#[track_caller]
+fn requests(line: &[&str]) -> Vec<Request> {
+    let (home, server) = (Home::new(), service());
+    // A background process of another test may still use the port, but not this token.
+    home.write_login(
+        &json!({ "access_token": "wire", "refresh_token": "x", "expires_at": now() + 3600 }),
+    );
+    Run::of(&mut home.at(&server, line)).exits(0);
+    let mut sent = server.requests();
+    let is_ours = |request: &Request| request.header("authorization") == Some("Bearer wire");
+    sent.retain(|request| is_ours(request) && request.target != LOOK_BEFORE);
+    sent
+}
+
+/// The body of the one POST of a command line.
+#[track_caller]
+fn posted(line: &[&str]) -> Value {
+    let sent = requests(line);
+    assert_eq!(sent.len(), 1, "{line:?}");
+    sent[0].json()
+}
+
+/// Lines of kallyai-cli and its skill page, the same as words, and the request they send. A call
+/// that says no more goes to +15551234567 with the task "Ask": its column has the other members.
+const LINES: &str = r#"
+--usage | usage | GET /v1/users/me/statistics
+--stats | stats | GET /v1/users/me/statistics
+--us | usage | GET /v1/users/me/statistics
+--subscription | subscription | GET /v1/users/me/subscription
+--sub | sub | GET /v1/users/me/subscription
+--billing | billing | GET /v1/stripe/billing-portal
+--history | history | GET /v1/calls?limit=10
+--list | list | GET /v1/calls?limit=10
+--hist --limit 5 | history --limit 5 | GET /v1/calls?limit=5
+--limit 5 --history | --limit 5 history | GET /v1/calls?limit=5
+--history --limit=3 --offset=20 | history --limit=3 --offset=20 | GET /v1/calls?limit=3&offset=20
+--json --history | --json history | GET /v1/calls?limit=10
+--call-info ID | call-info ID | GET /v1/calls/ID
+--call-info=ID --json | call-info --json ID | GET /v1/calls/ID
+--call ID | call-info ID | GET /v1/calls/ID
+--transcript ID | transcript ID | GET /v1/calls/ID/transcript
+--transcript=ID | transcript ID | GET /v1/calls/ID/transcript
+--json --trans ID | transcript ID --json | GET /v1/calls/ID/transcript
+--call-info 3F2A | call-info 3F2A | GET /v1/calls?limit=200 GET /v1/calls/ID
+--transcript last | transcript last | GET /v1/calls?limit=1 GET /v1/calls/ID/transcript
+--calendar ID | calendar ID | GET /v1/calls/ID/calendar.ics
+--auth-status | auth-status |
+--logout | logout |
+-p +15551234567 -t Ask | call +15551234567 Ask | {}
+-t Ask -p +15551234567 | call -t Ask +15551234567 | {}
+-p+15551234567 -tAsk | call -p+15551234567 -tAsk | {}
+-p=+15551234567 -t=Ask | call -p=+15551234567 -t=Ask | {}
+--phone +15551234567 --task Ask | call --phone +15551234567 --task Ask | {}
+--phone=+15551234567 --task=Ask --json | call +15551234567 Ask --json | {}
+--ph +15551234567 --ta Ask --cat hotel | call +15551234567 Ask -c hotel | {"task_category":"hotel"}
+-p "+1 (555) 123-4567" -t Ask | call "+1 (555) 123-4567" Ask | {}
+-p +15551234567 -t "Ask  about  --usage" | call +15551234567 "Ask  about  --usage" | {"task_description":"Ask  about  --usage"}
+-p +15551234567 -t history | call +15551234567 history | {"task_description":"history"}
+-p +15551234567 -t Ask -l es | call +15551234567 Ask -l es | {"language":"es","call_language":"es"}
+-p +15551234567 -t Ask -les | -les call +15551234567 Ask | {"language":"es","call_language":"es"}
+-p +15551234567 -t Ask --call-language es | call +15551234567 Ask --call-language=es | {"call_language":"es"}
+-p +15551234567 -t Ask --name "Ana María" | call +15551234567 Ask --name "Ana María" | {"user_name":"Ana María"}
+-p +15551234567 -t Ask --business Lucali --party-size 4 | call +15551234567 Ask --party-size=4 --business Lucali | {"business_name":"Lucali","party_size":4}
+-p +15551234567 -t Ask --date 2077-01-28 --time 20:00 | call +15551234567 Ask --time 8pm --date 2077-01-28 | {"appointment_date":"2077-01-28","appointment_time":"20:00"}
+-p +15551234567 -t Ask --timezone Europe/Madrid | --timezone europe/madrid call +15551234567 Ask | {"timezone":"Europe/Madrid"}
+-p +15551234567 -t "Reserve a table for 4 at 8pm" --category restaurant --name "John Smith" --party-size 4 --date "2026-01-28" --time "20:00" | call +15551234567 "Reserve a table for 4 at 8pm" -c restaurant --name "John Smith" --party-size 4 --date 2026-01-28 --time 20:00 | {"task_category":"restaurant","task_description":"Reserve a table for 4 at 8pm","user_name":"John Smith","party_size":4,"appointment_date":"2026-01-28","appointment_time":"20:00"}
+-p +14155551234 -t "Schedule dental checkup" -c clinic --name "Jane Doe" --time-pref "morning before 11am" | call +14155551234 "Schedule dental checkup" -c clinic --name "Jane Doe" --time-preference "morning before 11am" | {"respondent_phone":"+14155551234","task_category":"clinic","task_description":"Schedule dental checkup","user_name":"Jane Doe","time_preference_text":"morning before 11am"}
+"#;
+
+/// The body of the call that a column of [`LINES`] describes.
+fn expected_body(column: &str) -> Value {
+    let mut body = json!({
+        "submission": {
+            "task_category": "general",
+            "task_description": "Ask",
+            "respondent_phone": "+15551234567",
+            "language": "en",
+            "call_language": "en",
+        },
+        "timezone": "America/New_York",
+    });
+    let members: serde_json::Map<String, Value> = serde_json::from_str(column).expect("an object");
+    for (name, value) in members {
+        match name.as_str() {
+            "timezone" => body[name] = value,
+            _ => body["submission"][name] = value,
+        }
+    }
+    body
+}
+
+#[test]
+fn old_lines_send_the_same_requests_as_words() {
+    let lines: Vec<&str> = LINES.trim().lines().collect();
+    for some in lines.chunks(8) {
+        at_once(some, |line| {
+            let columns: Vec<String> = line
+                .split('|')
+                .map(|text| text.trim().replace("ID", ID))
+                .collect();
+            let [flags, words_form, expected] = &columns[..] else {
+                panic!("{line}");
+            };
+            for form in [flags, words_form] {
+                let sent = requests(&words(form));
+                if expected.starts_with('{') {
+                    let posts: Vec<Value> = sent.iter().map(Request::json).collect();
+                    assert_eq!(posts, [expected_body(expected)], "{form}");
+                    assert_eq!(sent[0].line(), "POST /v1/calls");
+                } else {
+                    let lines: Vec<String> = sent.iter().map(Request::line).collect();
+                    assert_eq!(&lines.join(" "), expected, "{form}");
+                    let is_read = |request: &Request| {
+                        request.header("idempotency-key").is_none() && request.body.is_empty()
+                    };
+                    assert!(sent.iter().all(is_read));
+                }
+            }
+        });
+    }
+}
+
+#[test]
+fn login_can_be_a_flag_or_a_word() {
     let home = Home::new();
-    let server = Server::always(Reply::json(201, &call(ID, "success")));
-    Run::of(&mut home.at(&server, flags)).exits(0);
-    let mut posts = server.requests().into_iter().filter(|request| request.method == "POST");
-    let post = posts.next().expect("a POST");
-    assert_eq!(posts.count(), 0);
-    post
-}
-
-fn body(flags: &[&str]) -> Value {
-    posted(flags).json()
-}
-
-#[test]
-fn a_restaurant_is_asked_in_the_apis_own_words() {
-    let sent = body(&[
-        "-p",
-        "+14155551234",
-        "-t",
-        "Reserve table for 4 at 8pm",
-        "--category",
-        "restaurant",
-        "--business",
-        "Italian Bistro",
-        "--name",
-        "John Smith",
-        "--party-size",
-        "4",
-        "--date",
-        "2026-01-28",
-        "--time",
-        "20:00",
-        "--timezone",
-        "America/New_York",
-    ]);
-    assert_eq!(
-        sent,
-        json!({
-            "submission": {
-                "task_category": "restaurant",
-                "task_description": "Reserve table for 4 at 8pm",
-                "respondent_phone": "+14155551234",
-                "business_name": "Italian Bistro",
-                "user_name": "John Smith",
-                "party_size": 4,
-                "appointment_date": "2026-01-28",
-                "appointment_time": "20:00",
-                "language": "en",
-                "call_language": "en",
-            },
-            "timezone": "America/New_York",
-        })
-    );
-}
-
-#[test]
-fn a_clinic_is_asked_in_the_apis_own_words() {
-    let sent = body(&[
-        "-p",
-        "+14155551234",
-        "-t",
-        "Schedule dental checkup",
-        "-c",
-        "clinic",
-        "--name",
-        "Jane Doe",
-        "--time-preference",
-        "morning before 11am",
-    ]);
-    assert_eq!(
-        sent,
-        json!({
-            "submission": {
-                "task_category": "clinic",
-                "task_description": "Schedule dental checkup",
-                "respondent_phone": "+14155551234",
-                "user_name": "Jane Doe",
-                "time_preference_text": "morning before 11am",
-                "language": "en",
-                "call_language": "en",
-            },
-            "timezone": "America/New_York",
-        })
-    );
-}
-
-#[test]
-fn a_general_task_needs_no_more_than_number_and_words() {
-    let sent = body(&["-p", "+15551234567", "-t", "Ask about store hours and availability"]);
-    assert_eq!(
-        sent,
-        json!({
-            "submission": {
-                "task_category": "general",
-                "task_description": "Ask about store hours and availability",
-                "respondent_phone": "+15551234567",
-                "language": "en",
-                "call_language": "en",
-            },
-            "timezone": "America/New_York",
-        })
-    );
+    for form in ["--login", "login"] {
+        let run = Run::of(&mut home.kallyai([form, "--json", "--no-input"])).exits(0);
+        let url = run.json()["sign_in_url"]
+            .as_str()
+            .expect("a URL")
+            .to_owned();
+        let start = "https://api.kallyai.com/v1/auth/cli?redirect_uri=http%3A%2F%2Flocalhost%3A8976%2Fcallback&state=";
+        assert!(url.starts_with(start), "{url}");
+    }
 }
 
 #[test]
 fn every_field_of_the_api_has_a_flag() {
-    let sent = body(&[
-        "-p",
-        "+34 912 345 678",
-        "-t",
-        "Reservar",
-        "-c",
-        "hotel",
-        "-l",
-        "es",
-        "--call-language",
-        "en",
-        "--user-phone",
-        "+1 (555) 765-4321",
-        "--instruction",
-        "- no smoking",
-        "--instruction",
-        "quiet room",
-        "--urgent",
-        "--session-id",
-        "s-1",
-        "--timezone",
-        "europe/madrid",
-    ]);
+    let line = r#"-p "+34 912 345 678" -t Reservar -c hotel -l es --call-language en
+        --user-phone "+1 (555) 765-4321" --instruction "- no smoking" --instruction "quiet room"
+        --urgent --session-id s-1 --timezone europe/madrid"#;
     assert_eq!(
-        sent,
+        posted(&words(line)),
         json!({
             "submission": {
                 "task_category": "hotel",
@@ -155,144 +203,78 @@ fn every_field_of_the_api_has_a_flag() {
 }
 
 #[test]
-fn the_request_carries_who_we_are_and_a_fresh_key() {
-    let (one, two) = (posted(&CALL), posted(&CALL));
-    assert_eq!(one.line(), "POST /v1/calls");
-    assert_eq!(one.header("authorization"), Some(format!("Bearer {TOKEN}").as_str()));
-    assert_eq!(one.header("content-type"), Some("application/json"));
-    assert_eq!(one.header("user-agent"), Some(concat!("kallyai/", env!("CARGO_PKG_VERSION"))));
-    let key = one.header("idempotency-key").expect("a key");
-    assert!(key.len() >= 32 && Some(key) != two.header("idempotency-key"), "{key}");
+fn each_call_has_its_own_key_unless_one_is_given() {
+    let keyed = [&CALL[..], &["--idempotency-key", "Booking-1"]].concat();
+    let (one, two, given) = (requests(&CALL), requests(&CALL), requests(&keyed));
+    let key = |sent: &[Request]| sent[0].header("idempotency-key").expect("a key").to_owned();
+    assert!(key(&one).len() >= 32 && key(&one) != key(&two));
+    assert!(key(&given).eq_ignore_ascii_case("booking-1"));
+    let agent = concat!("kallyai/", env!("CARGO_PKG_VERSION"));
+    assert_eq!(one[0].header("user-agent"), Some(agent));
+    assert_eq!(one[0].header("content-type"), Some("application/json"));
 }
 
 #[test]
-fn a_chosen_key_is_the_one_that_is_sent() {
-    let mut flags = CALL.to_vec();
-    flags.extend(["--idempotency-key", "booking-1"]);
-    assert_eq!(posted(&flags).header("idempotency-key"), Some("booking-1"));
-}
-
-#[test]
-fn reads_ask_for_no_more_than_they_were_told() {
-    let home = Home::new();
-    let server = Server::start(|request| match request.target.split('?').next() {
-        Some("/v1/calls") => Reply::json(200, &json!({ "calls": [call(ID, "success")], "total": 1 })),
-        Some(path) if path.ends_with("/transcript") => Reply::json(200, &json!({ "entries": [] })),
-        Some(path) if path.ends_with("/calendar.ics") => {
-            Reply::new(200, "BEGIN:VCALENDAR\r\nEND:VCALENDAR\r\n")
-        }
-        Some("/v1/users/me/statistics") => Reply::json(200, &json!({})),
-        Some("/v1/users/me/subscription") => Reply::json(200, &json!({ "has_active_subscription": false })),
-        Some("/v1/stripe/billing-portal") => Reply::json(200, &json!({ "url": "https://billing.example/x" })),
-        _ => Reply::json(200, &call(ID, "success")),
-    });
-    for (flags, lines) in [
-        (&["--history"][..], vec!["GET /v1/calls?limit=10".to_owned()]),
-        (&["--history", "--limit", "3", "--offset", "0"], vec!["GET /v1/calls?limit=3&offset=0".into()]),
-        (&["--list", "--offset", "7"], vec!["GET /v1/calls?limit=10&offset=7".into()]),
-        (&["--call-info", ID], vec![format!("GET /v1/calls/{ID}")]),
-        (&["--transcript", ID], vec![format!("GET /v1/calls/{ID}/transcript")]),
-        (&["--calendar", ID], vec![format!("GET /v1/calls/{ID}/calendar.ics")]),
-        (&["--usage"], vec!["GET /v1/users/me/statistics".into()]),
-        (&["--stats"], vec!["GET /v1/users/me/statistics".into()]),
-        (&["--sub"], vec!["GET /v1/users/me/subscription".into()]),
-        (&["--billing"], vec!["GET /v1/stripe/billing-portal".into()]),
-        (
-            &["--trans", "last"],
-            vec!["GET /v1/calls?limit=1".into(), format!("GET /v1/calls/{ID}/transcript")],
-        ),
-        (&["--call-info", "3F2A"], vec!["GET /v1/calls?limit=200".into(), format!("GET /v1/calls/{ID}")]),
-    ] {
-        let before = server.requests().len();
-        Run::of(&mut home.at(&server, flags)).exits(0);
-        let asked: Vec<String> = server.requests().iter().skip(before).map(Request::line).collect();
-        assert_eq!(asked, lines, "{flags:?}");
+fn id_cannot_reach_another_route() {
+    let sent = requests(&["call-info", "../users/me?x#y"]);
+    assert_eq!(sent[0].line(), "GET /v1/calls/..%2Fusers%2Fme%3Fx%23y");
+    let (home, server) = (Home::new(), service());
+    for id in ["", ".", ".."] {
+        Run::of(&mut home.at(&server, ["call-info", id])).exits(2);
     }
-    for request in server.requests() {
-        assert_eq!(request.header("authorization"), Some(format!("Bearer {TOKEN}").as_str()));
-        assert_eq!(request.header("idempotency-key"), None);
-        assert_eq!(request.body, "");
-    }
-}
-
-#[test]
-fn an_id_cannot_reach_another_route() {
-    let home = Home::new();
-    let server = Server::always(Reply::json(200, &call(ID, "success")));
-    Run::of(&mut home.at(&server, ["--call-info", "../users/me?x#y"])).exits(0);
-    assert_eq!(server.requests()[0].line(), "GET /v1/calls/..%2Fusers%2Fme%3Fx%23y");
-    for id in ["", ".", "..", "a\nb"] {
-        Run::of(&mut home.at(&server, ["--call-info", id])).exits(2);
-    }
-    assert_eq!(server.requests().len(), 1);
-}
-
-#[test]
-fn an_id_from_the_server_is_not_trusted_either() {
-    let home = Home::new();
+    assert!(server.requests().is_empty());
     for id in ["..", "", "a\u{1b}b"] {
         let list = json!({ "calls": [call(id, "success")] });
         let server = Server::always(Reply::json(200, &list));
-        Run::of(&mut home.at(&server, ["--call-info", "last"])).exits(2);
+        let run = Run::of(&mut home.at(&server, ["call-info", "last"]));
+        assert_ne!(run.exit, Some(0), "{id:?}");
         assert_eq!(server.requests().len(), 1, "{id:?}");
     }
 }
 
 #[test]
-fn a_login_is_renewed_with_its_refresh_token_alone() {
-    let home = Home::new();
-    home.sign_in(-10);
-    let server = Server::start(|request| match request.line().as_str() {
-        "POST /v1/auth/refresh" => Reply::json(200, &json!({ "access_token": "new", "expires_in": 3600 })),
-        _ => Reply::json(200, &json!({ "plan_type": "pro" })),
-    });
-    Run::of(&mut home.at(&server, ["--usage"])).exits(0);
-    let requests = server.requests();
-    assert_eq!(requests[0].json(), json!({ "refresh_token": REFRESH }));
-    assert_eq!(requests[0].header("authorization"), None);
-    assert_eq!(requests[1].header("authorization"), Some("Bearer new"));
+fn language_and_zone_are_the_flags_the_environments_or_the_systems() {
+    for row in "LANG=es_ES.UTF-8 | | es America/New_York
+        LANG=es_MX LC_ALL=de_DE TZ=:Europe/Paris | | en Europe/Paris
+        LANG=es_MX KALLYAI_LANGUAGE=en KALLYAI_TIMEZONE=Asia/Tokyo | | en Asia/Tokyo
+        KALLYAI_LANGUAGE=es KALLYAI_TIMEZONE=Asia/Tokyo | -l en --timezone Europe/Rome | en Europe/Rome
+        KALLYAI_LANGUAGE=ES LANG= TZ=UTC | | es UTC
+        TZ=UTC | --time 20:00 | en UTC utc_zone
+        TZ=UTC | --time 20:00 --timezone UTC | en UTC"
+        .lines()
+    {
+        let [variables, flags, expected] = row.split('|').collect::<Vec<_>>()[..] else {
+            panic!("{row}");
+        };
+        let run = dry_run(variables, flags);
+        let facts = [&run["body"]["submission"]["language"], &run["body"]["timezone"], &run["warnings"][0]["code"]];
+        let facts: Vec<&str> = facts.into_iter().filter_map(Value::as_str).collect();
+        assert_eq!(facts.join(" "), expected.trim(), "{row}");
+    }
 }
 
 #[test]
-fn the_language_follows_the_locale_and_the_flags_win() {
-    let home = Home::new();
-    let server = Server::always(Reply::json(201, &call(ID, "success")));
-    let language = |env: &[(&str, &str)], flags: &[&str]| {
-        let mut command = home.at(&server, CALL);
-        Run::of(command.arg("--again").args(flags).envs(env.iter().copied())).exits(0);
-        let sent = server.requests().last().expect("a request").json();
-        (sent["submission"]["language"].clone(), sent["submission"]["call_language"].clone())
-    };
-    let both = |language: &str| (json!(language), json!(language));
-    assert_eq!(language(&[], &[]), both("en"));
-    assert_eq!(language(&[("LANG", "es_ES.UTF-8")], &[]), both("es"));
-    assert_eq!(language(&[("LANG", "es_MX"), ("LC_ALL", "de_DE")], &[]), both("en"));
-    assert_eq!(language(&[("LANG", "es_MX"), ("KALLYAI_LANGUAGE", "en")], &[]), both("en"));
-    assert_eq!(language(&[("KALLYAI_LANGUAGE", "es")], &[]), both("es"));
-    assert_eq!(language(&[("KALLYAI_LANGUAGE", "es")], &["-l", "en"]), both("en"));
-    assert_eq!(language(&[], &["--call-language", "es"]), (json!("en"), json!("es")));
+fn name_and_number_of_the_user_have_variables() {
+    let variables = "KALLYAI_NAME=Ana KALLYAI_USER_PHONE=+1-555-765-4321";
+    for (flags, name) in [("", "Ana"), ("--name Eva", "Eva")] {
+        let sent = dry_run(variables, flags)["body"]["submission"].clone();
+        assert_eq!(
+            (&sent["user_name"], &sent["user_phone"]),
+            (&json!(name), &json!("+15557654321"))
+        );
+    }
 }
 
-#[test]
-fn the_zone_is_the_flags_the_environments_or_the_systems() {
+/// The dry run of a call with these variables and flags.
+fn dry_run(variables: &str, flags: &str) -> Value {
+    let variables = variables
+        .split_whitespace()
+        .filter_map(|pair| pair.split_once('='));
     let home = Home::new();
-    let server = Server::always(Reply::json(201, &call(ID, "success")));
-    let zone = |env: &[(&str, &str)], flags: &[&str]| {
-        let mut command = home.at(&server, CALL);
-        let run = Run::of(command.arg("--again").args(flags).envs(env.iter().copied())).exits(0);
-        (
-            server.requests().last().expect("a request").json()["timezone"].clone(),
-            run.stderr.contains("warning"),
-        )
-    };
-    assert_eq!(zone(&[], &["--time", "20:00"]), (json!("America/New_York"), false));
-    assert_eq!(zone(&[("TZ", ":Europe/Paris")], &[]), (json!("Europe/Paris"), false));
-    assert_eq!(zone(&[("KALLYAI_TIMEZONE", "Asia/Tokyo")], &[]), (json!("Asia/Tokyo"), false));
-    assert_eq!(
-        zone(&[("KALLYAI_TIMEZONE", "Asia/Tokyo")], &["--timezone", "Europe/Rome"]),
-        (json!("Europe/Rome"), false)
-    );
-    assert_eq!(zone(&[("TZ", "UTC")], &[]), (json!("UTC"), false));
-    assert_eq!(zone(&[("TZ", "UTC")], &["--time", "20:00"]), (json!("UTC"), true));
-    assert_eq!(zone(&[("TZ", "UTC")], &["--time", "20:00", "--timezone", "UTC"]), (json!("UTC"), false));
+    let mut command = home.kallyai(CALL);
+    command
+        .args(words(flags))
+        .args(["--dry-run", "--json"])
+        .envs(variables);
+    Run::of(&mut command).exits(0).json()
 }

@@ -1,4 +1,4 @@
-//! What every test stands on: a home folder of its own, a cleared environment, runs that cannot hang.
+//! The base of every test: a home folder of its own, a cleared environment, and runs that cannot hang.
 
 mod mcp;
 #[cfg(unix)]
@@ -9,71 +9,29 @@ mod service;
 mod sign_in;
 mod tls;
 
-pub use mcp::{Client, misfit};
+pub use mcp::Client;
 #[cfg(unix)]
 pub use pty::{Terminal, seen};
-pub use run::{Run, Running};
 #[cfg(unix)]
-pub use run::{by_shell, limited};
+pub use run::by_shell;
+pub use run::{Run, Running};
 pub use server::{Gate, Reply, Request, Server};
 pub use service::{LOOK_BEFORE, LOOK_UP, Post, Service, Shown};
-pub use sign_in::{SignIn, answer, connect, exchange, free_port};
-pub use tls::Proxy;
+#[cfg(unix)]
+pub use sign_in::mode;
+pub use sign_in::{SignIn, browser, connect, exchange, free_port, names, state_of, written};
+pub use tls::{Certificate, Proxy, USUAL};
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
-#[cfg(unix)]
-use std::path::Path;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::{LazyLock, Mutex};
+use std::sync::Mutex;
 use std::time::Duration;
 
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use tempfile::TempDir;
-
-/// Under `nohup` the programs that tests start would ignore a hang-up as the tests do. One that is handled here is theirs
-/// to handle anew: a program begins with the usual disposition of every signal that was not ignored.
-#[cfg(unix)]
-static HANG_UP_IS_HANDLED: LazyLock<()> = LazyLock::new(|| {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    let _entered = runtime.enter();
-    drop(tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup()).expect("a handler"));
-});
-
-/// The program under test. Where root builds it below a folder that is closed to others, a copy that the users whom tests
-/// become can reach; the copy stays in the folder for temporary files.
-static PROGRAM: LazyLock<PathBuf> = LazyLock::new(|| {
-    let built = PathBuf::from(env!("CARGO_BIN_EXE_kallyai"));
-    #[cfg(unix)]
-    if rustix::process::geteuid().is_root() && !is_open_to_all(&built) {
-        use std::os::unix::fs::PermissionsExt as _;
-        let folder = tempfile::Builder::new()
-            .permissions(std::fs::Permissions::from_mode(0o755))
-            .tempdir()
-            .expect("a folder")
-            .keep();
-        let copy = folder.join("kallyai");
-        copy_program(&built, &copy);
-        return copy;
-    }
-    built
-});
-
-/// Copies a program that is to be started. A process of its own does it: what this one has open to be written, a child that
-/// another test starts meanwhile would have open too, and the system starts no program that is being written.
-#[cfg(unix)]
-pub fn copy_program(program: &Path, to: &Path) {
-    let copied = Command::new("cp").arg(program).arg(to).status().expect("cp runs");
-    assert!(copied.success(), "{copied}");
-}
-
-#[cfg(unix)]
-fn is_open_to_all(file: &Path) -> bool {
-    use std::os::unix::fs::MetadataExt as _;
-    file.ancestors().skip(1).all(|folder| folder.metadata().is_ok_and(|found| found.mode() & 0o001 != 0))
-}
 
 /// A user's home, empty at first.
 pub struct Home {
@@ -82,24 +40,27 @@ pub struct Home {
     issuer: Mutex<Option<String>>,
 }
 
-/// What waits in vain does so for longer, 30 s and more; what ends at once may take as long on a busy machine.
+/// The limit for what ends at once, on a busy machine. A wait in vain takes 30 s or more.
 pub const AT_ONCE: Duration = Duration::from_secs(10);
 
-/// A token that must never be seen.
+/// An access token that must never be seen.
 pub const TOKEN: &str = "secret-access-token-1";
-/// What renews it; must never be seen either.
+/// A refresh token that must never be seen.
 pub const REFRESH: &str = "secret-refresh-token-1";
 
 impl Home {
     pub fn new() -> Self {
-        Self { folder: tempfile::tempdir().expect("a folder"), issuer: Mutex::default() }
+        Self {
+            folder: tempfile::tempdir().expect("a folder"),
+            issuer: Mutex::default(),
+        }
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
-    /// Where the login is kept when a server stands in for the service.
+    /// The credentials file for a test server.
     pub fn token_file(&self) -> PathBuf {
         self.path("login.json")
     }
@@ -109,105 +70,103 @@ impl Home {
         self.path("state")
     }
 
-    /// The journal there.
-    pub fn journal_file(&self) -> PathBuf {
-        self.state().join("calls.jsonl")
+    /// The folder with one JSON file per call.
+    pub fn calls_folder(&self) -> PathBuf {
+        self.state().join("calls")
     }
 
-    /// The lines of the journal, oldest first.
-    pub fn journal_lines(&self) -> Vec<Value> {
-        let text = std::fs::read_to_string(self.journal_file()).unwrap_or_default();
-        text.lines().map(|line| serde_json::from_str(line).expect("JSON in the journal")).collect()
+    /// The files of the journal, oldest call first.
+    pub fn journal_files(&self) -> Vec<PathBuf> {
+        let listed = std::fs::read_dir(self.calls_folder());
+        let mut files: Vec<PathBuf> = listed
+            .map(|files| files.flatten().map(|file| file.path()).collect())
+            .unwrap_or_default();
+        files.sort_by_key(|file| read_entry(file)["sent_at"].as_str().map(str::to_owned));
+        files
     }
 
-    /// What the journal holds, oldest first: the lines of each call added up.
+    /// The calls of the journal, oldest first.
     pub fn journal(&self) -> Vec<Value> {
-        let mut entries: Vec<Value> = Vec::new();
-        for line in self.journal_lines() {
-            let known = entries.iter().position(|entry| entry["key"] == line["key"]);
-            match (line["event"].as_str(), known) {
-                (None | Some("prepared"), _) => {
-                    let mut entry = line.clone();
-                    entry["shown"] = json!(line["settled"] == true);
-                    entries.retain(|entry| entry["key"] != line["key"]);
-                    entries.push(entry);
-                }
-                (Some("discarded"), Some(index)) => drop(entries.remove(index)),
-                (Some(event), Some(index)) => {
-                    let entry = &mut entries[index];
-                    for name in ["call_id", "status", "error"] {
-                        if line.get(name).is_some() {
-                            entry[name] = line[name].clone();
-                        }
-                    }
-                    if event == "shown" || line["shown"] == true {
-                        entry["shown"] = json!(true);
-                    }
-                    if event != "shown" {
-                        entry["event"] = json!(event);
-                    }
-                }
-                (Some(event), None) => panic!("{event} of an unknown call"),
-            }
+        let files = self.journal_files();
+        files.iter().map(|file| read_entry(file)).collect()
+    }
+
+    /// Writes calls into the journal.
+    pub fn write_journal(&self, entries: impl IntoIterator<Item = Value>) {
+        std::fs::create_dir_all(self.calls_folder()).expect("a folder");
+        for entry in entries {
+            let key = entry["key"].as_str().expect("a key").to_ascii_lowercase();
+            let file = self.calls_folder().join(format!("call-{key}.json"));
+            std::fs::write(file, entry.to_string()).expect("a call's file");
         }
-        entries
     }
 
-    /// Writes a journal of these lines.
-    pub fn write_journal(&self, lines: impl IntoIterator<Item = String>) {
-        std::fs::create_dir_all(self.state()).expect("a folder");
-        let text: String = lines.into_iter().map(|line| line + "\n").collect();
-        std::fs::write(self.journal_file(), text).expect("a journal");
-    }
-
-    /// A command in an environment that holds this home and nothing of the machine's.
+    /// A command in a cleared environment with this home.
     pub fn kallyai<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Command {
-        #[cfg(unix)]
-        LazyLock::force(&HANG_UP_IS_HANDLED);
-        let mut command = Command::new(&*PROGRAM);
-        command.args(args).env_clear().env("HOME", self.folder.path()).env("TZ", "America/New_York");
-        // Windows finds its own libraries, and where to put what is temporary, by these; the last is where a measurement of
-        // the tests' coverage gathers what the program adds to it.
+        let mut command = Command::new(env!("CARGO_BIN_EXE_kallyai"));
+        command
+            .args(args)
+            .env_clear()
+            .env("HOME", self.folder.path())
+            .env("TZ", "America/New_York");
+        // Windows needs these for its libraries and temporary files, and coverage tools the last.
         for name in ["SystemRoot", "TEMP", "TMP", "LLVM_PROFILE_FILE"] {
             if let Some(value) = std::env::var_os(name) {
                 command.env(name, value);
             }
         }
-        command.env("LOCALAPPDATA", self.folder.path()).env("USERPROFILE", self.folder.path());
-        // Only Linux tells by its environment that there is nobody to see one.
+        command
+            .env("LOCALAPPDATA", self.folder.path())
+            .env("USERPROFILE", self.folder.path());
+        // Without a display Linux opens no browser, and other systems would.
         command.env("BROWSER", "none");
         command
     }
 
-    /// A command that speaks to `server`, signed in.
-    pub fn at<S: AsRef<OsStr>>(&self, server: &Server, args: impl IntoIterator<Item = S>) -> Command {
+    /// A command for `server`, signed in.
+    pub fn at<S: AsRef<OsStr>>(
+        &self,
+        server: &Server,
+        args: impl IntoIterator<Item = S>,
+    ) -> Command {
         self.at_url(server.url(), args)
     }
 
-    /// The same for a server at this address, which is written as an origin is.
+    /// A command for the server at this origin, signed in.
     pub fn at_url<S: AsRef<OsStr>>(&self, url: &str, args: impl IntoIterator<Item = S>) -> Command {
         self.issued_by(url);
         if std::fs::symlink_metadata(self.token_file()).is_err() {
             self.sign_in(3600);
         }
         let mut command = self.kallyai(args);
-        command.env("KALLYAI_API_URL", url).env("KALLYAI_TOKEN_FILE", self.token_file());
+        command
+            .env("KALLYAI_API_URL", url)
+            .env("KALLYAI_TOKEN_FILE", self.token_file());
         command
     }
 
-    /// Makes the login one of the server at this address, and those that are yet to be written. All else of the file
-    /// stays as it is.
+    /// Makes this server the issuer of the credentials, now and when they are written again. All other members of the
+    /// file stay.
     pub fn issued_by(&self, url: &str) {
         *self.issuer.lock().unwrap() = Some(url.to_owned());
         let path = self.token_file();
-        let Ok(text) = std::fs::read_to_string(&path) else { return };
-        let Ok(mut login) = serde_json::from_str::<BTreeMap<String, Box<RawValue>>>(&text) else { return };
+        let Ok(text) = std::fs::read_to_string(&path) else {
+            return;
+        };
+        let Ok(mut login) = serde_json::from_str::<BTreeMap<String, Box<RawValue>>>(&text) else {
+            return;
+        };
         let issuer = json!(url).to_string();
-        let has_token = login.get("access_token").is_some_and(|raw| raw.get().starts_with('"'));
+        let has_token = login
+            .get("access_token")
+            .is_some_and(|raw| raw.get().starts_with('"'));
         if !has_token || login.get("issuer").is_some_and(|raw| raw.get() == issuer) {
             return;
         }
-        login.insert("issuer".into(), RawValue::from_string(issuer).expect("JSON"));
+        login.insert(
+            "issuer".into(),
+            RawValue::from_string(issuer).expect("JSON"),
+        );
         let before = std::fs::metadata(&path).expect("the file").permissions();
         let mut writable = before.clone();
         #[allow(clippy::permissions_set_readonly_false)]
@@ -217,7 +176,7 @@ impl Home {
         std::fs::set_permissions(&path, before).expect("permissions");
     }
 
-    /// Writes a login that expires in so many seconds.
+    /// Writes credentials that expire in this many seconds.
     pub fn sign_in(&self, expires_in: i64) {
         let expires_at = now() + expires_in;
         self.write_login(
@@ -225,7 +184,7 @@ impl Home {
         );
     }
 
-    /// Replaces the login whole, as every client does: a run may be reading it.
+    /// Replaces the credentials by rename, as every client does: a run may be reading them.
     pub fn write_login(&self, login: &Value) {
         let mut login = login.clone();
         if let (Some(issuer), None) = (&*self.issuer.lock().unwrap(), login.get("issuer")) {
@@ -247,7 +206,12 @@ impl Home {
     }
 }
 
-/// Tries each case in a thread of its own: such as wait more than they work.
+fn read_entry(file: &Path) -> Value {
+    let text = std::fs::read(file).expect("a call's file");
+    serde_json::from_slice(&text).expect("JSON in the journal")
+}
+
+/// Tries each case in a thread of its own, for cases that mostly wait.
 pub fn at_once<T: Send>(cases: impl IntoIterator<Item = T>, test: impl Fn(T) + Sync) {
     std::thread::scope(|scope| {
         for case in cases {
@@ -260,6 +224,12 @@ pub fn at_once<T: Send>(cases: impl IntoIterator<Item = T>, test: impl Fn(T) + S
 pub fn now() -> i64 {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     since.expect("a clock after 1970").as_secs() as i64
+}
+
+/// The cells of a table's row.
+pub fn cells<const N: usize>(row: &str) -> [&str; N] {
+    let cells: Vec<&str> = row.split(" | ").map(str::trim).collect();
+    cells.try_into().unwrap_or_else(|_| panic!("{row}"))
 }
 
 /// A call as the API gives it, created just now.
@@ -279,9 +249,11 @@ pub fn call(id: &str, status: &str) -> Value {
     })
 }
 
-/// The moment so many seconds from now, as the API writes it.
+/// The time this many seconds from now, as the API writes it.
 pub fn moment(seconds: i64) -> String {
-    jiff::Timestamp::from_second(now() + seconds).expect("a moment").to_string()
+    jiff::Timestamp::from_second(now() + seconds)
+        .expect("a moment")
+        .to_string()
 }
 
 /// The arguments of an ordinary call.

@@ -12,7 +12,7 @@ use rustix::termios::{Termios, Winsize};
 
 use super::run::Stream;
 
-/// A terminal. The test keeps its program's end open too, and so sees the modes that the program leaves behind.
+/// A terminal. Its other end stays open, so that the modes that the program leaves are seen.
 pub struct Terminal {
     keyboard: File,
     user: OwnedFd,
@@ -27,32 +27,38 @@ impl Terminal {
         Self::sized(command, 80)
     }
 
-    /// Starts a command with a new terminal of so many columns.
+    /// The same with a terminal of this width.
     pub fn sized(mut command: Command, columns: u16) -> Self {
         let pty = rustix_openpty::openpty(None, Some(&size(columns))).expect("a terminal");
         let end = || pty.user.try_clone().expect("a second handle");
         command.stdin(end()).stdout(end()).stderr(end());
         let become_controlling = || {
             rustix::process::setsid()?;
-            // What the child will read from is the terminal that controls it.
             Ok(rustix::process::ioctl_tiocsctty(std::io::stdin())?)
         };
-        // SAFETY: between fork and exec nothing but two system calls is made.
-        #[expect(unsafe_code, reason = "the only way to a controlling terminal in a child")]
+        // SAFETY: there are only two system calls between fork and exec.
+        #[expect(
+            unsafe_code,
+            reason = "the only way to a controlling terminal in a child"
+        )]
         let command = unsafe { command.pre_exec(become_controlling) };
         let child = command.spawn().expect("the program starts");
         let keyboard = File::from(pty.controller);
         let screen = Stream::gather(keyboard.try_clone().expect("a second handle"));
-        Self { keyboard, user: pty.user, screen, child }
+        Self {
+            keyboard,
+            user: pty.user,
+            screen,
+            child,
+        }
     }
 
-    /// Waits until this text is on the screen, and returns all that is.
+    /// Waits until this text is on the screen, and returns the screen.
     #[track_caller]
     pub fn shows(&self, text: &str) -> String {
         self.screen.holds(text)
     }
 
-    /// All that is on the screen now.
     pub fn screen(&self) -> String {
         self.screen.holds("")
     }
@@ -69,7 +75,7 @@ impl Terminal {
         rustix::termios::tcgetattr(&self.user).expect("modes")
     }
 
-    /// How many bytes were typed and read by nobody.
+    /// The number of bytes that were typed and not read.
     pub fn unread(&self) -> u64 {
         rustix::io::ioctl_fionread(self.user.as_fd()).expect("a count")
     }
@@ -86,25 +92,36 @@ impl Terminal {
             if let Some(status) = self.child.try_wait().expect("a status") {
                 return status.code();
             }
-            assert!(Instant::now() < late, "the program does not end: {}", self.screen());
+            assert!(
+                Instant::now() < late,
+                "the program does not end: {}",
+                self.screen()
+            );
             std::thread::sleep(Duration::from_millis(5));
         }
     }
 }
 
-/// What a person sees of a command on a terminal of so many columns: both streams, line by line, as they come.
+/// The screen after a command, on a terminal of this width.
 pub fn seen(ours: &Command, columns: u16) -> String {
-    // The shell says when everything has been printed.
+    // The shell prints a mark after everything else.
     let mut shell = Command::new("sh");
     shell
         .args(["-c", "\"$@\"; echo \"=$?=\"", "sh"])
         .arg(ours.get_program())
         .args(ours.get_args())
         .env_clear();
-    for (name, value) in ours.get_envs().filter_map(|(name, value)| Some((name, value?))) {
+    for (name, value) in ours
+        .get_envs()
+        .filter_map(|(name, value)| Some((name, value?)))
+    {
         shell.env(name, value);
     }
-    shell.env("PATH", "/usr/bin:/bin").env("TERM", "xterm").env("NO_COLOR", "1").env("BROWSER", "none");
+    shell
+        .env("PATH", "/usr/bin:/bin")
+        .env("TERM", "xterm")
+        .env("NO_COLOR", "1")
+        .env("BROWSER", "none");
     let mut terminal = Terminal::sized(shell, columns);
     let screen = terminal.shows("=\r\n");
     terminal.end();
@@ -112,10 +129,15 @@ pub fn seen(ours: &Command, columns: u16) -> String {
 }
 
 fn size(columns: u16) -> Winsize {
-    Winsize { ws_row: 50, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 }
+    Winsize {
+        ws_row: 50,
+        ws_col: columns,
+        ws_xpixel: 0,
+        ws_ypixel: 0,
+    }
 }
 
-/// What is on a screen in the end, line by line; nothing is wrapped here.
+/// The lines of the final screen. Nothing wraps here.
 fn drawn(written: &str) -> Vec<String> {
     let mut lines: Vec<Vec<char>> = vec![Vec::new()];
     let (mut row, mut column) = (0usize, 0usize);
@@ -132,7 +154,10 @@ fn drawn(written: &str) -> Vec<String> {
                 });
                 match last {
                     Some('A') => row = row.saturating_sub(far.parse().unwrap_or(1)),
-                    Some('K') => lines.get_mut(row).into_iter().for_each(|line| line.truncate(column)),
+                    Some('K') => lines
+                        .get_mut(row)
+                        .into_iter()
+                        .for_each(|line| line.truncate(column)),
                     Some('J') => {
                         lines.truncate(row + 1);
                         lines[row].truncate(column);
@@ -149,7 +174,10 @@ fn drawn(written: &str) -> Vec<String> {
         }
         lines.resize(lines.len().max(row + 1), Vec::new());
     }
-    lines.iter().map(|line| line.iter().collect::<String>().trim_end().to_owned()).collect()
+    lines
+        .iter()
+        .map(|line| line.iter().collect::<String>().trim_end().to_owned())
+        .collect()
 }
 
 impl Drop for Terminal {

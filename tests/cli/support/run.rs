@@ -25,7 +25,7 @@ pub struct Running {
     stderr: Arc<Stream>,
 }
 
-/// What came out of a pipe so far.
+/// The output of a pipe so far.
 #[derive(Default)]
 pub struct Stream {
     state: Mutex<Gathered>,
@@ -38,21 +38,18 @@ struct Gathered {
     ended: bool,
 }
 
-/// The same command by a shell that does something first.
+/// The same command, run by a shell after another one.
 #[cfg(unix)]
 pub fn by_shell(command: &Command, first: &str) -> Command {
     let mut shell = Command::new("/bin/sh");
     shell.args(["-c", &format!(r#"{first} && exec "$0" "$@""#)]);
     shell.arg(command.get_program()).args(command.get_args());
-    shell.env_clear().envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    shell.env_clear().envs(
+        command
+            .get_envs()
+            .filter_map(|(name, value)| Some((name, value?))),
+    );
     shell
-}
-
-/// The same command by a shell that allows no larger files than so many blocks.
-#[cfg(unix)]
-pub fn limited(command: &Command, blocks: u32) -> Command {
-    // A profile of what it covers would be too large as well.
-    by_shell(command, &format!("export LLVM_PROFILE_FILE=/dev/null && ulimit -f {blocks}"))
 }
 
 impl Run {
@@ -74,22 +71,37 @@ impl Run {
     /// Asserts the exit status.
     #[track_caller]
     pub fn exits(self, status: i32) -> Self {
-        assert_eq!(self.exit, Some(status), "stdout: {}\nstderr: {}", self.stdout, self.stderr);
+        assert_eq!(
+            self.exit,
+            Some(status),
+            "stdout: {}\nstderr: {}",
+            self.stdout,
+            self.stderr
+        );
         self
     }
 
     /// The JSON on stdout.
     #[track_caller]
     pub fn json(&self) -> Value {
-        serde_json::from_str(&self.stdout).unwrap_or_else(|e| panic!("{e}: {}\n{}", self.stdout, self.stderr))
+        serde_json::from_str(&self.stdout)
+            .unwrap_or_else(|e| panic!("{e}: {}\n{}", self.stdout, self.stderr))
     }
 
     /// The error object on the last line of stderr.
     #[track_caller]
     pub fn error(&self) -> Value {
         let last = self.stderr.lines().last().unwrap_or_default();
-        let document: Value = serde_json::from_str(last).unwrap_or_else(|e| panic!("{e}: {}", self.stderr));
+        let document: Value =
+            serde_json::from_str(last).unwrap_or_else(|e| panic!("{e}: {}", self.stderr));
         document["error"].clone()
+    }
+
+    /// Asserts that a text is on stderr.
+    #[track_caller]
+    pub fn notes(&self, text: &str) -> &Self {
+        assert!(self.stderr.contains(text), "{text}: {}", self.stderr);
+        self
     }
 
     /// Asserts that a text is in neither stream.
@@ -106,47 +118,44 @@ impl Run {
 }
 
 impl Running {
-    /// Starts a command.
     pub fn start(command: &mut Command) -> Self {
-        let mut child =
-            command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the program starts");
+        let mut child = command
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the program starts");
         let stdout = Stream::gather(child.stdout.take().expect("a pipe"));
         let stderr = Stream::gather(child.stderr.take().expect("a pipe"));
-        Self { child, stdout, stderr }
+        Self {
+            child,
+            stdout,
+            stderr,
+        }
     }
 
-    /// The process's ID.
     #[cfg(target_os = "linux")]
     pub fn id(&self) -> u32 {
         self.child.id()
     }
 
-    /// Sends it a signal.
     #[cfg(unix)]
     pub fn signal(&self, signal: rustix::process::Signal) {
         rustix::process::kill_process(rustix::process::Pid::from_child(&self.child), signal)
             .expect("a signal");
     }
 
-    /// Kills it.
     pub fn kill(&mut self) {
         let _ = self.child.kill();
     }
 
-    /// The processes that it has started.
+    /// Its child processes.
     #[cfg(target_os = "linux")]
     pub fn children(&self) -> Vec<rustix::process::Pid> {
-        let ids =
-            std::fs::read_to_string(format!("/proc/{0}/task/{0}/children", self.id())).unwrap_or_default();
-        ids.split_whitespace().filter_map(|id| rustix::process::Pid::from_raw(id.parse().ok()?)).collect()
-    }
-
-    /// Kills it together with the process that renews the login for it.
-    #[cfg(target_os = "linux")]
-    pub fn kill_with_helper(&mut self) {
-        let child = *self.children().first().expect("a helper");
-        rustix::process::kill_process(child, rustix::process::Signal::KILL).expect("a signal");
-        self.kill();
+        let ids = std::fs::read_to_string(format!("/proc/{0}/task/{0}/children", self.id()))
+            .unwrap_or_default();
+        ids.split_whitespace()
+            .filter_map(|id| rustix::process::Pid::from_raw(id.parse().ok()?))
+            .collect()
     }
 
     /// Its stdin, if that is a pipe.
@@ -154,16 +163,22 @@ impl Running {
         self.child.stdin.take().expect("a pipe")
     }
 
-    /// Waits until stderr holds this text, and returns all that it holds by then.
+    /// Waits for this text on stderr, and returns all of stderr so far.
     #[track_caller]
     pub fn says(&self, text: &str) -> String {
         self.stderr.holds(text)
     }
 
+    /// The same for stdout.
+    #[track_caller]
+    pub fn prints(&self, text: &str) -> String {
+        self.stdout.holds(text)
+    }
+
     /// Waits for its end.
     #[track_caller]
     pub fn end(mut self) -> Run {
-        // The pipes close when the program ends, however it does.
+        // The pipes close when the program ends.
         let stdout = self.stdout.whole();
         if stdout.is_none() {
             self.kill();
@@ -172,12 +187,16 @@ impl Running {
         let text = |bytes: Option<Vec<u8>>| {
             String::from_utf8(bytes.expect("the program ends in time")).expect("UTF-8")
         };
-        Run { exit, stdout: text(stdout), stderr: text(self.stderr.whole()) }
+        Run {
+            exit,
+            stdout: text(stdout),
+            stderr: text(self.stderr.whole()),
+        }
     }
 }
 
 impl Stream {
-    /// Gathers what comes, in the background.
+    /// Reads a pipe in the background.
     pub fn gather(mut pipe: impl Read + Send + 'static) -> Arc<Self> {
         let stream = Arc::new(Self::default());
         let gathering = Arc::clone(&stream);
@@ -197,22 +216,28 @@ impl Stream {
         stream
     }
 
-    /// Waits until this text has come, and returns all that came by then.
+    /// Waits for this text, and returns all output so far.
     #[track_caller]
     pub fn holds(&self, text: &str) -> String {
         let so_far = |state: &Gathered| String::from_utf8_lossy(&state.bytes).into_owned();
         let state = self.state.lock().unwrap();
         let missing = |state: &mut Gathered| !state.ended && !so_far(state).contains(text);
-        let (state, _) = self.changed.wait_timeout_while(state, PATIENCE, missing).unwrap();
+        let (state, _) = self
+            .changed
+            .wait_timeout_while(state, PATIENCE, missing)
+            .unwrap();
         let all = so_far(&state);
         assert!(all.contains(text), "never came: {text}\ncame: {all}");
         all
     }
 
-    /// Waits for the end, and returns all that came; `None` if the end does not come in time.
+    /// Waits for the end of the output and returns it. `None` if the end does not come in time.
     pub fn whole(&self) -> Option<Vec<u8>> {
         let state = self.state.lock().unwrap();
-        let (state, _) = self.changed.wait_timeout_while(state, PATIENCE, |state| !state.ended).unwrap();
+        let (state, _) = self
+            .changed
+            .wait_timeout_while(state, PATIENCE, |state| !state.ended)
+            .unwrap();
         state.ended.then(|| state.bytes.clone())
     }
 }

@@ -1,4 +1,4 @@
-//! A server that keeps what it was asked, and answers, or fails to, as a test says.
+//! A server that records its requests and responds, or fails to, as a test says.
 
 use std::io::{self, BufRead, BufReader, Write as _};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -21,7 +21,10 @@ pub struct Request {
 
 impl Request {
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_str())
+        self.headers
+            .iter()
+            .find(|(n, _)| n == name)
+            .map(|(_, value)| value.as_str())
     }
 
     pub fn json(&self) -> Value {
@@ -34,18 +37,27 @@ impl Request {
     }
 
     pub fn is(&self, method: &str, path: &str) -> bool {
-        // With a query the whole target counts.
-        let target =
-            if path.contains('?') { Some(self.target.as_str()) } else { self.target.split('?').next() };
+        // A path without a query means any query.
+        let target = if path.contains('?') {
+            Some(self.target.as_str())
+        } else {
+            self.target.split('?').next()
+        };
         self.method == method && target == Some(path)
     }
 }
 
-/// What a request gets.
+/// The response to a request.
 #[derive(Debug, Clone)]
 pub enum Reply {
-    /// A whole answer.
-    Answer { status: u16, headers: Vec<(String, String)>, body: Vec<u8> },
+    /// A whole response.
+    Answer {
+        status: u16,
+        headers: Vec<(String, String)>,
+        body: Vec<u8>,
+    },
+    /// These bytes, then the end of the connection.
+    Raw(Vec<u8>),
     /// The connection is closed before the status line.
     CutBeforeStatus,
     /// The connection is closed in the head.
@@ -54,15 +66,15 @@ pub enum Reply {
     CutInBody,
     /// The connection is reset.
     Reset,
-    /// Nothing comes, until the client leaves or the server ends.
+    /// Nothing comes until the server ends.
     Stall,
-    /// The answer comes after this time.
+    /// The response comes after this time.
     Late(Duration, Box<Reply>),
-    /// The answer comes when a test opens the gate.
+    /// The response comes when a test opens the gate.
     Held(Gate, Box<Reply>),
 }
 
-/// Holds an answer back. A test that ends without opening it ends all the same.
+/// Holds a response back, for a minute at most.
 #[derive(Debug, Clone, Default)]
 pub struct Gate(Arc<(Mutex<bool>, Condvar)>);
 
@@ -73,14 +85,20 @@ impl Gate {
     }
 
     pub(super) fn pass(&self) {
-        let open = self.0.0.lock().unwrap();
-        drop(self.0.1.wait_timeout_while(open, Duration::from_secs(60), |open| !*open).unwrap());
+        let (open, opened) = &*self.0;
+        let limit = Duration::from_secs(60);
+        let waited = opened.wait_timeout_while(open.lock().unwrap(), limit, |open| !*open);
+        drop(waited.unwrap());
     }
 }
 
 impl Reply {
     pub fn new(status: u16, body: impl Into<Vec<u8>>) -> Self {
-        Self::Answer { status, headers: Vec::new(), body: body.into() }
+        Self::Answer {
+            status,
+            headers: Vec::new(),
+            body: body.into(),
+        }
     }
 
     pub fn json(status: u16, body: &Value) -> Self {
@@ -105,7 +123,16 @@ struct Shared {
     ended: Condvar,
 }
 
-/// A server on loopback, which ends when dropped.
+impl Shared {
+    /// Waits for this time, or until the server ends.
+    fn wait(&self, time: Duration) {
+        let over = self.over.lock().unwrap();
+        let waited = self.ended.wait_timeout_while(over, time, |over| !*over);
+        drop(waited.unwrap());
+    }
+}
+
+/// A server on loopback. It ends when dropped.
 pub struct Server {
     url: String,
     shared: Arc<Shared>,
@@ -135,7 +162,7 @@ impl Server {
         Self { url, shared }
     }
 
-    /// A server that answers everything alike.
+    /// A server with one response to everything.
     pub fn always(reply: Reply) -> Self {
         Self::start(move |_| reply.clone())
     }
@@ -144,24 +171,30 @@ impl Server {
         &self.url
     }
 
-    /// What was asked so far.
+    /// The requests so far.
     pub fn requests(&self) -> Vec<Request> {
         self.shared.requests.lock().unwrap().clone()
     }
 
-    /// How often this was asked.
+    /// The number of such requests.
     pub fn count(&self, method: &str, path: &str) -> usize {
-        self.requests().iter().filter(|request| request.is(method, path)).count()
+        self.requests()
+            .iter()
+            .filter(|request| request.is(method, path))
+            .count()
     }
 
-    /// Waits until so many requests of this kind have come.
+    /// Waits until this number of such requests have come.
     pub fn wait_for(&self, method: &str, path: &str, count: usize) {
         let requests = self.shared.requests.lock().unwrap();
-        let waiting =
-            |requests: &mut Vec<Request>| requests.iter().filter(|r| r.is(method, path)).count() < count;
-        let (_requests, result) =
-            self.shared.arrived.wait_timeout_while(requests, Duration::from_secs(30), waiting).unwrap();
-        assert!(!result.timed_out(), "{method} {path} never came {count} times");
+        let waiting = |requests: &mut Vec<Request>| {
+            requests.iter().filter(|r| r.is(method, path)).count() < count
+        };
+        let limit = Duration::from_secs(30);
+        let arrived = &self.shared.arrived;
+        let waited = arrived.wait_timeout_while(requests, limit, waiting);
+        let is_late = waited.unwrap().1.timed_out();
+        assert!(!is_late, "{method} {path} never came {count} times");
     }
 }
 
@@ -169,7 +202,7 @@ impl Drop for Server {
     fn drop(&mut self) {
         *self.shared.over.lock().unwrap() = true;
         self.shared.ended.notify_all();
-        // Wakes the accepting thread, which then sees that it is over.
+        // Wakes the accepting thread.
         let _ = TcpStream::connect(self.url.trim_start_matches("http://"));
     }
 }
@@ -183,8 +216,7 @@ fn converse(stream: TcpStream, shared: &Shared) {
         reply = loop {
             reply = match reply {
                 Reply::Late(time, then) => {
-                    let over = shared.over.lock().unwrap();
-                    drop(shared.ended.wait_timeout_while(over, time, |over| !*over).unwrap());
+                    shared.wait(time);
                     *then
                 }
                 Reply::Held(gate, then) => {
@@ -195,7 +227,7 @@ fn converse(stream: TcpStream, shared: &Shared) {
             };
         };
         if write(&stream, &reply, shared).is_err() || !matches!(reply, Reply::Answer { .. }) {
-            // A reset is what closing does without a farewell.
+            // Closing without a shutdown sends the reset.
             if !matches!(reply, Reply::Reset) {
                 let _ = stream.shutdown(Shutdown::Both);
             }
@@ -204,7 +236,7 @@ fn converse(stream: TcpStream, shared: &Shared) {
     }
 }
 
-/// Reads the next request; `None` when the client has gone.
+/// Reads the next request. `None` if the client has left.
 pub(super) fn read(reader: &mut impl BufRead) -> Option<Request> {
     let mut line = String::new();
     reader.read_line(&mut line).ok()?;
@@ -214,38 +246,54 @@ pub(super) fn read(reader: &mut impl BufRead) -> Option<Request> {
     loop {
         let mut line = String::new();
         reader.read_line(&mut line).ok()?;
-        let Some((name, value)) = line.trim_end().split_once(':') else { break };
+        let Some((name, value)) = line.trim_end().split_once(':') else {
+            break;
+        };
         headers.push((name.to_ascii_lowercase(), value.trim().to_owned()));
     }
-    let length =
-        headers.iter().find(|(name, _)| name == "content-length").map_or(0, |(_, n)| n.parse().unwrap());
+    let length = headers
+        .iter()
+        .find(|(name, _)| name == "content-length")
+        .map_or(0, |(_, n)| n.parse().unwrap());
     let mut body = vec![0; length];
     reader.read_exact(&mut body).ok()?;
-    Some(Request { method, target, headers, body: String::from_utf8(body).expect("a UTF-8 body") })
+    Some(Request {
+        method,
+        target,
+        headers,
+        body: String::from_utf8(body).expect("a UTF-8 body"),
+    })
 }
 
-/// An answer as it goes over the wire.
-pub(super) fn answer(status: u16, headers: &[(String, String)], body: &[u8]) -> Vec<u8> {
-    let mut bytes = format!("HTTP/1.1 {status} Status\r\nContent-Length: {}\r\n", body.len());
-    for (name, value) in headers {
-        bytes.push_str(&format!("{name}: {value}\r\n"));
+/// A whole response as it goes over the wire.
+pub(super) fn bytes(reply: &Reply) -> Option<Vec<u8>> {
+    let Reply::Answer {
+        status,
+        headers,
+        body,
+    } = reply
+    else {
+        return None;
+    };
+    let mut head = format!("HTTP/1.1 {status} Status\r\n");
+    let length = ("Content-Length".to_owned(), body.len().to_string());
+    for (name, value) in headers.iter().chain([&length]) {
+        head += &format!("{name}: {value}\r\n");
     }
-    bytes.push_str("\r\n");
-    [bytes.as_bytes(), body].concat()
+    Some([head.as_bytes(), b"\r\n", body].concat())
 }
 
 fn write(mut stream: &TcpStream, reply: &Reply, shared: &Shared) -> io::Result<()> {
     match reply {
-        Reply::Answer { status, headers, body } => stream.write_all(&answer(*status, headers, body)),
+        Reply::Answer { .. } => stream.write_all(&bytes(reply).unwrap_or_default()),
+        Reply::Raw(bytes) => stream.write_all(bytes),
         Reply::CutBeforeStatus | Reply::Late(..) | Reply::Held(..) => Ok(()),
         Reply::CutInHead => stream.write_all(b"HTTP/1.1 201 Created\r\nContent-Le"),
-        Reply::CutInBody => {
-            stream.write_all(b"HTTP/1.1 201 Created\r\nContent-Length: 500\r\n\r\n{\"call_id\":\"3f")
-        }
+        Reply::CutInBody => stream
+            .write_all(b"HTTP/1.1 201 Created\r\nContent-Length: 500\r\n\r\n{\"call_id\":\"3f"),
         Reply::Reset => socket2::SockRef::from(&stream).set_linger(Some(Duration::ZERO)),
         Reply::Stall => {
-            let over = shared.over.lock().unwrap();
-            drop(shared.ended.wait_timeout_while(over, Duration::from_secs(60), |over| !*over).unwrap());
+            shared.wait(Duration::from_secs(60));
             Ok(())
         }
     }

@@ -1,67 +1,76 @@
-//! A sign-in that waits, and raw requests to its receiver.
+//! A sign-in that waits for its redirect, and the browser that comes back to it.
 
 use std::io::{Read as _, Write as _};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use super::{Home, Running};
+use super::{Home, Run, Running};
 
-/// No exchange takes longer.
-const PATIENCE: Duration = Duration::from_secs(15);
+const PATIENCE: Duration = Duration::from_secs(20);
 
-/// A `--login` that has printed its address and waits.
+/// A `login` that has printed its URL and waits.
 pub struct SignIn {
     pub running: Running,
     pub port: u16,
     pub state: String,
 }
 
-/// What a request got.
-pub struct Answer {
+/// A response of the callback port.
+pub struct Response {
     pub status: u16,
-    /// The whole of it.
+    /// Head and body.
     pub text: String,
 }
 
 impl SignIn {
-    /// Starts a sign-in that no browser is opened for, with stdin at its end.
+    /// Starts a sign-in without a browser, off a terminal.
     pub fn start(home: &Home) -> Self {
         let port = free_port();
-        Self::of(home.login_command(port).stdin(Stdio::null()), port)
+        Self::of(&mut home.login_command(port), port)
     }
 
-    /// Starts a sign-in as this command has it.
+    /// Starts this command, whose sign-in uses this port.
     pub fn of(command: &mut Command, port: u16) -> Self {
-        let running = Running::start(command);
-        let said = running.says("Waiting for the sign-in");
-        let (_, rest) = said.split_once("state=").expect("the printed address");
-        let state = rest.split_whitespace().next().expect("its state").to_owned();
-        assert_eq!(state.len(), 64);
-        Self { running, port, state }
+        let running = Running::start(command.stdin(Stdio::null()));
+        let state = state_of(&running.says("Waiting for you to sign in"));
+        Self {
+            running,
+            port,
+            state,
+        }
     }
 
     /// The query of a redirect that grants this token.
     pub fn grant(&self, token: &str) -> String {
-        format!("access_token={token}&refresh_token=granted-refresh&expires_in=3600&state={}", self.state)
+        format!(
+            "access_token={token}&refresh_token=granted-refresh&expires_in=3600&state={}",
+            self.state
+        )
     }
 
-    /// The head of a request for this target with the right Host.
+    /// The head of a request with the right Host.
     pub fn head(&self, line: &str) -> String {
-        format!("{line} HTTP/1.1\r\nHost: localhost:{}\r\nUser-Agent: test\r\n\r\n", self.port)
+        format!("{line} HTTP/1.1\r\nHost: localhost:{}\r\n\r\n", self.port)
     }
 
-    /// Sends a request by 127.0.0.1.
-    pub fn get(&self, target: &str) -> Answer {
+    pub fn get(&self, target: &str) -> Response {
         exchange(self.four(), self.head(&format!("GET {target}")).as_bytes())
     }
 
-    /// Signs in, and fetches the page that the browser is sent to.
-    pub fn complete(&self, token: &str) -> Answer {
+    /// Signs in, and loads the page that the browser is sent to.
+    pub fn complete(&self, token: &str) -> Response {
         let redirect = self.get(&format!("/callback?{}", self.grant(token)));
         assert_eq!(redirect.status, 303, "{}", redirect.text);
-        self.get(redirect.header("location").expect("a place to go"))
+        self.get(redirect.header("location").expect("a location"))
+    }
+
+    /// Signs in, and waits for the program to end with success.
+    pub fn succeed(self, token: &str) -> Run {
+        assert_eq!(self.complete(token).status, 200);
+        self.running.end().exits(0)
     }
 
     pub fn four(&self) -> SocketAddr {
@@ -73,7 +82,15 @@ impl SignIn {
     }
 }
 
-impl Answer {
+/// The state in a printed sign-in URL.
+pub fn state_of(printed: &str) -> String {
+    let (_, rest) = printed.split_once("state=").expect("the sign-in URL");
+    let state: String = rest.chars().take_while(char::is_ascii_hexdigit).collect();
+    assert_eq!(state.len(), 64, "{printed}");
+    state
+}
+
+impl Response {
     pub fn header(&self, name: &str) -> Option<&str> {
         let (head, _) = self.text.split_once("\r\n\r\n")?;
         head.lines()
@@ -83,57 +100,105 @@ impl Answer {
     }
 
     pub fn body(&self) -> &str {
-        self.text.split_once("\r\n\r\n").map_or("", |(_, body)| body)
+        let parts = self.text.split_once("\r\n\r\n");
+        parts.map_or("", |(_, body)| body)
     }
 }
 
 impl Home {
-    /// `--login` with a port of its own, for a service that is never reached, without a browser.
-    pub fn login_command(&self, port: u16) -> Command {
-        let mut command = self.kallyai(["--login", "--callback-port", &port.to_string()]);
+    /// A command for the service at this URL, signed in or not.
+    pub fn command(&self, url: &str, args: &[&str]) -> Command {
+        let mut command = self.kallyai(args);
         command
-            .env("KALLYAI_API_URL", "http://127.0.0.1:9")
+            .env("KALLYAI_API_URL", url)
             .env("KALLYAI_TOKEN_FILE", self.token_file())
-            .env("BROWSER", "none");
+            .env("KALLYAI_STATE_DIR", self.state());
         command
+    }
+
+    /// The saved access and refresh tokens.
+    pub fn tokens(&self) -> [String; 2] {
+        let saved = self.login();
+        ["access_token", "refresh_token"].map(|name| saved[name].as_str().unwrap_or("").to_owned())
+    }
+
+    /// `login` at this port, for a service that is never reached, without a browser.
+    pub fn login_command(&self, port: u16) -> Command {
+        let args = ["login", "--callback-port", &port.to_string()];
+        self.command("http://127.0.0.1:9", &args)
     }
 }
 
 pub fn connect(address: SocketAddr) -> TcpStream {
-    let stream = TcpStream::connect_timeout(&address, PATIENCE).expect("somebody listens");
+    let stream = TcpStream::connect(address).expect("a listener");
     stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
-    stream.set_write_timeout(Some(PATIENCE)).expect("a timeout");
     stream
 }
 
-/// Sends these bytes and reads to the end of the answer.
+/// Sends these bytes and reads the whole response.
 #[track_caller]
-pub fn exchange(address: SocketAddr, bytes: &[u8]) -> Answer {
+pub fn exchange(address: SocketAddr, bytes: &[u8]) -> Response {
     let mut stream = connect(address);
-    stream.write_all(bytes).expect("the request is taken");
-    answer(&mut stream)
+    stream.write_all(bytes).expect("the request is sent");
+    let mut text = String::new();
+    stream
+        .read_to_string(&mut text)
+        .expect("a response with an end");
+    let status = text.split(' ').nth(1).and_then(|word| word.parse().ok());
+    let status = status.unwrap_or_else(|| panic!("no status: {text:?}"));
+    Response { status, text }
 }
 
-/// Reads what is still to come.
-#[track_caller]
-pub fn answer(stream: &mut TcpStream) -> Answer {
-    let mut bytes = Vec::new();
-    stream.read_to_end(&mut bytes).expect("an answer with an end");
-    let text = String::from_utf8(bytes).expect("UTF-8");
-    let status = text.split(' ').nth(1).and_then(|status| status.parse().ok());
-    Answer { status: status.unwrap_or_else(|| panic!("no status: {text:?}")), text }
-}
-
-/// A port that nobody holds, and that the system gives to nobody who asks for any.
+/// A free port outside the range that the system assigns by itself.
 pub fn free_port() -> u16 {
     static NEXT: AtomicU32 = AtomicU32::new(0);
+    let is_free = |address: IpAddr, port| TcpListener::bind((address, port)).is_ok();
+    let has_six = is_free(Ipv6Addr::LOCALHOST.into(), 0);
     loop {
-        let turn = std::process::id().wrapping_mul(101).wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed));
+        let turn = std::process::id()
+            .wrapping_mul(101)
+            .wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed));
         let port = 10_000 + (turn % 20_000) as u16;
-        let is_free = |address: IpAddr| TcpListener::bind((address, port)).is_ok();
-        let has_six = TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).is_ok();
-        if is_free(Ipv4Addr::UNSPECIFIED.into()) && (!has_six || is_free(Ipv6Addr::UNSPECIFIED.into())) {
+        if is_free(Ipv4Addr::UNSPECIFIED.into(), port)
+            && (!has_six || is_free(Ipv6Addr::UNSPECIFIED.into(), port))
+        {
             return port;
         }
     }
+}
+
+/// A value of `BROWSER` that runs this shell script.
+pub fn browser(home: &Home, script: &str) -> String {
+    let path = home.path("browser.sh");
+    std::fs::write(&path, script).expect("a script");
+    format!("sh {}", path.display())
+}
+
+/// Waits until a script has written a file up to the line `done`.
+pub fn written(path: &Path) -> String {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        match std::fs::read_to_string(path) {
+            Ok(text) if text.ends_with("done\n") => return text,
+            _ => assert!(Instant::now() < deadline, "{path:?} was not written"),
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// The sorted names in a folder.
+pub fn names(folder: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(folder).expect("a folder").flatten();
+    let names = entries.map(|entry| entry.file_name().into_string().expect("UTF-8"));
+    let mut names: Vec<String> = names.collect();
+    names.sort();
+    names
+}
+
+/// The permissions of a file or folder.
+#[cfg(unix)]
+pub fn mode(path: &Path) -> u32 {
+    use std::os::unix::fs::PermissionsExt as _;
+    let metadata = std::fs::metadata(path).expect("a file");
+    metadata.permissions().mode() & 0o777
 }

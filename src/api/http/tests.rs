@@ -1,0 +1,403 @@
+use std::cell::RefCell;
+use std::io::{ErrorKind, Read, Write as _};
+use std::net::TcpListener;
+use std::sync::mpsc::{Receiver, channel};
+use std::thread::JoinHandle;
+
+use base64::Engine as _;
+use rcgen::{CertificateParams, KeyPair, date_time_ymd};
+use rustls::pki_types::CertificateDer;
+use rustls::{ServerConfig, ServerConnection};
+
+use super::*;
+
+const CREATED: &str = "HTTP/1.1 201 Created\r\ncontent-length: 2\r\n\r\n{}";
+
+struct Proof;
+
+impl Reserved for Proof {}
+
+/// A port of this computer, and its address.
+fn listen() -> (TcpListener, String) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("an address").to_string();
+    (listener, address)
+}
+
+fn client(base: &str) -> Http {
+    Http::new(base.parse().expect("a base"), None)
+}
+
+/// A client that trusts these roots alone.
+fn trusting(roots: RootCertStore, base: &str, proxy: Option<&str>) -> Http {
+    let http = client(base);
+    let proxy = proxy.map(|value| Proxy::parse("HTTPS_PROXY", value).expect("a proxy"));
+    let route = Route::new(tls::trust(roots).expect("a configuration"), proxy);
+    assert!(http.route.set(route.expect("a route")).is_ok());
+    http
+}
+
+fn untrusting(base: &str, proxy: Option<&str>) -> Http {
+    trusting(RootCertStore::empty(), base, proxy)
+}
+
+/// Reads a head, and the body that it announces.
+fn read_request(stream: &mut impl Read) -> String {
+    let mut head = Vec::new();
+    let mut byte = [0];
+    while !head.ends_with(b"\r\n\r\n") && stream.read(&mut byte).is_ok_and(|n| n == 1) {
+        head.push(byte[0]);
+    }
+    let head = String::from_utf8(head).expect("text");
+    let mut fields = head.lines();
+    let length = fields.find_map(|line| line.strip_prefix("content-length: "));
+    let mut body = vec![0; length.map_or(0, |n| n.parse().expect("a length"))];
+    stream.read_exact(&mut body).expect("a body");
+    head + &String::from_utf8(body).expect("text")
+}
+
+/// Accepts a connection for each response, and returns the requests.
+fn serve(listener: TcpListener, responses: Vec<&'static str>) -> JoinHandle<Vec<String>> {
+    std::thread::spawn(move || {
+        let respond = |response: &&str| {
+            let (mut stream, _) = listener.accept().expect("a connection");
+            let request = read_request(&mut stream);
+            stream.write_all(response.as_bytes()).expect("written");
+            request
+        };
+        responses.iter().map(respond).collect()
+    })
+}
+
+/// Writes to one connection at once, and then waits until the client has closed it.
+fn serve_bytes(listener: TcpListener, bytes: &'static [u8]) {
+    std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().expect("a connection");
+        stream.write_all(bytes).expect("written");
+        stream.read_to_end(&mut Vec::new())
+    });
+}
+
+fn token() -> Secret {
+    Secret::parse("http_tests_token").expect("a token")
+}
+
+fn in_a_minute() -> Instant {
+    Instant::now() + Duration::from_secs(60)
+}
+
+async fn post(http: &Http, reserve: impl Future<Output = Result<Proof>> + Send + 'static) -> Sent {
+    let post = CallPost {
+        json: br#"{"submission":{}}"#,
+        key: &"k-1".parse().expect("a key"),
+        token: &token(),
+        connect_by: Instant::now() + Duration::from_secs(10),
+        deadline: Instant::now() + Duration::from_secs(600),
+    };
+    http.post_call(&post, reserve).await
+}
+
+/// The error of a call that was never sent and never reserved.
+async fn never_sent_error(http: &Http) -> (Error, bool) {
+    let reserve = async { panic!("no connection, no reservation") };
+    match post(http, reserve).await {
+        Err(SendError::NeverSent { error, retryable }) => (error, retryable),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn no_byte_is_written_before_the_reservation() {
+    let (listener, address) = listen();
+    let lines = Rc::new(RefCell::new(Vec::new()));
+    let sink = Rc::clone(&lines);
+    let trace: Trace = Rc::new(move |line: &str| sink.borrow_mut().push(line.to_owned()));
+    let base = format!("http://{address}").parse().expect("a base");
+    let http = Http::new(base, Some(trace));
+    let (requests, request) = channel();
+    let reserve = async move {
+        let (mut stream, _) = listener.accept().expect("a connection");
+        stream.set_nonblocking(true).expect("set");
+        let nothing = stream.peek(&mut [0]).expect_err("no byte");
+        assert_eq!(nothing.kind(), ErrorKind::WouldBlock);
+        stream.set_nonblocking(false).expect("set");
+        std::thread::spawn(move || {
+            requests.send(read_request(&mut stream)).expect("sent");
+            stream.write_all(CREATED.as_bytes()).expect("written");
+        });
+        Ok(Proof)
+    };
+    let response = post(&http, reserve).await.expect("a response");
+    assert_eq!((response.status, &*response.body), (201, &b"{}"[..]));
+    let request = request.recv().expect("a request");
+    for part in [
+        "POST /v1/calls HTTP/1.1\r\n",
+        "authorization: Bearer http_tests_token\r\n",
+        "idempotency-key: k-1\r\n",
+        concat!("user-agent: kallyai/", env!("CARGO_PKG_VERSION"), "\r\n"),
+        "\r\n\r\n{\"submission\":{}}",
+    ] {
+        assert!(request.contains(part), "{part}: {request}");
+    }
+    let lines = lines.take();
+    assert!(lines[0].starts_with("This log contains phone numbers"));
+    assert!(lines[1].starts_with("> POST http://127.0.0.1:"));
+    assert!(lines.iter().any(|line| line == "< 201"));
+    assert!(!lines.join("\n").contains("http_tests_token"));
+}
+
+#[tokio::test]
+async fn failed_reservation_sends_nothing() {
+    let (listener, address) = listen();
+    let refusal = Error::new(Kind::CallOpen, "a call is in progress");
+    let expected = refusal.clone();
+    match post(&client(&format!("http://{address}")), async {
+        Err(refusal)
+    })
+    .await
+    {
+        Err(SendError::NeverSent { error, retryable }) => {
+            assert_eq!((error, retryable), (expected, false));
+        }
+        other => panic!("{other:?}"),
+    }
+    let (mut stream, _) = listener.accept().expect("a connection");
+    let mut sent = Vec::new();
+    stream.read_to_end(&mut sent).expect("the end");
+    assert!(sent.is_empty());
+}
+
+#[tokio::test]
+async fn reserving_may_outlast_the_connect_timeout() {
+    let (listener, address) = listen();
+    let server = serve(listener, vec![CREATED]);
+    let reserve = async {
+        tokio::time::pause();
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        tokio::time::resume();
+        Ok(Proof)
+    };
+    let sent = post(&client(&format!("http://{address}")), reserve).await;
+    assert_eq!(sent.expect("a response").status, 201);
+    assert_eq!(server.join().expect("requests").len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn silent_or_refused_connection_is_never_sent() {
+    for reason in ["timed out", "connection refused"] {
+        let (listener, address) = listen();
+        let _silent = Some(listener).filter(|_| reason == "timed out");
+        let http = untrusting(&format!("https://{address}"), None);
+        let (error, retryable) = never_sent_error(&http).await;
+        let expected = format!("couldn't connect to {address} ({reason})");
+        assert_eq!((error.to_string(), error.exit()), (expected, 3));
+        assert!(retryable);
+    }
+}
+
+#[tokio::test]
+async fn every_failure_after_the_reservation_is_lost() {
+    for response in [
+        "",
+        "HTTP/1.1 201 Created\r\ncontent-le",
+        "HTTP/1.1 201 Created\r\ncontent-length: 10\r\n\r\n{}",
+        "SSH-2.0-x\r\n",
+    ] {
+        let (listener, address) = listen();
+        let server = serve(listener, vec![response]);
+        let sent = post(&client(&format!("http://{address}")), async { Ok(Proof) }).await;
+        assert!(
+            matches!(&sent, Err(SendError::Lost(e)) if e.exit() == 3),
+            "{sent:?}"
+        );
+        assert_eq!(server.join().expect("requests").len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn missing_response_is_lost_at_the_deadline() {
+    let (_listener, address) = listen();
+    let reserve = async {
+        tokio::time::pause();
+        Ok(Proof)
+    };
+    let sent = post(&client(&format!("http://{address}")), reserve).await;
+    assert!(matches!(&sent, Err(SendError::Lost(e)) if e.to_string().contains("in time")));
+}
+
+#[tokio::test]
+async fn read_is_retried_until_it_succeeds() {
+    let (listener, address) = listen();
+    let busy = "HTTP/1.1 503 Busy\r\nretry-after: 0\r\nconnection: close\r\n\r\n";
+    let found =
+        "HTTP/1.1 302 Found\r\nlocation: http://portal.example/x\r\ncontent-length: 0\r\n\r\n";
+    let server = serve(listener, vec![busy, "", found]);
+    let http = client(&format!("http://{address}"));
+    let url = http.base().route(&["v1", "calls"]);
+    let response = http
+        .get(&url, &token(), in_a_minute())
+        .await
+        .expect("a response");
+    assert_eq!(
+        (response.status, server.join().expect("requests").len()),
+        (302, 3)
+    );
+    assert_eq!(response.redirect.as_deref(), Some("portal.example"));
+}
+
+#[tokio::test]
+async fn refresh_is_not_repeated_after_a_lost_response() {
+    let (listener, address) = listen();
+    let server = serve(listener, vec![""]);
+    let http = client(&format!("http://{address}"));
+    let lost = http.post_refresh(&token(), in_a_minute()).await;
+    assert!(matches!(lost, Err(SendError::Lost(_))), "{lost:?}");
+    let requests = server.join().expect("requests");
+    assert!(requests[0].starts_with("POST /v1/auth/refresh "));
+    assert!(requests[0].ends_with("{\"refresh_token\":\"http_tests_token\"}"));
+}
+
+#[tokio::test]
+async fn proxy_gets_connect_with_the_credentials_as_written() {
+    let (listener, address) = listen();
+    let proxy = format!("user:p@ss^[\\w@{address}");
+    let http = untrusting("https://api.example", Some(&proxy));
+    let server = serve(listener, vec!["HTTP/1.1 407 Credentials\r\n\r\n"]);
+    let (error, _) = never_sent_error(&http).await;
+    let problem = format!(
+        "the proxy http://{address} rejected the credentials (proxy authorization required)"
+    );
+    assert_eq!(error.to_string(), problem);
+    let hint = format!("check user:password@ in HTTPS_PROXY (http://{address})");
+    assert_eq!(error.hint(), hint);
+    let head = &server.join().expect("requests")[0];
+    assert!(
+        head.starts_with("CONNECT api.example:443 HTTP/1.1\r\n"),
+        "{head}"
+    );
+    let credentials = base64::engine::general_purpose::STANDARD.encode("user:p@ss^[\\w");
+    assert!(
+        head.contains(&format!("roxy-authorization: Basic {credentials}\r\n")),
+        "{head}"
+    );
+}
+
+#[tokio::test]
+async fn failing_proxy_is_named_with_its_variable() {
+    let closed = &b""[..];
+    let refused_by_socks = &[5, 0, 5, 4, 0, 1, 0, 0, 0, 0, 0, 0][..];
+    #[rustfmt::skip]
+    let rows = [
+        ("http", closed, "couldn't connect to the proxy ADDRESS (connection refused)"),
+        ("https", closed, "couldn't connect to the proxy ADDRESS (connection refused)"),
+        ("socks5h", closed, "couldn't connect to the proxy ADDRESS (failed to create underlying connection)"),
+        ("http", b"HTTP/1.1 407 No\r\n\r\n", "the proxy ADDRESS asks for credentials (proxy authorization required)"),
+        ("http", b"HTTP/1.1 403 No\r\n\r\n", "the proxy ADDRESS refused to connect to api.example (unsuccessful)"),
+        ("socks5h", &[5, 0xff], "the proxy ADDRESS asks for credentials (server does not support user/pass authentication)"),
+        ("socks5h", refused_by_socks, "the proxy ADDRESS refused to connect to api.example (host unreachable)"),
+    ];
+    for (scheme, bytes, problem) in rows {
+        let (listener, address) = listen();
+        let address = format!("{scheme}://{address}");
+        match bytes {
+            b"" => drop(listener),
+            bytes => serve_bytes(listener, bytes),
+        }
+        let http = untrusting("https://api.example", Some(&address));
+        let (error, _) = never_sent_error(&http).await;
+        let problem = problem.replace("ADDRESS", &address);
+        assert_eq!(error.to_string(), problem);
+        assert_eq!((error.code(), error.exit()), ("proxy", 1));
+        assert!(error.hint().contains(&format!("HTTPS_PROXY ({address})")));
+    }
+}
+
+#[tokio::test]
+async fn failure_after_the_proxy_is_not_the_proxys() {
+    let (listener, address) = listen();
+    let http = untrusting("https://api.example", Some(&address));
+    let _server = serve(listener, vec!["HTTP/1.1 200 OK\r\n\r\n"]);
+    let (error, _) = never_sent_error(&http).await;
+    let problem = "couldn't connect to api.example (";
+    assert!(error.to_string().starts_with(problem), "{error}");
+    assert!(error.hint().contains("HTTPS_PROXY (http://127.0.0.1:"));
+}
+
+#[tokio::test]
+async fn server_without_tls_is_unexpected() {
+    let (listener, address) = listen();
+    let http = untrusting(&format!("https://{address}"), None);
+    serve_bytes(listener, b"HTTP/1.1 400 Bad Request\r\n\r\n");
+    let (error, _) = never_sent_error(&http).await;
+    let problem = "did not complete the TLS handshake";
+    assert!(error.to_string().contains(problem), "{error}");
+    assert_eq!((error.code(), error.exit()), ("unexpected_response", 1));
+}
+
+/// Serves one HTTPS request. Returns the certificate, and a channel that reports the handshake.
+fn serve_tls(
+    listener: TcpListener,
+    valid_years: (i32, i32),
+) -> (CertificateDer<'static>, Receiver<()>) {
+    let mut params = CertificateParams::new(["127.0.0.1".into()]).expect("a name");
+    params.not_before = date_time_ymd(valid_years.0, 1, 1);
+    params.not_after = date_time_ymd(valid_years.1, 1, 1);
+    let key = KeyPair::generate().expect("a key");
+    let certificate = params.self_signed(&key).expect("a certificate");
+    let certificate = certificate.der().clone();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .expect("versions")
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate.clone()], key.into())
+        .expect("a configuration");
+    let (sender, handshake) = channel();
+    std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept()?;
+        let mut tls = ServerConnection::new(Arc::new(config)).expect("a connection");
+        tls.complete_io(&mut stream)?;
+        let _ = sender.send(());
+        let mut stream = rustls::Stream::new(&mut tls, &mut stream);
+        read_request(&mut stream);
+        stream.write_all(CREATED.as_bytes())
+    });
+    (certificate, handshake)
+}
+
+#[tokio::test]
+async fn reservation_follows_the_tls_handshake() {
+    let (listener, address) = listen();
+    let (certificate, handshake) = serve_tls(listener, (2001, 2901));
+    let mut roots = RootCertStore::empty();
+    roots.add(certificate).expect("a root");
+    let http = trusting(roots, &format!("https://{address}"), None);
+    let reserve = async move {
+        handshake.recv().expect("a handshake");
+        Ok(Proof)
+    };
+    assert_eq!(post(&http, reserve).await.expect("a response").status, 201);
+}
+
+#[tokio::test]
+async fn bad_certificate_names_what_to_change() {
+    let clock = "check this computer's clock, which says 2";
+    for (years, problem, hint) in [
+        (
+            (2001, 2901),
+            "is not trusted (unknown issuer)",
+            "SSL_CERT_FILE",
+        ),
+        ((2001, 2002), "has expired", clock),
+        ((2901, 2902), "is not valid yet", clock),
+    ] {
+        let (listener, address) = listen();
+        serve_tls(listener, years);
+        let http = untrusting(&format!("https://{address}"), None);
+        let (error, retryable) = never_sent_error(&http).await;
+        let problem = format!("the certificate of {address} {problem}");
+        assert_eq!((error.to_string(), retryable), (problem, false));
+        assert_eq!((error.code(), error.exit()), ("certificate", 1));
+        assert!(error.hint().contains(hint), "{}", error.hint());
+    }
+}

@@ -1,0 +1,249 @@
+//! A response, and the meaning of one that is not a success.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use jiff::fmt::rfc2822;
+use reqwest::header::{DATE, HeaderName, LOCATION, RETRY_AFTER};
+use serde::de::DeserializeOwned;
+
+use super::lenient;
+use super::refusal::Refusal;
+use crate::domain::{collapse_whitespace, redact, without_invisible};
+use crate::error::{Error, Kind, Result};
+
+/// A complete response of any status.
+#[derive(Debug)]
+pub struct Response {
+    pub status: u16,
+    /// `Retry-After`, measured against the response's own `Date`.
+    pub retry_after: Option<Duration>,
+    /// The server's clock when it responded.
+    pub date: Option<Timestamp>,
+    /// The host that a redirect points to.
+    pub redirect: Option<String>,
+    pub body: Vec<u8>,
+}
+
+/// A parsed body, and the bytes as they came.
+#[derive(Debug, Clone)]
+pub struct Parsed<T> {
+    pub value: T,
+    pub raw: Vec<u8>,
+}
+
+/// Parses a JSON object, leniently: see [`lenient::parse`].
+pub fn object<T: DeserializeOwned>(body: &[u8]) -> Option<T> {
+    let text = lenient::text(body)?;
+    // serde alone would also take a list for a struct.
+    lenient::parse(text).filter(|_| text.starts_with('{'))
+}
+
+impl Response {
+    pub(super) async fn read(response: reqwest::Response) -> reqwest::Result<Self> {
+        let header = |name: HeaderName| response.headers().get(name)?.to_str().ok();
+        let date = header(DATE).and_then(http_date);
+        let now = date.unwrap_or_else(Timestamp::now);
+        let target = || response.url().join(header(LOCATION)?).ok();
+        let target = target().filter(|_| response.status().is_redirection());
+        Ok(Self {
+            status: response.status().as_u16(),
+            retry_after: header(RETRY_AFTER).and_then(|value| retry_after(value, now)),
+            date,
+            redirect: target.and_then(|url| url.host_str().map(str::to_owned)),
+            body: response.bytes().await?.into(),
+        })
+    }
+
+    /// The JSON object in this response.
+    pub fn json<T: DeserializeOwned>(self) -> Result<Parsed<T>> {
+        let value = object(&self.body);
+        self.parsed(value)
+    }
+
+    /// The value read from this response. Without one, the response is unexpected.
+    pub(super) fn parsed<T>(self, value: Option<T>) -> Result<Parsed<T>> {
+        let value = value.ok_or_else(|| self.unexpected())?;
+        let raw = self.body;
+        Ok(Parsed { value, raw })
+    }
+
+    pub fn is_success(&self) -> bool {
+        matches!(self.status, 200..=299)
+    }
+
+    /// This response if it is a 2xx.
+    pub fn into_success(self) -> Result<Self> {
+        match self.is_success() {
+            true => Ok(self),
+            false => Err(self.into_error()),
+        }
+    }
+
+    /// The error that a response other than 2xx means: refused, failing or unexpected.
+    pub fn into_error(self) -> Error {
+        let refusal = Refusal::parse(self.status, &self.body);
+        let mut error = match (self.status, refusal) {
+            (429, refusal) => self.failing("the service is limiting requests", refusal),
+            (511, refusal) => {
+                let error = self.failing("the network asks you to sign in", refusal);
+                error.with_hint("sign in to the network in a browser, then try again")
+            }
+            (500..=599, refusal) => self.failing("the service is failing", refusal),
+            (400..=499, Some(refusal)) => refusal.error,
+            (401, None) => {
+                let message = "the service rejected your credentials (status 401)";
+                Error::new(Kind::NotSignedIn, message)
+            }
+            _ => self.unexpected(),
+        };
+        error.facts.http_status = Some(self.status);
+        error.facts.retry_after = self.retry_after.map(|wait| wait.as_secs());
+        error
+    }
+
+    fn failing(&self, problem: &str, refusal: Option<Refusal>) -> Error {
+        let said = refusal.as_ref().and_then(|refusal| refusal.message.clone());
+        // A page is for a browser.
+        let is_text = !matches!(self.body.trim_ascii_start().first(), None | Some(b'<'));
+        let said = said.or_else(|| is_text.then(|| excerpt(&self.body)));
+        let said = said.map(|said| format!(": {said}")).unwrap_or_default();
+        let message = format!("{problem} (status {}{said})", self.status);
+        let mut error = Error::new(Kind::ServiceFailing, message);
+        error.facts.correlation_id = refusal.and_then(|it| it.error.facts.correlation_id);
+        match self.retry_after.map_or(0, |wait| wait.as_secs()) {
+            0 => error,
+            seconds => error.with_hint(format!("try again in {seconds} seconds")),
+        }
+    }
+
+    /// A response of an undocumented shape.
+    pub fn unexpected(&self) -> Error {
+        let status = self.status;
+        let (message, hint) = match &self.redirect {
+            Some(host) => (
+                format!("the service redirected to {host} (status {status})"),
+                Some("check the address, or sign in to the network in a browser".into()),
+            ),
+            None => {
+                let start = excerpt(&self.body);
+                let message = format!("unexpected response (status {status}): {start}");
+                (message, None)
+            }
+        };
+        let mut error = Error::new(Kind::UnexpectedResponse, message);
+        error.facts.hint = hint;
+        error.facts.http_status = Some(status);
+        error
+    }
+}
+
+/// A `Retry-After` header: seconds, or an HTTP date. A past date means now.
+fn retry_after(value: &str, now: Timestamp) -> Option<Duration> {
+    if let Ok(seconds) = value.trim().parse::<u32>() {
+        return Some(Duration::from_secs(seconds.into()));
+    }
+    let wait = http_date(value)?.duration_since(now);
+    Some(Duration::try_from(wait).unwrap_or(Duration::ZERO))
+}
+
+fn http_date(value: &str) -> Option<Timestamp> {
+    Some(rfc2822::parse(value.trim()).ok()?.timestamp())
+}
+
+/// The first 200 printable characters of a body, on one line, without tokens.
+fn excerpt(body: &[u8]) -> String {
+    const SHOWN: usize = 200;
+    // Enough for the longest token, which must be whole to be found.
+    const READ: usize = 128 * 1024;
+    let start = body.get(..READ).unwrap_or(body);
+    let text = redact(&without_invisible(&String::from_utf8_lossy(start)));
+    let text = collapse_whitespace(&text.replace(char::is_control, " "));
+    let shown: String = text.chars().take(SHOWN).collect();
+    if shown.is_empty() {
+        "an empty body".into()
+    } else {
+        shown
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    impl Response {
+        pub fn of(status: u16, body: &str) -> Self {
+            Self {
+                status,
+                retry_after: None,
+                date: None,
+                redirect: None,
+                body: body.into(),
+            }
+        }
+    }
+
+    #[test]
+    fn retry_after_is_seconds_or_a_date() {
+        let now: Timestamp = "2027-01-28T20:00:00Z".parse().expect("a time");
+        for (value, seconds) in [
+            (" 7 ", Some(7)),
+            ("Thu, 28 Jan 2027 20:00:30 GMT", Some(30)),
+            ("Thu, 28 Jan 2027 19:00:00 GMT", Some(0)),
+            ("soon", None),
+            ("-1", None),
+            ("1.5", None),
+            ("99999999999999999999", None),
+        ] {
+            let wait = retry_after(value, now).map(|wait| wait.as_secs());
+            assert_eq!(wait, seconds, "{value}");
+        }
+    }
+
+    #[test]
+    fn excerpt_is_printable_short_and_redacted() {
+        assert_eq!(excerpt(b""), "an empty body");
+        let page = excerpt(b"\x1b[31m<h1>Bad\r\n  gateway</h1>\0");
+        assert_eq!(page, "[31m<h1>Bad gateway</h1>");
+        assert_eq!(excerpt(&[b'x'; 5000]).len(), 200);
+        let token = "response_rs_token".repeat(20);
+        crate::domain::Secret::parse(&token).expect("a token");
+        for quoted in [token.replacen("rs", "r\u{200b}s", 1), token] {
+            assert_eq!(excerpt(quoted.as_bytes()), "[redacted]");
+        }
+    }
+
+    #[test]
+    fn object_ignores_a_byte_order_mark_and_rejects_lists() {
+        use serde_json::Value;
+        assert_eq!(object::<Value>(b"[1]"), None);
+        assert_eq!(object::<Value>(b"{\"a\":\"\xff\"}"), None);
+        assert!(object::<Value>(b"\xef\xbb\xbf \n{}").is_some());
+    }
+
+    #[test]
+    fn errors_repeat_what_the_service_or_a_gateway_said() {
+        let said = r#"{"error":{"message":"Try later.","correlation_id":"c-1"}}"#;
+        #[rustfmt::skip]
+        let rows = [
+            (503, "<h1>", "service_failing", "the service is failing (status 503)"),
+            (500, said, "service_failing", "the service is failing (status 500: Try later)"),
+            (401, "nginx", "not_signed_in", "the service rejected your credentials (status 401)"),
+            (404, "<h1>No", "unexpected_response", "unexpected response (status 404): <h1>No"),
+            (422, said, "refused", "Try later"),
+        ];
+        for (status, body, code, message) in rows {
+            let error = Response::of(status, body).into_error();
+            assert_eq!((error.code(), error.to_string()), (code, message.into()));
+            assert_eq!(error.facts.http_status, Some(status));
+            assert_eq!(error.facts.correlation_id.is_some(), body == said);
+        }
+        let mut redirect = Response::of(302, "");
+        redirect.redirect = Some("portal.example".into());
+        let message = "the service redirected to portal.example (status 302)";
+        assert_eq!(redirect.into_error().to_string(), message);
+        let mut busy = Response::of(429, "");
+        busy.retry_after = Some(Duration::from_secs(90));
+        assert_eq!(busy.into_error().hint(), "try again in 90 seconds");
+    }
+}

@@ -1,0 +1,80 @@
+//! Which call of the history is a lost one, as a pure function.
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::entry::Entry;
+use crate::api::Call;
+use crate::domain::{CallId, comparable, dialed};
+
+/// How much earlier than its sending a call may have been created, as clocks differ.
+const EARLIEST: SignedDuration = SignedDuration::from_mins(2);
+const LATEST: SignedDuration = SignedDuration::from_mins(10);
+/// A task that the service shortened is recognized by at least this many letters and digits.
+const SHORTENED_TASK: usize = 20;
+
+/// The result of one look at the history.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Finding {
+    Ours(CallId),
+    /// Any of these may be ours.
+    Several(Vec<CallId>),
+    NotListed,
+}
+
+/// Finds the call of `entry` in a page of the history. `taken` are the IDs of other files.
+/// `clock_difference` is the service's clock minus this computer's, in seconds, by this page.
+pub fn find(entry: &Entry, listed: &[&Call], taken: &[CallId], clock_difference: i64) -> Finding {
+    let is_known = |id: &CallId| {
+        taken.contains(id)
+            || entry
+                .look
+                .as_ref()
+                .is_some_and(|look| look.listed.contains(id))
+    };
+    let fits = |call: &&&Call| is_ours(entry, call, clock_difference);
+    let ids = listed
+        .iter()
+        .filter(fits)
+        .filter_map(|call| call.call_id.parse().ok());
+    let mut ids: Vec<CallId> = ids.filter(|id| !is_known(id)).collect();
+    // A page that grows while it is made lists a call twice.
+    ids.sort();
+    ids.dedup();
+    match ids.len() {
+        0 => Finding::NotListed,
+        1 => Finding::Ours(ids.remove(0)),
+        _ => Finding::Several(ids),
+    }
+}
+
+fn is_ours(entry: &Entry, call: &Call, clock_difference: i64) -> bool {
+    let is_to_number = call
+        .number()
+        .is_some_and(|number| dialed(number) == dialed(&entry.number));
+    let is_for_task = call.task().is_none_or(|task| is_task(task, &entry.task));
+    is_to_number
+        && is_for_task
+        && call
+            .created_at()
+            .is_some_and(|at| is_in_time(entry, at, clock_difference))
+}
+
+fn is_in_time(entry: &Entry, created: Timestamp, clock_difference: i64) -> bool {
+    // Without a look before the call, its older calls are unknown: only what came after counts, to
+    // the second in which the service may have cut the time.
+    let (difference, earliest) = match &entry.look {
+        Some(look) => (look.clock_difference, EARLIEST),
+        None => (clock_difference, SignedDuration::from_secs(1)),
+    };
+    let sent = entry
+        .sent_at
+        .saturating_add(SignedDuration::from_secs(difference));
+    let since_sent = created.duration_since(sent.unwrap_or(entry.sent_at));
+    -earliest <= since_sent && since_sent <= LATEST
+}
+
+/// Whether the service's task is ours, or a beginning of ours.
+fn is_task(told: &str, ours: &str) -> bool {
+    let (told, ours) = (comparable(told), comparable(ours));
+    told == ours || (told.chars().count() >= SHORTENED_TASK && ours.starts_with(&told))
+}

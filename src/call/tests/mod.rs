@@ -1,0 +1,9 @@
+//! Tests of the promise: a call is made at most once, and no result is lost.
+
+#[expect(
+    clippy::print_stdout,
+    reason = "the tests say how many cases they tried"
+)]
+mod promise;
+mod rules;
+mod world;

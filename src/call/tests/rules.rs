@@ -1,0 +1,285 @@
+//! The tables of the pure functions: guard and find.
+
+use jiff::{SignedDuration, Timestamp};
+use serde_json::json;
+
+use crate::api::{Call, Parsed};
+use crate::call::entry::{Entry, Look, State};
+use crate::call::find::{Finding, find};
+use crate::call::guard::{Earlier, Guards, Refusal, refusal};
+use crate::domain::{CallFields, CallRequest, Key, Zone};
+
+const HOUR: SignedDuration = SignedDuration::from_hours(1);
+const SECOND: SignedDuration = SignedDuration::from_secs(1);
+const ALL: Guards = Guards {
+    open: true,
+    done: true,
+};
+
+fn now() -> Timestamp {
+    "2027-01-28T12:00:00Z".parse().expect("a time")
+}
+
+fn entry_with(number: &str, task: &str, fields: CallFields) -> Entry {
+    let phone = number.parse().expect("a number");
+    let request = CallRequest::new(phone, task.into(), fields, Zone::UTC, now());
+    Entry::new(
+        Key::generate(),
+        "https://example.org".into(),
+        &request,
+        None,
+        now(),
+    )
+}
+
+fn entry(task: &str) -> Entry {
+    entry_with("+15551234567", task, CallFields::default())
+}
+
+fn fields(
+    name: Option<&str>,
+    party_size: Option<u8>,
+    date: Option<&str>,
+    time: Option<&str>,
+) -> CallFields {
+    CallFields {
+        name: name.map(str::to_owned),
+        party_size,
+        date: date.map(|date| date.parse().expect("a date")),
+        time: time.map(|time| time.parse().expect("a time")),
+        ..CallFields::default()
+    }
+}
+
+fn ended(mut entry: Entry, status: &str, age: SignedDuration, shown: bool) -> Earlier {
+    let call = json!({"call_id": "00000000-0000-4000-8000-000000000000", "status": status});
+    let raw = call.to_string().into_bytes();
+    let value = serde_json::from_value(call).expect("a call");
+    entry.set_ended(&Parsed { value, raw }, now() - age);
+    entry.shown = shown;
+    Earlier::of_entry(&entry)
+}
+
+fn is_done(earlier: Earlier, new: &Entry) -> bool {
+    matches!(refusal(&[earlier], new, ALL, now()), Some(Refusal::Done(_)))
+}
+
+fn is_open(entry: &Entry, guards: Guards) -> bool {
+    let earlier = [Earlier::of_entry(entry)];
+    matches!(
+        refusal(&earlier, &self::entry("x"), guards, now()),
+        Some(Refusal::Open(_))
+    )
+}
+
+#[test]
+fn open_call_refuses_its_number_for_six_hours() {
+    let sent = |age| {
+        let sent_at = now() - age;
+        Entry {
+            sent_at,
+            ..entry("Other words")
+        }
+    };
+    assert!(is_open(&sent(SECOND), ALL));
+    assert!(is_open(&sent(HOUR * 6 - SECOND), ALL));
+    assert!(!is_open(&sent(HOUR * 6), ALL));
+    assert!(!is_open(&sent(SECOND), Guards::NONE), "--again");
+    let other = entry_with("+15557654321", "x", CallFields::default());
+    assert!(!is_open(&other, ALL), "another number");
+    for state in [
+        State::Lost,
+        State::Running,
+        State::Unknown("from the future".into()),
+    ] {
+        assert!(is_open(
+            &Entry {
+                state,
+                ..entry("x")
+            },
+            ALL
+        ));
+    }
+    for state in [State::Refused, State::NotAccepted] {
+        assert!(!is_open(
+            &Entry {
+                state,
+                ..entry("x")
+            },
+            ALL
+        ));
+    }
+}
+
+#[test]
+fn unseen_success_refuses_any_words_for_a_day() {
+    let new = entry("Something else");
+    assert!(is_done(
+        ended(entry("x"), "success", HOUR * 24 - SECOND, false),
+        &new
+    ));
+    assert!(!is_done(
+        ended(entry("x"), "success", HOUR * 24, false),
+        &new
+    ));
+    assert!(!is_done(ended(entry("x"), "success", SECOND, true), &new));
+    assert!(!is_done(ended(entry("x"), "busy", SECOND, false), &new));
+}
+
+#[test]
+fn same_request_is_refused_for_six_hours() {
+    let new = entry("Ask for the opening hours.");
+    let seen = |task, age| ended(entry(task), "success", age, true);
+    assert!(is_done(seen("ask for the OPENING hours", SECOND), &new));
+    assert!(is_done(
+        seen("ask for the opening hours", HOUR * 6 - SECOND),
+        &new
+    ));
+    assert!(!is_done(seen("ask for the opening hours", HOUR * 6), &new));
+    assert!(!is_done(seen("ask for the closing hours", SECOND), &new));
+}
+
+#[test]
+fn appointment_decides_which_requests_are_the_same() {
+    let at = |name, size, date, time| fields(name, size, date, time);
+    let request = |fields| entry_with("+15551234567", "Book a table", fields);
+    let reworded = |fields| entry_with("+15551234567", "A table, please", fields);
+    let day = Some("2027-02-01");
+    for (earlier, new, is_same) in [
+        (
+            at(None, Some(4), day, Some("20:00")),
+            at(None, None, day, Some("20:00")),
+            true,
+        ),
+        (
+            at(Some("Ann"), None, day, None),
+            at(None, Some(2), day, None),
+            true,
+        ),
+        (
+            at(Some("Ann"), None, day, None),
+            at(Some("ANN"), None, day, None),
+            true,
+        ),
+        (
+            at(Some("Ann"), None, day, None),
+            at(Some("Bob"), None, day, None),
+            false,
+        ),
+        (
+            at(None, Some(4), day, None),
+            at(None, Some(5), day, None),
+            false,
+        ),
+        (
+            at(None, None, day, None),
+            at(None, None, Some("2027-02-02"), None),
+            false,
+        ),
+        (
+            at(None, None, day, Some("20:00")),
+            at(None, None, day, None),
+            false,
+        ),
+        (at(None, None, None, None), at(None, None, day, None), false),
+        (
+            at(None, None, None, None),
+            at(None, None, None, None),
+            false,
+        ),
+    ] {
+        let done = ended(request(earlier.clone()), "success", SECOND, true);
+        assert_eq!(
+            is_done(done, &reworded(new.clone())),
+            is_same,
+            "{earlier:?} {new:?}"
+        );
+    }
+}
+
+#[test]
+fn running_call_of_the_history_counts_for_a_day() {
+    let listed = |status: &str, age: SignedDuration, date: Option<&str>| {
+        let call = json!({
+            "call_id": "a-b", "status": status, "metadata": {"created_at": (now() - age).to_string()},
+            "submission": {"respondent_phone": "+1 555 123 4567", "appointment_date": date},
+        });
+        let call: Call = serde_json::from_value(call).expect("a call");
+        let earlier = [Earlier::of_listed(&call, now()).expect("it names its number")];
+        matches!(
+            refusal(&earlier, &entry("x"), ALL, now()),
+            Some(Refusal::Open(_))
+        )
+    };
+    assert!(listed("in_progress", HOUR * 23, None));
+    assert!(!listed("in_progress", HOUR * 25, None));
+    assert!(listed("scheduled", HOUR * 100, Some("2027-01-28")));
+    assert!(!listed("scheduled", HOUR * 100, Some("2027-01-26")));
+    assert!(!listed("busy", SECOND, None));
+}
+
+fn listed(number: &str, task: Option<&str>, created: SignedDuration) -> Call {
+    let call = json!({
+        "call_id": format!("id-{}", created.as_secs()), "metadata": {"created_at": (now() + created).to_string()},
+        "submission": {"respondent_phone": number, "task_description": task},
+    });
+    serde_json::from_value(call).expect("a call")
+}
+
+#[test]
+fn lost_call_is_found_by_number_task_and_time() {
+    let long = "Reserve a table for four people at eight";
+    let mut ours = entry(long);
+    ours.look = Some(Look::default());
+    let number = "+15551234567";
+    for (call, is_ours) in [
+        (listed(number, Some(long), SECOND), true),
+        (listed("1 (555) 123-4567", None, SECOND), true),
+        (
+            listed(number, Some("Reserve a table for four people…"), SECOND),
+            true,
+        ),
+        (listed(number, Some("Reserve a table"), SECOND), false),
+        (listed(number, Some("Ask for the hours"), SECOND), false),
+        (listed("+15557654321", Some(long), SECOND), false),
+        (listed(number, Some(long), SECOND * -120), true),
+        (listed(number, Some(long), SECOND * -121), false),
+        (listed(number, Some(long), SECOND * 600), true),
+        (listed(number, Some(long), SECOND * 601), false),
+    ] {
+        let found = find(&ours, &[&call], &[], 0);
+        assert_eq!(found != Finding::NotListed, is_ours, "{call:?}");
+    }
+}
+
+#[test]
+fn without_a_look_only_later_calls_count() {
+    let ours = entry("x");
+    let call = |seconds| listed("+15551234567", Some("x"), SECOND * seconds);
+    assert_ne!(find(&ours, &[&call(0)], &[], 0), Finding::NotListed);
+    assert_eq!(find(&ours, &[&call(-2)], &[], 0), Finding::NotListed);
+    // The service's clock is an hour ahead.
+    assert_eq!(find(&ours, &[&call(1)], &[], 3600), Finding::NotListed);
+    assert_ne!(find(&ours, &[&call(3601)], &[], 3600), Finding::NotListed);
+}
+
+#[test]
+fn known_calls_are_not_ours_and_several_are_listed() {
+    let mut ours = entry("x");
+    let [first, second] = [1, 2].map(|seconds| listed("+15551234567", Some("x"), SECOND * seconds));
+    let [first_id, second_id] = [&first, &second].map(|call| call.call_id.parse().expect("an ID"));
+    let both = [&first, &second];
+    assert_eq!(
+        find(&ours, &both, &[], 0),
+        Finding::Several(vec![first_id, second_id])
+    );
+    let taken = [first.call_id.parse().expect("an ID")];
+    let second_id = second.call_id.parse().expect("an ID");
+    assert_eq!(find(&ours, &both, &taken, 0), Finding::Ours(second_id));
+    let listed = both.map(|call| call.call_id.parse().expect("an ID")).into();
+    ours.look = Some(Look {
+        clock_difference: 0,
+        listed,
+    });
+    assert_eq!(find(&ours, &both, &[], 0), Finding::NotListed);
+}

@@ -1,0 +1,423 @@
+//! A simulated service and its clients, in which every fault, kill and interleaving is a choice.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::path::Path;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use serde_json::json;
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use crate::api::{Call, Parsed};
+use crate::call::entry::{Entry, Look};
+use crate::call::find::{Finding, find};
+use crate::call::guard::{Guards, Refusal};
+use crate::call::journal::Journal;
+use crate::call::record::{Recorder, Reserver, Shared};
+use crate::call::run::{Backend, Change, Limits, Posted, Reserve, Start, run};
+use crate::domain::{CallFields, CallId, CallRequest, Key, Zone};
+use crate::error::{Error, Kind, Result};
+
+const ORIGIN: &str = "https://example.org";
+const ALL: Guards = Guards {
+    open: true,
+    done: true,
+};
+/// Three looks: after 0, 2 and 5 s.
+const LIMITS: Limits = Limits {
+    search: Duration::from_secs(5),
+    watch: Duration::from_secs(5),
+};
+/// Shorter than the looks, so that a watched call ends.
+const CALL_TAKES: Duration = Duration::from_secs(4);
+
+/// Picks one of `n` options. Option 0 is the one without a fault.
+pub type Choose = Box<dyn FnMut(usize) -> usize>;
+
+pub struct World {
+    choose: RefCell<Choose>,
+    faults_left: Cell<usize>,
+    /// Whether other processes run at every await, or only at the journal's changes.
+    pub interleave_all: bool,
+    began: (Instant, Timestamp),
+    calls: RefCell<Vec<Made>>,
+    turns: RefCell<HashMap<usize, Turn>>,
+}
+
+pub type Process<'p> = Pin<Box<dyn Future<Output = ()> + 'p>>;
+
+/// A call that the service made.
+struct Made {
+    number: String,
+    call: serde_json::Value,
+    ends: Instant,
+    is_shown: Cell<bool>,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Turn {
+    Waiting,
+    Granted,
+    Killed,
+}
+
+impl World {
+    pub fn new(choose: Choose, faults: usize, interleave_all: bool) -> Rc<Self> {
+        Rc::new(Self {
+            choose: RefCell::new(choose),
+            faults_left: Cell::new(faults),
+            interleave_all,
+            began: (
+                Instant::now(),
+                "2027-01-28T12:00:00Z".parse().expect("a time"),
+            ),
+            calls: RefCell::default(),
+            turns: RefCell::default(),
+        })
+    }
+
+    fn now(&self) -> Timestamp {
+        let elapsed = SignedDuration::try_from(self.began.0.elapsed()).expect("a short time");
+        self.began.1 + elapsed
+    }
+
+    /// Chooses a fault while there are any left.
+    fn fault(&self, options: usize) -> usize {
+        if self.faults_left.get() == 0 {
+            return 0;
+        }
+        let chosen = (self.choose.borrow_mut())(options);
+        self.faults_left
+            .set(self.faults_left.get() - usize::from(chosen > 0));
+        chosen
+    }
+
+    pub fn no_more_faults(&self) {
+        self.faults_left.set(0);
+    }
+
+    fn make(&self, entry: &Entry) -> usize {
+        let mut calls = self.calls.borrow_mut();
+        let id = format!("00000000-0000-4000-8000-{:012}", calls.len());
+        let call = json!({
+            "call_id": id,
+            "metadata": {"created_at": self.now().to_string()},
+            "submission": {"respondent_phone": entry.number, "task_description": entry.task},
+        });
+        calls.push(Made {
+            number: entry.number.clone(),
+            call,
+            ends: Instant::now() + CALL_TAKES,
+            is_shown: Cell::new(false),
+        });
+        calls.len() - 1
+    }
+
+    fn read(&self, index: usize) -> Parsed<Call> {
+        let calls = self.calls.borrow();
+        let mut call = calls[index].call.clone();
+        let has_ended = Instant::now() >= calls[index].ends;
+        call["status"] = if has_ended { "success" } else { "in_progress" }.into();
+        let raw = call.to_string().into_bytes();
+        let value = serde_json::from_value(call).expect("a call");
+        Parsed { value, raw }
+    }
+
+    fn list(&self) -> Vec<Call> {
+        let count = self.calls.borrow().len();
+        (0..count)
+            .rev()
+            .map(|index| self.read(index).value)
+            .collect()
+    }
+
+    fn index_of(&self, id: &str) -> usize {
+        let calls = self.calls.borrow();
+        calls
+            .iter()
+            .position(|made| made.call["call_id"] == id)
+            .expect("a call of the service")
+    }
+
+    /// How often each number was called.
+    pub fn calls_per_number(&self) -> HashMap<String, usize> {
+        let mut counts = HashMap::new();
+        for made in self.calls.borrow().iter() {
+            *counts.entry(made.number.clone()).or_default() += 1;
+        }
+        counts
+    }
+
+    pub fn unseen_results(&self) -> usize {
+        self.calls
+            .borrow()
+            .iter()
+            .filter(|made| !made.is_shown.get())
+            .count()
+    }
+
+    /// Lets the scheduler choose who goes on.
+    async fn turn(&self, process: usize) {
+        std::future::poll_fn(|_| {
+            let mut turns = self.turns.borrow_mut();
+            if turns.get(&process) == Some(&Turn::Granted) {
+                turns.remove(&process);
+                return Poll::Ready(());
+            }
+            turns.insert(process, Turn::Waiting);
+            Poll::Pending
+        })
+        .await;
+    }
+
+    async fn kill(&self, process: usize) {
+        self.turns.borrow_mut().insert(process, Turn::Killed);
+        std::future::pending::<()>().await;
+    }
+
+    /// Runs processes to their ends. A killed one is dropped at once.
+    pub async fn run(&self, processes: Vec<(usize, Process<'_>)>) {
+        let mut processes = processes;
+        std::future::poll_fn(|context| {
+            loop {
+                processes.retain_mut(|(id, process)| {
+                    let is_done = process.as_mut().poll(context).is_ready();
+                    let is_killed = self.turns.borrow().get(id) == Some(&Turn::Killed);
+                    !is_done && !is_killed
+                });
+                if processes.is_empty() {
+                    self.turns.borrow_mut().clear();
+                    return Poll::Ready(());
+                }
+                let turns = self.turns.borrow().clone();
+                let waiting = |id: &&usize| turns.get(id) == Some(&Turn::Waiting);
+                let waiting: Vec<usize> = processes
+                    .iter()
+                    .map(|(id, _)| id)
+                    .filter(waiting)
+                    .copied()
+                    .collect();
+                let next = match waiting.len() {
+                    0 => return Poll::Pending,
+                    1 => waiting[0],
+                    count => waiting[(self.choose.borrow_mut())(count)],
+                };
+                self.turns.borrow_mut().insert(next, Turn::Granted);
+            }
+        })
+        .await;
+    }
+}
+
+/// One process at the simulated service.
+struct Client<'w> {
+    world: &'w World,
+    process: usize,
+    recorder: Recorder<'w>,
+}
+
+impl Client<'_> {
+    /// A point at which the process may be killed.
+    async fn point(&self) {
+        if self.world.interleave_all {
+            self.world.turn(self.process).await;
+        }
+        if self.world.fault(2) == 1 {
+            self.world.kill(self.process).await;
+        }
+    }
+
+    fn entry(&self) -> Entry {
+        self.recorder.entry.as_ref().expect("an entry").get()
+    }
+}
+
+impl Backend for Client<'_> {
+    async fn post(&mut self, _: Instant, reserve: Reserve) -> Posted {
+        self.point().await;
+        let unreachable = || Error::new(Kind::Unreachable, "no connection");
+        if self.world.fault(2) == 1 {
+            return Posted::NeverSent {
+                error: unreachable(),
+                retryable: true,
+            };
+        }
+        self.world.turn(self.process).await;
+        if let Err(error) = reserve().await {
+            return Posted::NeverSent {
+                error,
+                retryable: false,
+            };
+        }
+        self.point().await;
+        let response = |status| Posted::Response {
+            status,
+            retry_after: None,
+            error: Error::new(Kind::Refused, format!("status {status}")),
+        };
+        let make = || self.world.make(&self.entry());
+        let made = match self.world.fault(8) {
+            0 => make(),
+            1 => {
+                make();
+                return Posted::Lost(unreachable());
+            }
+            2 => return Posted::Lost(unreachable()),
+            3 => return response(401),
+            4 => return response(429),
+            5 => {
+                make();
+                return response(503);
+            }
+            6 => return response(422),
+            _ => return Posted::Call(self.world.read(make())),
+        };
+        self.point().await;
+        tokio::time::sleep(CALL_TAKES).await;
+        self.point().await;
+        Posted::Call(self.world.read(made))
+    }
+
+    async fn renew(&mut self) -> Result<()> {
+        match self.world.fault(2) {
+            0 => Ok(()),
+            _ => Err(Error::new(Kind::NotSignedIn, "signed out")),
+        }
+    }
+
+    async fn find(&mut self) -> Result<Finding> {
+        self.point().await;
+        if self.world.fault(2) == 1 {
+            return Err(Error::new(Kind::Unreachable, "no connection"));
+        }
+        let entry = self.entry();
+        let taken = self
+            .recorder
+            .journal
+            .ids_of_others(&entry.key)
+            .expect("a journal");
+        let listed = self.world.list();
+        let listed: Vec<&Call> = listed.iter().collect();
+        Ok(find(&entry, &listed, &taken, 0))
+    }
+
+    async fn read(&mut self, id: &CallId) -> Result<Parsed<Call>> {
+        self.point().await;
+        match self.world.fault(2) {
+            0 => Ok(self.world.read(self.world.index_of(id.as_str()))),
+            _ => Err(Error::new(Kind::Unreachable, "no connection")),
+        }
+    }
+
+    async fn record(&mut self, change: Change) -> bool {
+        self.point().await;
+        self.world.turn(self.process).await;
+        let recorded = self
+            .recorder
+            .record(&change, self.world.now())
+            .await
+            .expect("a journal");
+        self.point().await;
+        recorded
+    }
+}
+
+/// A request that one process is asked to make.
+#[derive(Clone)]
+pub struct Wanted {
+    pub number: &'static str,
+    pub key: Option<Key>,
+}
+
+/// The command `kallyai call`: checks, makes the call, prints the result. Returns whether there was a
+/// result or a definite refusal.
+pub async fn command(world: &World, process: usize, folder: &Path, wanted: Wanted) {
+    let journal = Journal::new(folder.to_path_buf(), ORIGIN.into());
+    let now = world.now();
+    let task = "Reserve a table for 4 at 8pm".to_owned();
+    let phone = wanted.number.parse().expect("a number");
+    let fields = CallFields::default();
+    let request = CallRequest::new(phone, task, fields, Zone::UTC, now);
+    let look = Look {
+        clock_difference: 0,
+        listed: world
+            .list()
+            .iter()
+            .filter_map(|call| call.call_id.parse().ok())
+            .collect(),
+    };
+    let key = wanted.key.unwrap_or_else(Key::generate);
+    let entry = Entry::new(key, ORIGIN.into(), &request, Some(look), now);
+    let refusal = journal.read().expect("a journal").refusal(&entry, ALL, now);
+    match refusal {
+        Some(Refusal::SameKey(_)) => return resume(world, process, folder).await,
+        Some(_) => return,
+        None => {}
+    }
+    // The viewer stays: its end is tested from outside.
+    let watching = watch::Sender::new(true);
+    let shared = Shared::new(entry);
+    let reserver = Arc::new(Reserver {
+        journal: journal.clone(),
+        entry: shared.clone(),
+        guards: ALL,
+        is_watched: watching.subscribe(),
+        is_reserved: watch::Sender::new(false),
+    });
+    let began = (world.began.0, world.began.1);
+    let reserve: Reserve = Arc::new(move || {
+        let reserver = Arc::clone(&reserver);
+        let elapsed = SignedDuration::try_from(began.0.elapsed()).expect("a short time");
+        Box::pin(async move { reserver.reserve(began.1 + elapsed).await })
+    });
+    follow(world, process, &journal, shared, Start::Send(reserve)).await;
+}
+
+/// The command `kallyai resume`, for every call whose result was not shown.
+pub async fn resume(world: &World, process: usize, folder: &Path) {
+    let journal = Journal::new(folder.to_path_buf(), ORIGIN.into());
+    let contents = journal.read().expect("a journal");
+    let pending: Vec<Entry> = contents
+        .calls
+        .iter()
+        .filter(|entry| !entry.shown)
+        .cloned()
+        .collect();
+    for entry in pending {
+        if entry.not_made().is_some() {
+            journal.remove(&entry).await.expect("a journal");
+            continue;
+        }
+        let start = entry.call_id.clone().map_or(Start::Find, Start::Watch);
+        follow(world, process, &journal, Shared::new(entry), start).await;
+    }
+}
+
+async fn follow(world: &World, process: usize, journal: &Journal, entry: Shared, start: Start) {
+    let is_sender = matches!(start, Start::Send(_));
+    let recorder = Recorder::new(journal, Some(entry.clone()), is_sender);
+    let mut client = Client {
+        world,
+        process,
+        recorder,
+    };
+    let outcome = run(&mut client, start, LIMITS).await;
+    client.point().await;
+    if let Ok(call) = outcome {
+        world.calls.borrow()[world.index_of(&call.value.call_id)]
+            .is_shown
+            .set(true);
+        client.point().await;
+        world.turn(process).await;
+        journal
+            .change(&entry.get(), |entry| entry.shown = true)
+            .await
+            .expect("a journal");
+    }
+}

@@ -1,0 +1,352 @@
+//! From a command to the operation that does it, and from its value to an exit status.
+
+use std::io::IsTerminal as _;
+use std::path::{Path, PathBuf};
+use std::pin::{Pin, pin};
+use std::rc::Rc;
+use std::time::Duration;
+
+use super::args::{Cli, Command, Export, HistoryArgs, LoginArgs, Options};
+use super::console::Console;
+use super::error::{self, Kept};
+use super::{complete, texts};
+use crate::api::Trace;
+use crate::auth::open_browser;
+use crate::domain::{CallRef, Zone};
+use crate::error::{Error, Kind, Result};
+use crate::output::Output;
+use crate::service::{self, HistoryQuery, PendingCall, Service};
+use crate::settings::Settings;
+use crate::signals::{Signal, Signals};
+use crate::view::{self, Block, Doc, Json, View};
+
+/// With `--exit-status`: the call did not succeed.
+const NO_SUCCESS: u8 = 7;
+
+pub struct Run<'a> {
+    pub out: &'a Output,
+    pub console: &'a Console<'a>,
+    pub service: &'a Service<'a>,
+    pub options: &'a Options,
+    pub kept: Kept,
+}
+
+/// Runs a command, reports its error and returns the exit status.
+pub fn run(cli: Cli, out: &Output) -> u8 {
+    let Cli { command, options } = cli;
+    let settings = Settings::new(options.sandbox);
+    let console = Console::new(out, !options.debug);
+    let trace = options.debug.then(|| trace(&options));
+    let service = Service::new(settings, service_options(&options), &console, trace);
+    let run = Run {
+        out,
+        console: &console,
+        service: &service,
+        options: &options,
+        kept: kept(&command, &options, settings),
+    };
+    run.command(command).unwrap_or_else(|error| {
+        console.stop();
+        error::report(out, &error, &run.kept);
+        error.exit()
+    })
+}
+
+fn kept(command: &Command, options: &Options, settings: Settings) -> Kept {
+    let exit_status = match command {
+        Command::Call(args) => args.exit_status,
+        Command::CallInfo { exit_status, .. } | Command::Resume { exit_status, .. } => *exit_status,
+        _ => false,
+    };
+    Kept {
+        json: options.json,
+        sandbox: settings.sandbox,
+        timeout: options.timeout,
+        exit_status,
+        is_interactive: is_interactive(options),
+        port: options.callback_port,
+    }
+}
+
+fn service_options(options: &Options) -> service::Options {
+    service::Options {
+        timeout: options.timeout,
+        callback_port: options.callback_port,
+        may_open_browser: !options.no_input && !options.no_browser,
+        is_interactive: is_interactive(options),
+        language: options.language,
+        timezone: options.timezone.clone(),
+    }
+}
+
+fn is_interactive(options: &Options) -> bool {
+    !options.no_input && (std::io::stdin().is_terminal() || std::io::stderr().is_terminal())
+}
+
+fn trace(options: &Options) -> Trace {
+    let out = Output::new(options.color, options.json);
+    Rc::new(move |line| out.note_copy(line))
+}
+
+pub fn status(is_success: bool) -> u8 {
+    if is_success { 0 } else { NO_SUCCESS }
+}
+
+pub fn interrupted(signal: Signal, what: &str) -> Error {
+    Error::new(Kind::Interrupted(signal), what)
+}
+
+impl Run<'_> {
+    fn command(&self, command: Command) -> Result<u8> {
+        let calls_service = !matches!(
+            command,
+            Command::Completions { .. }
+                | Command::Man
+                | Command::ServeSandbox { .. }
+                | Command::Skill { .. }
+        );
+        if calls_service && self.service.settings.sandbox {
+            self.out.note("Sandbox: simulated, no real call");
+        }
+        match command {
+            Command::Call(args) => self.call(*args),
+            Command::Resume { which, exit_status } => self.resume(which.as_deref(), exit_status),
+            Command::Pending => self.pending(),
+            Command::History(args) => self.wait(self.history(args)),
+            Command::CallInfo { call, exit_status } => {
+                self.wait(self.call_info(call.id, exit_status))
+            }
+            Command::Transcript(export) => self.wait(self.transcript(export)),
+            Command::Calendar(export) => self.wait(self.calendar(export)),
+            Command::Usage => self.wait(async {
+                self.show(&view::usage(&self.service.usage().await?, &self.zone()?))
+            }),
+            Command::Subscription => self.wait(async {
+                let subscription = self.service.subscription().await?;
+                self.show(&view::subscription(&subscription, &self.zone()?))
+            }),
+            Command::Billing => self.wait(self.billing()),
+            Command::Login(args) => self.login(args),
+            Command::Logout => {
+                self.wait(async { self.show(&view::sign_out(self.service.sign_out().await?)) })
+            }
+            Command::AuthStatus => self.wait(self.auth_status()),
+            Command::Api { path } => self.wait(async {
+                let body = self.service.raw(&path).await?.body;
+                self.show(&raw(body.clone(), Json::Server(body)))
+            }),
+            Command::Mcp => self.serve_mcp(),
+            Command::ServeSandbox { address } => self.serve_sandbox(address),
+            Command::Completions { shell } => self.print(&complete::registration(shell)?),
+            Command::Man => self.print(&texts::man()?),
+            Command::Skill { part } => self.print(texts::skill(part).as_bytes()),
+        }
+    }
+
+    fn pending(&self) -> Result<u8> {
+        let calls = self.service.pending()?;
+        let next = |call: &PendingCall| Some(self.kept.resume(call.key.as_str()));
+        self.show(&view::pending(&calls, &self.zone()?, next))
+    }
+
+    fn print(&self, text: &[u8]) -> Result<u8> {
+        self.out.raw(text).map(|()| 0)
+    }
+
+    pub fn show(&self, view: &View) -> Result<u8> {
+        self.out.show(view).map(|()| 0)
+    }
+
+    /// The zone in which times are shown. One that is unknown is UTC.
+    pub fn zone(&self) -> Result<Zone> {
+        Ok(Settings::zone(self.options.timezone.clone())?.zone)
+    }
+
+    /// Runs an operation on this thread. From here on, signals no longer end the program.
+    pub fn block_on(&self, work: impl AsyncFnOnce(&mut Signals) -> Result<u8>) -> Result<u8> {
+        let failed = |error| Error::io("the program cannot start", &error);
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(failed)?;
+        let done = tokio::task::LocalSet::new().block_on(&runtime, async {
+            let mut signals = Signals::listen().map_err(failed)?;
+            work(&mut signals).await
+        });
+        // A read of stdin or a name lookup may never return.
+        runtime.shutdown_background();
+        done
+    }
+
+    /// Runs an operation that a signal may end at any time.
+    fn wait(&self, work: impl Future<Output = Result<u8>>) -> Result<u8> {
+        self.wait_or(pin!(work), "interrupted")
+    }
+
+    fn wait_or(&self, work: Pin<&mut dyn Future<Output = Result<u8>>>, cut: &str) -> Result<u8> {
+        self.block_on(async |signals| {
+            tokio::select! {
+                biased;
+                done = work => done,
+                signal = signals.next() => Err(interrupted(signal, cut)),
+            }
+        })
+    }
+
+    async fn history(&self, args: HistoryArgs) -> Result<u8> {
+        // With --all the limit is the size of a page.
+        let default = if args.all { 200 } else { 10 };
+        let query = HistoryQuery {
+            limit: args.limit.unwrap_or(default),
+            offset: args.offset,
+            all: args.all,
+            statuses: args.status,
+            since: args.since,
+            until: args.until,
+            search: args.search,
+        };
+        let zone = self.zone()?;
+        let history = self.service.history(&query).await?;
+        if let Some(why) = view::no_calls(&history, &query)
+            && (self.out.is_json() || !self.out.is_terminal())
+        {
+            self.out.note(&why);
+        }
+        self.show(&view::history(&history, &query, &zone))
+    }
+
+    async fn call_info(&self, call: CallRef, exit_status: bool) -> Result<u8> {
+        let zone = self.zone()?;
+        let call = self.service.call(&call).await?;
+        self.show(&view::call(&call, &zone))?;
+        if call.value.is_running() {
+            return Ok(0);
+        }
+        let is_success = call.value.is_success();
+        self.service.mark_shown(None, &call).await;
+        Ok(status(!exit_status || is_success))
+    }
+
+    async fn transcript(&self, export: Export) -> Result<u8> {
+        let transcript = self.service.transcript(&export.call.id).await?;
+        self.export(&view::transcript(&transcript), export.output)
+    }
+
+    async fn calendar(&self, export: Export) -> Result<u8> {
+        let bytes = self.service.calendar(&export.call.id).await?;
+        let text = String::from_utf8_lossy(&bytes);
+        let json = Json::Own(serde_json::json!({ "calendar": text }));
+        self.export(&raw(bytes.clone(), json), export.output)
+    }
+
+    /// Shows a view or writes it to a file: a document of another program as it is.
+    fn export(&self, view: &View, output: Option<PathBuf>) -> Result<u8> {
+        let Some(file) = output.filter(|file| *file != Path::new("-")) else {
+            return self.show(view);
+        };
+        let bytes = match (view.doc.blocks.as_slice(), &view.json) {
+            ([Block::Raw(bytes)], _) => bytes.clone(),
+            (_, Json::Server(bytes)) if self.options.json => bytes.clone(),
+            _ => format!("{}\n", view.doc.to_text().trim_end()).into_bytes(),
+        };
+        let name = file.display().to_string();
+        std::fs::write(file, bytes).map_err(|e| Error::io(format!("can't write {name}"), &e))?;
+        let (text, json) = (
+            format!("Saved to {name}"),
+            serde_json::json!({ "output": name }),
+        );
+        if self.options.json {
+            let (doc, json) = (Doc::default(), Json::Own(json));
+            return self.show(&View { doc, json });
+        }
+        self.out.note(&text);
+        Ok(0)
+    }
+
+    async fn billing(&self) -> Result<u8> {
+        let portal = self.service.billing_portal().await?;
+        self.show(&view::billing(&portal))?;
+        let url = &portal.value.url;
+        let is_page = url.starts_with("https://") || url.starts_with("http://127.0.0.1:");
+        let may_open = self.service.options.may_open_browser && self.out.is_terminal();
+        if may_open && is_page && !self.options.json && open_browser(url) {
+            self.out.note("Opening your browser…");
+        }
+        Ok(0)
+    }
+
+    fn login(&self, args: LoginArgs) -> Result<u8> {
+        self.wait_or(pin!(self.sign_in(args)), "sign-in cancelled")
+    }
+
+    async fn sign_in(&self, args: LoginArgs) -> Result<u8> {
+        // A program cannot wait for a user. The sandbox needs none.
+        let has_user = self.service.options.is_interactive || self.service.settings.sandbox;
+        if let Some(url) = args.callback_url {
+            let prompt = || {
+                if std::io::stdin().is_terminal() {
+                    self.out.prompt("Paste the URL your browser ended up on: ");
+                }
+            };
+            let url = match url.as_str() {
+                "-" => self.service.read_callback_url(prompt).await?,
+                _ => url,
+            };
+            self.service.finish_sign_in(&url).await?;
+        } else if args.no_wait || (self.options.json && !has_user) {
+            let pending = self.service.begin_sign_in().await?;
+            let finish = self.kept.command("login --callback-url -");
+            return self.show(&view::pending_sign_in(&pending, &finish));
+        } else {
+            self.service.sign_in().await?;
+        }
+        self.auth_status().await
+    }
+
+    async fn auth_status(&self) -> Result<u8> {
+        let status = self.service.auth_status().await?;
+        self.show(&view::auth_status(&status, &self.zone()?))
+    }
+
+    /// Serves until the client leaves or a signal ends the program, which is no failure.
+    fn serve_mcp(&self) -> Result<u8> {
+        let options = self.service.options.clone();
+        self.block_on(async |signals| {
+            if std::io::stdin().is_terminal() {
+                self.out
+                    .note("kallyai mcp serves MCP clients on stdin and stdout (Ctrl-C to stop)");
+            }
+            tokio::select! {
+                biased;
+                served = crate::mcp::serve(self.service.settings, options) => served.map(|()| 0),
+                signal = signals.next() => Ok(signal.exit()),
+            }
+        })
+    }
+
+    fn serve_sandbox(&self, address: Option<std::net::SocketAddr>) -> Result<u8> {
+        self.block_on(async |signals| {
+            let served = self.service.serve_sandbox(address).await?;
+            self.show(&view::served_sandbox(&served))?;
+            self.console.note("Sandbox running (Ctrl-C to stop).");
+            let limit = Duration::from_secs(self.options.timeout.unwrap_or(u64::from(u32::MAX)));
+            let stopped = tokio::select! {
+                signal = signals.next() => signal,
+                () = tokio::time::sleep(limit) => Signal::Interrupt,
+            };
+            self.console.note("Sandbox stopped.");
+            Ok(match stopped {
+                Signal::Interrupt => 0,
+                Signal::Terminate => stopped.exit(),
+            })
+        })
+    }
+}
+
+fn raw(bytes: Vec<u8>, json: Json) -> View {
+    let blocks = vec![Block::Raw(bytes)];
+    View {
+        doc: Doc { blocks },
+        json,
+    }
+}

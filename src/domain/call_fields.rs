@@ -1,0 +1,259 @@
+//! The request for a call: as a front end gets it, and as it is sent to the API.
+
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::text::parse_text;
+use super::{Category, Date, Day, Invalid, Language, Phone, Time, Zone};
+
+/// The optional fields of a call. This declaration gives the command line its flags, MCP its
+/// arguments, and the request its members: a new field is added here.
+#[derive(Debug, Clone, Default, clap::Args, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct CallFields {
+    /// Choose the kind of business
+    #[arg(short, long, value_enum, value_name = "KIND")]
+    #[serde(rename(serialize = "task_category"))]
+    pub category: Option<Category>,
+
+    /// Book under this name
+    #[arg(long, value_name = "NAME", value_parser = parse_text)]
+    #[serde(rename(serialize = "user_name"))]
+    pub name: Option<String>,
+
+    /// Name the business to call
+    #[arg(long, value_name = "NAME", value_parser = parse_text)]
+    #[serde(rename(serialize = "business_name"))]
+    pub business: Option<String>,
+
+    /// Book for N people, 1 to 50
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=50))]
+    #[schemars(range(min = 1, max = 50))]
+    pub party_size: Option<u8>,
+
+    /// Set the day: 2027-01-28, tomorrow, friday
+    #[arg(long, value_name = "DAY")]
+    #[serde(rename(serialize = "appointment_date"))]
+    #[schemars(with = "Option<String>")]
+    pub date: Option<Day>,
+
+    /// Set the time: 20:00, 8pm, noon
+    #[arg(long, value_name = "TIME")]
+    #[serde(rename(serialize = "appointment_time"))]
+    #[schemars(with = "Option<String>")]
+    pub time: Option<Time>,
+
+    /// Give a preferred time, such as "mornings"
+    #[arg(long, value_name = "TEXT", value_parser = parse_text)]
+    #[serde(rename(serialize = "time_preference_text"))]
+    pub time_preference: Option<String>,
+
+    /// Give your callback number
+    #[arg(long, value_name = "NUMBER")]
+    #[schemars(with = "Option<String>")]
+    pub user_phone: Option<Phone>,
+
+    /// Choose the language of the call and its report
+    #[arg(skip)]
+    pub language: Option<Language>,
+
+    /// Choose the language spoken on the call, if different
+    #[arg(long, value_enum, value_name = "LANG")]
+    pub call_language: Option<Language>,
+
+    /// Add an extra instruction (repeatable)
+    #[arg(long = "instruction", value_name = "TEXT", value_parser = parse_text)]
+    #[serde(rename(serialize = "additional_instructions"))]
+    pub instructions: Vec<String>,
+
+    /// Mark the call as urgent
+    #[arg(long)]
+    #[serde(rename(serialize = "is_urgent"))]
+    pub urgent: bool,
+
+    /// Set the time zone of date and time
+    #[arg(skip)]
+    #[serde(skip_serializing)]
+    #[schemars(with = "Option<String>")]
+    pub timezone: Option<Zone>,
+
+    /// Attach the call to a conversation ID
+    #[arg(long, value_name = "ID", value_parser = parse_text)]
+    #[serde(skip_serializing)]
+    pub session_id: Option<String>,
+}
+
+/// In characters.
+const MAX_TASK: usize = 4000;
+
+/// A task: not blank, trimmed, with LF line ends.
+pub fn parse_task(text: &str) -> Result<String, Invalid> {
+    let task = parse_text(text)
+        .map_err(|_| Invalid::new("the task is empty", "write what the call should accomplish"))?
+        .replace("\r\n", "\n");
+    let length = task.chars().count();
+    if length > MAX_TASK {
+        return Err(Invalid::new(
+            format!("the task has {length} characters, and at most {MAX_TASK} are allowed"),
+            "shorten the task",
+        ));
+    }
+    Ok(task)
+}
+
+/// A complete request.
+#[derive(Debug, Clone)]
+pub struct CallRequest {
+    pub phone: Phone,
+    pub task: String,
+    /// `category`, `language` and `call_language` are set, and `date` is a [`Day::On`].
+    pub fields: CallFields,
+    pub timezone: Zone,
+}
+
+impl CallRequest {
+    /// Fills in the fields that were left out.
+    pub fn new(
+        phone: Phone,
+        task: String,
+        fields: CallFields,
+        timezone: Zone,
+        now: Timestamp,
+    ) -> Self {
+        let language = fields.language.unwrap_or_default();
+        let today = timezone.today(now);
+        let fields = CallFields {
+            category: Some(fields.category.unwrap_or_default()),
+            language: Some(language),
+            call_language: fields.call_language.or(Some(language)),
+            date: fields.date.map(|day| Day::On(day.resolve(today))),
+            ..fields
+        };
+        Self {
+            phone,
+            task,
+            fields,
+            timezone,
+        }
+    }
+
+    /// The day of the appointment.
+    pub fn date(&self) -> Option<Date> {
+        match self.fields.date {
+            Some(Day::On(date)) => Some(date),
+            _ => None,
+        }
+    }
+
+    /// The body of `POST /v1/calls`, without the members that were not given.
+    pub fn to_json(&self) -> Vec<u8> {
+        let mut submission = json!({
+            "task_description": self.task,
+            "respondent_phone": self.phone,
+        });
+        let fields = serde_json::to_value(&self.fields).unwrap_or_default();
+        let absent = [Value::Null, json!(false), json!([])];
+        for (name, value) in fields.as_object().into_iter().flatten() {
+            if !absent.contains(value) {
+                submission[name] = value.clone();
+            }
+        }
+        let mut body = json!({"submission": submission, "timezone": self.timezone});
+        if let Some(id) = &self.fields.session_id {
+            body["session_id"] = json!(id);
+        }
+        body.to_string().into_bytes()
+    }
+
+    /// The appointment as `Fri 2026-12-04 20:00 America/New_York`, as far as it is given.
+    pub fn when(&self) -> Option<String> {
+        let date = self.date().map(|date| date.strftime("%a %F").to_string());
+        let time = self.fields.time.map(|time| time.to_string());
+        let given: Vec<String> = date.into_iter().chain(time).collect();
+        (!given.is_empty()).then(|| format!("{} {}", given.join(" "), self.timezone.name()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::{Args as _, FromArgMatches as _};
+
+    use super::*;
+
+    fn parsed(args: &str) -> Result<CallFields, clap::Error> {
+        let command = CallFields::augment_args(clap::Command::new("call"));
+        let args = ["call"].into_iter().chain(args.split_terminator('|'));
+        CallFields::from_arg_matches(&command.try_get_matches_from(args)?)
+    }
+
+    fn request(fields: CallFields) -> CallRequest {
+        let phone = "+15551234567".parse().expect("a number");
+        let zone = "America/New_York".parse().expect("a zone");
+        let now = "2026-11-30T12:00:00Z".parse().expect("a timestamp");
+        CallRequest::new(phone, "Reserve a table".into(), fields, zone, now)
+    }
+
+    fn body(fields: CallFields) -> Value {
+        serde_json::from_slice(&request(fields).to_json()).expect("JSON")
+    }
+
+    #[test]
+    fn request_has_the_names_of_the_api() {
+        let flags = "--category=restaurant|--name=Ana|--business=Lucali|--party-size=4|--date=fri\
+            |--time=8pm|--time-preference=evening|--user-phone=+1 555 765 4321|--call-language=es\
+            |--instruction=Ask for a quiet table|--urgent|--session-id=s1";
+        let arguments = json!({
+            "category": "restaurant", "name": "Ana", "business": "Lucali", "party_size": 4,
+            "date": "fri", "time": "8pm", "time_preference": "evening", "user_phone": "+15557654321",
+            "language": "en", "call_language": "es", "instructions": ["Ask for a quiet table"],
+            "urgent": true, "timezone": "America/New_York", "session_id": "s1",
+        });
+        let expected = json!({
+            "submission": {
+                "task_description": "Reserve a table", "respondent_phone": "+15551234567",
+                "task_category": "restaurant", "user_name": "Ana", "business_name": "Lucali",
+                "party_size": 4, "appointment_date": "2026-12-04", "appointment_time": "20:00",
+                "time_preference_text": "evening", "user_phone": "+15557654321", "language": "en",
+                "call_language": "es", "additional_instructions": ["Ask for a quiet table"],
+                "is_urgent": true,
+            },
+            "timezone": "America/New_York",
+            "session_id": "s1",
+        });
+        assert_eq!(body(parsed(flags).expect("fields")), expected);
+        let schema = serde_json::to_value(schemars::schema_for!(CallFields)).expect("JSON");
+        for name in arguments.as_object().expect("an object").keys() {
+            assert!(schema["properties"][name].is_object(), "{name}");
+        }
+        let fields = serde_json::from_value(arguments).expect("fields");
+        assert_eq!(body(fields), expected);
+    }
+
+    #[test]
+    fn invalid_values_are_refused() {
+        let flags = "name=\u{200b}|instruction=\u{2060}|party-size=51|date=marble 4|time=8";
+        for flag in flags.split('|') {
+            assert!(parsed(&format!("--{flag}")).is_err(), "{flag}");
+        }
+    }
+
+    #[test]
+    fn task_is_trimmed_and_bounded() {
+        let task = parse_task(" Book\r\na table \r\n");
+        assert_eq!(task.as_deref(), Ok("Book\na table"));
+        assert!(parse_task(&"é".repeat(MAX_TASK)).is_ok());
+        assert!(parse_task(&"é".repeat(MAX_TASK + 1)).is_err());
+        assert!(parse_task("\n\u{200b}\u{feff}").is_err());
+    }
+
+    #[test]
+    fn appointment_is_shown_as_far_as_it_is_given() {
+        let when = |args| request(parsed(args).expect("fields")).when();
+        let both = "Fri 2026-12-04 20:00 America/New_York".to_owned();
+        assert_eq!(when("--date=fri|--time=8pm"), Some(both));
+        assert_eq!(when("--time=8pm"), Some("20:00 America/New_York".into()));
+        assert_eq!(when(""), None);
+    }
+}

@@ -1,0 +1,147 @@
+//! Making a call and waiting for its result. Every response comes within 45 seconds, because hosts
+//! give up after 60. The call does not depend on this process: a cancelled request ends the waiting.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use rmcp::RoleServer;
+use rmcp::handler::server::tool::InputResponses;
+use rmcp::model::{
+    ElicitRequest, ElicitRequestParams, ElicitResult, ElicitationAction, ElicitationSchema,
+    InputRequest, InputRequiredResult, ProtocolVersion,
+};
+use rmcp::service::RequestContext;
+use serde_json::json;
+use tokio::time::{Instant, timeout_at};
+
+use super::arguments::{GetCallResult, PlaceCall};
+use super::reply::of_stranger;
+use super::zone;
+use crate::domain::{CallId, Key};
+use crate::error::{Error, Kind, Result};
+use crate::service::{CallDraft, Follow, Outcome, PlaceOptions, Service, Until};
+use crate::signals::Signals;
+use crate::view::{self, Json, View, without_nulls};
+
+/// How long a tool waits for a call. Up to 2 s more pass until the worker has reported.
+const WAIT: Duration = Duration::from_secs(43);
+/// The part of it that is left for the call itself after the user was asked.
+const AFTER_CONFIRMATION: Duration = Duration::from_secs(10);
+
+/// When a tool that waits for a call responds. `--timeout` may make it sooner.
+pub fn deadline(timeout: Option<u64>) -> Instant {
+    Instant::now() + timeout.map_or(WAIT, Duration::from_secs).min(WAIT)
+}
+
+pub async fn place(service: &Service<'_>, call: PlaceCall, deadline: Instant) -> Result<View> {
+    let (again, key) = (call.again, call.key);
+    let options = PlaceOptions { again, key };
+    let draft = CallDraft {
+        phone: call.phone,
+        task: call.task,
+        fields: call.fields,
+    };
+    if call.dry_run {
+        return Ok(view::preview(&service.preview(draft, &options)?));
+    }
+    let plan = timeout_at(deadline, service.plan(draft, &options)).await;
+    let late = "the service did not respond in time, and no call was made";
+    let plan = plan.map_err(|_| Error::new(Kind::Unreachable, late))??;
+    for warning in &plan.warnings {
+        service.notices.warn(warning.code, &warning.text);
+    }
+    let wait = async |follow: Follow<'_>| service.place(plan, follow).await;
+    outcome(service, deadline, wait).await
+}
+
+pub async fn resume(service: &Service<'_>, call: GetCallResult, deadline: Instant) -> Result<View> {
+    let which = call.key.or(call.call_id);
+    let wait = async |follow: Follow<'_>| service.resume(which.as_deref(), follow).await;
+    outcome(service, deadline, wait).await
+}
+
+/// Waits for the outcome of a call, which counts as shown from then on.
+async fn outcome(
+    service: &Service<'_>,
+    deadline: Instant,
+    wait: impl AsyncFnOnce(Follow<'_>) -> Result<Outcome>,
+) -> Result<View> {
+    let follow = Follow {
+        until: Until::At(deadline),
+        signals: &mut Signals::none(),
+        progress: &mut |_| {},
+    };
+    match wait(follow).await {
+        Ok(Outcome::Ended(ended)) => {
+            let view = view::result(&ended, &zone(service)?);
+            service.mark_shown(ended.key.as_ref(), &ended.call).await;
+            Ok(of_stranger(view))
+        }
+        Ok(Outcome::InProgress { key, call_id }) => Ok(in_progress(key.as_ref(), call_id.as_ref())),
+        Err(error) => {
+            service.mark_error_shown(&error).await;
+            Err(error)
+        }
+    }
+}
+
+fn in_progress(key: Option<&Key>, call_id: Option<&CallId>) -> View {
+    let arguments = match key {
+        Some(key) => json!({ "key": key }),
+        None => json!({ "call_id": call_id }),
+    };
+    let mut view = view::in_progress(key, call_id, &format!("get_call_result {arguments}"));
+    view.json = Json::Own(without_nulls(json!({
+        "status": "in_progress",
+        "key": key,
+        "call_id": call_id,
+        "next_tool": "get_call_result",
+        "next_arguments": arguments,
+    })));
+    view
+}
+
+/// Asks the user before a second call, if the client can. Since 2026-07-28 the request is returned to
+/// the client, which calls the tool again with the response.
+pub async fn confirm(
+    arguments: &Result<PlaceCall>,
+    responses: InputResponses,
+    context: &RequestContext<RoleServer>,
+    deadline: Instant,
+) -> Result<Option<InputRequiredResult>> {
+    const ID: &str = "second_call";
+    let (phone, task) = match arguments {
+        Ok(call) if call.again && !call.dry_run => (&call.phone, &call.task),
+        _ => return Ok(None),
+    };
+    let elicitation = context.client_capabilities().and_then(|it| it.elicitation);
+    if !elicitation.is_some_and(|modes| modes.form.is_some() || modes.url.is_none()) {
+        return Ok(None);
+    }
+    let request = ElicitRequestParams::FormElicitationParams {
+        meta: None,
+        message: format!(
+            "Call {phone} even if a call there is in progress or already succeeded? Task: {task}"
+        ),
+        requested_schema: ElicitationSchema::new(BTreeMap::new()),
+    };
+    let version = context.protocol_version();
+    let response = if version.is_some_and(|version| version >= ProtocolVersion::V_2026_07_28) {
+        let Some(response) = responses.0.and_then(|mut all| all.remove(ID)) else {
+            let request = InputRequest::Elicitation(ElicitRequest::new(request));
+            let requests = BTreeMap::from([(ID.to_owned(), request)]);
+            return Ok(Some(InputRequiredResult::from_input_requests(requests)));
+        };
+        serde_json::from_value::<ElicitResult>(response).ok()
+    } else {
+        let left = deadline.saturating_duration_since(Instant::now() + AFTER_CONFIRMATION);
+        let peer = &context.peer;
+        let response = peer.create_elicitation_with_timeout(request, Some(left));
+        response.await.ok()
+    };
+    if response.is_some_and(|response| response.action == ElicitationAction::Accept) {
+        return Ok(None);
+    }
+    let message = "the second call was not confirmed, and no call was made";
+    Err(Error::new(Kind::Cancelled, message).with_hint("do not repeat it unless the user asks"))
+}

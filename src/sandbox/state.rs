@@ -1,0 +1,124 @@
+//! The sandbox's data, in one file that several processes share.
+
+use std::fs::{self, File};
+use std::io::{self, ErrorKind, Write as _};
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use tempfile::NamedTempFile;
+
+use super::Login;
+
+const FILE: &str = "state.json";
+const LOCK_FILE: &str = "state.lock";
+
+/// Of each list. Bounds the size of the file, which is read and written with each request.
+const MAX_ITEMS: usize = 500;
+
+/// All lists are oldest first.
+#[derive(Default, Serialize, Deserialize)]
+#[serde(default)]
+pub(super) struct State {
+    /// With the access token's expiry.
+    pub(super) logins: Vec<(Login, Timestamp)>,
+    pub(super) calls: Vec<Call>,
+}
+
+/// A call. Its state follows from these members and the clock, so it outlives its process.
+#[derive(Clone, Serialize, Deserialize)]
+pub(super) struct Call {
+    pub(super) id: String,
+    /// Empty if there was none.
+    pub(super) idempotency_key: String,
+    pub(super) created_at: Timestamp,
+    pub(super) ends_at: Timestamp,
+    pub(super) timezone: String,
+    pub(super) submission: Value,
+}
+
+impl Call {
+    pub(super) fn has_ended(&self) -> bool {
+        self.ends_at <= Timestamp::now()
+    }
+
+    pub(super) fn seconds(&self) -> f64 {
+        self.ends_at.duration_since(self.created_at).as_secs_f64()
+    }
+}
+
+pub(super) struct Store {
+    pub(super) folder: PathBuf,
+}
+
+impl Store {
+    pub(super) fn read(&self) -> io::Result<State> {
+        // Windows cannot replace a file while it is being read.
+        let lock = self.lock_file()?;
+        lock.lock_shared()?;
+        self.load()
+    }
+
+    pub(super) fn update<T>(&self, change: impl FnOnce(&mut State) -> T) -> io::Result<T> {
+        let lock = self.lock_file()?;
+        lock.lock()?;
+        let mut state = self.load()?;
+        let result = change(&mut state);
+        drop_oldest(&mut state.calls);
+        drop_oldest(&mut state.logins);
+        // Created with mode 0600.
+        let mut file = NamedTempFile::new_in(&self.folder)?;
+        file.write_all(&serde_json::to_vec(&state)?)?;
+        file.persist(self.folder.join(FILE))?;
+        Ok(result)
+    }
+
+    fn load(&self) -> io::Result<State> {
+        match fs::read(self.folder.join(FILE)) {
+            // A file that another version wrote counts as empty.
+            Ok(bytes) => Ok(serde_json::from_slice(&bytes).unwrap_or_default()),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(State::default()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Opens the lock file, whose lock ends when it is dropped.
+    fn lock_file(&self) -> io::Result<File> {
+        fs::create_dir_all(&self.folder)?;
+        let mut options = File::options();
+        options.create(true).truncate(false).write(true);
+        options.open(self.folder.join(LOCK_FILE))
+    }
+}
+
+fn drop_oldest<T>(list: &mut Vec<T>) {
+    list.drain(..list.len().saturating_sub(MAX_ITEMS));
+}
+
+/// Removes the files of sandboxes in `folder`, and the folder if it is empty then.
+///
+/// # Errors
+///
+/// If a file cannot be removed.
+pub fn forget(folder: &Path) -> io::Result<()> {
+    for file in [FILE, LOCK_FILE] {
+        match fs::remove_file(folder.join(file)) {
+            Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+    }
+    // It holds files that are not ours, or is gone.
+    let _ = fs::remove_dir(folder);
+    Ok(())
+}
+
+/// A random UUID (version 4).
+pub(super) fn uuid() -> String {
+    let bits = rand::random::<u128>() & !(0xf << 76) & !(0b11 << 62) | 4 << 76 | 0b10 << 62;
+    let mut uuid = format!("{bits:032x}");
+    for dash in [8, 13, 18, 23] {
+        uuid.insert(dash, '-');
+    }
+    uuid
+}

@@ -1,0 +1,310 @@
+//! The emulator over a socket, as a client uses it.
+
+use std::io::{Read as _, Write as _};
+use std::net::{Ipv4Addr, TcpStream};
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use super::*;
+
+const HOUR: Duration = Duration::from_secs(3600);
+const MOMENT: Duration = Duration::from_millis(1);
+
+struct Client {
+    sandbox: Sandbox,
+    token: String,
+    folder: Arc<TempDir>,
+}
+
+impl Client {
+    fn new() -> Self {
+        Self::in_folder(&Arc::new(tempfile::tempdir().unwrap()), MOMENT)
+    }
+
+    fn in_folder(folder: &Arc<TempDir>, call_duration: Duration) -> Self {
+        let options = Options {
+            address: (Ipv4Addr::LOCALHOST, 0).into(),
+            folder: folder.path().to_owned(),
+            call_duration,
+        };
+        let sandbox = Sandbox::start(options).unwrap();
+        let token = sandbox.new_login().unwrap().access_token;
+        let folder = Arc::clone(folder);
+        Self {
+            sandbox,
+            token,
+            folder,
+        }
+    }
+
+    /// Sends a request with the idempotency key `key`.
+    fn open(&self, line: &str, key: &str, body: &str) -> TcpStream {
+        let host = self.sandbox.url().replace("http://", "");
+        let mut stream = TcpStream::connect(&host).unwrap();
+        let (token, length) = (&self.token, body.len());
+        let head = format!(
+            "{line} HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {token}\r\n\
+             Idempotency-Key: {key}\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n"
+        );
+        stream.write_all((head + body).as_bytes()).unwrap();
+        stream
+    }
+
+    fn ask(&self, line: &str, key: &str, body: &str) -> Response {
+        let mut text = String::new();
+        let mut stream = self.open(line, key, body);
+        stream.read_to_string(&mut text).unwrap();
+        let (head, body) = text.split_once("\r\n\r\n").unwrap();
+        Response {
+            status: head[9..12].parse().unwrap(),
+            head: head.to_owned(),
+            body: body.to_owned(),
+        }
+    }
+
+    fn get(&self, path: &str) -> Response {
+        self.ask(&format!("GET {path}"), "", "")
+    }
+
+    fn call(&self, key: &str, call: &Value) -> Response {
+        self.ask("POST /v1/calls", key, &call.to_string())
+    }
+
+    /// Highlights of a call for the task, and its transcript.
+    fn story(&self, task: &str, extra: Value) -> (String, String) {
+        let mut call = table("+15551234567");
+        call["submission"] = json!({
+            "task_category": "restaurant",
+            "task_description": task,
+            "respondent_phone": "+15551234567",
+        });
+        for (name, value) in extra.as_object().into_iter().flatten() {
+            call["submission"][name] = value.clone();
+        }
+        let call = self.call("", &call).json();
+        let transcript = self.get(&(path(&call) + "/transcript")).body;
+        (call["highlights"].as_str().unwrap().to_owned(), transcript)
+    }
+}
+
+struct Response {
+    status: u16,
+    head: String,
+    body: String,
+}
+
+impl Response {
+    fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap_or_default()
+    }
+
+    fn code(&self) -> (u16, String) {
+        let code = self.json()["error"]["code"].clone();
+        (self.status, code.as_str().unwrap_or_default().to_owned())
+    }
+}
+
+fn path(call: &Value) -> String {
+    format!("/v1/calls/{}", call["call_id"].as_str().unwrap())
+}
+
+fn table(phone: &str) -> Value {
+    let submission = json!({
+        "task_category": "restaurant",
+        "task_description": "Reserve a table for 4 at 8pm",
+        "respondent_phone": phone,
+        "party_size": 4,
+        "appointment_date": "2077-01-28",
+        "appointment_time": "20:00",
+    });
+    json!({"submission": submission, "timezone": "America/New_York"})
+}
+
+#[test]
+fn post_returns_the_ended_call() {
+    let client = Client::new();
+    let response = client.call("", &table("+15551234567"));
+    let call = response.json();
+    assert_eq!((response.status, &call["status"]), (201, &json!("success")));
+    let highlights = "Table for 4 booked for Thursday, January 28 at 8:00 PM.";
+    assert_eq!(call["highlights"], highlights);
+    assert_eq!(client.get(&path(&call)).json(), call);
+    let calendar = client.get(&(path(&call) + "/calendar.ics")).body;
+    let start = "\r\nDTSTART:20770129T010000Z\r\n";
+    assert!(calendar.contains(start), "{calendar}");
+    let list = client.get("/v1/calls?limit=1&offset=0").json();
+    assert_eq!(list, json!({"calls": [call], "total": 1}));
+}
+
+#[test]
+fn nothing_free_offers_another_time() {
+    let client = Client::new();
+    let call = client.call("", &table("+15555550107")).json();
+    assert_eq!(call["status"], "failed");
+    let next_steps = call["next_steps"].as_str().unwrap();
+    assert!(next_steps.contains("Thursday, January 28 at 9:00 PM"));
+    let transcript = client.get(&(path(&call) + "/transcript")).body;
+    assert!(transcript.contains("nothing free"), "{transcript}");
+    assert_eq!(client.get(&(path(&call) + "/calendar.ics")).status, 404);
+}
+
+#[test]
+fn rate_limited_key_is_accepted_the_second_time() {
+    let client = Client::new();
+    let first = client.call("a", &table("+15555550120"));
+    assert_eq!(first.status, 429);
+    assert!(first.head.contains("Retry-After: 1"), "{}", first.head);
+    assert_eq!(client.call("b", &table("+15555550120")).status, 429);
+    assert_eq!(client.call("a", &table("+15555550120")).status, 201);
+}
+
+#[test]
+fn idempotency_key_replays_its_request_and_no_other() {
+    let client = Client::new();
+    assert_eq!(client.call("k", &table("+15555550122")).status, 504);
+    let replayed = client.call("k", &table("+15555550122"));
+    assert_eq!(replayed.status, 201);
+    let other = client.call("k", &table("+15551234567"));
+    assert_eq!(other.code(), (422, "idempotency_key_reused".to_owned()));
+    assert_eq!(client.get("/v1/calls").json()["total"], 1);
+}
+
+#[test]
+fn stopping_leaves_the_call_to_another_sandbox() {
+    let folder = Arc::new(tempfile::tempdir().unwrap());
+    let first = Client::in_folder(&folder, HOUR);
+    let second = Client::in_folder(&first.folder, HOUR);
+    let accepted = first.call("", &table("+15555550106"));
+    assert_eq!(accepted.status, 202);
+    drop(first.sandbox);
+    let call = second.get(&path(&accepted.json())).json();
+    assert_eq!(call["status"], "in_progress");
+}
+
+#[test]
+fn sandboxes_lose_no_call_of_each_other() {
+    let first = Client::new();
+    let second = Client::in_folder(&first.folder, MOMENT);
+    thread::scope(|scope| {
+        for client in [&first, &second] {
+            scope.spawn(|| (0..10).for_each(|_| drop(client.call("", &table("+15551234567")))));
+        }
+    });
+    assert_eq!(first.get("/v1/calls").json()["total"], 20);
+}
+
+#[test]
+fn refresh_token_is_accepted_once() {
+    let client = Client::new();
+    let login = client.sandbox.new_login().unwrap();
+    let body = json!({"refresh_token": login.refresh_token}).to_string();
+    let renewed = client.ask("POST /v1/auth/refresh", "", &body);
+    assert_eq!(renewed.status, 200);
+    assert_ne!(renewed.json()["access_token"], login.access_token);
+    let reused = client.ask("POST /v1/auth/refresh", "", &body);
+    assert_eq!(reused.code(), (401, "invalid_refresh_token".to_owned()));
+}
+
+#[test]
+fn approving_redirects_with_tokens_and_state() {
+    let client = Client::new();
+    let query = "redirect_uri=http://localhost:8976/callback&state=a%26b";
+    let page = client.get(&format!("/v1/auth/cli?{query}")).body;
+    let action = format!("approve?{}", query.replace('&', "&amp;"));
+    assert!(page.contains(&action), "{page}");
+    let approved = client.ask(&format!("POST /v1/auth/cli/approve?{query}"), "", "");
+    let location = "Location: http://localhost:8976/callback?access_token=sandbox-access-";
+    assert!(approved.head.contains(location), "{}", approved.head);
+    let denied = client.ask(&format!("POST /v1/auth/cli/deny?{query}"), "", "");
+    let location = "/callback?error=access_denied&state=a%26b\r\n";
+    assert!(denied.head.contains(location), "{}", denied.head);
+}
+
+#[test]
+fn web_pages_are_refused() {
+    let client = Client::new();
+    let approve = "POST /v1/auth/cli/approve?redirect_uri=http://localhost:1/";
+    for header in ["Origin: https://example.com", "Origin: null"] {
+        let response = client.ask(approve, &format!("key\r\n{header}"), "");
+        assert_eq!(response.status, 403, "{header}");
+    }
+    let mut stream = TcpStream::connect(client.sandbox.url().replace("http://", "")).unwrap();
+    stream
+        .write_all(b"GET /billing HTTP/1.1\r\nHost: example.com\r\nConnection: close\r\n\r\n")
+        .unwrap();
+    let mut text = String::new();
+    stream.read_to_string(&mut text).unwrap();
+    assert!(text.starts_with("HTTP/1.1 403"), "{text}");
+}
+
+#[test]
+fn unusable_requests_get_an_error_object() {
+    let mut client = Client::new();
+    for (line, body, status, code) in [
+        ("GET /v2", "", 404, "not_found"),
+        ("GET /v1/calls/none", "", 404, "call_not_found"),
+        ("GET /v1/calls?limit=0", "", 422, "validation_error"),
+        ("POST /v1/calls", "[]", 400, "invalid_request"),
+    ] {
+        let response = client.ask(line, "", body);
+        assert_eq!(response.code(), (status, code.to_owned()), "{line}");
+    }
+    for (member, value, code) in [
+        ("respondent_phone", "911", "emergency_number"),
+        ("respondent_phone", "+0123456789", "invalid_phone_number"),
+        ("respondent_phone", "+19005550100", "toll_number"),
+        ("task_category", "opera", "validation_error"),
+        ("appointment_date", "2026-02-30", "scheduling_violation"),
+        ("appointment_time", "9:30", "scheduling_violation"),
+        ("call_language", "EN", "unsupported_language"),
+    ] {
+        let mut call = table("+15551234567");
+        call["submission"][member] = json!(value);
+        let refused = client.call("", &call).code();
+        assert_eq!(refused, (422, code.to_owned()), "{value}");
+    }
+    client.token.clear();
+    assert_eq!(client.get("/v1/calls").status, 401);
+}
+
+#[test]
+fn result_follows_the_task() {
+    let client = Client::new();
+    for (task, expected) in [
+        ("Ask whether they sell bagels.", "Yes, they sell bagels."),
+        ("Ask if I can bring my dog", "They said yes."),
+        ("What does it cost?", "It costs $25."),
+        ("Do they have parking?", "They said yes."),
+        (
+            "Cancel my table",
+            "Confirmed: cancel my table (Thursday, January 28).",
+        ),
+        (
+            "Book a massage",
+            "Confirmed: book a massage (Thursday, January 28).",
+        ),
+        ("Reserve a table", "Table booked for Thursday, January 28."),
+    ] {
+        let dated = json!({"appointment_date": "2077-01-28"});
+        assert_eq!(client.story(task, dated).0, expected);
+    }
+    for (task, expected) in [
+        ("Pregunta si venden pan", "Sí, venden pan."),
+        ("¿Cuánto cuesta?", "Cuesta 25 euros."),
+        ("Reserva una mesa", "Confirmado: reserva una mesa."),
+    ] {
+        assert_eq!(client.story(task, json!({"language": "es"})).0, expected);
+    }
+}
+
+#[test]
+fn conversation_has_its_own_language() {
+    let client = Client::new();
+    let extra = json!({"language": "en", "call_language": "es", "user_name": "Ana"});
+    let (highlights, transcript) = client.story("Ask whether they sell bread", extra);
+    assert_eq!(highlights, "Yes, they sell bread.");
+    assert!(transcript.contains("llamo de parte de Ana"), "{transcript}");
+    assert!(transcript.contains("Sí, así es."), "{transcript}");
+}

@@ -1,0 +1,102 @@
+//! The jobs of helper processes.
+
+use std::io;
+use std::path::Path;
+use std::rc::Rc;
+
+use tokio::runtime::Builder;
+use tokio::task::LocalSet;
+
+use super::emulator;
+use crate::api::{Http, Trace};
+use crate::auth::{self, RefreshJob, Session, Store};
+use crate::call::{self, Job, Journal, Report, Viewer};
+use crate::domain::{ApiBase, Secret};
+use crate::error::Result;
+use crate::files;
+use crate::helper;
+use crate::sandbox::Sandbox;
+use crate::signals::Signals;
+
+/// Does the job that this process was started for.
+pub fn run(kind: &str) -> io::Result<()> {
+    helper::detach();
+    let runtime = Builder::new_current_thread().enable_all().build()?;
+    let done = LocalSet::new().block_on(&runtime, async {
+        match kind {
+            call::JOB => call_job().await,
+            auth::REFRESH_JOB => refresh_job().await,
+            _ => Err(io::ErrorKind::Unsupported.into()),
+        }
+    });
+    runtime.shutdown_background();
+    done
+}
+
+async fn call_job() -> io::Result<()> {
+    let (job, parent) = helper::take_job::<Job>().await?;
+    let is_watching = parent.watching();
+    let viewer = Viewer {
+        is_watching,
+        report: Rc::new(move |report: Report| parent.report(&report)),
+    };
+    make_call(job, viewer).await;
+    Ok(())
+}
+
+/// Makes a call, in a helper process or, if none can be started, in the command's own.
+pub async fn make_call(job: Job, viewer: Viewer) {
+    let report = Rc::clone(&viewer.report);
+    if let Err(error) = try_make_call(job, viewer).await {
+        report(Report::Failed(Box::new(error)));
+    }
+}
+
+async fn try_make_call(job: Job, viewer: Viewer) -> Result<()> {
+    let report = Rc::clone(&viewer.report);
+    let trace_report = Rc::clone(&report);
+    let trace: Option<Trace> = job
+        .trace
+        .then(|| Rc::new(move |line: &str| trace_report(Report::Trace(line.to_owned()))) as Trace);
+    let (http, _emulator) = http(job.api.as_deref(), &job.state_folder, trace)?;
+    let origin = job.entry.origin.clone();
+    let store = Store::new(job.token_file.clone(), origin.clone());
+    let given = job
+        .is_given_token
+        .then(|| Secret::parse(&job.token))
+        .flatten();
+    let warn = |_: &'static str, text: &str| report(Report::Warning(text.to_owned()));
+    let session = Session::new(given, store, &http, job.api.clone(), warn);
+    let journal = Journal::new(job.state_folder.clone(), origin);
+    call::serve(job, &session, &journal, viewer).await
+}
+
+async fn refresh_job() -> io::Result<()> {
+    // The new tokens are saved even if all processes of the session are signalled.
+    let _ignored = Signals::listen();
+    let (job, parent) = helper::take_job::<RefreshJob>().await?;
+    let folder = files::folder_of(&job.token_file);
+    let (http, _emulator) =
+        http(job.api.as_deref(), folder, job.trace(&parent)).map_err(io::Error::other)?;
+    let issuer = if job.api.is_some() {
+        http.base().origin()
+    } else {
+        "sandbox".into()
+    };
+    let store = Store::new(job.token_file.clone(), issuer);
+    auth::run_refresh(&job, &store, &http, &parent).await;
+    Ok(())
+}
+
+/// The way to the service, or to the sandbox, which runs in the process that sends.
+fn http(api: Option<&str>, folder: &Path, trace: Option<Trace>) -> Result<(Http, Option<Sandbox>)> {
+    let emulator = match api {
+        Some(_) => None,
+        None => Some(emulator::start_in(folder.to_owned())?),
+    };
+    let url = emulator
+        .as_ref()
+        .map_or_else(|| api.unwrap_or_default().to_owned(), Sandbox::url);
+    let base: ApiBase = url.parse()?;
+    Ok((Http::new(base, trace), emulator))
+}

@@ -1,0 +1,89 @@
+//! Dates and durations, in one style: `Fri 2026-12-04 20:00`, `2 min 3 s`.
+
+use jiff::Timestamp;
+use jiff::civil;
+
+use crate::domain::Zone;
+
+pub(super) fn moment(at: Timestamp, zone: &Zone) -> String {
+    let local = zone.jiff().to_datetime(at);
+    local.strftime("%a %Y-%m-%d %H:%M").to_string()
+}
+
+fn date(date: civil::Date) -> String {
+    date.strftime("%a %Y-%m-%d").to_string()
+}
+
+/// The day of a timestamp. Billing periods are whole days in UTC, so midnight in UTC is that day in
+/// every zone. Any other text is shown as it is.
+pub(super) fn day(text: &str, zone: &Zone) -> String {
+    let Ok(at) = text.parse::<Timestamp>() else {
+        return text.parse().map_or_else(|_| text.to_owned(), date);
+    };
+    let utc = Zone::UTC.jiff().to_datetime(at);
+    let is_midnight = utc.time() == civil::Time::midnight();
+    let local = zone.jiff().to_datetime(at);
+    date(if is_midnight { utc } else { local }.date())
+}
+
+/// An appointment as the API writes it. A date that cannot be parsed is shown as it is.
+pub(super) fn appointment(
+    day: Option<&str>,
+    time: Option<&str>,
+    zone: Option<&str>,
+) -> Option<String> {
+    let day = day.map(|text| text.parse().map_or_else(|_| text.to_owned(), date));
+    let zone = zone.filter(|_| time.is_some());
+    let parts = [day.as_deref(), time, zone];
+    let given: Vec<&str> = parts.into_iter().flatten().collect();
+    (!given.is_empty()).then(|| given.join(" "))
+}
+
+/// A duration in seconds as `1 h 5 min`, `2 min 3 s` or `9 s`.
+pub fn duration(seconds: f64) -> Option<String> {
+    if !(0.0..1e9).contains(&seconds) {
+        return None;
+    }
+    let whole = seconds.round() as u64;
+    Some(match (whole / 3600, whole / 60 % 60, whole % 60) {
+        (0, 0, seconds) => format!("{seconds} s"),
+        (0, minutes, seconds) => format!("{minutes} min {seconds} s"),
+        (hours, minutes, _) => format!("{hours} h {minutes} min"),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn billing_days_are_the_same_in_every_zone() {
+        let zone = |name: &str| name.parse::<Zone>().unwrap();
+        for name in ["America/Los_Angeles", "UTC", "Asia/Tokyo"] {
+            assert_eq!(day("2026-12-31T00:00:00Z", &zone(name)), "Thu 2026-12-31");
+            assert_eq!(day("2026-12-31", &zone(name)), "Thu 2026-12-31");
+        }
+        let evening = day("2026-12-30T20:00:00Z", &zone("Asia/Tokyo"));
+        assert_eq!(
+            (evening.as_str(), day("soon", &Zone::UTC)),
+            ("Thu 2026-12-31", "soon".into())
+        );
+    }
+
+    #[test]
+    fn appointments_show_as_much_as_is_known() {
+        let shown = |day, time| appointment(day, time, Some("Europe/Madrid"));
+        let whole = shown(Some("2026-12-04"), Some("20:00")).unwrap();
+        assert_eq!(whole, "Fri 2026-12-04 20:00 Europe/Madrid");
+        assert_eq!(shown(Some("2026-12-04"), None).unwrap(), "Fri 2026-12-04");
+        assert_eq!(shown(Some("soon"), None).unwrap(), "soon");
+        assert_eq!(shown(None, None), None);
+    }
+
+    #[test]
+    fn durations_have_two_units_at_most() {
+        let texts = [0.2, 59.6, 123.0, 3900.0].map(|seconds| duration(seconds).unwrap());
+        assert_eq!(texts, ["0 s", "1 min 0 s", "2 min 3 s", "1 h 5 min"]);
+        assert_eq!([-1.0, f64::NAN, 1e300].map(duration), [None, None, None]);
+    }
+}

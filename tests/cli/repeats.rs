@@ -1,0 +1,94 @@
+//! The same request in other words, and a different request in similar ones.
+
+use serde_json::json;
+
+use crate::support::{Home, Run, Service};
+use crate::wire::words;
+
+const NUMBER: [&str; 4] = ["call", "-p", "+15551234567", "--json"];
+
+/// Makes a call whose result cannot be written.
+#[cfg(target_os = "linux")]
+fn call_unseen(home: &Home, service: &Service, task: &str) {
+    let full = std::fs::File::create("/dev/full").expect("a device");
+    let mut command = service.at(home, NUMBER);
+    command
+        .args(["-t", task])
+        .stdout(full)
+        .stderr(std::process::Stdio::null());
+    assert_ne!(command.status().expect("a run").code(), Some(0));
+    assert_eq!(service.posts(), 1);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn lost_output_is_not_repeated_in_other_words() {
+    for line in r#"
+        -t "Please book us a table"|-t "Reserva una mesa" -l es|-t "Reserve a table" --name Ana
+        |-t "Reserve a table" --date 2077-01-28
+    "#
+    .split('|')
+    {
+        let (home, service) = (Home::new(), Service::with([]));
+        call_unseen(&home, &service, "Reserve a table");
+        let run = Run::of(service.at(&home, NUMBER).args(words(line)));
+        let error = run.exits(6).error();
+        assert_eq!(
+            (&error["code"], service.posts()),
+            (&json!("already_done"), 1),
+            "{line}"
+        );
+        assert!(
+            error["message"].to_string().contains("Reserve a table"),
+            "{error}"
+        );
+    }
+}
+
+/// Books a check-up and calls the same number again with these flags.
+fn repeated(line: &str) -> (Run, usize) {
+    const FIRST: &str =
+        r#"-t "Book a check-up" --name Ana --party-size 2 --date 2077-01-28 --time 9am"#;
+    let (home, service) = (Home::new(), Service::with([]));
+    Run::of(service.at(&home, NUMBER).args(words(FIRST))).exits(0);
+    let run = Run::of(service.at(&home, NUMBER).args(words(line)));
+    (run, service.posts())
+}
+
+#[test]
+fn same_request_in_other_words_is_made_once() {
+    for line in r#"
+        -t "A dentist's appointment" --name Ana --date 2077-01-28 --time 09:00
+        |-t "Book a check-up" --date 2077-01-28 --time 9:00am --business "Dr. Sol"
+        |-t Check-up -c clinic --party-size 2 --date 2077-01-28 --time 09:00
+        |-t "Reserva una revisión" -l es --name ANA --date 2077-01-28 --time 09:00
+    "#
+    .split('|')
+    {
+        let (run, posts) = repeated(line);
+        let error = run.exits(6).error();
+        assert_eq!(
+            (&error["code"], posts),
+            (&json!("already_done"), 1),
+            "{line}"
+        );
+    }
+}
+
+#[test]
+fn different_request_in_similar_words_is_made() {
+    for line in r#"
+        -t "Book a check-up" --name Eva --date 2077-01-28 --time 9am
+        |-t "Book a check-up" --name Ana --party-size 3 --date 2077-01-28 --time 9am
+        |-t "Book a check-up" --name Ana --date 2077-01-28 --time 10am
+        |-t "Book a check-up" --name Ana --date 2077-01-29 --time 9am
+        |-t "Cancel the check-up" --name Ana
+        |-t "Book a check-up"
+    "#
+    .split('|')
+    {
+        let (run, posts) = repeated(line);
+        assert_eq!(posts, 2, "{line} {}", run.stderr);
+        assert!(run.exits(0).stderr.contains("[recent_success]"), "{line}");
+    }
+}
