@@ -1,5 +1,5 @@
-//! Everything that can go wrong, as one type: a kind, a sentence and the facts. Each kind is one
-//! row of a table.
+//! The error type: a kind, a message and optional facts. A table maps each kind to its error code,
+//! exit status, hint and next command.
 
 use std::io;
 
@@ -10,7 +10,7 @@ use crate::signals::Signal;
 
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// `Display` is the sentence for the user.
+/// `Display` prints the message for the user.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 #[error("{message}")]
 pub struct Error {
@@ -27,10 +27,10 @@ pub enum Kind {
     /// The user declined at the prompt.
     Cancelled,
     NotSignedIn,
-    /// `KALLYAI_ACCESS_TOKEN` was rejected, or is in the way of a sign-in.
+    /// `KALLYAI_ACCESS_TOKEN` was rejected, or prevents a sign-in.
     AccessToken,
     SignInFailed,
-    /// The URL is not the redirect of the pending sign-in, which stays valid.
+    /// The pasted URL is not the redirect of the pending sign-in, which stays valid.
     CallbackUrl,
     PortInUse,
     TokenFile,
@@ -38,16 +38,16 @@ pub enum Kind {
     WrongIssuer,
     Unreachable,
     ServiceFailing,
-    /// A certificate is not trusted.
+    /// The server's certificate is not trusted.
     Certificate,
-    /// A proxy refuses, or wants credentials.
+    /// The proxy rejected the connection or requires credentials.
     Proxy,
-    /// The API refused the request; the code is the API's own.
+    /// The API rejected the request. The error code is the API's own.
     Refused,
     CallNotFound,
     UnexpectedResponse,
     OutcomeUnknown,
-    /// `resume` has not found it out either.
+    /// `resume` could not determine the outcome either.
     StillUnknown,
     InProgress,
     CallOpen,
@@ -57,11 +57,11 @@ pub enum Kind {
     AddressInUse,
     Interrupted(Signal),
     Io,
-    /// The reader of stdout is gone, which is not a failure.
+    /// The reader of stdout closed the pipe, which is not a failure.
     ClosedPipe,
 }
 
-/// The command that comes next.
+/// The command to suggest after an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Next {
     Nothing,
@@ -73,78 +73,73 @@ pub enum Next {
     History,
 }
 
-/// The consequences of an error for the caller.
+/// The table row of a kind of error.
 struct Row {
     code: &'static str,
     exit: u8,
-    /// Whether running the same command again cannot call someone twice.
-    retry_safe: bool,
     next: Next,
-    /// The hint unless the error brings its own.
+    /// The default hint. [`Facts::hint`] overrides it.
     hint: &'static str,
-    /// The hint in terms of MCP tools, if it differs.
+    /// The hint for MCP clients, or "" if it is the same.
     tool_hint: &'static str,
 }
 
 #[rustfmt::skip]
 const fn row(kind: Kind) -> Row {
-    const fn new(code: &'static str, exit: u8, retry_safe: bool, next: Next, hint: &'static str) -> Row {
-        Row { code, exit, retry_safe, next, hint, tool_hint: "" }
-    }
-    const fn tools(row: Row, tool_hint: &'static str) -> Row {
-        Row { tool_hint, ..row }
+    const fn new(code: &'static str, exit: u8, next: Next, hint: &'static str, tool_hint: &'static str) -> Row {
+        Row { code, exit, next, hint, tool_hint }
     }
     use Next::{FinishSignIn, History, Nothing, Resume, ShowCall, SignIn};
     match kind {
-        Kind::Usage => new("usage", 2, true, Nothing, "see kallyai --help"),
-        Kind::InvalidInput => new("invalid_input", 2, true, Nothing, ""),
-        Kind::EmergencyNumber => tools(new("emergency_number", 2, true, Nothing, "in an emergency, dial the number yourself"), "tell the user to dial the number"),
-        Kind::Cancelled => new("cancelled", 2, true, Nothing, ""),
-        Kind::NotSignedIn => tools(new("not_signed_in", 4, true, SignIn, "sign in with the command below"), "call sign_in and give its URL to the user"),
-        Kind::AccessToken => tools(new("not_signed_in", 4, true, SignIn, "unset KALLYAI_ACCESS_TOKEN or give it a valid token"), "ask the user to correct KALLYAI_ACCESS_TOKEN for this server"),
-        Kind::SignInFailed => tools(new("sign_in_failed", 4, true, SignIn, "try again"), "ask for the whole URL, or call sign_in without arguments"),
-        Kind::CallbackUrl => tools(new("sign_in_failed", 4, true, FinishSignIn, "paste the whole URL"), "ask for the whole URL, or call sign_in without arguments"),
-        Kind::PortInUse => new("port_in_use", 4, true, SignIn, "close the program that uses the port, or choose another port"),
-        Kind::TokenFile => new("token_file", 4, true, Nothing, "repair the file, or name another one with KALLYAI_TOKEN_FILE"),
-        Kind::WrongIssuer => new("wrong_issuer", 4, true, Nothing, "name a file for this service's credentials with KALLYAI_TOKEN_FILE"),
-        Kind::Unreachable => new("unreachable", 3, true, Nothing, "check the network, then try again"),
-        Kind::ServiceFailing => new("service_failing", 3, true, Nothing, "try again later"),
-        Kind::Certificate => new("certificate", 1, true, Nothing, "name the CA's certificate file with SSL_CERT_FILE"),
-        Kind::Proxy => new("proxy", 1, true, Nothing, "check the proxy variable"),
-        Kind::Refused => new("refused", 1, true, Nothing, ""),
-        Kind::CallNotFound => tools(new("call_not_found", 1, true, History, "list your calls to find the ID"), "take an ID from list_calls"),
-        Kind::UnexpectedResponse => tools(new("unexpected_response", 1, true, Nothing, "try again, and with --debug if it stays"), "try again, and tell the user if it stays"),
-        Kind::OutcomeUnknown => tools(new("outcome_unknown", 6, false, Resume, "do not call again: get the result with the command below"), "do not call again: get the result with next_tool"),
-        Kind::StillUnknown => tools(new("outcome_unknown", 6, false, History, "do not call again: look for it among your past calls"), "do not call again: look for it with list_calls"),
-        Kind::InProgress => tools(new("in_progress", 6, false, Resume, "get the result with the command below"), "do not call again: call get_call_result until it has ended"),
-        Kind::CallOpen => tools(new("call_open", 6, false, Resume, "get its result with the command below, or add --again to call anyway"), "get its result, or ask the user and set again: true to call anyway"),
-        Kind::AlreadyDone => tools(new("already_done", 6, false, ShowCall, "for a different request, a change or a cancellation, add --again"), "for a different request, a change or a cancellation, ask the user and set again: true"),
-        Kind::NothingToResume => tools(new("nothing_to_resume", 1, true, History, "see your past calls with the command below"), "see past calls with list_calls"),
-        Kind::JournalUnavailable => new("journal_unavailable", 1, true, Nothing, "check the folder, or name another one with KALLYAI_STATE_DIR"),
-        Kind::AddressInUse => new("address_in_use", 1, true, Nothing, "choose another address"),
-        Kind::Interrupted(signal) => new("interrupted", signal.exit(), true, Resume, ""),
-        Kind::Io => new("io", 1, true, Nothing, ""),
-        Kind::ClosedPipe => new("closed_pipe", 0, true, Nothing, ""),
+        Kind::Usage => new("usage", 2, Nothing, "see kallyai --help", ""),
+        Kind::InvalidInput => new("invalid_input", 2, Nothing, "", ""),
+        Kind::EmergencyNumber => new("emergency_number", 2, Nothing, "in an emergency, dial the number yourself", "tell the user to dial the number"),
+        Kind::Cancelled => new("cancelled", 2, Nothing, "", ""),
+        Kind::NotSignedIn => new("not_signed_in", 4, SignIn, "sign in with the command below", "call sign_in and give its URL to the user"),
+        Kind::AccessToken => new("not_signed_in", 4, SignIn, "unset KALLYAI_ACCESS_TOKEN or give it a valid token", "ask the user to correct KALLYAI_ACCESS_TOKEN for this server"),
+        Kind::SignInFailed => new("sign_in_failed", 4, SignIn, "try again", "call auth_status, and sign_in without arguments if not signed in"),
+        Kind::CallbackUrl => new("sign_in_failed", 4, FinishSignIn, "paste the whole URL", "ask for the whole URL, or call sign_in without arguments"),
+        Kind::PortInUse => new("port_in_use", 4, SignIn, "close the program that uses the port, or choose another port", ""),
+        Kind::TokenFile => new("token_file", 4, Nothing, "repair the file, or name another one with KALLYAI_TOKEN_FILE", ""),
+        Kind::WrongIssuer => new("wrong_issuer", 4, Nothing, "name a file for this service's credentials with KALLYAI_TOKEN_FILE", ""),
+        Kind::Unreachable => new("unreachable", 3, Nothing, "check the network, then try again", ""),
+        Kind::ServiceFailing => new("service_failing", 3, Nothing, "try again later", ""),
+        Kind::Certificate => new("certificate", 1, Nothing, "name the CA's certificate file with SSL_CERT_FILE", ""),
+        Kind::Proxy => new("proxy", 1, Nothing, "check the proxy variable", ""),
+        Kind::Refused => new("refused", 1, Nothing, "", ""),
+        Kind::CallNotFound => new("call_not_found", 1, History, "list your calls to find the ID", "take a key from list_pending_calls or an ID from list_calls"),
+        Kind::UnexpectedResponse => new("unexpected_response", 1, Nothing, "try again, and with --debug if it stays", "try again, and tell the user if it stays"),
+        Kind::OutcomeUnknown => new("outcome_unknown", 6, Resume, "do not call again: get the result with the command below", "do not call again: get the result with next_tool"),
+        Kind::StillUnknown => new("outcome_unknown", 6, History, "do not call again: look for it among your past calls", "do not call again: look for it with list_calls"),
+        Kind::InProgress => new("in_progress", 6, Resume, "get the result with the command below", "do not call again: call get_call_result until it has ended"),
+        Kind::CallOpen => new("call_open", 6, Resume, "get its result with the command below, and add --again only to call a second time", "get its result with next_tool, and set again: true only if the user asks for a second call"),
+        Kind::AlreadyDone => new("already_done", 6, ShowCall, "report that result; a different request, a change or a cancellation needs --again", "report that result; a different request, a change or a cancellation needs the user's consent and again: true"),
+        Kind::NothingToResume => new("nothing_to_resume", 1, History, "see your past calls with the command below", "see past calls with list_calls"),
+        Kind::JournalUnavailable => new("journal_unavailable", 1, Nothing, "check the folder, or name another one with KALLYAI_STATE_DIR", ""),
+        Kind::AddressInUse => new("address_in_use", 1, Nothing, "choose another address", ""),
+        Kind::Interrupted(signal) => new("interrupted", signal.exit(), Resume, "", ""),
+        Kind::Io => new("io", 1, Nothing, "", ""),
+        Kind::ClosedPipe => new("closed_pipe", 0, Nothing, "", ""),
     }
 }
 
-/// The facts of an error beyond its kind.
+/// Details of one error.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Facts {
-    /// Replaces the hint of the kind.
+    /// Overrides the default hint of the kind.
     pub hint: Option<String>,
-    /// The API's code of a refusal.
+    /// The API's error code.
     pub server_code: Option<String>,
     pub http_status: Option<u16>,
     pub correlation_id: Option<String>,
     /// In seconds.
     pub retry_after: Option<u64>,
-    /// The call's key, if it has a file in the call log. An interrupted command with a key left a
-    /// call that continues.
+    /// The call's key, if the call log has a file for it. If an interrupted command has a key, its
+    /// call continues.
     pub key: Option<Key>,
     pub call_id: Option<CallId>,
-    /// The calls that a lost one may be.
+    /// Calls that match a request whose response was lost.
     pub candidates: Vec<CallId>,
 }
 
@@ -161,7 +156,7 @@ impl Error {
         Self::new(Kind::Usage, message).with_hint(hint)
     }
 
-    /// A failed read or write: `what` says what was tried, such as "can't read notes.txt".
+    /// Builds an error for a failed read or write. `what` names the failure: "can't read a.txt".
     pub fn io(what: impl std::fmt::Display, source: &io::Error) -> Self {
         Self::new(Kind::Io, format!("{what}: {}", io_reason(source)))
     }
@@ -184,13 +179,14 @@ impl Error {
         self
     }
 
-    /// Whether the key was reserved before. A call that this process has sent is named by its ID.
+    /// Returns whether another process reserved `key` first. If this process had sent the call, the
+    /// error would have its call ID.
     pub fn is_in_progress_under(&self, key: &Key) -> bool {
         let has_id = self.facts.call_id.is_some();
         self.kind == Kind::InProgress && self.facts.key.as_ref() == Some(key) && !has_id
     }
 
-    /// The stable name that programs match on.
+    /// Returns the stable name that programs match on.
     pub fn code(&self) -> &str {
         match (self.kind, self.facts.server_code.as_deref()) {
             (Kind::Refused, Some(code)) => code,
@@ -198,7 +194,7 @@ impl Error {
         }
     }
 
-    /// The exit status: one per code.
+    /// Returns the exit status. Errors with the same code have the same status.
     pub fn exit(&self) -> u8 {
         match (self.kind, self.code()) {
             (Kind::Refused, "quota_exceeded") => 5,
@@ -208,18 +204,17 @@ impl Error {
         }
     }
 
-    /// Whether running the same command again cannot call someone twice.
+    /// Returns whether the same command can be repeated without calling someone twice.
     pub fn retry_safe(&self) -> bool {
-        let is_continuing =
-            matches!(self.kind, Kind::Interrupted(_) | Kind::Io) && self.facts.key.is_some();
-        row(self.kind).retry_safe && !is_continuing
+        let is_cut_short = matches!(self.kind, Kind::Interrupted(_) | Kind::Io);
+        self.exit() != 6 && !(is_cut_short && self.facts.key.is_some())
     }
 
     pub fn hint(&self) -> &str {
         self.facts.hint.as_deref().unwrap_or(row(self.kind).hint)
     }
 
-    /// The hint in terms of MCP tools.
+    /// Returns the hint for MCP clients.
     pub fn tool_hint(&self) -> &str {
         match (row(self.kind).tool_hint, self.kind, self.next()) {
             ("", Kind::Refused, Next::SignIn) => row(Kind::NotSignedIn).tool_hint,
@@ -230,7 +225,8 @@ impl Error {
         }
     }
 
-    /// The command that comes next. One that needs a fact which is missing becomes `history`.
+    /// Returns the command to suggest. Falls back to `history` if the command needs a key or call
+    /// ID that the error does not have.
     pub fn next(&self) -> Next {
         let next = match (self.kind, self.code()) {
             (Kind::Refused, "missing_token" | "forbidden") => Next::SignIn,
@@ -241,11 +237,11 @@ impl Error {
         };
         let has_call = self.facts.call_id.is_some();
         match next {
-            // A call that the local log does not know, such as another computer's, is resumed by its ID.
+            // A call from another computer is not in the local log and is resumed by its ID.
             Next::Resume if self.facts.key.is_some() || has_call => Next::Resume,
             Next::ShowCall if has_call => Next::ShowCall,
             Next::ShowCall if self.facts.key.is_some() => Next::Resume,
-            // Nothing was left behind.
+            // The interrupted command started no call.
             Next::Resume if matches!(self.kind, Kind::Interrupted(_)) => Next::Nothing,
             Next::Resume | Next::ShowCall => Next::History,
             next => next,
@@ -253,22 +249,20 @@ impl Error {
     }
 }
 
-/// The system's reason in lower case, without its number: "permission denied".
+/// Returns the operating system's message in lower case and without its code: "permission denied".
 pub fn io_reason(error: &io::Error) -> String {
     let text = error.to_string();
     let text = text.split(" (os error").next().unwrap_or_default();
     let mut chars = text.chars();
-    chars.next().map_or_else(String::new, |first| {
-        first.to_lowercase().chain(chars).collect()
-    })
+    let first = chars.next().into_iter().flat_map(char::to_lowercase);
+    first.collect::<String>() + chars.as_str()
 }
 
 impl From<Invalid> for Error {
     fn from(invalid: Invalid) -> Self {
-        let kind = if invalid.is_emergency() {
-            Kind::EmergencyNumber
-        } else {
-            Kind::InvalidInput
+        let kind = match invalid.is_emergency() {
+            true => Kind::EmergencyNumber,
+            false => Kind::InvalidInput,
         };
         Self::new(kind, invalid.to_string()).with_hint(invalid.hint())
     }

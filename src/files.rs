@@ -8,11 +8,11 @@ use std::time::Duration;
 use tempfile::NamedTempFile;
 use tokio::time::Instant;
 
-/// The prefix of files that are about to replace another one.
+/// The name prefix of temporary files that are about to replace another file.
 pub const TEMPORARY: &str = ".kallyai-new-";
 
-/// Options that create a file with mode 0600, whatever the umask. On Windows a file is as private
-/// as its folder, and a user's profile is private.
+/// Makes new files private with mode 0600. On Windows a file inherits its folder's permissions, and
+/// a user's profile is private.
 pub fn private(options: &mut OpenOptions) -> &mut OpenOptions {
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(options, 0o600);
@@ -21,9 +21,6 @@ pub fn private(options: &mut OpenOptions) -> &mut OpenOptions {
 
 /// Creates a folder and its parents with mode 0700.
 pub fn private_folder(folder: &Path) -> io::Result<()> {
-    if folder.is_dir() {
-        return Ok(());
-    }
     let mut builder = std::fs::DirBuilder::new();
     builder.recursive(true);
     #[cfg(unix)]
@@ -31,7 +28,7 @@ pub fn private_folder(folder: &Path) -> io::Result<()> {
     builder.create(folder)
 }
 
-/// A temporary file in a folder, 0600. It is removed when dropped.
+/// Creates a temporary file with mode 0600. It is removed when dropped.
 pub fn temp_file(folder: &Path, prefix: &str) -> io::Result<NamedTempFile> {
     let open = |path: &Path| private(OpenOptions::new().write(true).create_new(true)).open(path);
     tempfile::Builder::new()
@@ -39,21 +36,21 @@ pub fn temp_file(folder: &Path, prefix: &str) -> io::Result<NamedTempFile> {
         .make_in(folder, open)
 }
 
-/// Replaces a file atomically: readers, and a crash, find the old content or the new.
+/// Replaces a file atomically. A reader sees either the old content or the new, even after a crash.
 pub fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
     let folder = folder_of(path);
     let mut file = temp_file(folder, TEMPORARY)?;
     file.write_all(content)?;
     file.as_file().sync_all()?;
     persist(file, path)?;
-    // The content is safe by now: an old directory entry after a power cut is no torn file.
+    // Ignore errors: the content is on disk, so a power failure can at worst restore the old file.
     let _ = sync_folder(folder);
     Ok(())
 }
 
 /// Renames a temporary file into place.
 pub fn persist(file: NamedTempFile, path: &Path) -> io::Result<()> {
-    // Closed first: Windows replaces no open file.
+    // Close it first: Windows cannot rename an open file.
     let mut temporary = file.into_temp_path();
     retry_while_shared(|| std::fs::rename(&temporary, path))?;
     temporary.disable_cleanup(true);
@@ -69,14 +66,12 @@ pub fn remove(path: &Path) -> io::Result<bool> {
     }
 }
 
-/// Retries for half a second while Windows denies access: a virus scanner or another process has
-/// the file open.
+/// Retries for half a second on Windows while a virus scanner or another process has the file open.
 pub fn retry_while_shared<T>(mut work: impl FnMut() -> io::Result<T>) -> io::Result<T> {
-    /// `ERROR_ACCESS_DENIED` and `ERROR_SHARING_VIOLATION`.
-    const PASSING: [Option<i32>; 2] = [Some(5), Some(32)];
     for _ in 0..100 {
         match work() {
-            Err(error) if cfg!(windows) && PASSING.contains(&error.raw_os_error()) => {
+            // `ERROR_ACCESS_DENIED` and `ERROR_SHARING_VIOLATION`.
+            Err(error) if cfg!(windows) && matches!(error.raw_os_error(), Some(5 | 32)) => {
                 std::thread::sleep(Duration::from_millis(5));
             }
             done => return done,
@@ -85,12 +80,11 @@ pub fn retry_while_shared<T>(mut work: impl FnMut() -> io::Result<T>) -> io::Res
     work()
 }
 
-/// Makes a rename last through a power cut. Windows has no such call.
+/// Flushes a folder to disk so a rename survives a power failure. Windows has no such call.
 pub fn sync_folder(folder: &Path) -> io::Result<()> {
-    if cfg!(unix) {
-        File::open(folder)?.sync_all()
-    } else {
-        Ok(())
+    match cfg!(unix) {
+        true => File::open(folder)?.sync_all(),
+        false => Ok(()),
     }
 }
 
@@ -100,7 +94,7 @@ pub fn folder_of(path: &Path) -> &Path {
         .unwrap_or(Path::new("."))
 }
 
-/// The path with `suffix` appended to its file name.
+/// Appends a suffix to the file name of a path.
 pub fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);
@@ -111,10 +105,9 @@ pub fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
 pub struct Lock(File);
 
 impl Lock {
-    /// Waits for the lock on the file at `path`, which is created and stays. `None` if it is still
-    /// held at `deadline`.
+    /// Waits for the lock on the file at `path`. Creates the file if needed and never removes it.
+    /// Returns `None` if the lock is still held at `deadline`.
     pub async fn acquire(path: &Path, deadline: Instant) -> io::Result<Option<Self>> {
-        const LONGEST_PAUSE: Duration = Duration::from_millis(50);
         let mut pause = Duration::from_millis(1);
         let mut options = OpenOptions::new();
         let options = private(options.create(true).truncate(false).write(true));
@@ -126,14 +119,14 @@ impl Lock {
                 Err(TryLockError::WouldBlock) if Instant::now() >= deadline => return Ok(None),
                 Err(TryLockError::WouldBlock) => tokio::time::sleep(pause).await,
             }
-            pause = (pause * 2).min(LONGEST_PAUSE);
+            pause = (pause * 2).min(Duration::from_millis(50));
         }
     }
 }
 
 impl Drop for Lock {
     fn drop(&mut self) {
-        // Closing alone is not enough if a child process inherited the file.
+        // Closing the file does not release the lock if a child process inherited it.
         let _ = self.0.unlock();
     }
 }
@@ -143,7 +136,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn readers_find_the_old_content_or_the_new() {
+    fn readers_see_only_the_old_or_the_new_content() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("file");
         let contents = [vec![b'a'; 5000], vec![b'b'; 9000]];

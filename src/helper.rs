@@ -1,45 +1,42 @@
-//! A job in a process of its own, which survives the command: this program, in its own session.
+//! Runs a job in a helper process, which outlives the command. The helper is this same program in a
+//! session of its own.
 //!
-//! The parent writes the job, secrets included, to the child's stdin and reads reports from its
-//! stdout, one JSON document per line. Nothing of a job is in arguments, environment or files. The
-//! parent keeps the child's stdin open for as long as it wants the job done.
+//! The parent writes the job, including secrets, to the child's stdin and reads reports from its
+//! stdout, one JSON document per line. The job never appears in arguments, environment variables or
+//! files. The parent keeps the child's stdin open as long as it wants the job done.
 
 use std::ffi::OsString;
 use std::io::{self, BufRead as _, BufReader, Write as _};
 use std::path::PathBuf;
 use std::process::{ChildStdin, Command, Stdio};
 
+use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, watch};
 
-/// The first argument of a helper process. It is not a flag: only this program starts one.
+/// The first argument of a helper process. It is not a flag, because users never type it.
 const ARGUMENT: &str = "kallyai-helper";
 
-/// After an upgrade the child may be a newer program than its parent. It then refuses the job.
+/// Sent with the job. After an upgrade the child may be newer than its parent, and then it refuses
+/// the job.
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 const OTHER_VERSION: &str = "\"other version\"";
 
-#[derive(Serialize, Deserialize)]
-struct Envelope<J> {
-    version: String,
-    job: J,
-}
-
-/// A helper process, as its parent sees it.
+/// The parent's handle to a helper process.
 pub struct Helper {
     stdin: Option<ChildStdin>,
     reports: mpsc::UnboundedReceiver<String>,
     is_other_version: bool,
 }
 
-/// The parent, as the helper process sees it.
+/// The helper's handle to its parent process.
 #[derive(Clone)]
 pub struct Parent {
-    is_watching: watch::Receiver<bool>,
+    /// Whether the parent still holds this process's stdin open.
+    pub is_watching: watch::Receiver<bool>,
 }
 
-/// The kind of job that this process was started for, if it is a helper.
+/// Returns the kind of job to run if this process is a helper.
 pub fn job_kind(argv: &[OsString]) -> Option<&str> {
     match argv {
         [_, argument, kind] if argument == ARGUMENT => kind.to_str(),
@@ -47,33 +44,26 @@ pub fn job_kind(argv: &[OsString]) -> Option<&str> {
     }
 }
 
-/// Starts a process for a job.
+/// Starts a helper process and writes the job to its stdin.
 pub fn start(kind: &str, job: &impl Serialize) -> io::Result<Helper> {
-    let envelope = Envelope {
-        version: VERSION.to_owned(),
-        job,
-    };
-    let mut line = serde_json::to_vec(&envelope)?;
-    line.push(b'\n');
+    let line = serde_json::to_string(&(VERSION, job))?;
     let mut child = spawn(&mut command(kind)?)?;
     let mut stdin = child.stdin.take();
     let stdout = child.stdout.take();
     let (sender, reports) = mpsc::unbounded_channel();
-    let reader = std::thread::Builder::new()
-        .name("helper".into())
-        .stack_size(64 * 1024);
+    let reader = std::thread::Builder::new().stack_size(64 * 1024);
     reader.spawn(move || {
-        if let Some(stdout) = stdout {
-            let lines = BufReader::new(stdout).lines().map_while(Result::ok);
-            // All lines are read, so that the child never blocks on a full pipe.
-            lines.for_each(|line| drop(sender.send(line)));
-        }
+        let lines = stdout.into_iter().flat_map(|it| BufReader::new(it).lines());
+        // Reads every line, even if the receiver is gone, so the child never blocks on a full pipe.
+        lines
+            .map_while(Result::ok)
+            .for_each(|line| drop(sender.send(line)));
         drop(sender);
         child.wait()
     })?;
-    // A child that ended at once is known by the end of its reports.
+    // If the child has already exited, the end of its reports shows it.
     if let Some(stdin) = &mut stdin {
-        let _ = stdin.write_all(&line);
+        let _ = writeln!(stdin, "{line}");
     }
     Ok(Helper {
         stdin,
@@ -86,18 +76,15 @@ fn command(kind: &str) -> io::Result<Command> {
     let mut command = Command::new(program()?);
     command
         .args([ARGUMENT, kind])
-        .current_dir(if cfg!(windows) {
-            std::env::temp_dir()
-        } else {
-            PathBuf::from("/")
-        })
+        // The user must be able to remove or unmount the current folder during the call.
+        .current_dir("/")
         .env_remove("KALLYAI_ACCESS_TOKEN")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::null());
     #[cfg(unix)]
     std::os::unix::process::CommandExt::arg0(&mut command, "kallyai");
-    // The child runs in another folder, so that paths must not be relative.
+    // The child has another working directory, so make relative paths absolute.
     for name in ["SSL_CERT_FILE", "SSL_CERT_DIR"] {
         if let Some(value) = std::env::var_os(name).filter(|value| !value.is_empty()) {
             let paths = std::env::split_paths(&value)
@@ -108,13 +95,12 @@ fn command(kind: &str) -> io::Result<Command> {
     Ok(command)
 }
 
-/// This program's file. Linux finds it even after an upgrade has replaced it.
+/// Returns the path of this program. On Linux it works even after an upgrade replaced the file.
 fn program() -> io::Result<PathBuf> {
     let running = PathBuf::from("/proc/self/exe");
-    if cfg!(target_os = "linux") && running.exists() {
-        Ok(running)
-    } else {
-        std::env::current_exe()
+    match running.exists() {
+        true => Ok(running),
+        false => std::env::current_exe(),
     }
 }
 
@@ -123,7 +109,8 @@ fn spawn(command: &mut Command) -> io::Result<std::process::Child> {
     command.spawn()
 }
 
-/// Without a console, in its own group and, if allowed, outside the job that ends with the parent.
+/// Starts the child without a console, in its own process group and, if allowed, outside the job
+/// object that kills it together with the parent.
 #[cfg(windows)]
 fn spawn(command: &mut Command) -> io::Result<std::process::Child> {
     use std::os::windows::process::CommandExt as _;
@@ -139,7 +126,8 @@ fn spawn(command: &mut Command) -> io::Result<std::process::Child> {
 }
 
 impl Helper {
-    /// The next report, or `None` once the process has ended. A line that does not parse is skipped.
+    /// Waits for the next report and skips lines that do not parse. Returns `None` when the process
+    /// has exited.
     pub async fn report<T: DeserializeOwned>(&mut self) -> Option<T> {
         loop {
             let line = self.reports.recv().await?;
@@ -150,45 +138,44 @@ impl Helper {
         }
     }
 
-    /// Whether the helper refused its job because it is another version of the program.
+    /// Returns whether the helper refused its job because its version differs from the parent's.
     pub fn is_other_version(&self) -> bool {
         self.is_other_version
     }
 
-    /// Closes the helper's stdin: the parent no longer wants the job done.
+    /// Closes the helper's stdin, which signals that the parent no longer wants the job done.
     pub fn close_stdin(&mut self) {
         self.stdin = None;
     }
 }
 
-/// Reads the job of a helper process.
+/// Reads this helper process's job from stdin.
 pub async fn take_job<J: DeserializeOwned>() -> io::Result<(J, Parent)> {
     let (sender, is_watching) = watch::channel(true);
     let (job_sender, job) = tokio::sync::oneshot::channel();
-    std::thread::Builder::new()
-        .name("stdin".into())
-        .stack_size(64 * 1024)
-        .spawn(move || {
-            let mut stdin = io::stdin().lock();
-            let mut line = String::new();
-            drop(stdin.read_line(&mut line));
-            drop(job_sender.send(std::mem::take(&mut line)));
-            // The parent writes nothing more: the read returns when it closes the pipe or ends.
-            drop(stdin.read_line(&mut line));
-            sender.send_replace(false);
-        })?;
+    let reader = std::thread::Builder::new().stack_size(64 * 1024);
+    reader.spawn(move || {
+        let mut stdin = io::stdin().lock();
+        let mut line = String::new();
+        drop(stdin.read_line(&mut line));
+        drop(job_sender.send(std::mem::take(&mut line)));
+        // The parent writes nothing else, so this read returns when it closes the pipe or exits.
+        drop(stdin.read_line(&mut line));
+        sender.send_replace(false);
+    })?;
     let line = job.await.map_err(io::Error::other)?;
-    let envelope: Envelope<serde_json::Value> = serde_json::from_str(&line)?;
-    if envelope.version != VERSION {
+    let (version, job): (String, serde_json::Value) = serde_json::from_str(&line)?;
+    if version != VERSION {
         writeln!(io::stdout(), "{OTHER_VERSION}")?;
         return Err(io::ErrorKind::Unsupported.into());
     }
-    let job = serde_json::from_value(envelope.job)?;
+    let job = serde_json::from_value(job)?;
     Ok((job, Parent { is_watching }))
 }
 
-/// Keeps the standard handles out of every child process: a program that reads this one's output
-/// through a pipe would wait for the child's end too. A child that is given them still gets them.
+/// Stops child processes from inheriting the standard handles. Otherwise a program that reads this
+/// one's output through a pipe would also wait for the helper to exit. Handles that are passed to a
+/// child explicitly still work.
 #[cfg(windows)]
 #[expect(
     unsafe_code,
@@ -206,23 +193,19 @@ pub fn keep_standard_handles() {
     }
 }
 
-/// Leaves the parent's session and what it left open. The first thing a helper process does, before
-/// it owns a descriptor.
+/// Leaves the parent's session and closes inherited file descriptors. A helper process must call
+/// this first, before it opens a file descriptor of its own.
 #[cfg(unix)]
 pub fn detach() {
-    // Fails only for the leader of a process group, and a new child is not one.
+    // Fails only for a process group leader, which a new child never is.
     let _ = rustix::process::setsid();
-    // The program was started as /proc/self/exe, and `ps` would show `exe`.
+    // The program was started as /proc/self/exe, so `ps` would show `exe`.
     #[cfg(target_os = "linux")]
     let _ = rustix::thread::set_name(c"kallyai");
     close_inherited();
 }
 
-/// The child was started detached.
-#[cfg(windows)]
-pub fn detach() {}
-
-/// Closes descriptors that the parent's parent left open, so that readers of its pipes see their end.
+/// Closes inherited file descriptors. An open pipe would keep its reader waiting for EOF.
 #[cfg(unix)]
 #[expect(
     unsafe_code,
@@ -231,15 +214,12 @@ pub fn detach() {}
 fn close_inherited() {
     use std::os::fd::{FromRawFd as _, OwnedFd};
 
-    let Ok(listed) = std::fs::read_dir("/dev/fd") else {
-        return;
-    };
-    let numbers: Vec<i32> = listed
-        .flatten()
-        .filter_map(|fd| fd.file_name().to_str()?.parse().ok())
-        .collect();
+    let listed = std::fs::read_dir("/dev/fd").into_iter().flatten().flatten();
+    let names = listed.map(|fd| fd.file_name());
+    let numbers = names.filter_map(|name| name.to_str()?.parse::<i32>().ok());
+    let numbers: Vec<i32> = numbers.collect();
     for number in numbers.into_iter().filter(|number| *number > 2) {
-        // The listing's own descriptor is among them, and closed by now.
+        // The list includes the descriptor that listed the folder, which is closed by now.
         if std::fs::symlink_metadata(format!("/dev/fd/{number}")).is_ok() {
             // SAFETY: the descriptor is open, and this new process owns none above 2.
             drop(unsafe { OwnedFd::from_raw_fd(number) });
@@ -248,18 +228,10 @@ fn close_inherited() {
 }
 
 impl Parent {
-    /// Whether the parent still holds this process's stdin open.
-    pub fn watching(&self) -> watch::Receiver<bool> {
-        self.is_watching.clone()
-    }
-
-    /// Reports to the parent. One that is gone is ignored.
+    /// Sends a report to the parent. Does nothing if the parent has exited.
     pub fn report(&self, report: &impl Serialize) {
-        let Ok(mut line) = serde_json::to_vec(report) else {
-            return;
-        };
-        line.push(b'\n');
-        let mut stdout = io::stdout().lock();
-        let _ = stdout.write_all(&line).and_then(|()| stdout.flush());
+        if let Ok(line) = serde_json::to_string(report) {
+            let _ = writeln!(io::stdout(), "{line}");
+        }
     }
 }

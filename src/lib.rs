@@ -1,24 +1,24 @@
-//! `kallyai` makes phone calls through the KallyAI service and reads their results.
+//! `kallyai` makes phone calls through the KallyAI service and gets their results.
 //!
-//! A front end parses its input into values that cannot be wrong and calls an operation of
-//! `service`, which uses `call`, `auth` and `api` and returns a value. `view` makes a document of the
-//! value, and the front end shows it. Imports go down this table only.
+//! A front end parses its input into validated types and calls an operation in `service`, which
+//! uses `call`, `auth` and `api` and returns a value. `view` turns the value into a document, and
+//! the front end prints it. A module imports only from modules lower in this table.
 //!
-//! | module | what it is |
+//! | module | purpose |
 //! |---|---|
-//! | `cli` | front end 1: commands and flags, exit statuses |
-//! | `mcp` | front end 2: a Model Context Protocol server |
-//! | `output` | the one place that prints |
-//! | `view` | each value as a document and as JSON |
+//! | `cli` | front end: the command line, with its flags and exit statuses |
+//! | `mcp` | front end: a Model Context Protocol server |
+//! | `output` | terminal output: the only module that prints results and messages |
+//! | `view` | results as documents and as JSON |
 //! | `service` | the operations of the product |
-//! | `call` | the life of one call, and the local call log: why a call is never sent twice |
-//! | `auth` | the credentials: storing, refreshing, signing in |
-//! | `api` | the HTTP API: the one place that sends |
-//! | `settings` | the environment |
-//! | `error` | everything that can go wrong, one table row per kind |
+//! | `call` | making and following one call, and the local call log, so it is never sent twice |
+//! | `auth` | credentials: sign-in, storage, refresh |
+//! | `api` | the HTTP API: the only module that sends requests |
+//! | `settings` | environment variables |
+//! | `error` | the error type, with one table row per kind |
 //! | `helper`, `files`, `signals` | processes that outlive the command, private files, Ctrl-C |
-//! | `domain` | values that cannot be wrong: numbers, dates, zones, IDs, keys |
-//! | [`sandbox`] | an emulator of the service, which imports nothing of the rest |
+//! | `domain` | validated types: phone numbers, dates, time zones, IDs, keys |
+//! | [`sandbox`] | an emulator of the service, which imports no other module |
 
 mod api;
 mod auth;
@@ -39,11 +39,11 @@ mod view;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-/// Runs the program with a command line, the program's name first, and returns its exit status.
+/// Runs the program and returns its exit status. `argv` starts with the program's name.
 ///
 /// # Errors
 ///
-/// If this process was started to do a job in the background and could not begin.
+/// Returns an error if this is a helper process that could not start its job.
 pub fn run(argv: impl IntoIterator<Item = OsString>) -> std::io::Result<ExitCode> {
     #[cfg(windows)]
     helper::keep_standard_handles();

@@ -1,38 +1,34 @@
-//! The environment: addresses, folders and preferences, each read when it is needed. An empty
-//! variable counts as unset.
+//! Reads addresses, folders and preferences from environment variables when they are needed. An
+//! empty variable counts as unset.
 
 use std::path::PathBuf;
 
 use crate::domain::{ApiBase, Invalid, Language, Phone, Secret, Zone, parse_text};
 use crate::error::{Error, Kind, Result};
 
-/// The environment of one run.
+/// Settings from the environment. Most are read on demand.
 #[derive(Debug, Clone, Copy)]
 pub struct Settings {
-    /// The sandbox has its own credentials, call log and folder.
+    /// Whether to use the sandbox, which has its own credentials, call log and folder.
     pub sandbox: bool,
 }
 
-/// Shared with kallyai-cli and kallyai-mcp-server.
-const TOKEN_FILE: &str = ".kallyai_token.json";
-
-/// A time zone and how it is known.
+/// The time zone for calls and for the days of `history`.
 #[derive(Debug, Clone)]
 pub struct LocalZone {
     pub zone: Zone,
-    pub source: ZoneSource,
-    /// A `TZ` that names no IANA zone was ignored.
+    /// Whether the flag or `KALLYAI_TIMEZONE` set the zone.
+    pub is_chosen: bool,
+    /// The value of `TZ`, if it was ignored because it is not an IANA zone.
     pub ignored_tz: Option<String>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ZoneSource {
-    /// The flag, or `KALLYAI_TIMEZONE`.
-    Chosen,
-    /// `TZ`, or the system.
-    Computer,
-    /// Unknown, so UTC is assumed.
-    Unknown,
+impl LocalZone {
+    /// Returns whether the zone may be wrong: many computers default to UTC although their user
+    /// lives elsewhere.
+    pub fn is_doubtful(&self) -> bool {
+        self.zone.is_utc() && !self.is_chosen
+    }
 }
 
 impl Settings {
@@ -41,16 +37,14 @@ impl Settings {
         Self { sandbox }
     }
 
-    /// The API's address. A service other than KallyAI's needs credentials of its own.
+    /// Returns the API's address. Any service other than KallyAI's needs its own credentials.
     pub fn api(self) -> Result<ApiBase, Invalid> {
         let Some(url) = text("KALLYAI_API_URL") else {
             return ApiBase::PRODUCTION.parse();
         };
         let base: ApiBase = url.parse()?;
-        let has_own_token = text("KALLYAI_TOKEN_FILE")
-            .or_else(|| text("KALLYAI_ACCESS_TOKEN"))
-            .is_some();
-        if !base.is_production() && !has_own_token {
+        let token = text("KALLYAI_TOKEN_FILE").or_else(|| text("KALLYAI_ACCESS_TOKEN"));
+        if !base.is_production() && token.is_none() {
             return Err(Invalid::new(
                 "KALLYAI_API_URL points to another server, and your KallyAI credentials are not sent there",
                 "set KALLYAI_TOKEN_FILE or KALLYAI_ACCESS_TOKEN for that server too",
@@ -59,23 +53,21 @@ impl Settings {
         Ok(base)
     }
 
-    /// The service that credentials and calls belong to: its origin, or `sandbox`.
+    /// Returns the service that credentials and calls belong to: its origin, or `sandbox`.
     pub fn issuer(self) -> Result<String, Invalid> {
-        if self.sandbox {
-            Ok("sandbox".into())
-        } else {
-            Ok(self.api()?.origin())
+        match self.sandbox {
+            true => Ok("sandbox".into()),
+            false => Ok(self.api()?.origin()),
         }
     }
 
-    /// `KALLYAI_ACCESS_TOKEN`.
+    /// Reads `KALLYAI_ACCESS_TOKEN`. The sandbox ignores it.
     pub fn access_token(self) -> Result<Option<Secret>> {
         let Some(given) = text("KALLYAI_ACCESS_TOKEN").filter(|_| !self.sandbox) else {
             return Ok(None);
         };
         Secret::parse(given.trim()).map(Some).ok_or_else(|| {
-            let message =
-                "KALLYAI_ACCESS_TOKEN is not a token: it has spaces or special characters";
+            let message = "KALLYAI_ACCESS_TOKEN has spaces or special characters";
             Error::new(Kind::AccessToken, message)
         })
     }
@@ -87,55 +79,49 @@ impl Settings {
         if let Some(path) = path("KALLYAI_TOKEN_FILE") {
             return Ok(path);
         }
-        // As the other clients find it: by HOME, and on Windows by USERPROFILE.
-        let home = std::env::home_dir()
-            .filter(|home| home.is_absolute())
+        // Other clients share this file and look for it in HOME (USERPROFILE on Windows).
+        let home = std::env::home_dir().filter(|home| home.is_absolute());
+        home.map(|home| home.join(".kallyai_token.json"))
             .ok_or_else(|| {
-                Error::new(
-                    Kind::TokenFile,
-                    "there is no home folder for the credentials",
-                )
-                .with_hint("set HOME, or name a file with KALLYAI_TOKEN_FILE")
-            })?;
-        Ok(home.join(TOKEN_FILE))
+                let message = "there is no home folder for the credentials";
+                let hint = "set HOME, or name a file with KALLYAI_TOKEN_FILE";
+                Error::new(Kind::TokenFile, message).with_hint(hint)
+            })
     }
 
-    /// The folder of the call log and of everything else but the credentials.
+    /// Returns the folder for the call log and all other files except the credentials.
     pub fn state_folder(self) -> Result<PathBuf> {
-        let named = path("KALLYAI_STATE_DIR");
-        if named.as_ref().is_some_and(|folder| !folder.is_absolute()) {
-            return Err(Invalid::new(
-                "KALLYAI_STATE_DIR is a relative path",
-                "write the whole path of the folder",
-            )
-            .into());
-        }
-        let default = || default_state_folder().filter(|folder| folder.is_absolute());
-        let folder = named.or_else(default).ok_or_else(|| {
-            Error::new(
-                Kind::JournalUnavailable,
-                "there is no home folder for the call log",
-            )
-            .with_hint("set HOME, or name a folder with KALLYAI_STATE_DIR")
+        let folder = match path("KALLYAI_STATE_DIR") {
+            Some(named) if !named.is_absolute() => {
+                let message = "KALLYAI_STATE_DIR is a relative path";
+                let hint = "use the folder's full path";
+                return Err(Invalid::new(message, hint).into());
+            }
+            Some(named) => Some(named),
+            None => default_state_folder().filter(|folder| folder.is_absolute()),
+        };
+        let mut folder = folder.ok_or_else(|| {
+            let message = "there is no home folder for the call log";
+            let hint = "set HOME, or name a folder with KALLYAI_STATE_DIR";
+            Error::new(Kind::JournalUnavailable, message).with_hint(hint)
         })?;
-        Ok(if self.sandbox {
-            folder.join("sandbox")
-        } else {
-            folder
-        })
+        if self.sandbox {
+            folder.push("sandbox");
+        }
+        Ok(folder)
     }
 
-    /// `KALLYAI_NAME`.
+    /// Reads `KALLYAI_NAME`.
     pub fn name() -> Result<Option<String>, Invalid> {
         parsed("KALLYAI_NAME", parse_text)
     }
 
-    /// `KALLYAI_USER_PHONE`.
+    /// Reads `KALLYAI_USER_PHONE`.
     pub fn user_phone() -> Result<Option<Phone>, Invalid> {
         parsed("KALLYAI_USER_PHONE", str::parse)
     }
 
-    /// `KALLYAI_LANGUAGE`, else Spanish in a Spanish locale, else English.
+    /// Reads `KALLYAI_LANGUAGE`. The default is Spanish in a Spanish locale, otherwise English.
     pub fn language() -> Result<Language, Invalid> {
         let of_locale = || {
             let locale = ["LC_ALL", "LC_MESSAGES", "LANG"].into_iter().find_map(text);
@@ -144,48 +130,34 @@ impl Settings {
         Ok(parsed("KALLYAI_LANGUAGE", str::parse)?.unwrap_or_else(of_locale))
     }
 
-    /// `chosen` (a flag), else `KALLYAI_TIMEZONE`, `TZ`, the system's zone, UTC.
+    /// Returns the first zone that is set: `chosen` (from a flag), `KALLYAI_TIMEZONE`, `TZ` or the
+    /// system's zone. Falls back to UTC.
     pub fn zone(chosen: Option<Zone>) -> Result<LocalZone, Invalid> {
         let chosen = match chosen {
             Some(zone) => Some(zone),
             None => parsed("KALLYAI_TIMEZONE", str::parse)?,
         };
-        if let Some(zone) = chosen {
-            return Ok(LocalZone {
-                zone,
-                source: ZoneSource::Chosen,
-                ignored_tz: None,
-            });
-        }
-        let tz = text("TZ").filter(|tz| !is_system_zone(tz));
+        let is_chosen = chosen.is_some();
+        // Some Linux systems set TZ to this path so that glibc checks the file only once.
+        let tz =
+            text("TZ").filter(|tz| !is_chosen && tz.trim_start_matches(':') != "/etc/localtime");
         let named = tz.as_deref().and_then(zone_of_tz);
         let ignored_tz = tz.filter(|_| named.is_none());
         let system = || iana_time_zone::get_timezone().ok()?.parse().ok();
-        Ok(match named.or_else(system) {
-            Some(zone) => LocalZone {
-                zone,
-                source: ZoneSource::Computer,
-                ignored_tz,
-            },
-            None => LocalZone {
-                zone: Zone::UTC,
-                source: ZoneSource::Unknown,
-                ignored_tz,
-            },
+        let zone = chosen.or(named).or_else(system).unwrap_or(Zone::UTC);
+        Ok(LocalZone {
+            zone,
+            is_chosen,
+            ignored_tz,
         })
     }
 }
 
-/// The IANA zone that `TZ` names: after an optional colon, the name or its path in a zoneinfo folder.
+/// Parses `TZ` as an IANA zone name or a path in a zoneinfo folder, after an optional colon.
 fn zone_of_tz(tz: &str) -> Option<Zone> {
     let path = tz.strip_prefix(':').unwrap_or(tz);
     let name = path.split_once("zoneinfo/").map_or(path, |(_, name)| name);
     name.parse().ok()
-}
-
-/// Linux administrators set this to spare glibc from checking the file again and again.
-fn is_system_zone(tz: &str) -> bool {
-    tz.strip_prefix(':').unwrap_or(tz) == "/etc/localtime"
 }
 
 fn default_state_folder() -> Option<PathBuf> {
@@ -202,15 +174,14 @@ fn parsed<T>(name: &str, parse: impl Fn(&str) -> Result<T, Invalid>) -> Result<O
     value.transpose().map_err(|invalid| invalid.in_source(name))
 }
 
-/// A variable that is set and not empty. Invalid Unicode becomes U+FFFD, which parsers reject.
+/// Reads a variable if it is not empty. Invalid Unicode becomes U+FFFD, which parsers reject.
 fn text(name: &str) -> Option<String> {
     Some(std::env::var_os(name)?.to_string_lossy().into_owned()).filter(|value| !value.is_empty())
 }
 
 fn path(name: &str) -> Option<PathBuf> {
-    std::env::var_os(name)
-        .filter(|value| !value.is_empty())
-        .map(PathBuf::from)
+    let value = std::env::var_os(name)?;
+    (!value.is_empty()).then(|| value.into())
 }
 
 #[cfg(test)]
@@ -218,7 +189,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn tz_gives_a_zone_by_name_or_path() {
+    fn tz_accepts_zone_names_and_zoneinfo_paths() {
         for (tz, name) in [
             ("Europe/Madrid", Some("Europe/Madrid")),
             (":Europe/Madrid", Some("Europe/Madrid")),
@@ -232,6 +203,5 @@ mod tests {
         ] {
             assert_eq!(zone_of_tz(tz).as_ref().map(Zone::name), name, "{tz}");
         }
-        assert!(is_system_zone(":/etc/localtime") && !is_system_zone("UTC"));
     }
 }

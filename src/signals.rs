@@ -1,21 +1,25 @@
-//! Ctrl-C and SIGTERM, as values. SIGHUP keeps its default action: the call log makes a sudden end
-//! safe, and a handler would undo `nohup`.
+//! Turns Ctrl-C and SIGTERM into values. SIGHUP and closing a console on Windows still end the
+//! program: the call log makes a sudden exit safe, and handling SIGHUP would break `nohup`.
 
 use std::io;
 
 use serde::{Deserialize, Serialize};
+#[cfg(unix)]
+use tokio::signal::unix::{Signal as Interrupt, Signal as Terminate};
+#[cfg(windows)]
+use tokio::signal::windows::{CtrlBreak as Terminate, CtrlC as Interrupt};
 
-/// A request that the program end.
+/// A request to end the program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Signal {
     /// Ctrl-C (SIGINT).
     Interrupt,
-    /// SIGTERM; on Windows Ctrl-Break, a closed console or the end of the session.
+    /// SIGTERM, or Ctrl-Break on Windows.
     Terminate,
 }
 
 impl Signal {
-    /// The exit status that shells report: 128 plus the signal's number.
+    /// Returns the exit status that shells use: 128 plus the signal number.
     pub const fn exit(self) -> u8 {
         match self {
             Self::Interrupt => 130,
@@ -24,16 +28,16 @@ impl Signal {
     }
 }
 
-/// Listens for signals.
+/// A listener for signals.
 pub struct Signals(Option<Sources>);
 
 impl Signals {
-    /// Never receives a signal.
+    /// Returns a listener that never receives a signal.
     pub const fn none() -> Self {
         Self(None)
     }
 
-    /// From here on, signals no longer end the process by themselves.
+    /// Starts listening. From now on, signals no longer end the process by default.
     pub fn listen() -> io::Result<Self> {
         Sources::listen().map(|sources| Self(Some(sources)))
     }
@@ -46,14 +50,13 @@ impl Signals {
     }
 }
 
-#[cfg(unix)]
 struct Sources {
-    interrupt: tokio::signal::unix::Signal,
-    terminate: tokio::signal::unix::Signal,
+    interrupt: Interrupt,
+    terminate: Terminate,
 }
 
-#[cfg(unix)]
 impl Sources {
+    #[cfg(unix)]
     fn listen() -> io::Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
 
@@ -63,41 +66,18 @@ impl Sources {
         })
     }
 
-    async fn next(&mut self) -> Signal {
-        tokio::select! {
-            _ = self.interrupt.recv() => Signal::Interrupt,
-            _ = self.terminate.recv() => Signal::Terminate,
-        }
-    }
-}
-
-#[cfg(windows)]
-struct Sources {
-    interrupt: tokio::signal::windows::CtrlC,
-    stop: tokio::signal::windows::CtrlBreak,
-    close: tokio::signal::windows::CtrlClose,
-    shutdown: tokio::signal::windows::CtrlShutdown,
-}
-
-#[cfg(windows)]
-impl Sources {
+    #[cfg(windows)]
     fn listen() -> io::Result<Self> {
-        use tokio::signal::windows::{ctrl_break, ctrl_c, ctrl_close, ctrl_shutdown};
-
         Ok(Self {
-            interrupt: ctrl_c()?,
-            stop: ctrl_break()?,
-            close: ctrl_close()?,
-            shutdown: ctrl_shutdown()?,
+            interrupt: tokio::signal::windows::ctrl_c()?,
+            terminate: tokio::signal::windows::ctrl_break()?,
         })
     }
 
     async fn next(&mut self) -> Signal {
         tokio::select! {
             _ = self.interrupt.recv() => Signal::Interrupt,
-            _ = self.stop.recv() => Signal::Terminate,
-            _ = self.close.recv() => Signal::Terminate,
-            _ = self.shutdown.recv() => Signal::Terminate,
+            _ = self.terminate.recv() => Signal::Terminate,
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The account's routes: usage, subscription, billing.
+//! Account routes: usage, subscription and billing.
 
 use serde::Deserialize;
 use url::Url;
@@ -6,7 +6,7 @@ use url::Url;
 use super::lenient::{Lenient, Text};
 use crate::domain::ApiBase;
 
-/// `GET /v1/users/me/statistics`, for the current period.
+/// The response to `GET /v1/users/me/statistics`, for the current billing period.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 pub struct Usage {
     pub plan_type: Option<String>,
@@ -20,7 +20,7 @@ pub struct Usage {
     pub period_end: Option<String>,
 }
 
-/// `GET /v1/users/me/subscription`.
+/// The response to `GET /v1/users/me/subscription`.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct Subscription {
     pub has_active_subscription: bool,
@@ -40,10 +40,10 @@ pub struct Plan {
     pub minutes_included: Lenient<Option<f64>>,
 }
 
-/// `GET /v1/stripe/billing-portal`.
+/// The response to `GET /v1/stripe/billing-portal`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct BillingPortal {
-    /// For one visit: it lets its reader in.
+    /// URL for one visit. Anyone who has it can open the billing portal.
     pub url: String,
 }
 

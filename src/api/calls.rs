@@ -1,4 +1,4 @@
-//! The routes of calls, and their responses in the forms that were seen.
+//! Call routes, and every response format that the API has been seen to send.
 
 use jiff::Timestamp;
 use jiff::civil;
@@ -12,17 +12,17 @@ use super::response::{Parsed, Response, object};
 use crate::domain::{ApiBase, CallId, CallStatus};
 use crate::error::Result;
 
-/// A call, in the newer form (`metadata`, `submission`) or the older one (all at the top level). Only
-/// the ID is certain.
+/// A call, in the newer format (`metadata`, `submission`) or the older one (all fields at the top
+/// level). Only the ID is guaranteed.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct Call {
-    /// As the service wrote it. A route needs a [`CallId`].
+    /// The ID exactly as the service sent it. A URL needs a parsed [`CallId`].
     pub call_id: String,
     pub status: Lenient<Option<CallStatus>>,
     pub next_steps: Text,
-    /// Of the conversation.
+    /// Length of the conversation.
     pub duration_seconds: Lenient<Option<f64>>,
-    /// The appointment's, an IANA name.
+    /// Time zone of the appointment, as an IANA name.
     pub timezone: Text,
     pub submission: Lenient<SubmissionEcho>,
     highlights: Text,
@@ -40,7 +40,7 @@ struct Timestamps {
     ended_at: Text,
 }
 
-/// The submission as the service repeats it.
+/// The submission as the service echoes it back.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 pub struct SubmissionEcho {
     pub task_category: Text,
@@ -53,12 +53,12 @@ pub struct SubmissionEcho {
     pub appointment_date: Text,
     pub appointment_time: Text,
     pub time_preference_text: Text,
-    /// Of the report.
+    /// Language of the report.
     pub language: Text,
-    /// Spoken on the call.
+    /// Language spoken on the call.
     pub call_language: Text,
     pub is_urgent: Lenient<Option<bool>>,
-    /// One on each line.
+    /// One instruction per line.
     pub additional_instructions: Text,
 }
 
@@ -77,13 +77,13 @@ impl Call {
         newer.or(self.ended_at.as_deref())
     }
 
-    /// `unknown` if the service sent none.
+    /// Returns the status as the API names it, or `unknown` if the service sent none.
     pub fn status_name(&self) -> &str {
         self.status.as_ref().map_or("unknown", CallStatus::as_str)
     }
 
-    /// Whether it is running. With an unknown status or none, it is running unless it has an end, a
-    /// duration or a result.
+    /// Returns whether the call is still running. If its status is missing or unknown, it counts as
+    /// running until it has an end time, a duration or a result.
     pub fn is_running(&self) -> bool {
         match &self.status.0 {
             Some(CallStatus::Running(_)) => true,
@@ -98,7 +98,8 @@ impl Call {
         self.status.0 == Some(CallStatus::Success)
     }
 
-    /// The appointment asked for, if the service repeats its date: the end of the day without a time.
+    /// Returns the requested appointment, if the service echoed its date. Without a time, returns
+    /// the end of that day.
     pub fn appointment(&self) -> Option<Timestamp> {
         let echo = &self.submission;
         let date: civil::Date = echo.appointment_date.as_deref()?.parse().ok()?;
@@ -124,29 +125,29 @@ impl Call {
         self.submission.task_description.as_deref()
     }
 
-    /// The result, in the service's words.
+    /// Returns the service's summary of the result.
     pub fn summary(&self) -> Option<&str> {
         let newer = self.highlights.as_deref();
         newer.or(self.result_summary.as_deref())
     }
 }
 
-/// RFC 3339. Without an offset, as Python servers may write it, it is UTC.
+/// Parses an RFC 3339 timestamp. Without an offset, as Python servers may write it, it is in UTC.
 fn timestamp(text: &str) -> Option<Timestamp> {
     let utc = || format!("{text}Z").parse();
     text.parse().or_else(|_| utc()).ok()
 }
 
-/// A page of the history.
+/// A page of the call history.
 #[derive(Debug)]
 pub struct Page {
-    /// Newest first, each as it came and as parsed.
+    /// The readable calls, newest first, as raw JSON and parsed.
     pub calls: Vec<(Box<RawValue>, Call)>,
-    /// The number of items, with those that can't be read.
+    /// Number of items, including unreadable ones.
     pub len: usize,
-    /// The number of calls in the whole history, if the service says so.
+    /// Number of calls in the whole history, if the service sends it.
     pub total: Option<u64>,
-    /// The service's clock.
+    /// Time of the response by the service's clock.
     pub date: Option<Timestamp>,
 }
 
@@ -155,7 +156,7 @@ impl Page {
         #[derive(Deserialize)]
         struct Body {
             calls: Lenient<Option<Vec<Box<RawValue>>>>,
-            /// The list's older name. A service may send both.
+            /// The older name of `calls`. A response may contain both.
             items: Lenient<Option<Vec<Box<RawValue>>>>,
             total: Lenient<Option<u64>>,
         }
@@ -166,7 +167,7 @@ impl Page {
             (None, None) => return None,
         };
         let len = items.len();
-        // An item that can't be read hides no other.
+        // One unreadable item must not hide the others.
         let calls = items.into_iter().filter_map(|raw| {
             let call = object(raw.get().as_bytes())?;
             Some((raw, call))
@@ -179,14 +180,14 @@ impl Page {
         })
     }
 
-    /// Whether there are items and none can be read.
+    /// Returns whether there are items but none can be read.
     fn is_unreadable(&self) -> bool {
         self.len > 0 && self.calls.is_empty()
     }
 }
 
 impl Response {
-    /// The call in this 2xx response, if it holds one with an ID.
+    /// Returns the call in this response, if it is a 2xx and contains a call with a valid ID.
     pub fn call(&self) -> Option<Parsed<Call>> {
         let value: Call = object(&self.body).filter(|_| self.is_success())?;
         value.call_id.parse::<CallId>().ok()?;
@@ -194,19 +195,22 @@ impl Response {
         Some(Parsed { value, raw })
     }
 
-    /// The call in this response, which must be the one that was asked for.
+    /// Returns the call in this response, or an error if its ID is not `id`.
     pub fn this_call(self, id: &CallId) -> Result<Parsed<Call>> {
-        let is_it = |call: &Parsed<Call>| call.value.call_id.eq_ignore_ascii_case(id.as_str());
-        self.call().filter(is_it).ok_or_else(|| self.unexpected())
+        let is_requested =
+            |call: &Parsed<Call>| call.value.call_id.eq_ignore_ascii_case(id.as_str());
+        self.call()
+            .filter(is_requested)
+            .ok_or_else(|| self.unexpected())
     }
 
-    /// The page of the history in this response.
+    /// Parses this response as a page of the call history.
     pub fn page(self) -> Result<Parsed<Page>> {
         let page = Page::parse(&self.body, self.date);
         self.parsed(page.filter(|page| !page.is_unreadable()))
     }
 
-    /// The iCalendar file in this response, with CRLF line ends.
+    /// Returns the iCalendar file in this response, with CRLF line endings.
     pub fn calendar(self) -> Result<Vec<u8>> {
         let body = self.body.strip_prefix(b"\xef\xbb\xbf");
         let file = body.unwrap_or(&self.body).trim_ascii_end();
@@ -219,7 +223,7 @@ impl Response {
     }
 }
 
-/// `limit` is 1 to 200.
+/// Returns the URL for a page of the call history. The API accepts a `limit` of 1 to 200.
 pub fn history_url(base: &ApiBase, limit: u16, offset: u64) -> Url {
     let mut url = base.route(&["v1", "calls"]);
     let query = match offset {
@@ -246,8 +250,8 @@ pub fn calendar_url(base: &ApiBase, id: &CallId) -> Url {
 mod tests {
     use super::*;
 
-    fn call(members: &str) -> Call {
-        let json = format!(r#"{{"call_id":"a",{members}}}"#);
+    fn call(fields: &str) -> Call {
+        let json = format!(r#"{{"call_id":"a",{fields}}}"#);
         object(json.as_bytes()).expect(&json)
     }
 
@@ -256,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn both_forms_of_a_call_mean_the_same() {
+    fn older_and_newer_call_formats_parse_alike() {
         for form in [
             r#""highlights":"Booked.","submission":{"respondent_phone":"+15551234567","business_name":"Bistro"},
                "metadata":{"created_at":"2027-01-28T20:00:00Z","ended_at":"2027-01-28T20:02:00+00:00"}"#,
@@ -273,8 +277,8 @@ mod tests {
     }
 
     #[test]
-    fn unknown_status_is_running_without_an_end() {
-        for (members, is_running) in [
+    fn call_with_unknown_status_runs_until_it_has_a_result() {
+        for (fields, is_running) in [
             (r#""status":null"#, true),
             (r#""status":"archived","highlights":"","ended_at":"""#, true),
             (r#""status":"ringing","highlights":"Talking.""#, true),
@@ -283,12 +287,12 @@ mod tests {
             (r#""result_summary":"Booked.""#, false),
             (r#""status":"terminated""#, false),
         ] {
-            assert_eq!(call(members).is_running(), is_running, "{members}");
+            assert_eq!(call(fields).is_running(), is_running, "{fields}");
         }
     }
 
     #[test]
-    fn page_has_calls_or_items() {
+    fn page_accepts_calls_or_items() {
         let newer = page(r#"{"calls":[{"call_id":"a","n":1.10}],"total":7}"#).expect("a page");
         assert_eq!(newer.calls[0].0.get(), r#"{"call_id":"a","n":1.10}"#);
         assert_eq!(newer.total, Some(7));
@@ -309,7 +313,7 @@ mod tests {
     }
 
     #[test]
-    fn bad_item_hides_no_other() {
+    fn unreadable_item_does_not_hide_the_others() {
         let items = r#"{"calls":[{"call_id":null},{"call_id":"a\ud83d"},7,{"call_id":"b"}]}"#;
         let mixed = page(items).expect("a page");
         assert_eq!((mixed.calls.len(), mixed.len), (2, 4));
@@ -317,7 +321,7 @@ mod tests {
     }
 
     #[test]
-    fn calendar_is_whole_and_ends_lines_with_crlf() {
+    fn calendar_must_be_complete_and_gets_crlf_line_endings() {
         let calendar = |body: &str| Response::of(200, body).calendar();
         for body in [
             "BEGIN:VCALENDAR\nX:1\nEND:VCALENDAR",

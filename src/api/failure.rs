@@ -1,5 +1,5 @@
-//! The meaning of a failed request: whether it was sent, whether the cause may pass by itself, and
-//! what to change if not.
+//! Classifies a failed request: whether it was sent, whether a retry may help, and otherwise what
+//! the user can change.
 
 use std::error::Error as StdError;
 use std::io;
@@ -17,13 +17,13 @@ pub fn never_sent(error: Error, retryable: bool) -> SendError {
     SendError::NeverSent { error, retryable }
 }
 
-/// The request was sent, and the deadline has passed.
+/// Returns the error for a request that was sent but got no response by the deadline.
 pub fn no_response(host: &str) -> SendError {
     let message = format!("{host} did not respond in time");
     SendError::Lost(Error::new(Kind::Unreachable, message))
 }
 
-/// Reads from the chain of causes how far the request came.
+/// Determines from the chain of causes whether the request was sent.
 pub fn classify(error: &reqwest::Error, host: &str, proxy: Option<&Proxy>) -> SendError {
     if let Some(refused) = find::<Error>(error) {
         return never_sent(refused.clone(), false);
@@ -77,8 +77,8 @@ fn tls_error(error: &rustls::Error, peer: &str) -> Error {
     error
 }
 
-/// The failure of the proxy itself. hyper-util's errors of proxies are private, so that only their
-/// texts tell them apart.
+/// Returns an error if the proxy itself failed. hyper-util's proxy errors are private types, so
+/// only their messages distinguish them.
 fn proxy_error(error: &reqwest::Error, proxy: &Proxy, host: &str) -> Option<Error> {
     let texts: Vec<String> = causes(error).map(ToString::to_string).collect();
     let says = |part: &str| texts.iter().any(|text| text.contains(part));
@@ -108,13 +108,13 @@ fn proxy_error(error: &reqwest::Error, proxy: &Proxy, host: &str) -> Option<Erro
     Some(Error::new(Kind::Proxy, message).with_hint(hint))
 }
 
-/// An error and its causes, the root last.
+/// Returns an error and its causes, root cause last.
 fn causes<'e>(
     error: &'e (dyn StdError + 'static),
 ) -> impl Iterator<Item = &'e (dyn StdError + 'static)> {
     std::iter::successors(Some(error), |e| {
         let e: &'e (dyn StdError + 'static) = *e;
-        // The `source` of an I/O error skips the error inside it.
+        // An I/O error's `source` skips the error that it wraps.
         match e.downcast_ref().and_then(io::Error::get_ref) {
             Some(inner) => Some(inner),
             None => e.source(),
@@ -126,12 +126,12 @@ fn find<'e, T: StdError + 'static>(error: &'e (dyn StdError + 'static)) -> Optio
     causes(error).find_map(|e| e.downcast_ref::<T>())
 }
 
-/// The root cause: "connection refused", "name or service not known".
+/// Returns the root cause, such as "connection refused" or "name or service not known".
 fn reason(error: &reqwest::Error) -> String {
     let io = find::<io::Error>(error).map(io_reason);
     let root = || causes(error).last().map(ToString::to_string);
     let text = io.or_else(root).unwrap_or_default();
-    // Without the step that failed: "failed to lookup address information: ", "tunnel error: ".
+    // Drop the name of the failed step, such as "failed to lookup address information: ".
     lower_first(text.rsplit(": ").next().unwrap_or_default())
 }
 

@@ -1,4 +1,5 @@
-//! The one place that sends. It says of every failure whether the request may have arrived.
+//! The HTTP client, which sends every request of the program. Each failure reports whether the
+//! request may have arrived.
 
 use std::cell::OnceCell;
 use std::pin::Pin;
@@ -26,51 +27,52 @@ use crate::error::{Error, Kind, Result};
 
 const USER_AGENT: &str = concat!("kallyai/", env!("CARGO_PKG_VERSION"));
 const JSON: &str = "application/json";
-/// A NAT forgets a silent connection after minutes, and a call is silent for minutes.
+/// TCP keep-alive interval. NATs drop connections that are idle for minutes, and a connection is
+/// idle for as long as its call takes.
 const KEEP_ALIVE: Duration = Duration::from_secs(30);
-/// For everything but a call: name, TCP, proxy and TLS together.
+/// Time limit for DNS, TCP, proxy and TLS together. Calls have a limit of their own.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const ATTEMPTS: u32 = 3;
-/// Before the second attempt. It doubles before the third.
+/// Pause before the second attempt. It doubles before the third.
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 
-/// Receives a line for each thing sent and received, tokens redacted.
+/// Receives the lines of the `--debug` trace, with tokens redacted.
 pub type Trace = Rc<dyn Fn(&str)>;
 
-/// A response of any status, or the reason why there is no complete one.
+/// A response with any status, or the reason why there is no complete response.
 type Sent = Result<Response, SendError>;
 
-/// Proof that a call is in the local call log. Only the journal's reservation implements it, so
-/// that a call cannot be sent without one.
+/// Proof that a call is in the local call log. Only the journal's reservation implements this
+/// trait, so a call cannot be sent without a reservation.
 pub trait Reserved: Send + 'static {}
 
 pub struct Http {
     base: ApiBase,
     tracer: Tracer,
-    /// Made for the first request: reading certificates takes most of the start-up time.
+    /// Created for the first request, because reading certificates takes most of the start-up time.
     route: OnceCell<Route>,
 }
 
-/// How connections are made.
+/// Connection settings, and a client that reuses connections.
 struct Route {
     tls: ClientConfig,
     proxy: Option<Proxy>,
-    /// Keeps connections, for everything but a call.
-    kept: Client,
+    /// Client with a connection pool, for everything but calls.
+    pooled: Client,
 }
 
-/// The request for a call.
+/// A request to start a call.
 pub struct CallPost<'a> {
     pub json: &'a [u8],
     pub key: &'a Key,
     pub token: &'a Secret,
-    /// The TLS handshake must be done by then. Reserving is not part of it.
+    /// Deadline for the TLS handshake. It does not limit the reservation.
     pub connect_by: Instant,
-    /// The response must be complete by then.
+    /// Deadline for the complete response.
     pub deadline: Instant,
 }
 
-/// There is no complete response.
+/// The reason why there is no complete response.
 #[derive(Debug, Clone)]
 pub enum SendError {
     /// The request was certainly not sent.
@@ -98,7 +100,7 @@ impl From<Error> for SendError {
 }
 
 impl Http {
-    /// Nothing is read or opened before the first request.
+    /// Creates a client. It reads no file and opens no connection before the first request.
     pub fn new(base: ApiBase, trace: Option<Trace>) -> Self {
         let tracer = Tracer::new(trace);
         let route = OnceCell::new();
@@ -117,10 +119,10 @@ impl Http {
         self.tracer.trace.as_ref()
     }
 
-    /// Reads a URL below the base. Connect errors, lost responses, 429 and 502 to 504 are retried
-    /// until the deadline. Returns a response of any status.
+    /// Sends a GET request to a URL under the base URL. Retries connect errors, lost responses, 429
+    /// and 502 to 504 before the deadline. Returns a response with any status.
     pub async fn get(&self, url: &Url, token: &Secret, deadline: Instant) -> Result<Response> {
-        let client = &self.route()?.kept;
+        let client = &self.route()?.pooled;
         let request = || client.get(url.clone()).bearer_auth(token.expose());
         let may_retry = |sent: &Sent| match sent {
             Ok(response) => matches!(response.status, 429 | 502..=504),
@@ -130,10 +132,10 @@ impl Http {
         Ok(self.send_with_retry(request, may_retry, deadline).await?)
     }
 
-    /// Exchanges a refresh token. Only connect errors are retried: a refresh token that is used
-    /// twice may end the session.
+    /// Exchanges a refresh token. Retries only connect errors, because using a refresh token twice
+    /// may end the session.
     pub async fn post_refresh(&self, token: &Secret, deadline: Instant) -> Sent {
-        let client = &self.route()?.kept;
+        let client = &self.route()?.pooled;
         let url = self.base.route(&["v1", "auth", "refresh"]);
         let json = serde_json::json!({ "refresh_token": token.expose() }).to_string();
         let request = || {
@@ -147,10 +149,10 @@ impl Http {
         self.send_with_retry(request, may_retry, deadline).await
     }
 
-    /// This is why a call is never sent twice: the request goes out once, on a connection of its
-    /// own, and between the TLS handshake and the first byte `reserve` enters the call in the local
-    /// call log. If that fails, no byte is written. Once it succeeds, every failure is a lost
-    /// response, never a request that may be sent again.
+    /// Sends a call at most once. The request goes out once, on its own connection. After the TLS
+    /// handshake and before the first byte, `reserve` records the call in the local call log. If
+    /// that fails, no byte is written. If it succeeds, every later failure is reported as a lost
+    /// response, never as an unsent request.
     pub async fn post_call<R: Reserved>(
         &self,
         post: &CallPost<'_>,
@@ -161,10 +163,10 @@ impl Http {
         let reserve = before_first_byte(reserve, Arc::clone(&may_be_sent));
         let route = self.route()?;
         let builder = builder(&route.tls, route.proxy.as_ref())?
-            // Without a pool, hyper connects in the future that is polled here: dropping it cancels.
+            // Without a pool, hyper connects in the future polled here, so dropping it cancels.
             .pool_max_idle_per_host(0)
-            // The inner layer comes first: the timeout ends with the handshake, and does not cut
-            // the reservation short.
+            // The first layer is the inner one: the timeout covers the handshake, but not the
+            // reservation.
             .connector_layer(TimeoutLayer::new(left))
             .connector_layer(AndThenLayer::new(reserve));
         let client = builder.build().map_err(not_set_up)?;
@@ -239,9 +241,9 @@ impl Http {
 
 impl Route {
     fn new(tls: ClientConfig, proxy: Option<Proxy>) -> Result<Self> {
-        let kept = builder(&tls, proxy.as_ref())?.connect_timeout(CONNECT_TIMEOUT);
-        let kept = kept.build().map_err(not_set_up)?;
-        Ok(Self { tls, proxy, kept })
+        let pooled = builder(&tls, proxy.as_ref())?.connect_timeout(CONNECT_TIMEOUT);
+        let pooled = pooled.build().map_err(not_set_up)?;
+        Ok(Self { tls, proxy, pooled })
     }
 }
 
@@ -267,12 +269,12 @@ fn not_set_up(error: reqwest::Error) -> Error {
     Error::new(Kind::Io, message).with_hint("report this as a bug")
 }
 
-/// Runs `reserve` on a connection before anything is written to it.
+/// Returns a connector step that runs `reserve` before anything is written to a connection.
 fn before_first_byte<C: Send + 'static, R: Reserved>(
     reserve: impl Future<Output = Result<R>> + Send + 'static,
     may_be_sent: Arc<AtomicBool>,
 ) -> impl FnOnce(C) -> Pin<Box<dyn Future<Output = Result<C, BoxError>> + Send>> + Clone {
-    // The layer is cloned for each connection. `reserve` exists once, so a second one fails.
+    // The layer is cloned for each connection. `reserve` runs once, so a second connection fails.
     let reserve = Arc::new(Mutex::new(Some(reserve)));
     move |connection| {
         let reserve = reserve

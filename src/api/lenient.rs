@@ -1,4 +1,4 @@
-//! JSON as services write it: one odd member does not cost the rest.
+//! Lenient JSON parsing: one malformed field does not invalidate the others.
 
 use std::ops::Deref;
 
@@ -9,11 +9,12 @@ use serde_json::value::RawValue;
 
 use crate::domain::with_whole_pairs;
 
-/// A member of an object: the default if it is missing, null or of another type.
+/// A field that falls back to its default if it is missing, null or of the wrong type.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Lenient<T>(pub T);
 
-/// Text to show: a string, or a list of strings as its lines. `None` if it is blank or another type.
+/// Text to display, parsed from a string or a list of lines. `None` if it is blank or of the wrong
+/// type.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Text(pub Option<String>);
 
@@ -35,7 +36,7 @@ impl Deref for Text {
 
 impl<'de, T: DeserializeOwned + Default> Deserialize<'de> for Lenient<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        // As an option, because serde takes a missing member for null only then.
+        // serde treats a missing field as null only if the type is an `Option`.
         let raw = Option::<Box<RawValue>>::deserialize(deserializer)?;
         let value = raw.and_then(|raw| parse(raw.get()));
         Ok(Self(value.unwrap_or_default()))
@@ -54,14 +55,14 @@ impl<'de> Deserialize<'de> for Text {
     }
 }
 
-/// A body as text, without a byte order mark and the white space before it.
+/// Returns a body as text, without a byte order mark or leading white space.
 pub fn text(body: &[u8]) -> Option<&str> {
     let text = std::str::from_utf8(body).ok()?;
     Some(text.trim_start_matches('\u{feff}').trim_start())
 }
 
-/// Parses JSON. Only if that fails, half of a surrogate pair is read as U+FFFD, and the last of
-/// doubled keys counts, which serde's structs reject.
+/// Parses JSON. If that fails, tries again with unpaired surrogates replaced by U+FFFD, and keeps
+/// the last of duplicate keys, which serde rejects for a struct.
 pub fn parse<T: DeserializeOwned>(json: &str) -> Option<T> {
     if let Ok(value) = serde_json::from_str(json) {
         return Some(value);
@@ -75,9 +76,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn odd_member_costs_only_itself() {
+    fn malformed_field_does_not_affect_the_others() {
         #[derive(Debug, PartialEq, Deserialize)]
-        struct Members {
+        struct Fields {
             text: Text,
             number: Lenient<Option<u8>>,
         }
@@ -92,7 +93,7 @@ mod tests {
             (r#"{"text":{"x":[1]},"number":256}"#, None, None),
             ("{}", None, None),
         ] {
-            let expected = Members {
+            let expected = Fields {
                 text: Text(text.map(str::to_owned)),
                 number: Lenient(number),
             };

@@ -1,4 +1,4 @@
-//! The KallyAI HTTP API: sending requests, and the meaning of responses.
+//! The KallyAI HTTP API: sends requests and interprets responses.
 
 mod account;
 mod calls;

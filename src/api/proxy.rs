@@ -1,5 +1,6 @@
-//! The proxy that the environment names. It is used exactly as written or refused by name: the HTTP
-//! library would ignore one that it can't parse, and connect directly.
+//! The proxy set in the environment. It is used exactly as written, or rejected with an error that
+//! names the variable. The HTTP library would ignore a value that it can't parse and connect
+//! directly.
 
 use std::fmt;
 
@@ -8,16 +9,16 @@ use url::Url;
 
 use crate::domain::{ApiBase, Invalid};
 
-/// For https. A lower-case name comes before its upper-case one.
+/// Proxy variables for HTTPS, in order of precedence.
 const VARIABLES: [&str; 4] = ["https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"];
 
-/// `Display` names the variable and the address, never the credentials.
+/// A proxy. `Display` shows the variable and the address, never the credentials.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Proxy {
     variable: &'static str,
-    /// Scheme, host and port.
+    /// Scheme, host and port, without credentials.
     address: String,
-    /// The address with the credentials.
+    /// The address with credentials.
     url: Url,
 }
 
@@ -35,7 +36,7 @@ impl Proxy {
         })
     }
 
-    /// Reads the variables through `get`. A loopback base never uses a proxy.
+    /// Chooses a proxy from the variables that `get` reads. A loopback base URL never uses one.
     fn choose(
         base: &ApiBase,
         get: impl Fn(&str) -> Option<String>,
@@ -61,7 +62,7 @@ impl Proxy {
             Invalid::new(format!("{variable} {problem}"), hint)
         };
         let (scheme, rest) = value.split_once("://").unwrap_or(("http", value));
-        // A password may contain an @, a host can't.
+        // A password may contain @, but a host can't.
         let (credentials, host) = rest.rsplit_once('@').unwrap_or(("", rest));
         let host = host.strip_suffix('/').unwrap_or(host);
         let is_host = |c: char| !c.is_whitespace() && !"/\\?#".contains(c);
@@ -72,14 +73,16 @@ impl Proxy {
         match url.scheme() {
             "http" | "https" | "socks5" | "socks5h" => {}
             "socks4" | "socks4a" if credentials.is_empty() => {}
-            "socks4" | "socks4a" => return Err(refused("has credentials, unlike SOCKS4")),
+            "socks4" | "socks4a" => {
+                return Err(refused("has credentials, which SOCKS4 doesn't support"));
+            }
             _ => return Err(refused("names a kind of proxy that is not supported")),
         }
         let (user, password) = match credentials.split_once(':') {
             Some((user, password)) => (user, Some(password)),
             None => (credentials, None),
         };
-        // Both encode what an address can't hold, and leave what is encoded already.
+        // Both percent-encode special characters, and leave encoded ones unchanged.
         let is_set = url.set_username(user).is_ok() && url.set_password(password).is_ok();
         if !is_set || credentials.contains('\u{fffd}') {
             return Err(refused("has credentials that can't be used"));
@@ -91,7 +94,7 @@ impl Proxy {
         })
     }
 
-    /// Scheme, host and port.
+    /// Returns the scheme, host and port, without credentials.
     pub fn address(&self) -> &str {
         &self.address
     }
@@ -105,12 +108,13 @@ impl Proxy {
     }
 }
 
-/// Whether `NO_PROXY` lists the base's host: by `*`, its name or a parent's, its IP address, or in
-/// CIDR notation. hyper-util knows no `*.name` and no ports.
+/// Returns whether `NO_PROXY` lists the base URL's host: as `*`, by its name or a parent domain, by
+/// its IP address, or in CIDR notation. Handles `*.name` and ports itself, because hyper-util
+/// doesn't support them.
 fn is_listed(list: &str, base: &ApiBase) -> bool {
     let port = base.route(&[]).port_or_known_default();
     let without_port = |entry: &str| {
-        // An IPv6 address has several colons, and a port only after its bracket.
+        // An IPv6 address contains colons. A port can only follow its closing bracket.
         let (name, given) = match entry.rsplit_once(':') {
             Some((name, given)) if !name.contains(':') || name.ends_with(']') => {
                 (name, given.parse().ok())
@@ -143,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn first_variable_that_is_not_empty_is_used() {
+    fn first_nonempty_variable_is_used() {
         for (variables, chosen) in [
             ([("HTTPS_PROXY", "p:1"), ("https_proxy", "")], "HTTPS_PROXY"),
             (
@@ -187,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn unusable_proxy_is_refused_by_name() {
+    fn unusable_proxy_error_names_the_variable() {
         let values = "http://|http://u:p@|p:port|p:99999|two words|/run/proxy|http:///p|//p|p:1/x|\
                       ftp://p|socks://p|socks4://u:p@p|u:\u{fffd}@p| ";
         for value in values.split('|') {
@@ -198,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn no_proxy_lists_names_addresses_and_networks() {
+    fn no_proxy_matches_names_addresses_and_networks() {
         for (base, list, is_listed) in [
             (HOST, "*", true),
             (HOST, "a.org, API.example", true),

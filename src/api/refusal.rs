@@ -1,4 +1,4 @@
-//! The API's refusals: an error object, or a 402.
+//! Requests that the API refuses, with an error object or a 402.
 
 use serde_json::Value;
 use url::Url;
@@ -7,15 +7,15 @@ use super::response::object;
 use crate::domain::{collapse_whitespace, redact};
 use crate::error::{Error, Kind};
 
-/// The API's codes: our sentence, used if the service sends none, and our hint.
+/// The API's error codes, each with a message to use if the service sends none, and a hint.
 #[rustfmt::skip]
 const CODES: [(&str, &str, &str); 17] = [
-    (QUOTA, "you're out of minutes", "upgrade at https://kallyai.com/pricing"),
-    ("missing_phone_number", "the request has no phone number", "give the number to call with --phone"),
+    (QUOTA, "you're out of minutes", "no call was made: upgrade at https://kallyai.com/pricing or wait for the renewal"),
+    ("missing_phone_number", "the request has no phone number", "give the number to call"),
     ("emergency_number", "emergency numbers can't be called", "in an emergency, dial the number yourself"),
     ("toll_number", "premium-rate numbers can't be called", "try another number of this business"),
     ("safety_violation", "this task isn't allowed", "KallyAI blocks tasks that could harm someone: if yours couldn't, reword it"),
-    ("scheduling_violation", "the date or time isn't allowed", "change --date or --time"),
+    ("scheduling_violation", "the date or time isn't allowed", "change the date or time"),
     ("consent_denied", "consent was declined", "give your consent, then try again"),
     ("unsupported_language", "this language isn't supported", "use en or es"),
     ("blocked_number", "this number can't be called", "check the number, or try another one of this business"),
@@ -26,23 +26,23 @@ const CODES: [(&str, &str, &str); 17] = [
     ("missing_token", "the service asks you to sign in", "sign in with the command below"),
     ("call_not_found", "there is no call with that ID", "list your calls to find the ID"),
     ("transcript_not_found", "there is no transcript (yet)", "a call gets one after it was answered and has ended"),
-    ("calendar_not_found", "this call didn't book an appointment", "its result says what was agreed"),
+    ("calendar_not_found", "there is no appointment (yet)", "a call gets one after it has ended successfully"),
 ];
 
 const QUOTA: &str = "quota_exceeded";
 
-/// A request that the service refused.
+/// The service's refusal of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refusal {
     pub error: Error,
-    /// The service's own words.
+    /// The message that the service sent.
     pub message: Option<String>,
-    /// Whether the service itself says so. A gateway may send an error object, but it has no code.
+    /// Whether the service itself refused. A gateway may also send an error object, but no code.
     pub is_definite: bool,
 }
 
 impl Refusal {
-    /// The refusal in a body: an error object, or whatever comes with a 402.
+    /// Parses the error object in a body. A 402 is always a refusal, even without an error object.
     pub fn parse(status: u16, body: &[u8]) -> Option<Self> {
         let body: Value = object(body).unwrap_or_default();
         let text = |pointer| {
@@ -64,7 +64,8 @@ impl Refusal {
         let mut error = refused(status, code.as_deref(), message.as_deref());
         error.facts.correlation_id = text("/error/correlation_id");
         if let Some(url) = text("/upgrade_url").filter(|url| is_kallyai_page(url)) {
-            error = error.with_hint(format!("upgrade at {url}"));
+            let hint = format!("no call was made: upgrade at {url} or wait for the renewal");
+            error = error.with_hint(hint);
         }
         let is_definite = code.is_some();
         Some(Self {
@@ -96,8 +97,8 @@ fn refused(status: u16, code: Option<&str>, said: Option<&str>) -> Error {
     error
 }
 
-/// A message of the service in our style: no full stop, lower case if the first word is an ordinary
-/// one.
+/// Converts a message from the service to our style: no final period, and a lower-case first word
+/// if it is a common one.
 fn normalized(message: &str) -> String {
     const ORDINARY: &str = "The This That There No Your You A An It Invalid Missing Please Call";
     let message = collapse_whitespace(&redact(message));
@@ -112,13 +113,13 @@ fn normalized(message: &str) -> String {
     }
 }
 
-/// Programs match on a code, and messages quote it: it is one short word.
+/// Returns whether this is a single short word. Programs match on a code, and messages quote it.
 fn is_code(text: &str) -> bool {
     let is_allowed = |b: u8| b.is_ascii_alphanumeric() || b"_-.".contains(&b);
     (1..=64).contains(&text.len()) && text.bytes().all(is_allowed)
 }
 
-/// Whether an address is an https page of kallyai.com, and can be read as nothing else.
+/// Returns whether a URL is unambiguously an HTTPS page on kallyai.com or a subdomain.
 fn is_kallyai_page(text: &str) -> bool {
     let url = Url::parse(text).ok();
     let domain = url.as_ref().and_then(Url::domain).unwrap_or_default();
@@ -126,7 +127,7 @@ fn is_kallyai_page(text: &str) -> bool {
     is_ours && text.starts_with("https://") && !text.contains(['@', '\\', ' '])
 }
 
-/// The minutes used, which a 402 may hold instead of an error object.
+/// Describes the minutes used, which a 402 may contain instead of an error object.
 fn quota(body: &Value) -> Option<String> {
     let used = body["minutes_used"].as_f64()?;
     let allocated = body["minutes_allocated"].as_f64()?;
@@ -147,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn error_object_is_read_whole() {
+    fn every_part_of_an_error_object_is_used() {
         let body = r#"{"error":{"code":"safety_violation","message":"No way.","details":{"message":"x","reason":"threat"},"correlation_id":"c-1"}}"#;
         let error = refusal(422, body).error;
         assert_eq!((error.code(), error.exit()), ("safety_violation", 1));
@@ -157,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn error_object_may_be_incomplete() {
+    fn missing_parts_of_an_error_object_are_inferred() {
         #[rustfmt::skip]
         let rows = [
             (422, r#"{"code":"x","details":{"message":"nested"}}"#, "x", "nested"),
@@ -193,12 +194,16 @@ mod tests {
             let error = refusal(402, body).error;
             assert_eq!((error.code(), error.exit()), ("quota_exceeded", 5));
             assert_eq!(error.to_string(), format!("you're out of minutes{said}"));
-            assert_eq!(error.hint(), format!("upgrade at https://{page}"));
+            assert!(
+                error
+                    .hint()
+                    .contains(&format!("upgrade at https://{page} or"))
+            );
         }
     }
 
     #[test]
-    fn other_pages_are_not_offered_for_an_upgrade() {
+    fn upgrade_url_on_another_site_is_rejected() {
         let urls = "javascript:alert(1)|http://kallyai.com/up|https://kallyai.com.evil.example/|\
                     https://notkallyai.com/|https://kallyai.com@evil.example/|https://kallyai.com/ x|\
                     https://user@kallyai.com/|https://evil.example\\.kallyai.com";

@@ -1,4 +1,4 @@
-//! A response, and the meaning of one that is not a success.
+//! HTTP responses, and the errors for those that are not a success.
 
 use std::time::Duration;
 
@@ -12,30 +12,30 @@ use super::refusal::Refusal;
 use crate::domain::{collapse_whitespace, redact, without_invisible};
 use crate::error::{Error, Kind, Result};
 
-/// A complete response of any status.
+/// A complete response with any status.
 #[derive(Debug)]
 pub struct Response {
     pub status: u16,
-    /// `Retry-After`, measured against the response's own `Date`.
+    /// Delay from `Retry-After`. A date in it is relative to the response's own `Date`.
     pub retry_after: Option<Duration>,
-    /// The server's clock when it responded.
+    /// Time of the response by the server's clock.
     pub date: Option<Timestamp>,
     /// The host that a redirect points to.
     pub redirect: Option<String>,
     pub body: Vec<u8>,
 }
 
-/// A parsed body, and the bytes as they came.
+/// A parsed body and its raw bytes.
 #[derive(Debug, Clone)]
 pub struct Parsed<T> {
     pub value: T,
     pub raw: Vec<u8>,
 }
 
-/// Parses a JSON object, leniently: see [`lenient::parse`].
+/// Parses a JSON object leniently. See [`lenient::parse`].
 pub fn object<T: DeserializeOwned>(body: &[u8]) -> Option<T> {
     let text = lenient::text(body)?;
-    // serde alone would also take a list for a struct.
+    // serde alone would also parse a list as a struct.
     lenient::parse(text).filter(|_| text.starts_with('{'))
 }
 
@@ -55,13 +55,14 @@ impl Response {
         })
     }
 
-    /// The JSON object in this response.
+    /// Parses the JSON object in this response.
     pub fn json<T: DeserializeOwned>(self) -> Result<Parsed<T>> {
         let value = object(&self.body);
         self.parsed(value)
     }
 
-    /// The value read from this response. Without one, the response is unexpected.
+    /// Combines the value parsed from this response with its raw body. `None` means that the
+    /// response is unexpected.
     pub(super) fn parsed<T>(self, value: Option<T>) -> Result<Parsed<T>> {
         let value = value.ok_or_else(|| self.unexpected())?;
         let raw = self.body;
@@ -72,7 +73,7 @@ impl Response {
         matches!(self.status, 200..=299)
     }
 
-    /// This response if it is a 2xx.
+    /// Returns this response if it is a 2xx, or its error.
     pub fn into_success(self) -> Result<Self> {
         match self.is_success() {
             true => Ok(self),
@@ -80,7 +81,7 @@ impl Response {
         }
     }
 
-    /// The error that a response other than 2xx means: refused, failing or unexpected.
+    /// Returns the error for a response other than a 2xx: refused, failing or unexpected.
     pub fn into_error(self) -> Error {
         let refusal = Refusal::parse(self.status, &self.body);
         let mut error = match (self.status, refusal) {
@@ -104,7 +105,7 @@ impl Response {
 
     fn failing(&self, problem: &str, refusal: Option<Refusal>) -> Error {
         let said = refusal.as_ref().and_then(|refusal| refusal.message.clone());
-        // A page is for a browser.
+        // An HTML page is unreadable in a message.
         let is_text = !matches!(self.body.trim_ascii_start().first(), None | Some(b'<'));
         let said = said.or_else(|| is_text.then(|| excerpt(&self.body)));
         let said = said.map(|said| format!(": {said}")).unwrap_or_default();
@@ -117,7 +118,7 @@ impl Response {
         }
     }
 
-    /// A response of an undocumented shape.
+    /// Returns the error for a response that the API does not document.
     pub fn unexpected(&self) -> Error {
         let status = self.status;
         let (message, hint) = match &self.redirect {
@@ -138,7 +139,7 @@ impl Response {
     }
 }
 
-/// A `Retry-After` header: seconds, or an HTTP date. A past date means now.
+/// Parses a `Retry-After` header: seconds or an HTTP date. A past date becomes zero.
 fn retry_after(value: &str, now: Timestamp) -> Option<Duration> {
     if let Ok(seconds) = value.trim().parse::<u32>() {
         return Some(Duration::from_secs(seconds.into()));
@@ -151,10 +152,10 @@ fn http_date(value: &str) -> Option<Timestamp> {
     Some(rfc2822::parse(value.trim()).ok()?.timestamp())
 }
 
-/// The first 200 printable characters of a body, on one line, without tokens.
+/// Returns the first 200 printable characters of a body on one line, with tokens redacted.
 fn excerpt(body: &[u8]) -> String {
     const SHOWN: usize = 200;
-    // Enough for the longest token, which must be whole to be found.
+    // Enough for the longest token: only a complete token can be redacted.
     const READ: usize = 128 * 1024;
     let start = body.get(..READ).unwrap_or(body);
     let text = redact(&without_invisible(&String::from_utf8_lossy(start)));
@@ -222,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn errors_repeat_what_the_service_or_a_gateway_said() {
+    fn errors_include_the_message_in_the_response() {
         let said = r#"{"error":{"message":"Try later.","correlation_id":"c-1"}}"#;
         #[rustfmt::skip]
         let rows = [

@@ -1,4 +1,4 @@
-//! The TLS configuration: rustls with ring, and the roots that each platform trusts.
+//! The TLS configuration: rustls with ring, and the platform's root certificates.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -10,7 +10,8 @@ use rustls::{ClientConfig, ConfigBuilder, RootCertStore, WantsVerifier};
 use crate::domain::Invalid;
 use crate::error::io_reason;
 
-/// Trusts `SSL_CERT_FILE` and `SSL_CERT_DIR` if either is set, else the platform's roots.
+/// Returns a configuration that trusts `SSL_CERT_FILE` and `SSL_CERT_DIR` if either is set, or else
+/// the platform's root certificates.
 pub fn client_config() -> Result<ClientConfig, Invalid> {
     match roots_from_env()? {
         Some(roots) => trust(roots),
@@ -18,7 +19,8 @@ pub fn client_config() -> Result<ClientConfig, Invalid> {
     }
 }
 
-/// Trusts these roots alone. Without any, no connection with TLS can be made.
+/// Returns a configuration that trusts only these root certificates. With an empty list, every TLS
+/// handshake fails.
 pub fn trust(roots: RootCertStore) -> Result<ClientConfig, Invalid> {
     let builder = builder()?.with_root_certificates(roots);
     Ok(builder.with_no_client_auth())
@@ -51,10 +53,10 @@ fn roots_from_env() -> Result<Option<RootCertStore>, Invalid> {
     Ok((file.is_some() || folders.is_some()).then_some(roots))
 }
 
-/// Adds the certificates of a PEM file.
+/// Adds the certificates in a PEM file.
 fn add_bundle(roots: &mut RootCertStore, file: &Path) -> Result<(), String> {
     let bytes = std::fs::read(file).map_err(|e| io_reason(&e))?;
-    // The first certificate would be lost after a byte order mark.
+    // A byte order mark would hide the first certificate.
     let pem = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
     let certificates = CertificateDer::pem_slice_iter(pem).filter_map(Result::ok);
     match roots.add_parsable_certificates(certificates) {
@@ -63,11 +65,11 @@ fn add_bundle(roots: &mut RootCertStore, file: &Path) -> Result<(), String> {
     }
 }
 
-/// One bundle file takes 0.5 ms to read. The hashed folder that rustls-native-certs reads as well
-/// takes up to 19 ms.
+/// Trusts the first bundle file found, which takes 0.5 ms to read. rustls-native-certs is only the
+/// fallback: it also reads the hashed folder, which takes up to 19 ms.
 #[cfg(not(any(target_os = "macos", windows)))]
 fn trust_platform() -> Result<ClientConfig, Invalid> {
-    /// Debian, Fedora, openSUSE, Alpine and FreeBSD.
+    /// Paths on Debian, Fedora, openSUSE, Alpine and FreeBSD.
     const BUNDLES: [&str; 5] = [
         "/etc/ssl/certs/ca-certificates.crt",
         "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
@@ -86,7 +88,7 @@ fn trust_platform() -> Result<ClientConfig, Invalid> {
     trust(roots)
 }
 
-/// The system's verifier, which knows the roots that an administrator added.
+/// Uses the system's verifier, which also trusts root certificates added by an administrator.
 #[cfg(any(target_os = "macos", windows))]
 fn trust_platform() -> Result<ClientConfig, Invalid> {
     use rustls_platform_verifier::BuilderVerifierExt as _;
@@ -102,7 +104,7 @@ fn trust_platform() -> Result<ClientConfig, Invalid> {
 mod tests {
     use super::*;
 
-    /// reqwest takes the configuration as `impl Any`, so only this notices another rustls version.
+    /// reqwest takes the configuration as `impl Any`, so mismatched rustls versions still compile.
     #[test]
     fn reqwest_accepts_our_configuration() {
         let config = trust(RootCertStore::empty()).expect("a configuration");
@@ -111,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn bundle_may_begin_with_a_byte_order_mark() {
+    fn bundle_with_a_byte_order_mark_is_accepted() {
         let key = rcgen::generate_simple_self_signed(["a.example".into()]).expect("a key");
         let file = tempfile::NamedTempFile::new().expect("a file");
         let mut roots = RootCertStore::empty();

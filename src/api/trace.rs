@@ -1,4 +1,4 @@
-//! `--debug`: a line for each thing sent and received, without credentials.
+//! Traces requests and responses for `--debug`, with credentials redacted.
 
 use std::cell::Cell;
 
@@ -13,10 +13,10 @@ use crate::domain::redact;
 const PREFACE: &str = "This log contains phone numbers, names and tasks, but no credentials. \
                        Review it before sharing.";
 const REDACTED: &str = "[redacted]";
-/// In characters.
+/// Longest body to print, in characters.
 const MAX_BODY: usize = 16 * 1024;
 
-/// The sink of the lines, if there is one.
+/// Writes trace lines, or does nothing without `--debug`.
 pub struct Tracer {
     pub trace: Option<Trace>,
     has_begun: Cell<bool>,
@@ -35,13 +35,13 @@ impl Tracer {
         }
         trace(&format!("> {} {}", request.method(), request.url()));
         let body = request.body().and_then(reqwest::Body::as_bytes);
-        show(trace, '>', request.headers(), body.unwrap_or_default());
+        trace_message(trace, '>', request.headers(), body.unwrap_or_default());
     }
 
     pub fn response(&self, headers: &HeaderMap, response: &Response) {
         let Some(trace) = &self.trace else { return };
         trace(&format!("< {}", response.status));
-        show(trace, '<', headers, &response.body);
+        trace_message(trace, '<', headers, &response.body);
     }
 
     pub fn failure(&self, failure: &SendError) {
@@ -53,7 +53,7 @@ impl Tracer {
     }
 }
 
-fn show(trace: &Trace, mark: char, headers: &HeaderMap, body: &[u8]) {
+fn trace_message(trace: &Trace, mark: char, headers: &HeaderMap, body: &[u8]) {
     const HIDDEN: [&str; 6] = ["auth", "cookie", "location", "token", "link", "refresh"];
 
     for (name, value) in headers {
@@ -64,12 +64,12 @@ fn show(trace: &Trace, mark: char, headers: &HeaderMap, body: &[u8]) {
     }
     let text = match lenient::text(body).and_then(lenient::parse::<Value>) {
         Some(mut value) => {
-            hide(&mut value);
+            redact_json(&mut value);
             redact(&value.to_string())
         }
         None => redact(&String::from_utf8_lossy(body)),
     };
-    // Cut only after redacting: a part of a token would not be found.
+    // Redact before truncating: a truncated token would no longer match.
     let shown: String = text.chars().take(MAX_BODY).collect();
     for line in shown.lines() {
         trace(&format!("{mark} {line}"));
@@ -79,18 +79,18 @@ fn show(trace: &Trace, mark: char, headers: &HeaderMap, body: &[u8]) {
     }
 }
 
-/// Redacts the strings that grant something. The URL of the billing portal lets its reader in.
-fn hide(value: &mut Value) {
+/// Redacts strings that grant access. Anyone with the billing portal URL can open it.
+fn redact_json(value: &mut Value) {
     const GRANTS: [&str; 3] = ["token", "secret", "url"];
 
     match value {
-        Value::Object(members) => members.iter_mut().for_each(|(name, member)| match member {
+        Value::Object(fields) => fields.iter_mut().for_each(|(name, field)| match field {
             Value::String(text) if GRANTS.iter().any(|end| name.ends_with(end)) => {
                 *text = REDACTED.into();
             }
-            member => hide(member),
+            field => redact_json(field),
         }),
-        Value::Array(items) => items.iter_mut().for_each(hide),
+        Value::Array(items) => items.iter_mut().for_each(redact_json),
         _ => {}
     }
 }
@@ -106,12 +106,12 @@ mod tests {
         let lines = Rc::new(RefCell::new(Vec::new()));
         let sink = Rc::clone(&lines);
         let trace: Trace = Rc::new(move |line: &str| sink.borrow_mut().push(line.to_owned()));
-        show(&trace, '<', headers, body.as_bytes());
+        trace_message(&trace, '<', headers, body.as_bytes());
         lines.take()
     }
 
     #[test]
-    fn bodies_are_shown_without_tokens_and_urls() {
+    fn tokens_and_urls_in_bodies_are_redacted() {
         crate::domain::Secret::parse("trace_rs_secret").expect("a token");
         let body = r#"{"url":"u","a":[{"access_token":"t","t":"trace_rs_secret"}],"x_url":null}"#;
         let redacted = r#"< {"url":"[redacted]","a":[{"access_token":"[redacted]","t":"[redacted]"}],"x_url":null}"#;

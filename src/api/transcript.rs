@@ -1,4 +1,4 @@
-//! A conversation, in every form the API has had.
+//! Transcripts, in every format that the API has used.
 
 use std::collections::HashMap;
 
@@ -9,18 +9,18 @@ use super::lenient;
 use super::response::{Parsed, Response, object};
 use crate::error::Result;
 
-/// A call's conversation.
+/// The transcript of a call.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Transcript {
     pub turns: Vec<Turn>,
 }
 
-/// One turn: a stranger's speech.
+/// One turn of the conversation. Its content is untrusted: it may be anything a stranger said.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Turn {
     pub speaker: Speaker,
     pub content: String,
-    /// Since the call's start, as `HH:MM:SS`.
+    /// Time since the start of the call, usually as `HH:MM:SS`.
     pub timestamp: Option<String>,
 }
 
@@ -28,7 +28,7 @@ pub struct Turn {
 pub enum Speaker {
     Ai,
     Human,
-    /// Another name that the service gave.
+    /// Any other name that the service sent.
     Other(String),
     Unknown,
 }
@@ -41,14 +41,14 @@ impl Response {
 }
 
 impl Transcript {
-    /// A list, or an object that holds one under either name.
+    /// Parses a list of turns, or an object with a list named `entries` or `transcript`.
     fn parse(body: &[u8]) -> Option<Self> {
         let text = lenient::text(body)?;
         if text.starts_with('[') {
             return turns(text).map(|turns| Self { turns });
         }
-        let members: HashMap<String, Box<RawValue>> = object(body)?;
-        let named = |name| turns(members.get(name)?.get());
+        let fields: HashMap<String, Box<RawValue>> = object(body)?;
+        let named = |name| turns(fields.get(name)?.get());
         let turns = match (named("entries"), named("transcript")) {
             (Some(entries), Some(other)) if entries.is_empty() => other,
             (entries, other) => entries.or(other)?,
@@ -57,7 +57,7 @@ impl Transcript {
     }
 }
 
-/// A list of turns, a text with a turn on each line, or null.
+/// Parses a list of turns, a string with one turn per line, or null.
 fn turns(json: &str) -> Option<Vec<Turn>> {
     if let Some(text) = lenient::parse::<String>(json) {
         let lines = text.lines().filter(|line| !line.trim().is_empty());
@@ -69,7 +69,7 @@ fn turns(json: &str) -> Option<Vec<Turn>> {
 }
 
 impl Turn {
-    /// A turn of which only the words are known.
+    /// Creates a turn without a known speaker or timestamp.
     fn of_unknown(words: &str) -> Self {
         Self {
             speaker: Speaker::Unknown,
@@ -78,21 +78,21 @@ impl Turn {
         }
     }
 
-    /// An object, or only the words.
+    /// Parses an object, or a string that contains only the words.
     fn parse(item: &Value) -> Option<Self> {
-        // The member under the first of two names that is not null.
-        let member = |names: [&str; 2]| {
-            let members = names.into_iter().filter_map(|name| item.get(name));
-            members.min_by_key(|member| member.is_null())
+        // Prefers the first of the two names whose value is not null.
+        let field = |names: [&str; 2]| {
+            let fields = names.into_iter().filter_map(|name| item.get(name));
+            fields.min_by_key(|field| field.is_null())
         };
         if let Some(words) = item.as_str() {
             return Some(Self::of_unknown(words));
         }
-        let content = match member(["content", "text"])? {
+        let content = match field(["content", "text"])? {
             Value::Null => "",
             content => content.as_str()?,
         };
-        let speaker = member(["speaker", "role"]).and_then(Value::as_str);
+        let speaker = field(["speaker", "role"]).and_then(Value::as_str);
         Some(Self {
             speaker: Speaker::named(speaker.unwrap_or_default()),
             content: content.to_owned(),
@@ -112,7 +112,7 @@ impl Speaker {
     }
 }
 
-/// Text as it is, or seconds as `HH:MM:SS`.
+/// Returns text unchanged, and seconds as `HH:MM:SS`.
 fn clock(timestamp: &Value) -> Option<String> {
     if let Some(text) = timestamp.as_str() {
         return Some(text.to_owned()).filter(|text| !text.is_empty());
@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn every_known_form_is_read() {
+    fn every_known_format_is_parsed() {
         let expected = [r#"Ai Hi Some("00:00:05")"#, "Human Y\u{fffd} None"];
         for body in [
             r#"{"entries":[{"speaker":"AI","content":"Hi","timestamp":"00:00:05"},{"speaker":"HUMAN","content":"Y\ud83d"}]}"#,
@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn first_documented_name_is_preferred() {
+    fn documented_field_names_take_precedence() {
         for body in [
             r#"{"entries":["Hi"],"transcript":["No"]}"#,
             r#"{"transcript":"Hi","entries":null}"#,
@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn other_bodies_are_not_transcripts() {
+    fn other_bodies_are_rejected() {
         let bodies = r#"null 5 "x" {} {"entries":{}} {"entries":5} [{"speaker":"AI"}] [{"content":5}] {"entries":[]}x"#;
         for body in bodies.split(' ') {
             assert_eq!(turns(body), None, "{body}");

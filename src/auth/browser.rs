@@ -1,14 +1,14 @@
-//! Opening the browser.
+//! Opens the browser.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-/// Opens a web page in the browser. Returns whether a browser was started. There is none under SSH
-/// or without a display, unless `BROWSER` names one.
+/// Opens a web page in the browser. Returns whether a browser was started. Starts none over SSH or
+/// without a display, unless `BROWSER` names one.
 pub fn open_browser(url: &str) -> bool {
     let var = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
     let any = |names: &[&str]| names.iter().any(|name| var(name).is_some());
-    // WSL opens the browser of Windows.
+    // WSL opens the Windows browser.
     let displays = [
         "DISPLAY",
         "WAYLAND_DISPLAY",
@@ -18,7 +18,7 @@ pub fn open_browser(url: &str) -> bool {
     let commands = match var("BROWSER") {
         Some(name) if name == "none" => return false,
         Some(names) => std::env::split_paths(&names)
-            .filter_map(|name| named(name.to_str()?, url))
+            .filter_map(|name| parse_command(name.to_str()?, url))
             .collect(),
         None if any(&["SSH_CONNECTION", "SSH_CLIENT", "SSH_TTY"]) => return false,
         None if cfg!(target_os = "linux") && !any(&displays) => return false,
@@ -27,9 +27,9 @@ pub fn open_browser(url: &str) -> bool {
     commands.into_iter().any(|mut command| spawn(&mut command))
 }
 
-/// A command as `BROWSER` spells it: a file, whose path may contain spaces, or words with `%s` for
-/// the URL, which is else the last argument.
-fn named(text: &str, url: &str) -> Option<Command> {
+/// Parses a command from `BROWSER`: the path of a file, which may contain spaces, or a command line
+/// with `%s` for the URL. Without `%s`, the URL becomes the last argument.
+fn parse_command(text: &str, url: &str) -> Option<Command> {
     if Path::new(text).is_file() {
         let mut command = Command::new(text);
         command.arg(url);
@@ -44,7 +44,7 @@ fn named(text: &str, url: &str) -> Option<Command> {
     Some(command)
 }
 
-/// Starts a browser in its own process group, so that Ctrl-C does not reach it. Its output is lost.
+/// Starts a browser in its own process group, so Ctrl-C does not reach it. Discards its output.
 fn spawn(command: &mut Command) -> bool {
     command
         .stdin(Stdio::null())
@@ -61,9 +61,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn browser_is_a_file_or_words() {
+    fn browser_variable_is_a_path_or_a_command_line() {
         let words = |text: &str| {
-            let command = named(text, "URL").expect("a command");
+            let command = parse_command(text, "URL").expect("a command");
             let words = std::iter::once(command.get_program()).chain(command.get_args());
             words
                 .map(|word| word.to_string_lossy().into_owned())
@@ -76,6 +76,6 @@ mod tests {
         assert_eq!(words(file), [file, "URL"]);
         assert_eq!(words("a-browser"), ["a-browser", "URL"]);
         assert_eq!(words("b --new %s --last"), ["b", "--new", "URL", "--last"]);
-        assert!(named(" ", "URL").is_none());
+        assert!(parse_command(" ", "URL").is_none());
     }
 }

@@ -1,5 +1,5 @@
-//! The receiver of the sign-in's redirect. Both loopback addresses of the port are bound before the
-//! browser opens: a program that holds one of them could receive the tokens.
+//! The loopback server that receives the sign-in redirect. It binds the port on both loopback
+//! addresses before the browser opens: a program listening on either one could receive the tokens.
 
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -18,23 +18,23 @@ use super::request::{parse_head, read_head};
 use crate::error::{Error, Kind, Result, io_reason};
 
 const MAX_CONNECTIONS: usize = 64;
-/// The life of a connection. Browsers open some that stay silent.
+/// Time limit for a connection. Browsers open some that they never use.
 const CONNECTION_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long the browser has to load the last page.
+/// How long to wait for the browser to load the final page.
 const PAGE_TIMEOUT: Duration = Duration::from_millis(1500);
-/// The most that is read of a request after its head, in bytes.
+/// How much of a request to read after its head, in bytes.
 const MAX_DRAINED: u64 = 256 * 1024;
 
-/// Both ends of the callback port, receiving requests until dropped.
+/// Listens on the callback port until dropped.
 pub struct Receiver {
     shared: Arc<Shared>,
     events: mpsc::UnboundedReceiver<Event>,
-    /// Aborted when dropped.
+    /// The accept loops, aborted on drop.
     _listening: JoinSet<()>,
 }
 
 enum Event {
-    /// The redirect, and the browser that waits for its response.
+    /// The redirect, and the browser's connection, which still needs a response.
     Redirect(Reply, TcpStream),
     PageLoaded,
 }
@@ -47,7 +47,7 @@ struct Shared {
 
 enum Phase {
     Waiting(OAuthState),
-    /// The state is valid once: another redirect finds it spent.
+    /// The redirect has arrived. The state can be used once, so any other redirect is rejected.
     Received,
     Shown(Page),
 }
@@ -59,7 +59,7 @@ enum Response {
 }
 
 impl Receiver {
-    /// Binds the port and waits for the redirect with this state.
+    /// Binds the port and starts listening for a redirect with this state.
     pub async fn bind(port: u16, state: OAuthState) -> Result<Self> {
         let listeners = bind(port).await.map_err(|error| {
             if is_in_use(&error) {
@@ -86,7 +86,8 @@ impl Receiver {
         })
     }
 
-    /// The reply that the redirect brings, and the browser that waits for [`Receiver::show`].
+    /// Waits for the redirect. Returns the reply, and the browser's connection for
+    /// [`Receiver::show`].
     pub async fn redirect(&mut self) -> (Reply, TcpStream) {
         loop {
             match self.events.recv().await {
@@ -97,7 +98,7 @@ impl Receiver {
         }
     }
 
-    /// Shows the result in the browser, which may be closed by now.
+    /// Shows the result in the browser. Ignores errors, because the user may have closed it.
     pub async fn show(mut self, mut browser: TcpStream, page: Page) {
         self.shared.set(Phase::Shown(page));
         let shown = async {
@@ -115,16 +116,16 @@ fn port_in_use(port: u16) -> Error {
 }
 
 fn other_port(port: u16) -> String {
-    // 8976 is the default, and the sandbox is served on 8977.
+    // 8976 is the default callback port, and 8977 is the sandbox's port.
     let other = if port == 8978 { 8979 } else { 8978 };
     format!("close the program that uses the port, or add --callback-port {other}")
 }
 
-/// Binds the port on 127.0.0.1, and on ::1 if this computer has it.
+/// Binds the port on 127.0.0.1, and on ::1 if this computer has IPv6.
 async fn bind(port: u16) -> io::Result<Vec<TcpListener>> {
     let four = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     let six = SocketAddr::from((Ipv6Addr::LOCALHOST, port));
-    // Linux refuses to bind a port that is taken on all addresses. Other systems do not.
+    // Linux refuses to bind a port that is in use on the wildcard address. Other systems allow it.
     if cfg!(not(target_os = "linux")) {
         let (four, six) = tokio::join!(is_listening(four), is_listening(six));
         if four || six {
@@ -141,7 +142,8 @@ async fn bind(port: u16) -> io::Result<Vec<TcpListener>> {
     Ok(listeners)
 }
 
-/// Windows denies permission for a port of another user or one that it reserves.
+/// Returns whether the port is in use. Windows reports a permission error for a port that it
+/// reserves or another user has bound.
 fn is_in_use(error: &io::Error) -> bool {
     let is_reserved = cfg!(windows) && error.kind() == io::ErrorKind::PermissionDenied;
     is_reserved || error.kind() == io::ErrorKind::AddrInUse
@@ -163,7 +165,7 @@ async fn accept(listener: TcpListener, limit: Arc<Semaphore>, shared: Arc<Shared
                     drop(permit);
                 });
             }
-            // Probably out of file descriptors, until some connections end.
+            // Probably out of file descriptors. Wait for some connections to end.
             Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
         }
         while connections.try_join_next().is_some() {}
@@ -229,7 +231,7 @@ mod tests {
 
     const STATE: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
 
-    /// A receiver on a free port.
+    /// Binds a receiver to a free port.
     async fn receiver() -> (Receiver, u16) {
         let state = OAuthState::parse(STATE).expect("a state");
         loop {
@@ -263,7 +265,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn redirect_ends_at_a_page_without_a_query() {
+    async fn redirect_leads_to_a_page_without_a_query() {
         let (mut receiver, port) = receiver().await;
         let browser = tokio::spawn(async move {
             let redirect = get(port, &callback()).await;
@@ -281,7 +283,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn wrong_requests_change_nothing() {
+    async fn unrelated_requests_are_ignored() {
         let (mut receiver, port) = receiver().await;
         let old = get(port, "/callback?access_token=a&state=0").await;
         assert!(old.starts_with("HTTP/1.1 400 "), "{old}");
@@ -298,14 +300,14 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn silent_connections_do_not_hold_up_the_redirect() {
+    async fn idle_connections_do_not_block_the_redirect() {
         let (mut receiver, port) = receiver().await;
-        let mut silent = Vec::new();
+        let mut idle = Vec::new();
         for _ in 0..MAX_CONNECTIONS + 10 {
-            silent.push(connect(port).await);
+            idle.push(connect(port).await);
         }
         let browser = tokio::spawn(async move { get(port, &callback()).await });
-        // The oldest silent connections are closed after their timeout.
+        // The oldest idle connections are closed when they time out.
         let limit = CONNECTION_TIMEOUT + Duration::from_secs(3);
         let (_, waiting) = timeout(limit, receiver.redirect()).await.expect("in time");
         receiver.show(waiting, Page::SignedIn).await;
@@ -314,7 +316,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn port_of_either_address_family_must_be_free() {
+    async fn port_must_be_free_on_ipv4_and_ipv6() {
         for address in ["127.0.0.1:0", "[::1]:0"] {
             let Ok(taken) = TcpListener::bind(address).await else {
                 continue;

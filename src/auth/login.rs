@@ -1,5 +1,5 @@
-//! The content of the credentials file, shared with other clients: `{"access_token",
-//! "refresh_token", "expires_at"}`. Members that this program does not know are kept.
+//! The contents of the credentials file, which is shared with other clients: `{"access_token",
+//! "refresh_token", "expires_at"}`. Unknown fields are kept.
 
 use jiff::Timestamp;
 use serde_json::{Map, Value};
@@ -7,54 +7,54 @@ use serde_json::{Map, Value};
 use super::Grant;
 use crate::domain::{ApiBase, Secret};
 
-/// Tokens are refreshed this long before the service rejects them, in seconds. All clients do so.
+/// How long before their expiry to refresh tokens, in seconds. All clients use this margin.
 const REFRESH_MARGIN: i64 = 60;
-/// The lifetime of a token that came without one, in seconds.
+/// Assumed lifetime of a token if the service sends none, in seconds.
 const DEFAULT_LIFETIME: f64 = 3600.0;
-/// Ten years, in seconds: `expires_at` stays a sensible date.
+/// Longest accepted lifetime, in seconds: ten years. It keeps `expires_at` a sensible date.
 const MAX_LIFETIME: f64 = 10.0 * 365.25 * 86_400.0;
 
 #[derive(Debug, Clone)]
 pub struct Login {
     pub access_token: Secret,
     pub refresh_token: Option<Secret>,
-    /// In Unix seconds, [`REFRESH_MARGIN`] early.
+    /// Expiry in Unix seconds, earlier than the service's by [`REFRESH_MARGIN`].
     pub expires_at: i64,
-    /// The service that issued the tokens. `None` is KallyAI's own.
+    /// The service that issued the tokens. `None` is the production service.
     issuer: Option<String>,
-    others: Map<String, Value>,
+    unknown: Map<String, Value>,
 }
 
 impl Login {
-    /// The credentials that a sign-in granted.
+    /// Creates credentials from the grant of a sign-in.
     pub fn granted(grant: Grant, issuer: &str) -> Self {
         Self {
             access_token: grant.access_token,
             refresh_token: grant.refresh_token,
             expires_at: expiry(grant.expires_in),
             issuer: Some(issuer.to_owned()).filter(|issuer| issuer != ApiBase::PRODUCTION),
-            others: Map::new(),
+            unknown: Map::new(),
         }
     }
 
-    /// Puts what a refresh granted into these credentials. The refresh token stays if there is no
-    /// new one.
+    /// Updates these credentials with the grant of a refresh. Keeps the refresh token if there is
+    /// no new one.
     pub fn refresh(&mut self, grant: Grant) {
         self.access_token = grant.access_token;
         self.refresh_token = grant.refresh_token.or(self.refresh_token.take());
         self.expires_at = expiry(grant.expires_in);
     }
 
-    /// Keeps the unknown members of earlier credentials.
-    pub fn keep_others(&mut self, before: Self) {
-        self.others = before.others;
+    /// Keeps the unknown fields of the previous credentials.
+    pub fn keep_unknown_fields(&mut self, before: Self) {
+        self.unknown = before.unknown;
     }
 
     pub fn has_expired(&self) -> bool {
         self.expires_at <= Timestamp::now().as_second()
     }
 
-    /// The service that issued them: its origin, or `sandbox`.
+    /// Returns the service that issued the tokens: its origin, or `sandbox`.
     pub fn issuer(&self) -> String {
         let Some(name) = &self.issuer else {
             return ApiBase::PRODUCTION.to_owned();
@@ -65,8 +65,8 @@ impl Login {
 
     pub fn parse(bytes: &[u8]) -> Option<Self> {
         let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-        let mut members: Map<String, Value> = serde_json::from_slice(bytes).ok()?;
-        let mut text = |name| match members.shift_remove(name) {
+        let mut fields: Map<String, Value> = serde_json::from_slice(bytes).ok()?;
+        let mut text = |name| match fields.shift_remove(name) {
             None | Some(Value::Null) => Some(None),
             Some(Value::String(text)) => Some(Some(text).filter(|text| !text.is_empty())),
             Some(_) => None,
@@ -78,19 +78,20 @@ impl Login {
                 None => None,
             },
             issuer: text("issuer")?,
-            expires_at: match members.shift_remove("expires_at") {
+            expires_at: match fields.shift_remove("expires_at") {
                 None | Some(Value::Null) => 0,
                 // kallyai-cli writes a float.
                 Some(seconds) => seconds.as_f64()? as i64,
             },
-            others: members,
+            unknown: fields,
         })
     }
 
-    /// The form that every client reads: an integer, and never null.
+    /// Serializes in the format that every client accepts: `expires_at` is an integer, and no field
+    /// is null.
     pub fn to_json(&self) -> String {
-        let mut members = self.others.clone();
-        let mut put = |name: &str, value: Value| drop(members.insert(name.to_owned(), value));
+        let mut fields = self.unknown.clone();
+        let mut put = |name: &str, value: Value| drop(fields.insert(name.to_owned(), value));
         put("access_token", self.access_token.expose().into());
         if let Some(token) = &self.refresh_token {
             put("refresh_token", token.expose().into());
@@ -99,7 +100,7 @@ impl Login {
         if let Some(issuer) = &self.issuer {
             put("issuer", issuer.as_str().into());
         }
-        Value::Object(members).to_string()
+        Value::Object(fields).to_string()
     }
 }
 
@@ -114,14 +115,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn files_of_all_clients_are_read() {
-        for (members, refresh, expires_at) in [
+    fn files_written_by_every_client_are_parsed() {
+        for (fields, refresh, expires_at) in [
             (r#""refresh_token":"r","expires_at":17.9"#, Some("r"), 17),
             (r#""refresh_token":null,"expires_at":18"#, None, 18),
             (r#""refresh_token":"","expires_at":1e300"#, None, i64::MAX),
             (r#""issuer":null,"expires_at":null"#, None, 0),
         ] {
-            let text = format!("\u{feff}{{\"access_token\":\"a\",{members}}}");
+            let text = format!("\u{feff}{{\"access_token\":\"a\",{fields}}}");
             let login = Login::parse(text.as_bytes()).expect(&text);
             let found = login.refresh_token.as_ref().map(Secret::expose);
             assert_eq!((found, login.expires_at), (refresh, expires_at), "{text}");
@@ -130,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn written_form_suits_every_client() {
+    fn serialized_format_suits_every_client() {
         let text = r#"{"access_token":"a","expires_at":17.9,"refresh_token":null,"theirs":[1,"x"],"issuer":"sandbox"}"#;
         let login = Login::parse(text.as_bytes()).expect("credentials");
         let expected =
@@ -139,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn odd_lifetimes_become_an_hour() {
+    fn lifetime_is_defaulted_and_capped() {
         let before = Timestamp::now().as_second();
         for (seconds, lifetime) in [
             (None, 3540),

@@ -1,13 +1,13 @@
-//! The credentials: the file shared with other clients, refreshing them, and signing in.
+//! Credentials: signing in, refreshing them, and the file shared with other clients.
 //!
-//! | module | what it is |
+//! | module | contents |
 //! |---|---|
-//! | `store`, `login` | the file with its lock, and its content |
-//! | `session` | the credentials of one run |
-//! | `renew` | the refresh, in a helper process |
+//! | `store`, `login` | the credentials file, its lock and its format |
+//! | `session` | the credentials for one run |
+//! | `renew` | refreshing, in a helper process |
 //! | `sign_in`, `two_step` | signing in, in one step or two |
-//! | `callback`, `request`, `page` | the receiver of the redirect |
-//! | `redirect` | the query that grants tokens |
+//! | `callback`, `request`, `page` | the loopback server that receives the redirect |
+//! | `redirect` | the redirect's query, which contains the tokens |
 //! | `browser`, `paste` | opening the browser, reading a pasted URL |
 
 mod browser;
@@ -33,14 +33,14 @@ pub use two_step::{PENDING_LIFETIME, begin, finish, forget_pending};
 
 use crate::domain::Secret;
 
-/// The code of the warning that credentials were not saved as safely as usual.
+/// Code of warnings about saving the credentials.
 pub const SAVE_WARNING: &str = "token_file";
 
-/// Tokens as a sign-in or a refresh grants them.
+/// Tokens granted by a sign-in or a refresh.
 #[derive(Debug, Clone)]
 pub struct Grant {
     pub access_token: Secret,
     pub refresh_token: Option<Secret>,
-    /// In seconds.
+    /// Lifetime of the access token, in seconds.
     pub expires_in: Option<f64>,
 }

@@ -1,12 +1,12 @@
-//! The pages that the browser shows when a sign-in ends: static, without scripts and without
-//! anything from the request.
+//! Pages that the browser shows at the end of a sign-in. They are static: they have no scripts and
+//! repeat nothing from the request.
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Page {
     SignedIn,
     NotSaved,
     Declined,
-    /// The redirect of an earlier sign-in. It has no path of its own.
+    /// Shown for the redirect of an earlier sign-in, at the callback path itself.
     OldLink,
 }
 
@@ -18,11 +18,11 @@ main{max-width:26rem;padding:2rem;text-align:center;text-wrap:balance}\
 h1{font-size:1.5rem;font-weight:600;margin:0 0 .5rem}\
 p{margin:0;opacity:.75}";
 
-/// The digest of [`STYLE`], which the content security policy allows.
+/// The hash of [`STYLE`], which the content security policy allows.
 const STYLE_HASH: &str = "sha256-0yKCzsQ8tmZLnoFUhmBe+w0AqmrBxLQBcSy3q68r0Ss=";
 
 impl Page {
-    /// The path, title and text.
+    /// Returns the path, title and text.
     fn parts(self) -> (&'static str, &'static str, &'static str) {
         match self {
             Self::SignedIn => (
@@ -52,7 +52,7 @@ impl Page {
         self.parts().0
     }
 
-    /// The redirect to this page, which removes the query from the address bar.
+    /// Returns a redirect to this page, which removes the tokens from the address bar.
     pub fn redirect(self) -> Vec<u8> {
         let location = format!("Location: {}\r\n", self.path());
         head("303 See Other", &location, 0).into_bytes()
@@ -76,7 +76,7 @@ impl Page {
     }
 }
 
-/// A response that has nothing but a status.
+/// Returns an error response without a body.
 pub fn refusal(status: u16) -> Vec<u8> {
     let line = match status {
         403 => "403 Forbidden",
@@ -106,7 +106,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn policy_allows_exactly_this_style() {
+    fn style_hash_matches_the_style() {
         let digest = base64::engine::general_purpose::STANDARD.encode(sha2::Sha256::digest(STYLE));
         assert_eq!(STYLE_HASH, format!("sha256-{digest}"));
     }

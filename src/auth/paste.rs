@@ -1,13 +1,13 @@
-//! Lines pasted on stdin, without echo, because a redirect URL contains tokens.
+//! Reads pasted lines from stdin without echo, because a redirect URL contains tokens.
 //!
-//! This is not rpassword: it leaves the terminal in canonical mode, which cuts lines at 1,024
-//! (macOS) or 4,096 bytes (Linux), and a redirect URL may be longer.
+//! rpassword can't be used: it leaves the terminal in canonical mode, which truncates lines at
+//! 1,024 (macOS) or 4,096 bytes (Linux), and a redirect URL may be longer.
 
 use std::io::{self, BufRead as _};
 
 use tokio::sync::mpsc;
 
-/// The lines of stdin. A terminal does not show them while this lives.
+/// Lines from stdin. Terminal echo stays off until this is dropped.
 pub struct Lines {
     lines: mpsc::Receiver<String>,
     _hidden: Option<terminal::Hidden>,
@@ -18,7 +18,7 @@ impl Lines {
         let (sender, lines) = mpsc::channel(1);
         let hidden = terminal::hide();
         if hidden.is_ok() {
-            // Not a task of the runtime: a blocked read can't be cancelled.
+            // A thread and not a task, because a blocked read can't be canceled.
             let thread = std::thread::Builder::new().name("stdin".into());
             let _ = thread.spawn(move || read_lines(&sender));
         }
@@ -28,13 +28,13 @@ impl Lines {
         }
     }
 
-    /// The next line that is not blank, or `None` at the end of stdin.
+    /// Returns the next line that is not blank, or `None` at the end of stdin.
     pub async fn next(&mut self) -> Option<String> {
         self.lines.recv().await
     }
 }
 
-/// Reads one line from stdin, without echo on a terminal. `prompt` runs once echo is off.
+/// Reads one line from stdin, without echo on a terminal. Calls `prompt` once echo is off.
 pub async fn read_secret_line(prompt: impl FnOnce()) -> Option<String> {
     let mut lines = Lines::read();
     prompt();
@@ -80,8 +80,8 @@ mod terminal {
     /// Restores the terminal when dropped.
     pub struct Hidden(Termios);
 
-    /// Turns echo and canonical mode off if stdin is a terminal. An error if it must be left alone:
-    /// a process in the background would be stopped.
+    /// Turns off echo and canonical mode if stdin is a terminal. Fails in a background process,
+    /// because changing the terminal would stop it.
     pub fn hide() -> io::Result<Option<Hidden>> {
         let stdin = io::stdin();
         if !stdin.is_terminal() {
@@ -102,12 +102,13 @@ mod terminal {
 
     impl Drop for Hidden {
         fn drop(&mut self) {
-            // Flushed: the unread part of a paste must not reach the shell.
+            // Flush, because the unread part of a paste must not reach the shell.
             let _ = tcsetattr(io::stdin(), OptionalActions::Flush, &self.0);
         }
     }
 
-    /// Waits for input. `false` once no reader is left: a later prompt must get its own line.
+    /// Waits for input. Returns `false` once the receiver is dropped, so this thread can't steal a
+    /// line from a later prompt.
     pub fn wait_for_input(lines: &mpsc::Sender<String>) -> bool {
         let timeout = Timespec {
             tv_sec: 0,
@@ -134,7 +135,7 @@ mod terminal {
     /// Restores the console when dropped.
     pub struct Hidden(u32);
 
-    /// Turns echo and line mode off if stdin is a console.
+    /// Turns off echo and line mode if stdin is a console.
     #[expect(unsafe_code, reason = "the standard library has no console modes")]
     pub fn hide() -> io::Result<Option<Hidden>> {
         let mut before = 0;
@@ -155,7 +156,7 @@ mod terminal {
         }
     }
 
-    /// A read from the console waits by itself.
+    /// Returns immediately, because reading from the console blocks.
     pub fn wait_for_input(lines: &mpsc::Sender<String>) -> bool {
         !lines.is_closed()
     }

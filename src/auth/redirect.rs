@@ -1,5 +1,5 @@
-//! The query that the service appends to the redirect URL. Nothing in it counts unless its `state`
-//! is right.
+//! Parses the query that the service appends to the redirect URL. The query is rejected unless its
+//! `state` matches.
 
 use rand::Rng as _;
 use serde::Deserialize;
@@ -12,7 +12,7 @@ use crate::api;
 use crate::domain::Secret;
 use crate::error::{Error, Kind, Result};
 
-/// Ties a redirect to the sign-in that asked for it: 256 random bits in hexadecimal.
+/// A random value that ties a redirect to its sign-in: 256 bits in hexadecimal.
 #[derive(Clone)]
 pub struct OAuthState(String);
 
@@ -20,11 +20,11 @@ pub struct OAuthState(String);
 #[derive(Debug, Clone)]
 pub enum Reply {
     Granted(Grant),
-    /// The service's code for the reason.
+    /// Declined, with the service's error code.
     Declined(String),
 }
 
-/// The query is not a reply to this sign-in.
+/// The error for a query that is not a valid reply to this sign-in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct InvalidCallback;
 
@@ -42,7 +42,7 @@ impl OAuthState {
         (text.len() == Self::LENGTH && is_hex).then(|| Self(text.to_owned()))
     }
 
-    /// For the sign-in URL and the file of a two-step sign-in.
+    /// Returns the raw value. Use only in the sign-in URL and the two-step sign-in file.
     pub fn expose(&self) -> &str {
         &self.0
     }
@@ -53,12 +53,12 @@ impl OAuthState {
 }
 
 impl Reply {
-    /// Reads the query of a redirect.
+    /// Parses the query of a redirect.
     pub fn parse(query: &str, state: &OAuthState) -> Result<Self, InvalidCallback> {
-        let members: Vec<_> = form_urlencoded::parse(query.as_bytes()).collect();
+        let pairs: Vec<_> = form_urlencoded::parse(query.as_bytes()).collect();
         let all = |name: &'static str| {
-            let named = members.iter().filter(move |member| member.0 == name);
-            named.map(|member| &*member.1)
+            let named = pairs.iter().filter(move |pair| pair.0 == name);
+            named.map(|pair| &*pair.1)
         };
         let once = |name| {
             let mut values = all(name);
@@ -73,14 +73,14 @@ impl Reply {
         let access_token = once("access_token").and_then(Secret::parse);
         Ok(Self::Granted(Grant {
             access_token: access_token.ok_or(InvalidCallback)?,
-            // Something odd here does not spoil a good access token.
+            // A malformed optional parameter does not invalidate the access token.
             refresh_token: once("refresh_token").and_then(Secret::parse),
             expires_in: once("expires_in").and_then(|text| text.trim().parse().ok()),
         }))
     }
 
-    /// Reads a redirect URL that the user copied. Only its query counts: browsers hide the scheme,
-    /// terminals add quotes, and a forwarded port has another host name.
+    /// Parses a redirect URL that the user copied. Only the query matters: browsers hide the
+    /// scheme, terminals add quotes, and port forwarding may change the host name.
     pub fn parse_pasted(text: &str, state: &OAuthState) -> Result<Self, InvalidCallback> {
         let is_around = |c: char| c.is_whitespace() || "\"'`<>\u{feff}".contains(c);
         let url = text.trim_matches(is_around);
@@ -89,9 +89,9 @@ impl Reply {
         Self::parse(query, state)
     }
 
-    /// The grant, or the error that the sign-in was declined.
+    /// Returns the grant, or an error if the sign-in was declined.
     pub fn into_grant(self) -> Result<Grant> {
-        /// More than any error code, in characters.
+        /// In characters. Longer than any real error code.
         const LONGEST_REASON: usize = 60;
 
         let reason = match self {
@@ -109,8 +109,8 @@ impl Reply {
 }
 
 impl Grant {
-    /// Reads the response to a refresh. Only the access token must be right: the old refresh token
-    /// is spent, so that a new access token must not be lost to an odd member next to it.
+    /// Parses the response to a refresh. Only the access token must be valid: the old refresh token
+    /// is spent, so a malformed optional field must not cost the user the new tokens.
     pub fn parse(body: &[u8]) -> Option<Self> {
         #[derive(Deserialize)]
         struct Granted {
@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_counts_without_the_exact_state_once_and_a_token() {
+    fn query_needs_exactly_one_matching_state_and_one_token() {
         for query in [
             "access_token=a",
             "access_token=a&state=",
@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn odd_members_do_not_spoil_an_access_token() {
+    fn malformed_parameters_do_not_invalidate_the_token() {
         for (others, refresh, seconds) in [
             (
                 "refresh_token=r&expires_in=3600&x=y",
@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn odd_members_do_not_spoil_a_refreshed_token() {
+    fn malformed_fields_do_not_invalidate_a_refresh() {
         for (odd, refresh, seconds) in [
             (r#""refresh_token":null,"expires_in":null"#, None, None),
             (r#""refresh_token":7,"expires_in":"60""#, None, None),
@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn declined_sign_in_shows_the_reason_in_plain_letters() {
+    fn reason_for_a_declined_sign_in_is_sanitized() {
         let error = |reason: &str| {
             let reply = parse(&format!("state=STATE&error={reason}")).expect("a reply");
             reply.into_grant().expect_err("declined").to_string()
@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_query_of_a_pasted_url_counts() {
+    fn only_the_query_of_a_pasted_url_matters() {
         let is_right = |pasted: &str| {
             let pasted = pasted.replace("STATE", state().expose());
             Reply::parse_pasted(&pasted, &state()).is_ok()

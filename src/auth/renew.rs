@@ -1,7 +1,7 @@
-//! Refreshing the credentials: once across all processes, and saved before they are used.
+//! Refreshes the credentials once across all processes, and saves them before they are used.
 //!
-//! A refresh token can be spent once. The exchange is therefore the job of a helper process: the
-//! command may end at any moment, and the new tokens are saved all the same.
+//! A refresh token can be used only once. A helper process exchanges it, so the new tokens are
+//! saved even if the command is killed.
 
 use std::path::PathBuf;
 use std::rc::Rc;
@@ -18,20 +18,21 @@ use crate::error::{Error, Kind, Result};
 use crate::helper::{self, Helper, Parent};
 use crate::signals::Signals;
 
-/// The kind of helper job that refreshes the credentials.
+/// Name of the helper job that refreshes the credentials.
 pub const REFRESH_JOB: &str = "refresh";
 
-/// The time limit of a refresh.
+/// Time limit for a refresh.
 const REFRESH_TIMEOUT: Duration = Duration::from_secs(30);
-/// How much of that may be spent waiting for the lock. The rest is for the exchange.
+/// How much of [`REFRESH_TIMEOUT`] may be spent waiting for the lock. The rest is for the exchange.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(15);
-/// Other clients know no lock. After this time they have saved what they got for the same token.
+/// How long to wait for another client to save its refreshed tokens. Other clients don't use the
+/// lock, so one of them may have used the same refresh token.
 const OTHER_CLIENTS_SAVE: Duration = Duration::from_secs(1);
 
-/// A job for a helper process: the refresh must be saved, however the command ends.
+/// The helper process's job. Saves the new credentials even if the command is killed.
 #[derive(Serialize, Deserialize)]
 pub struct RefreshJob {
-    /// `None` for the sandbox.
+    /// The API's base URL, or `None` for the sandbox.
     pub api: Option<String>,
     pub token_file: PathBuf,
     /// The access token that the service rejected.
@@ -43,12 +44,12 @@ pub struct RefreshJob {
 enum Report {
     Warning(String),
     Trace(String),
-    /// The new content of the file.
+    /// The new contents of the credentials file.
     Refreshed(String),
     Failed(Error),
 }
 
-/// The credentials to refresh, and what a refresh needs.
+/// The inputs of a refresh.
 pub struct Refresh<'a> {
     pub store: &'a Store,
     pub http: &'a Http,
@@ -58,7 +59,8 @@ pub struct Refresh<'a> {
 }
 
 impl Refresh<'_> {
-    /// Credentials that have not expired and are not the rejected ones: another process's, or new.
+    /// Returns valid credentials: either new ones, or those that another process has just
+    /// refreshed. They have not expired and are not the rejected ones.
     pub async fn in_helper(&self, api: Option<&str>, by: Instant) -> Result<Login> {
         let job = RefreshJob {
             api: api.map(str::to_owned),
@@ -67,7 +69,7 @@ impl Refresh<'_> {
             rejected: self.rejected.map(|token| token.expose().to_owned()),
             is_traced: self.http.trace().is_some(),
         };
-        // If no process can be started, the same code runs in this one.
+        // If no helper process can be started, refresh in this one.
         let Ok(mut helper) = helper::start(REFRESH_JOB, &job) else {
             return self.run().await;
         };
@@ -94,7 +96,7 @@ impl Refresh<'_> {
         }
     }
 
-    /// Refreshes under the lock, unless another process has done so.
+    /// Refreshes under the lock, unless another process has already refreshed.
     async fn run(&self) -> Result<Login> {
         let begun = Instant::now();
         let lock = self.store.lock(begun + LOCK_TIMEOUT).await?;
@@ -107,7 +109,7 @@ impl Refresh<'_> {
             self.store.check_writable()?;
             let deadline = begun + REFRESH_TIMEOUT;
             let response = self.http.post_refresh(refresh_token, deadline).await?;
-            if let Some(grant) = understand(response)? {
+            if let Some(grant) = parse_response(response)? {
                 login.refresh(grant);
                 self.report_saving(self.store.save(&login, &lock));
                 return Ok(login);
@@ -121,7 +123,8 @@ impl Refresh<'_> {
         }
     }
 
-    /// The old refresh token is spent, so that unsaved tokens still serve this run.
+    /// Warns if saving failed. This is not an error: the old refresh token is spent, so this run
+    /// still uses the unsaved tokens.
     fn report_saving(&self, saved: Result<SaveWarning>) {
         let lost = "the refreshed credentials were not saved, and you have to sign in again";
         let warning = saved.unwrap_or_else(|error| Some(format!("{lost}: {error}")));
@@ -131,8 +134,9 @@ impl Refresh<'_> {
     }
 }
 
-/// The grant in a response, or `None` if the service refuses the refresh token for good.
-fn understand(response: Response) -> Result<Option<Grant>> {
+/// Parses the response to a refresh. `None` means that the service permanently rejected the refresh
+/// token.
+fn parse_response(response: Response) -> Result<Option<Grant>> {
     let is_refusal = || {
         let refusal = Refusal::parse(response.status, &response.body);
         refusal.is_some_and(|refusal| refusal.is_definite)
@@ -140,7 +144,7 @@ fn understand(response: Response) -> Result<Option<Grant>> {
     match response.status {
         400 | 401 | 403 if is_refusal() => Ok(None),
         429 | 500..=599 => Err(response.into_error()),
-        // A gateway or a captive portal in between: the credentials stay.
+        // Probably from a gateway or a captive portal, so keep the credentials.
         status => match Grant::parse(&response.body) {
             Some(grant) if matches!(status, 200..=299) => Ok(Some(grant)),
             _ => Err(failed(&response.unexpected().to_string())),
@@ -158,7 +162,7 @@ fn failed(reason: &str) -> Error {
 }
 
 impl RefreshJob {
-    /// Sends the trace to the command that waits.
+    /// Returns a trace that forwards its lines to the waiting command.
     pub fn trace(&self, parent: &Parent) -> Option<Trace> {
         let parent = parent.clone();
         let trace = move |line: &str| parent.report(&Report::Trace(line.to_owned()));
@@ -166,9 +170,9 @@ impl RefreshJob {
     }
 }
 
-/// The helper process's side. It does not stop when its parent is gone.
+/// Runs the refresh in the helper process. Continues even if the parent exits.
 pub async fn run_refresh(job: &RefreshJob, store: &Store, http: &Http, parent: &Parent) {
-    // Ignores Ctrl-C and SIGTERM from here on.
+    // Ignore Ctrl-C and SIGTERM from here on.
     let _signals = Signals::listen();
     let rejected = job.rejected.as_deref().and_then(Secret::parse);
     let refresh = Refresh {

@@ -1,15 +1,15 @@
-//! The head of a request to the callback port.
+//! Reads and parses the head of a request to the callback port.
 
 use std::str;
 
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 
-/// Browsers send the cookies of every program on localhost along, in bytes.
+/// In bytes. Leaves room for cookies: browsers send those of every program on localhost.
 const MAX_HEAD: usize = 64 * 1024;
 const MAX_FIELDS: usize = 256;
 
-/// Reads up to the empty line after the head. `None` if the connection ends before. A head over the
-/// limit is returned as far as it was read.
+/// Reads a head up to the empty line at its end. Returns `None` if the connection ends first, and
+/// an incomplete head if it exceeds the limit.
 pub async fn read_head(stream: &mut (impl AsyncRead + Unpin)) -> Option<Vec<u8>> {
     let mut head = Vec::with_capacity(4096);
     loop {
@@ -28,8 +28,8 @@ pub async fn read_head(stream: &mut (impl AsyncRead + Unpin)) -> Option<Vec<u8>>
     }
 }
 
-/// The path and query of a GET that was sent to this port of this computer, or the status that
-/// refuses it.
+/// Returns the path and query of a GET request to this loopback port, or the status for rejecting
+/// the request.
 pub fn parse_head(head: &[u8], port: u16) -> Result<(&str, &str), u16> {
     if head.len() > MAX_HEAD {
         return Err(431);
@@ -48,7 +48,7 @@ pub fn parse_head(head: &[u8], port: u16) -> Result<(&str, &str), u16> {
     let is_host = |field: &&httparse::Header<'_>| field.name.eq_ignore_ascii_case("host");
     let mut hosts = request.headers.iter().filter(is_host);
     match (hosts.next(), hosts.next()) {
-        // A page of another site that resolves its own name to this computer is refused.
+        // Prevents DNS rebinding: another site's page could resolve its own name to this computer.
         (Some(host), None) if !is_loopback(host.value, port) => return Err(403),
         (Some(_), None) => {}
         _ => return Err(400),
@@ -63,7 +63,7 @@ fn is_loopback(host: &[u8], port: u16) -> bool {
     let host = str::from_utf8(host).unwrap_or_default();
     let (name, given) = match host.rsplit_once(':') {
         Some((name, port)) if !port.ends_with(']') => (name, port),
-        // Browsers leave out the default port.
+        // Browsers omit the default port.
         _ => (host, "80"),
     };
     let names = ["localhost", "127.0.0.1", "[::1]"];
@@ -81,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn get_at_a_loopback_host_is_read() {
+    fn get_with_a_loopback_host_is_accepted() {
         for host in [
             "localhost:8976",
             "127.0.0.1:8976",
@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn other_requests_are_refused() {
+    fn other_requests_are_rejected() {
         for (line, host, status) in [
             ("HEAD /callback", "localhost:8976", 405),
             ("POST /callback", "localhost:8976", 405),
@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn heads_are_read_up_to_the_limit() {
+    async fn head_is_read_up_to_the_limit() {
         let with_cookie = |length: usize| {
             let cookie = "c".repeat(length);
             format!("GET / HTTP/1.1\r\nHost: localhost:1\r\nCookie: {cookie}\r\n\r\nbody")

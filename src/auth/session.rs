@@ -1,4 +1,4 @@
-//! The credentials of one run, and requests made with them.
+//! The credentials for one run, and requests that use them.
 
 use std::cell::{Cell, RefCell};
 
@@ -13,41 +13,41 @@ use crate::api::{Http, Response};
 use crate::domain::Secret;
 use crate::error::{Error, Kind, Result};
 
-/// Whether there are credentials.
+/// The state of the credentials.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LoginState {
-    /// `KALLYAI_ACCESS_TOKEN`.
+    /// Set in `KALLYAI_ACCESS_TOKEN`.
     Given,
-    /// Refreshed automatically after this moment.
+    /// Not expired. Refreshed automatically after `until`.
     Valid {
         until: Timestamp,
     },
-    /// Expired, and refreshed before use.
+    /// Expired, but can be refreshed before use.
     Renewable,
-    /// Expired for good.
+    /// Expired, without a refresh token.
     Expired,
     Absent,
 }
 
-/// Receives a code and a sentence.
+/// Receives the code and the text of a warning.
 type Warn<'a> = Box<dyn Fn(&'static str, &str) + 'a>;
 
-/// The credentials of one run, and requests made with them.
+/// The credentials for one run, and requests that use them.
 pub struct Session<'a> {
     pub http: &'a Http,
     given: Option<Secret>,
     store: Store,
     api: Option<String>,
     warn: Warn<'a>,
-    /// Read once: the file is read again only after a 401.
+    /// Cached contents of the file, which is read again only for a refresh.
     loaded: RefCell<Option<Login>>,
-    /// The service rejected even a new token: further refreshes would be no use.
+    /// Whether the service rejected even a new token, so another refresh would not help.
     is_rejected: Cell<bool>,
 }
 
 impl<'a> Session<'a> {
-    /// `given` is `KALLYAI_ACCESS_TOKEN`. `api` is the API's address for a refresh process, `None`
-    /// for the sandbox. `warn` gets a code and a sentence.
+    /// Creates a session. `given` is `KALLYAI_ACCESS_TOKEN`. `api` is the base URL for the helper
+    /// process, or `None` for the sandbox. `warn` receives the code and the text of a warning.
     pub fn new(
         given: Option<Secret>,
         store: Store,
@@ -70,7 +70,7 @@ impl<'a> Session<'a> {
         self.given.is_some()
     }
 
-    /// Sends nothing.
+    /// Returns the state of the credentials, without sending a request.
     pub fn state(&self) -> Result<LoginState> {
         if self.is_given() {
             return Ok(LoginState::Given);
@@ -93,7 +93,7 @@ impl<'a> Session<'a> {
         Ok(self.loaded.borrow().clone())
     }
 
-    /// An access token that has not expired.
+    /// Returns an access token that has not expired. Refreshes the credentials if necessary.
     pub async fn token(&self, by: Instant) -> Result<Secret> {
         if let Some(given) = &self.given {
             return Ok(given.clone());
@@ -105,7 +105,7 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// Another token than `rejected`, which the service rejected with 401.
+    /// Returns a token to replace `rejected`, which the service rejected with a 401.
     pub async fn renew(&self, rejected: &Secret, by: Instant) -> Result<Secret> {
         if self.is_given() {
             let message = "KALLYAI_ACCESS_TOKEN was rejected";
@@ -128,8 +128,8 @@ impl<'a> Session<'a> {
         Ok(token)
     }
 
-    /// Reads a URL below the base, and refreshes the credentials once after a 401. The response is
-    /// a 2xx.
+    /// Sends a GET request to a URL under the base URL. After a 401, refreshes the credentials and
+    /// tries again once. Returns a 2xx response, and an error for any other.
     pub async fn get(&self, url: &Url, by: Instant) -> Result<Response> {
         let token = self.token(by).await?;
         let mut response = self.http.get(url, &token, by).await?;

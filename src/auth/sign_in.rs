@@ -1,4 +1,4 @@
-//! Signing in through the browser.
+//! Signs in through the browser.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -16,16 +16,17 @@ use super::{SaveWarning, Store};
 use crate::domain::ApiBase;
 use crate::error::{Error, Kind, Result};
 
-/// How long another process may hold the lock of the credentials after the user has signed in.
+/// How long to wait, after the user has signed in, for another process to release the lock on the
+/// credentials. A refresh may take this long.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// A sign-in through the browser, in one step.
+/// A one-step sign-in through the browser.
 pub struct SignIn<'a> {
     pub base: &'a ApiBase,
     pub store: &'a Store,
     pub port: u16,
     pub may_open_browser: bool,
-    /// Whether a pasted redirect URL is read from stdin.
+    /// Whether to accept a pasted redirect URL on stdin.
     pub may_paste: bool,
     /// Prints a line for the user.
     pub tell: &'a dyn Fn(&str),
@@ -38,7 +39,7 @@ impl SignIn<'_> {
         if let Some(warning) = self.store.check_saving()? {
             (self.tell)(&format!("warning: {warning}"));
         }
-        // Before the URL is printed: a paste must never be echoed.
+        // Turn off echo before printing the URL: a paste must never be echoed.
         let mut pasted = self.may_paste.then(Lines::read);
         self.print_instructions(&sign_in_url(self.base, self.port, &state));
         let replied = timeout_at(by, async {
@@ -74,7 +75,7 @@ impl SignIn<'_> {
         }
     }
 
-    /// Waits for the right line on stdin. Never returns if none comes.
+    /// Waits for the redirect URL on stdin. Never returns if stdin ends without one.
     async fn pasted_reply(&self, lines: Option<&mut Lines>, state: &OAuthState) -> Reply {
         let Some(lines) = lines else {
             return std::future::pending().await;
@@ -93,8 +94,8 @@ impl SignIn<'_> {
     }
 }
 
-/// A sign-in that waits for its redirect in the background. It can also be finished as the second
-/// of two steps, with a pasted URL.
+/// A sign-in that waits for the redirect in the background. The user can also finish it with a
+/// pasted URL, like a two-step sign-in.
 pub struct BackgroundSignIn {
     pub url: Url,
     receiver: Receiver,
@@ -107,7 +108,7 @@ impl BackgroundSignIn {
         let state = OAuthState::generate();
         let receiver = Receiver::bind(port, state.clone()).await?;
         store.check_saving()?;
-        two_step::keep(folder, &state, store.issuer())?;
+        two_step::save_pending(folder, &state, store.issuer())?;
         Ok(Self {
             url: sign_in_url(base, port, &state),
             receiver,
@@ -120,7 +121,7 @@ impl BackgroundSignIn {
         let by = Instant::now() + Duration::from_secs(two_step::PENDING_LIFETIME.unsigned_abs());
         let replied = timeout_at(by, self.receiver.redirect()).await;
         let (reply, browser) = replied.map_err(|_| timed_out())?;
-        let saved = match two_step::use_up(&self.folder) {
+        let saved = match two_step::consume_pending(&self.folder) {
             Ok(()) => save(reply, &self.store).await,
             Err(error) => Err(error),
         };

@@ -1,4 +1,4 @@
-//! The file of the credentials, and its lock.
+//! The credentials file and its lock.
 
 use std::fs::OpenOptions;
 use std::io::{self, Write as _};
@@ -12,9 +12,9 @@ use crate::domain::ApiBase;
 use crate::error::{Error, Kind, Result, io_reason};
 use crate::files::{self, Lock};
 
-/// The issuer of the sandbox's credentials, whose address changes with each run.
+/// Issuer of the sandbox's credentials. Its address can't be used: it changes with each run.
 const SANDBOX: &str = "sandbox";
-/// More than credentials take, in bytes.
+/// Upper bound for the size of the credentials, in bytes.
 const CREDENTIALS_SIZE: usize = 16 * 1024;
 
 /// The file that holds the credentials.
@@ -24,11 +24,11 @@ pub struct Store {
     issuer: String,
 }
 
-/// A sentence for the user, if saving is not as safe as usual.
+/// A warning for the user about saving the credentials, if there is one.
 pub type SaveWarning = Option<String>;
 
 impl Store {
-    /// `issuer` is the service that the credentials are for: its origin, or `sandbox`.
+    /// Creates a store for the credentials of `issuer`: the origin of a service, or `sandbox`.
     pub fn new(path: PathBuf, issuer: String) -> Self {
         Self { path, issuer }
     }
@@ -41,7 +41,7 @@ impl Store {
         &self.issuer
     }
 
-    /// Reads the credentials. An error if they are for another service.
+    /// Reads the credentials. Fails if they are for another service.
     pub fn load(&self) -> Result<Option<Login>> {
         let Some(login) = self.read()? else {
             return Ok(None);
@@ -49,19 +49,19 @@ impl Store {
         let found = login.issuer();
         let base = self.issuer.parse();
         let is_local = base.is_ok_and(|base: ApiBase| base.is_loopback());
-        // A sandbox that is served has a local address.
+        // A sandbox that runs as a server has a loopback address.
         if found == self.issuer || (found == SANDBOX && is_local) {
             return Ok(Some(login));
         }
-        let (path, wanted) = (self.path.display(), named(&self.issuer));
+        let (path, wanted) = (self.path.display(), issuer_name(&self.issuer));
         let message = format!(
             "the credentials in {path} are for {}, and this command uses {wanted}",
-            named(&found)
+            issuer_name(&found)
         );
         Err(Error::new(Kind::WrongIssuer, message))
     }
 
-    /// Reads the credentials of any service.
+    /// Reads the credentials, regardless of the service they are for.
     fn read(&self) -> Result<Option<Login>> {
         let bytes = match files::retry_while_shared(|| std::fs::read(&self.path)) {
             Ok(bytes) => bytes,
@@ -79,7 +79,8 @@ impl Store {
         Ok(Some(login))
     }
 
-    /// Other clients may have created the file readable by other users. It is used either way.
+    /// Removes other users' access to the file, which another client may have granted. Ignores
+    /// errors, because the file is used either way.
     fn make_private(&self) {
         #[cfg(unix)]
         if let Ok(metadata) = std::fs::metadata(&self.path) {
@@ -96,7 +97,7 @@ impl Store {
         Error::new(Kind::TokenFile, message)
     }
 
-    /// The lock of the credentials, which every change needs.
+    /// Locks the credentials. Every change requires this lock.
     pub async fn lock(&self, by: Instant) -> Result<Lock> {
         let path = files::with_suffix(&self.target(), ".lock");
         match Lock::acquire(&path, by).await {
@@ -109,9 +110,10 @@ impl Store {
         }
     }
 
-    /// The file itself. A symlink is followed and stays, also one to a file that does not exist yet.
+    /// Returns the path of the file after following symlinks, so saving does not replace a
+    /// symlink. The file need not exist yet.
     fn target(&self) -> PathBuf {
-        /// As many as Linux follows.
+        /// The same limit as on Linux.
         const MAX_LINKS: usize = 40;
         let mut path = self.path.clone();
         for _ in 0..MAX_LINKS {
@@ -124,18 +126,18 @@ impl Store {
     }
 
     /// Checks, before the user signs in, that new credentials can be saved. Returns a warning if
-    /// they replace those for another service.
+    /// they would replace credentials for another service.
     pub fn check_saving(&self) -> Result<SaveWarning> {
         let before = self.read()?.map(|before| before.issuer());
         self.check_writable()?;
         let other = before.filter(|found| *found != self.issuer);
         Ok(other.map(|found| {
-            let (path, found) = (self.path.display(), named(&found));
+            let (path, found) = (self.path.display(), issuer_name(&found));
             format!("signing in replaces the credentials for {found} in {path}")
         }))
     }
 
-    /// Checks that credentials can be saved: a full disk is found before a refresh token is spent.
+    /// Checks that credentials can be saved, to detect a full disk before spending a refresh token.
     pub fn check_writable(&self) -> Result<()> {
         let target = self.target();
         let folder = files::folder_of(&target);
@@ -155,7 +157,7 @@ impl Store {
         let mut login = Login::granted(grant, &self.issuer);
         let before = self.read()?;
         if let Some(before) = before.filter(|before| before.issuer() == login.issuer()) {
-            login.keep_others(before);
+            login.keep_unknown_fields(before);
         }
         self.save(&login, &lock)
     }
@@ -164,7 +166,7 @@ impl Store {
         let target = self.target();
         let content = login.to_json();
         let saved = match files::replace(&target, content.as_bytes()) {
-            // A file that is mounted, as into a container, can't be renamed over.
+            // A bind-mounted file, as in a container, can't be replaced by a rename.
             Err(error) if error.kind() == io::ErrorKind::ResourceBusy => {
                 write_in_place(&target, content.as_bytes()).map(|()| true)
             }
@@ -177,7 +179,8 @@ impl Store {
         }))
     }
 
-    /// Removes the credentials of any service under the lock. Returns whether there were any.
+    /// Removes the credentials under the lock, regardless of the service they are for. Returns
+    /// whether there were any.
     pub async fn remove(&self, by: Instant) -> Result<bool> {
         if !self.target().exists() {
             return Ok(false);
@@ -190,7 +193,7 @@ impl Store {
     }
 
     pub fn remove_locked(&self, _lock: &Lock) -> Result<bool> {
-        // A process that was killed while it saved credentials has left them behind.
+        // A process that was killed while saving credentials leaves its temporary file in place.
         let folder = std::fs::read_dir(files::folder_of(&self.target()));
         for file in folder.into_iter().flatten().flatten() {
             if file
@@ -205,7 +208,7 @@ impl Store {
     }
 }
 
-fn named(issuer: &str) -> &str {
+fn issuer_name(issuer: &str) -> &str {
     if issuer == SANDBOX {
         "the sandbox"
     } else {
@@ -213,7 +216,7 @@ fn named(issuer: &str) -> &str {
     }
 }
 
-/// Overwrites a file in one write, so that readers hardly ever find half of it.
+/// Overwrites a file in place. A single write makes it unlikely that readers see half of it.
 fn write_in_place(path: &Path, content: &[u8]) -> io::Result<()> {
     let mut file = OpenOptions::new().write(true).open(path)?;
     file.write_all(content)?;
@@ -242,7 +245,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn bad_content_is_an_error_and_stays() {
+    async fn corrupt_file_is_reported_and_kept() {
         let contents = r#"|  |{|{}|[]|["a",null,1]|{"access_token":5}|{"access_token":"a b"}|
             {"access_token":"a","expires_at":"soon"}|{"access_token":"a","issuer":7}"#;
         for text in contents.split('|') {
@@ -257,7 +260,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn unknown_members_are_kept_and_the_file_is_private() {
+    async fn saving_keeps_unknown_fields_and_makes_the_file_private() {
         let (_folder, store) = store(r#"{"access_token":"old","refresh_token":"r","theirs":1}"#);
         let warning = store.save_grant(grant(), Instant::now()).await;
         assert_eq!(warning.expect("saved"), None);
@@ -272,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn credentials_go_only_to_their_issuer() {
+    fn credentials_are_used_only_with_their_issuer() {
         let kind = |issuer: &str, wanted: &str| {
             let text = format!(r#"{{"access_token":"a","issuer":"{issuer}"}}"#);
             let (_folder, store) = store(&text);
@@ -296,7 +299,7 @@ mod tests {
 
     #[cfg(unix)]
     #[tokio::test]
-    async fn symlink_is_followed_and_stays() {
+    async fn symlink_is_followed_and_kept() {
         let folder = tempfile::tempdir().expect("a folder");
         let link = folder.path().join("link");
         std::os::unix::fs::symlink("real/token.json", &link).expect("a link");
@@ -309,7 +312,7 @@ mod tests {
     }
 
     #[test]
-    fn writing_in_place_leaves_nothing_of_longer_content() {
+    fn writing_in_place_truncates_longer_content() {
         let (_folder, store) = store("a longer old content");
         write_in_place(store.path(), b"new").expect("written");
         assert_eq!(std::fs::read(store.path()).expect("a file"), b"new");

@@ -1,4 +1,4 @@
-//! A sign-in in two steps. Its state waits in a private file, for ten minutes and one use.
+//! Two-step sign-in. Its state is kept in a private file for ten minutes and one use.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -15,15 +15,15 @@ use crate::domain::ApiBase;
 use crate::error::{Error, Kind, Result};
 use crate::files;
 
-/// How long a two-step sign-in may be finished, in seconds.
+/// How long a two-step sign-in stays valid after it was begun, in seconds.
 pub const PENDING_LIFETIME: i64 = 600;
 
 #[derive(Serialize, Deserialize)]
 struct Pending {
     state: String,
-    /// In Unix seconds.
+    /// When the sign-in was begun, in Unix seconds.
     at: i64,
-    /// The service that it was begun with.
+    /// The service to sign in to.
     issuer: String,
 }
 
@@ -31,12 +31,12 @@ struct Pending {
 pub fn begin(base: &ApiBase, port: u16, store: &Store, folder: &Path) -> Result<Url> {
     store.check_saving()?;
     let state = OAuthState::generate();
-    keep(folder, &state, store.issuer())?;
+    save_pending(folder, &state, store.issuer())?;
     Ok(sign_in_url(base, port, &state))
 }
 
-/// Stores the state of a sign-in, so that another process can finish it.
-pub fn keep(folder: &Path, state: &OAuthState, issuer: &str) -> Result<()> {
+/// Saves the state of a sign-in, so another process can finish it.
+pub fn save_pending(folder: &Path, state: &OAuthState, issuer: &str) -> Result<()> {
     let pending = Pending {
         state: state.expose().to_owned(),
         at: Timestamp::now().as_second(),
@@ -46,19 +46,20 @@ pub fn keep(folder: &Path, state: &OAuthState, issuer: &str) -> Result<()> {
         files::private_folder(folder)?;
         files::replace(&file(folder), &serde_json::to_vec(&pending)?)
     };
-    save().map_err(|error| cannot("write", folder, &error))
+    save().map_err(|error| file_error("write", folder, &error))
 }
 
-/// Finishes a two-step sign-in with the URL that the browser ended at.
+/// Finishes a two-step sign-in with the redirect URL, copied from the browser.
 pub async fn finish(
     pasted: &str,
     store: &Store,
     folder: &Path,
     by: Instant,
 ) -> Result<SaveWarning> {
-    let Some(state) = find(folder, store.issuer()) else {
+    let Some(state) = load_pending(folder, store.issuer()) else {
         let message = "no sign-in is pending: it expired after 10 minutes or was already finished";
-        return Err(Error::new(Kind::SignInFailed, message).with_hint("start again"));
+        return Err(Error::new(Kind::SignInFailed, message)
+            .with_hint("check kallyai auth-status, and start again if you are not signed in"));
     };
     let reply = Reply::parse_pasted(pasted, &state).map_err(|_| {
         let message = "that URL doesn't match your last sign-in";
@@ -67,18 +68,18 @@ pub async fn finish(
     let grant = match reply.into_grant() {
         Ok(grant) => grant,
         Err(declined) => {
-            use_up(folder)?;
+            consume_pending(folder)?;
             return Err(declined);
         }
     };
-    // Checked again before the state is spent: the folder may have changed since the first step.
+    // Check again before using up the state: the folder may have changed since the first step.
     store.check_saving()?;
-    use_up(folder)?;
+    consume_pending(folder)?;
     store.save_grant(grant, by).await
 }
 
-/// Removes a pending sign-in: of several processes, one succeeds.
-pub fn use_up(folder: &Path) -> Result<()> {
+/// Removes a pending sign-in. If several processes try, only one succeeds.
+pub fn consume_pending(folder: &Path) -> Result<()> {
     if forget_pending(folder)? {
         return Ok(());
     }
@@ -86,13 +87,13 @@ pub fn use_up(folder: &Path) -> Result<()> {
     Err(Error::new(Kind::SignInFailed, message))
 }
 
-/// Forgets a two-step sign-in that was begun. Returns whether there was one.
+/// Removes a pending sign-in, if there is one. Returns whether there was.
 pub fn forget_pending(folder: &Path) -> Result<bool> {
-    files::remove(&file(folder)).map_err(|error| cannot("remove", folder, &error))
+    files::remove(&file(folder)).map_err(|error| file_error("remove", folder, &error))
 }
 
-/// The state of a sign-in that was begun with this service: its tokens go to no other.
-fn find(folder: &Path, issuer: &str) -> Option<OAuthState> {
+/// Loads the state of a pending sign-in, unless it has expired or is for another service.
+fn load_pending(folder: &Path, issuer: &str) -> Option<OAuthState> {
     let bytes = files::retry_while_shared(|| std::fs::read(file(folder))).ok()?;
     let pending: Pending = serde_json::from_slice(&bytes).ok()?;
     let age = Timestamp::now().as_second().checked_sub(pending.at)?;
@@ -104,7 +105,7 @@ fn file(folder: &Path) -> PathBuf {
     folder.join("sign-in.json")
 }
 
-fn cannot(action: &str, folder: &Path, error: &io::Error) -> Error {
+fn file_error(action: &str, folder: &Path, error: &io::Error) -> Error {
     Error::io(format!("can't {action} {}", file(folder).display()), error)
         .with_hint("check the folder, or name another one with KALLYAI_STATE_DIR")
 }
@@ -129,7 +130,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn bad_url_leaves_the_pending_sign_in() {
+    async fn bad_url_keeps_the_sign_in_pending() {
         let (folder, store, url) = begun();
         let folder = folder.path();
         for bad in ["", "http://localhost:8976/callback?state=0", &url] {
@@ -145,15 +146,15 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn declined_and_foreign_sign_ins_do_not_finish() {
+    async fn declined_or_mismatched_sign_in_fails() {
         let (folder, store, url) = begun();
         let folder = folder.path();
         let other = Store::new(store.path().to_owned(), "https://a.example".into());
         assert!(finished(&url, &other, folder).await.is_err());
-        assert!(find(folder, store.issuer()).is_some());
+        assert!(load_pending(folder, store.issuer()).is_some());
         let declined = format!("{url}&error=access_denied");
         assert!(finished(&declined, &store, folder).await.is_err());
-        assert!(find(folder, store.issuer()).is_none());
+        assert!(load_pending(folder, store.issuer()).is_none());
     }
 
     #[test]
@@ -169,7 +170,7 @@ mod tests {
         ] {
             pending.at = Timestamp::now().as_second() - age;
             std::fs::write(&path, serde_json::to_vec(&pending).expect("JSON")).expect("a file");
-            let found = find(folder.path(), store.issuer()).is_some();
+            let found = load_pending(folder.path(), store.issuer()).is_some();
             assert_eq!(found, expected, "{age}");
         }
     }

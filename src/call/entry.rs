@@ -1,4 +1,4 @@
-//! One call of the journal: the content of its file.
+//! One call in the journal: the content of its file.
 
 use std::time::{Duration, SystemTime};
 
@@ -7,20 +7,21 @@ use rand::Rng as _;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::api::{Call, Parsed};
+use crate::api::{Call, Page, Parsed};
 use crate::domain::{CallId, CallRequest, Key};
-use crate::error::{Error, Kind};
+use crate::error::Error;
 
-/// The worker touches its file every 15 s. An older file has no worker.
+/// A worker touches its file every 15 s. A file untouched for longer than this has no worker.
 const ALIVE: Duration = Duration::from_secs(60);
 
-/// A call that may have been sent. Members that this version does not know are kept.
+/// A call that may have been sent. Unknown fields are kept.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Entry {
     pub key: Key,
     /// The service's origin, or `sandbox`.
     pub origin: String,
-    /// A random number: the file is changed only by processes that made or read this very one.
+    /// A random number that identifies this reservation, so a process never changes the file of
+    /// another one that uses the same key.
     pub reservation: String,
     pub number: String,
     pub task: String,
@@ -33,22 +34,22 @@ pub struct Entry {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub time: Option<String>,
     pub reserved_at: Timestamp,
-    /// The last sending, which is later than `reserved_at` after a 401 or 429.
+    /// When the request was last sent. Later than `reserved_at` after a 401 or 429.
     pub sent_at: Timestamp,
-    /// The look at the history before the call, unless it failed.
+    /// The history lookup before the call, unless it failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub look: Option<Look>,
     pub state: State,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub call_id: Option<CallId>,
-    /// The call as the service gave it at its end.
+    /// The ended call, as the service returned it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub result: Option<Value>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended_at: Option<Timestamp>,
     /// The reason why the call was not made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub error: Option<Recorded>,
+    pub error: Option<Error>,
     /// Whether the user has seen the result.
     #[serde(default)]
     pub shown: bool,
@@ -59,20 +60,33 @@ pub struct Entry {
     pub other: Map<String, Value>,
 }
 
-/// The look at the history before the call.
+/// A history lookup before the call.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Look {
     /// The service's clock minus this computer's, in seconds.
     pub clock_difference: i64,
-    /// Calls that were there already.
+    /// IDs of the calls that were already listed.
     pub listed: Vec<CallId>,
 }
 
-/// The states of a call. One that this version does not know counts as open.
+impl Look {
+    /// A lookup whose response just arrived.
+    pub fn of_page(page: &Page) -> Self {
+        let now = Timestamp::now();
+        let difference = page.date.map(|date| date.duration_since(now).as_secs());
+        let ids = page.calls.iter().map(|(_, call)| call.call_id.parse());
+        Self {
+            clock_difference: difference.unwrap_or_default(),
+            listed: ids.flatten().collect(),
+        }
+    }
+}
+
+/// The states of a call. An unknown state counts as open.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum State {
-    /// The request may have arrived, and its response is awaited.
+    /// The request may have been sent, and the response has not arrived yet.
     Sent,
     /// The response was lost: the call may have been made.
     Lost,
@@ -85,23 +99,9 @@ pub enum State {
     Unknown(String),
 }
 
-/// An error, as a file keeps it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Recorded {
-    pub code: String,
-    pub message: String,
-    pub http_status: Option<u16>,
-}
-
 impl Entry {
-    /// The entry of a call that is about to be made.
-    pub fn new(
-        key: Key,
-        origin: String,
-        request: &CallRequest,
-        look: Option<Look>,
-        now: Timestamp,
-    ) -> Self {
+    /// Creates the entry for a call that is about to be made.
+    pub fn new(key: Key, origin: String, request: &CallRequest, now: Timestamp) -> Self {
         Self {
             key,
             origin,
@@ -114,7 +114,7 @@ impl Entry {
             time: request.fields.time.map(|time| time.to_string()),
             reserved_at: now,
             sent_at: now,
-            look,
+            look: None,
             state: State::Sent,
             call_id: None,
             result: None,
@@ -126,7 +126,7 @@ impl Entry {
         }
     }
 
-    /// Whether the call may still be under way.
+    /// Whether the call may still be in progress.
     pub fn is_open(&self) -> bool {
         !matches!(
             self.state,
@@ -134,13 +134,13 @@ impl Entry {
         )
     }
 
-    /// Whether a worker is at work on the call.
+    /// Whether a worker is running the call.
     pub fn has_worker(&self) -> bool {
         let is_fresh = |at: SystemTime| at.elapsed().is_ok_and(|age| age < ALIVE);
         self.is_open() && self.touched.is_some_and(is_fresh)
     }
 
-    /// The recorded end.
+    /// Returns the recorded result.
     pub fn ended(&self) -> Option<Parsed<Call>> {
         let result = self
             .result
@@ -151,27 +151,28 @@ impl Entry {
         Some(Parsed { value, raw })
     }
 
+    /// Returns the status of a call that has ended.
+    pub fn status(&self) -> Option<String> {
+        let call = self.ended()?.value;
+        Some(call.status_name().to_owned())
+    }
+
     pub fn is_success(&self) -> bool {
         self.ended().is_some_and(|call| call.value.is_success())
     }
 
-    /// The recorded reason why the call was not made.
+    /// Returns the recorded reason why the call was not made.
     pub fn not_made(&self) -> Option<Error> {
-        let recorded = self.error.as_ref().filter(|_| !self.is_open())?;
-        let kind = match recorded.code.as_str() {
-            "not_signed_in" => Kind::NotSignedIn,
-            "unreachable" => Kind::Unreachable,
-            "service_failing" => Kind::ServiceFailing,
-            "journal_unavailable" => Kind::JournalUnavailable,
-            _ => Kind::Refused,
-        };
-        let mut error = Error::new(kind, &recorded.message).about(Some(&self.key), None);
-        error.facts.http_status = recorded.http_status;
-        error.facts.server_code = (kind == Kind::Refused).then(|| recorded.code.clone());
-        Some(error)
+        let error = self.error.clone().filter(|_| !self.is_open())?;
+        Some(error.about(Some(&self.key), None))
     }
 
-    /// Records the ID of the call, which may replace another one with its result.
+    pub fn has_id(&self, id: &str) -> bool {
+        let own = self.call_id.as_ref();
+        own.is_some_and(|own| own.as_str().eq_ignore_ascii_case(id))
+    }
+
+    /// Records the call's ID. If it replaces another ID, that one's result is dropped.
     fn set_id(&mut self, id: &CallId) {
         if self.call_id.as_ref() != Some(id) {
             self.call_id = Some(id.clone());
@@ -196,14 +197,5 @@ impl Entry {
         self.result = serde_json::from_slice(&call.raw).ok();
         let ended_at = call.value.ended_at().filter(|at| *at < now);
         self.ended_at = self.ended_at.or(ended_at).or(Some(now));
-    }
-
-    pub fn set_not_made(&mut self, state: State, error: &Error) {
-        self.state = state;
-        self.error = Some(Recorded {
-            code: error.code().to_owned(),
-            message: error.to_string(),
-            http_status: error.facts.http_status,
-        });
     }
 }

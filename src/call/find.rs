@@ -1,4 +1,4 @@
-//! Which call of the history is a lost one, as a pure function.
+//! Decides which call in the history is the lost one. A pure function.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -6,23 +6,23 @@ use super::entry::Entry;
 use crate::api::Call;
 use crate::domain::{CallId, comparable, dialed};
 
-/// How much earlier than its sending a call may have been created, as clocks differ.
+/// How long before it was sent a call may seem to have been created, because clocks differ.
 const EARLIEST: SignedDuration = SignedDuration::from_mins(2);
 const LATEST: SignedDuration = SignedDuration::from_mins(10);
-/// A task that the service shortened is recognized by at least this many letters and digits.
+/// A shortened task matches only if at least this many letters and digits are left.
 const SHORTENED_TASK: usize = 20;
 
-/// The result of one look at the history.
+/// The result of one lookup in the history.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Finding {
     Ours(CallId),
-    /// Any of these may be ours.
+    /// Each of these could be ours.
     Several(Vec<CallId>),
     NotListed,
 }
 
-/// Finds the call of `entry` in a page of the history. `taken` are the IDs of other files.
-/// `clock_difference` is the service's clock minus this computer's, in seconds, by this page.
+/// Finds the call that matches `entry` on a page of the history. `taken` holds the IDs that other journal files
+/// already have. `clock_difference` is the service's clock minus this computer's, in seconds.
 pub fn find(entry: &Entry, listed: &[&Call], taken: &[CallId], clock_difference: i64) -> Finding {
     let is_known = |id: &CallId| {
         taken.contains(id)
@@ -37,7 +37,7 @@ pub fn find(entry: &Entry, listed: &[&Call], taken: &[CallId], clock_difference:
         .filter(fits)
         .filter_map(|call| call.call_id.parse().ok());
     let mut ids: Vec<CallId> = ids.filter(|id| !is_known(id)).collect();
-    // A page that grows while it is made lists a call twice.
+    // A call may be listed twice if another is made while the page is read.
     ids.sort();
     ids.dedup();
     match ids.len() {
@@ -73,7 +73,7 @@ fn is_in_time(entry: &Entry, created: Timestamp, clock_difference: i64) -> bool 
     -earliest <= since_sent && since_sent <= LATEST
 }
 
-/// Whether the service's task is ours, or a beginning of ours.
+/// Whether the service's task equals ours or is a prefix of it.
 fn is_task(told: &str, ours: &str) -> bool {
     let (told, ours) = (comparable(told), comparable(ours));
     told == ours || (told.chars().count() >= SHORTENED_TASK && ours.starts_with(&told))

@@ -1,17 +1,18 @@
-//! The guards: whether earlier calls forbid a new one, as a pure function of calls and a clock.
+//! Decides whether earlier calls forbid a new one. A pure function of calls and the time.
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::entry::{Entry, State};
+use super::journal::Contents;
 use crate::api::Call;
 use crate::domain::{CallId, CallStatus, Key, comparable, dialed};
-use crate::error::{Error, Kind};
+use crate::error::{Error, Kind, Result};
 
-/// An open call stands for this long, and a success of the same request.
+/// How long an open call, or a success of the same request, blocks a new call.
 const GUARDED: SignedDuration = SignedDuration::from_hours(6);
-/// A success whose result was never shown stands for this long, and a call that the service names
-/// as running.
+/// How long a success that the user has not seen, or a call that the service reports as running,
+/// blocks a new call.
 const LONG_GUARDED: SignedDuration = SignedDuration::from_hours(24);
 
 /// An earlier call, from the journal or from the history.
@@ -28,10 +29,10 @@ pub struct Earlier {
     pub call_id: Option<CallId>,
 }
 
-/// How an earlier call stands.
+/// What is known about the end of an earlier call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Standing {
-    /// It may be under way until then.
+    /// May be in progress until `until`.
     Open {
         since: Timestamp,
         until: Timestamp,
@@ -40,35 +41,27 @@ pub enum Standing {
         at: Timestamp,
         shown: bool,
     },
-    /// It ended in another way, or was not made.
+    /// Ended without success, or was not made.
     Over,
 }
 
-/// The rules that a call must pass.
+/// Which checks a new call must pass.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Guards {
-    /// No call to the number is open.
+    /// No call to the number may be in progress.
     pub open: bool,
-    /// The same was not done already.
+    /// The same request must not have succeeded already.
     pub done: bool,
 }
 
 impl Guards {
-    pub const NONE: Self = Self {
-        open: false,
-        done: false,
-    };
-}
-
-/// Why a call is not made.
-#[derive(Debug, Clone)]
-pub enum Refusal {
-    Open(Box<Earlier>),
-    Done(Box<Earlier>),
-    /// The key belongs to this same request: follow that call.
-    SameKey(Key),
-    /// The key belongs to another request.
-    KeyTaken,
+    /// Returns all checks, or none for `--again`.
+    pub fn unless(again: bool) -> Self {
+        Self {
+            open: !again,
+            done: !again,
+        }
+    }
 }
 
 impl Earlier {
@@ -78,11 +71,11 @@ impl Earlier {
                 at: entry.ended_at.unwrap_or(entry.sent_at),
                 shown: entry.shown,
             },
-            State::Ended | State::Refused | State::NotAccepted => Standing::Over,
-            State::Sent | State::Lost | State::Running | State::Unknown(_) => Standing::Open {
+            _ if entry.is_open() => Standing::Open {
                 since: entry.sent_at,
                 until: entry.sent_at + GUARDED,
             },
+            _ => Standing::Over,
         };
         Self {
             number: entry.number.clone(),
@@ -97,25 +90,25 @@ impl Earlier {
         }
     }
 
-    /// A call of the history that the journal does not know. `None` if its number is not told.
+    /// Converts a call that only the history has. Returns `None` if it does not give its number.
     pub fn of_listed(call: &Call, now: Timestamp) -> Option<Self> {
         let echo = call.submission.0.clone();
         let created = call.created_at();
+        let since = created.unwrap_or(now);
         let standing = match &call.status.0 {
             Some(CallStatus::Running(name)) => {
                 let appointment = call.appointment().filter(|_| name == "scheduled");
-                let since = created.unwrap_or(now);
                 let until = appointment.unwrap_or(since) + LONG_GUARDED;
                 Standing::Open { since, until }
             }
-            _ if call.is_running() => Standing::Open {
-                since: created.unwrap_or(now),
-                until: created.unwrap_or(now) + GUARDED,
-            },
-            _ if call.is_success() => Standing::Success {
-                at: call.ended_at().or(created).unwrap_or(Timestamp::MIN),
-                shown: true,
-            },
+            _ if call.is_running() => {
+                let until = since + GUARDED;
+                Standing::Open { since, until }
+            }
+            _ if call.is_success() => {
+                let at = call.ended_at().or(created).unwrap_or(Timestamp::MIN);
+                Standing::Success { at, shown: true }
+            }
             _ => Standing::Over,
         };
         Some(Self {
@@ -131,13 +124,36 @@ impl Earlier {
         })
     }
 
-    fn is_success_within(&self, age: SignedDuration, now: Timestamp) -> bool {
-        matches!(self.standing, Standing::Success { at, .. } if now.duration_since(at) < age)
+    /// Returns the error that this call may still be in progress.
+    pub fn open(&self, since: Timestamp, now: Timestamp) -> Error {
+        let (number, task, age) = (&self.number, &self.task, age(since, now));
+        let message = format!("a call to {number} has been in progress for {age} (\"{task}\")");
+        self.error(Kind::CallOpen, message)
+    }
+
+    /// Returns the error that `wanted` was already done, if this call did it.
+    fn done(&self, wanted: &Self, now: Timestamp) -> Option<Error> {
+        let Standing::Success { at, shown } = self.standing else {
+            return None;
+        };
+        let elapsed = now.duration_since(at);
+        let is_unseen = !shown && elapsed < LONG_GUARDED;
+        let is_repeated = elapsed < GUARDED && is_same_request(self, wanted);
+        if !is_unseen && !is_repeated {
+            return None;
+        }
+        let (number, task, age) = (&self.number, &self.task, age(at, now));
+        let message = format!("a call to {number} succeeded {age} ago (\"{task}\")");
+        Some(self.error(Kind::AlreadyDone, message))
+    }
+
+    fn error(&self, kind: Kind, message: String) -> Error {
+        Error::new(kind, message).about(self.key.as_ref(), self.call_id.as_ref())
     }
 }
 
-/// Whether two calls to one number ask for the same.
-pub fn is_same_request(a: &Earlier, b: &Earlier) -> bool {
+/// Whether two calls to the same number make the same request.
+fn is_same_request(a: &Earlier, b: &Earlier) -> bool {
     let names = a.name.as_deref().zip(b.name.as_deref());
     let sizes = a.party_size.zip(b.party_size);
     if names.is_some_and(|(a, b)| comparable(a) != comparable(b))
@@ -152,91 +168,76 @@ pub fn is_same_request(a: &Earlier, b: &Earlier) -> bool {
     a.date == b.date && a.time == b.time
 }
 
-/// Why `new` must not be made, if earlier calls speak against it.
-pub fn refusal(
-    earlier: &[Earlier],
-    new: &Entry,
-    guards: Guards,
-    now: Timestamp,
-) -> Option<Refusal> {
+/// Why `new` must not be made, if earlier calls with other keys speak against it.
+pub fn refusal(earlier: &[Earlier], new: &Entry, guards: Guards, now: Timestamp) -> Option<Error> {
     let wanted = Earlier::of_entry(new);
     let number = dialed(&new.number);
-    let to_number = || earlier.iter().filter(|call| dialed(&call.number) == number);
-    let is_open =
-        |call: &&Earlier| matches!(call.standing, Standing::Open { until, .. } if now < until);
-    if let Some(open) = to_number().filter(|_| guards.open).find(is_open) {
-        return Some(Refusal::Open(Box::new(open.clone())));
-    }
-    let is_unseen = |call: &Earlier| {
-        matches!(call.standing, Standing::Success { shown: false, .. })
-            && call.is_success_within(LONG_GUARDED, now)
+    let others = earlier.iter().filter(|call| call.key != wanted.key);
+    let others = others.filter(|call| dialed(&call.number) == number);
+    let open = |call: &Earlier| match call.standing {
+        Standing::Open { since, until } if now < until => Some(call.open(since, now)),
+        _ => None,
     };
-    let is_repeated =
-        |call: &Earlier| call.is_success_within(GUARDED, now) && is_same_request(call, &wanted);
-    let done = to_number()
-        .filter(|_| guards.done)
-        .find(|call| is_unseen(call) || is_repeated(call));
-    done.map(|done| Refusal::Done(Box::new(done.clone())))
+    let open = others.clone().filter(|_| guards.open).find_map(open);
+    let mut done = others.filter(|_| guards.done);
+    open.or_else(|| done.find_map(|call| call.done(&wanted, now)))
 }
 
-/// Whether an earlier call to this number succeeded within six hours.
-pub fn is_recent_success(call: &Earlier, number: &str, now: Timestamp) -> bool {
-    dialed(&call.number) == dialed(number) && call.is_success_within(GUARDED, now)
-}
-
-impl Refusal {
-    /// The meaning of a key that has a file already.
-    pub fn of_key(known: &Entry, new: &Entry) -> Self {
-        let (known_call, wanted) = (Earlier::of_entry(known), Earlier::of_entry(new));
-        let is_same =
-            dialed(&known.number) == dialed(&new.number) && is_same_request(&known_call, &wanted);
-        if is_same {
-            Self::SameKey(known.key.clone())
-        } else {
-            Self::KeyTaken
+/// The first of the calls that succeeded at this number within six hours.
+pub fn recent_success<'e>(
+    earlier: &'e [Earlier],
+    number: &str,
+    now: Timestamp,
+) -> Option<&'e Earlier> {
+    earlier.iter().find(|call| match call.standing {
+        Standing::Success { at, .. } => {
+            now.duration_since(at) < GUARDED && dialed(&call.number) == dialed(number)
         }
+        _ => false,
+    })
+}
+
+impl Contents {
+    /// The contents if no file is damaged: it may be a call to the same number.
+    pub fn undamaged(self) -> Result<Self> {
+        let Some(path) = self.damaged.first().map(|path| path.display()) else {
+            return Ok(self);
+        };
+        let message = format!("{path} in the local call log cannot be read");
+        let hint = format!("repair or remove {path}: removing it forgets that call");
+        Err(Error::new(Kind::JournalUnavailable, message).with_hint(hint))
     }
 
-    pub fn into_error(self, now: Timestamp) -> Error {
-        match self {
-            Self::Open(call) => {
-                let age = match call.standing {
-                    Standing::Open { since, .. } => format!(" for {}", age(since, now)),
-                    Standing::Success { .. } | Standing::Over => String::new(),
-                };
-                let message = format!(
-                    "a call to {} has been in progress{age} (\"{}\")",
-                    call.number, call.task
-                );
-                Error::new(Kind::CallOpen, message).about(call.key.as_ref(), call.call_id.as_ref())
-            }
-            Self::Done(call) => {
-                let at = match call.standing {
-                    Standing::Success { at, .. } => age(at, now),
-                    Standing::Open { .. } | Standing::Over => "earlier".into(),
-                };
-                let message = format!(
-                    "a call to {} succeeded {at} ago (\"{}\")",
-                    call.number, call.task
-                );
-                Error::new(Kind::AlreadyDone, message)
-                    .about(call.key.as_ref(), call.call_id.as_ref())
-            }
-            Self::SameKey(key) => {
-                let message = format!("key {key} was already used for this request");
-                Error::new(Kind::InProgress, message).about(Some(&key), None)
-            }
-            Self::KeyTaken => Error::new(
-                Kind::InvalidInput,
-                "that idempotency key belongs to a different call",
-            )
-            .with_hint("give each call a key of its own"),
+    pub fn earlier(&self) -> Vec<Earlier> {
+        self.calls.iter().map(Earlier::of_entry).collect()
+    }
+
+    pub fn refusal(&self, new: &Entry, guards: Guards, now: Timestamp) -> Option<Error> {
+        refusal(&self.earlier(), new, guards, now)
+    }
+
+    pub fn of_key(&self, key: &Key) -> Option<&Entry> {
+        let mut calls = self.calls.iter().chain(&self.others);
+        calls.find(|entry| entry.key == *key)
+    }
+
+    /// The meaning of a key that has a file already: to follow that call, or that it is taken.
+    pub fn key_in_use(&self, new: &Entry) -> Option<Error> {
+        let known = self.of_key(&new.key)?;
+        let is_same = known.origin == new.origin
+            && dialed(&known.number) == dialed(&new.number)
+            && is_same_request(&Earlier::of_entry(known), &Earlier::of_entry(new));
+        if is_same {
+            let message = format!("key {} was already used for this request", known.key);
+            return Some(Error::new(Kind::InProgress, message).of_key(&known.key));
         }
+        let message = "that idempotency key belongs to a different call";
+        Some(Error::new(Kind::InvalidInput, message).with_hint("give each call a key of its own"))
     }
 }
 
 /// A time span in words: "3 minutes".
-pub fn age(since: Timestamp, now: Timestamp) -> String {
+fn age(since: Timestamp, now: Timestamp) -> String {
     let minutes = now.duration_since(since).as_mins().max(0);
     let (count, unit) = match minutes {
         0 => return "less than a minute".into(),

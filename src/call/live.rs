@@ -1,4 +1,4 @@
-//! The rules' backend: the real service and the real journal.
+//! The backend of `run` for the real service and the real journal.
 
 use std::time::Duration;
 
@@ -6,30 +6,31 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 use url::Url;
 
+use super::entry::Look;
 use super::find::{Finding, find};
 use super::journal::Journal;
-use super::record::{Recorder, Shared};
-use super::run::{Backend, Change, Posted, Reserve};
+use super::record::{Recorder, Reserver, Shared};
+use super::run::{Backend, Change};
 use super::worker::{Progress, Report};
 use crate::api::{Call, CallPost, Parsed, Response, SendError, call_url, history_url};
 use crate::auth::Session;
 use crate::domain::{CallId, Key, Secret};
 use crate::error::{Error, Kind, Result};
 
-/// The API responds to the request when the phone call has ended.
+/// The API responds only when the phone call has ended.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(30 * 60);
-/// One look at the service.
+/// The time limit of one lookup.
 const READ_TIMEOUT: Duration = Duration::from_secs(15);
 const RENEW_TIMEOUT: Duration = Duration::from_secs(30);
-/// A lost call is among the newest.
+/// How many calls a lookup reads. A lost call is among the newest.
 const SEARCHED: u16 = 200;
 
-/// One call at the real service.
+/// One call through the real service.
 pub struct Live<'a> {
     session: &'a Session<'a>,
     pub recorder: Recorder<'a>,
     request: Option<Request>,
-    /// Looks at the service end by then.
+    /// When lookups must end.
     pub until: Option<Instant>,
     report: &'a dyn Fn(Report),
 }
@@ -39,10 +40,11 @@ pub struct Request {
     pub json: Vec<u8>,
     pub key: Key,
     pub token: Secret,
+    pub reserver: Reserver,
 }
 
 impl<'a> Live<'a> {
-    /// A call of the journal, or with `entry` absent one that only the service knows.
+    /// `entry` is `None` for a call that is not in the journal.
     pub fn new(
         session: &'a Session<'a>,
         journal: &'a Journal,
@@ -67,10 +69,12 @@ impl<'a> Live<'a> {
 }
 
 impl Backend for Live<'_> {
-    async fn post(&mut self, connect_by: Instant, reserve: Reserve) -> Posted {
+    async fn post(&mut self, connect_by: Instant) -> Result<Response, SendError> {
         let Some(request) = &self.request else {
-            return Posted::Lost(Error::new(Kind::OutcomeUnknown, "there is nothing to send"));
+            let error = Error::new(Kind::OutcomeUnknown, "there is nothing to send");
+            return Err(SendError::Lost(error));
         };
+        let reserver = request.reserver.clone();
         let post = CallPost {
             json: &request.json,
             key: &request.key,
@@ -78,20 +82,8 @@ impl Backend for Live<'_> {
             connect_by,
             deadline: Instant::now() + RESPONSE_TIMEOUT,
         };
-        match self.session.http.post_call(&post, reserve()).await {
-            Ok(response) => match response.call() {
-                Some(call) => Posted::Call(call),
-                None => Posted::Response {
-                    status: response.status,
-                    retry_after: response.retry_after,
-                    error: response.into_error(),
-                },
-            },
-            Err(SendError::NeverSent { error, retryable }) => {
-                Posted::NeverSent { error, retryable }
-            }
-            Err(SendError::Lost(error)) => Posted::Lost(error),
-        }
+        let reserve = async move { reserver.reserve(Timestamp::now()).await };
+        self.session.http.post_call(&post, reserve).await
     }
 
     async fn renew(&mut self) -> Result<()> {
@@ -108,17 +100,11 @@ impl Backend for Live<'_> {
         };
         let url = history_url(self.session.http.base(), SEARCHED, 0);
         let page = self.get(&url).await?.page()?.value;
-        let now = Timestamp::now();
-        let clock_difference = page
-            .date
-            .map_or(0, |date| date.duration_since(now).as_secs());
-        // If the journal cannot be read, `claim` refuses an ID that is taken.
-        let taken = self
-            .recorder
-            .journal
-            .ids_of_others(&entry.key)
-            .unwrap_or_default();
+        let clock_difference = Look::of_page(&page).clock_difference;
+        // If the journal cannot be read, `claim` still rejects an ID that another key has.
+        let taken = self.recorder.journal.ids_of_others(&entry.key);
         let listed: Vec<&Call> = page.calls.iter().map(|(_, call)| call).collect();
+        let taken = taken.unwrap_or_default();
         Ok(find(&entry, &listed, &taken, clock_difference))
     }
 
@@ -134,7 +120,7 @@ impl Backend for Live<'_> {
             Change::Lost(why) => Some(Progress::Lost(why.to_string())),
             Change::Running(id) | Change::Found(id) => is_ours.then_some(Progress::Running(id)),
             Change::Unreachable(why) => Some(Progress::Retrying(why.to_string())),
-            Change::Ended(_) | Change::Refused(_) | Change::NotAccepted(_) => None,
+            Change::Ended(_) | Change::NotMade(..) => None,
         };
         let progress = progress.map(Report::Progress);
         let failure = recorded

@@ -1,4 +1,4 @@
-//! The journal's side of a worker: reserving its call, and recording what becomes known of it.
+//! Connects a worker to the journal: reserves its call and records each change.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -11,7 +11,7 @@ use super::journal::{Journal, Reservation};
 use super::run::Change;
 use crate::error::Result;
 
-/// The entry of a call, as the worker and its hook share it.
+/// A call's entry, shared by the worker and the hook that reserves it.
 #[derive(Clone)]
 pub struct Shared(Arc<Mutex<Entry>>);
 
@@ -30,11 +30,12 @@ impl Shared {
 }
 
 /// Reserves a call each time it is sent.
+#[derive(Clone)]
 pub struct Reserver {
     pub journal: Journal,
     pub entry: Shared,
     pub guards: Guards,
-    /// Whether the user still waits.
+    /// Whether the user is still waiting.
     pub is_watched: watch::Receiver<bool>,
     pub is_reserved: watch::Sender<bool>,
 }
@@ -57,10 +58,10 @@ impl Reserver {
     }
 }
 
-/// Records the changes of one call.
+/// Records the changes to one call.
 pub struct Recorder<'a> {
     pub journal: &'a Journal,
-    /// `None` for a call that the journal does not know.
+    /// `None` for a call that is not in the journal.
     pub entry: Option<Shared>,
     /// Whether this process sends the request.
     is_sender: bool,
@@ -77,8 +78,8 @@ impl<'a> Recorder<'a> {
         }
     }
 
-    /// Returns whether a found ID is ours. A change that cannot be recorded is tried again with the
-    /// next one.
+    /// Records a change. Returns whether a found ID is ours. If recording fails, the change is
+    /// recorded again with the next one.
     pub async fn record(&mut self, change: &Change, now: Timestamp) -> Result<bool> {
         self.record_again(now).await;
         let recorded = self.try_record(change, now).await;
@@ -101,14 +102,14 @@ impl<'a> Recorder<'a> {
             return Ok(true);
         };
         let entry = shared.get();
-        let is_known = entry.state == State::Running;
         match change {
-            Change::Unreachable(_) => return Ok(true),
-            Change::Running(id) if is_known && entry.call_id.as_ref() == Some(id) => {
-                return Ok(true);
+            Change::Unreachable(_) => {}
+            Change::Running(id) if entry.state == State::Running && entry.has_id(id.as_str()) => {}
+            Change::Found(id) => {
+                if !self.journal.claim(&entry, id).await? {
+                    return Ok(false);
+                }
             }
-            Change::Found(id) if !self.journal.claim(&entry, id).await? => return Ok(false),
-            Change::Found(_) => {}
             _ => {
                 let apply = |entry: &mut Entry| self.apply(entry, change, now);
                 self.journal.change(&entry, apply).await?;
@@ -121,25 +122,22 @@ impl<'a> Recorder<'a> {
     fn apply(&self, entry: &mut Entry, change: &Change, now: Timestamp) {
         match change {
             Change::Lost(_) => entry.state = State::Lost,
+            Change::NotMade(state, error) => {
+                entry.state = state.clone();
+                entry.error = Some(error.clone());
+            }
             Change::Running(id) | Change::Found(id) if self.may_name(entry, id.as_str()) => {
                 entry.set_running(id);
             }
             Change::Ended(call) if self.may_name(entry, &call.value.call_id) => {
                 entry.set_ended(call, now);
             }
-            Change::Running(_) | Change::Found(_) | Change::Ended(_) => {}
-            Change::Refused(error) => entry.set_not_made(State::Refused, error),
-            Change::NotAccepted(error) => entry.set_not_made(State::NotAccepted, error),
-            Change::Unreachable(_) => {}
+            Change::Running(_) | Change::Found(_) | Change::Ended(_) | Change::Unreachable(_) => {}
         }
     }
 
-    /// Only the process that sends may replace an ID: it has the response.
+    /// Only the process that sends the request may replace an ID, because it has the response.
     fn may_name(&self, entry: &Entry, id: &str) -> bool {
-        self.is_sender
-            || entry
-                .call_id
-                .as_ref()
-                .is_none_or(|known| known.as_str().eq_ignore_ascii_case(id))
+        self.is_sender || entry.call_id.is_none() || entry.has_id(id)
     }
 }

@@ -1,12 +1,11 @@
-//! The process that makes a call, and following it.
+//! The background process that makes a call, and the viewer that follows it.
 //!
 //! The worker connects, reserves, sends, waits and records. The command is a viewer that prints its
-//! reports: Ctrl-C, a time limit and detaching end the viewing alone.
+//! reports. Ctrl-C, a time limit and `--detach` end only the viewer.
 
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -19,7 +18,7 @@ use super::guard::Guards;
 use super::journal::Journal;
 use super::live::{Live, Request};
 use super::record::{Reserver, Shared};
-use super::run::{Limits, Reserve, Start, run};
+use super::run::{Limits, Start, run};
 use crate::api::{Call, Parsed};
 use crate::auth::Session;
 use crate::domain::{CallId, Secret};
@@ -27,16 +26,18 @@ use crate::error::{Error, Kind, Result};
 use crate::helper::{self, Helper};
 use crate::signals::{Signal, Signals};
 
-/// The kind of helper job that is a call.
+/// The name of this helper job.
 pub const JOB: &str = "call";
 
 const TOUCH_EVERY: Duration = Duration::from_secs(15);
-/// How long the viewer waits for the last report after it has closed the worker's stdin.
+/// How long the viewer waits for the last report after closing the worker's stdin.
 const LAST_REPORT: Duration = Duration::from_secs(2);
-/// `--detach` returns this long after the call was sent.
+/// How long `--detach` waits after the request was sent.
 const DETACH_AFTER: Duration = Duration::from_secs(3);
 
-/// A call to be made.
+const LONGER_THAN_ANY_CALL: Duration = Duration::from_secs(30 * 24 * 3600);
+
+/// Everything a worker needs to make a call.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Job {
     /// The API's address; `None` for the sandbox.
@@ -44,22 +45,22 @@ pub struct Job {
     pub state_folder: PathBuf,
     pub token_file: PathBuf,
     pub token: String,
-    /// `KALLYAI_ACCESS_TOKEN`, which cannot be refreshed.
+    /// Whether the token is `KALLYAI_ACCESS_TOKEN`, which cannot be refreshed.
     pub is_given_token: bool,
     pub entry: Entry,
-    /// The body of the request.
+    /// The request body.
     pub json: String,
     pub guards: Guards,
     pub trace: bool,
 }
 
-/// A worker's reports. The last one is `Ended` or `Failed`.
+/// A report from a worker. The last one is `Ended` or `Failed`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub enum Report {
     Progress(Progress),
     Warning(String),
     Trace(String),
-    /// The call as the service gave it.
+    /// The call, as the service returned it.
     Ended(String),
     Failed(Box<Error>),
 }
@@ -69,22 +70,22 @@ pub enum Progress {
     /// The call is reserved, and its first byte is about to be written.
     Sent,
     Running(CallId),
-    /// The response was lost, for this reason. The call is being looked up.
+    /// The response was lost for this reason, and the call is being looked up.
     Lost(String),
-    /// The service cannot be asked at the moment.
+    /// A request failed for this reason and will be repeated.
     Retrying(String),
-    /// The key was used before for this request: no call is made, and the result of that one follows.
+    /// The key was already used for this request, so the earlier call is followed instead.
     Replayed,
 }
 
-/// The viewer, as the worker sees it.
+/// The worker's side of the connection to its viewer.
 pub struct Viewer {
-    /// Whether it still waits.
+    /// Whether the viewer is still waiting.
     pub is_watching: watch::Receiver<bool>,
     pub report: Rc<dyn Fn(Report)>,
 }
 
-/// Makes a call: the worker's side.
+/// Makes a call. Runs in the worker.
 pub async fn serve(
     job: Job,
     session: &Session<'_>,
@@ -96,30 +97,27 @@ pub async fn serve(
         report,
     } = viewer;
     let call = job.entry.clone();
-    journal.check(&call)?;
+    drop(journal.prepare(&call)?);
     let entry = Shared::new(job.entry);
     let unusable = || Error::new(Kind::AccessToken, "the access token is not usable");
-    let request = Request {
-        json: job.json.into_bytes(),
-        key: call.key.clone(),
-        token: Secret::parse(&job.token).ok_or_else(unusable)?,
-    };
-    let reserver = Arc::new(Reserver {
+    let reserver = Reserver {
         journal: journal.clone(),
         entry: entry.clone(),
         guards: job.guards,
         is_watched: is_watching.clone(),
         is_reserved: watch::Sender::new(false),
-    });
+    };
     let reserved = reserver.is_reserved.subscribe();
-    let reserve: Reserve = Arc::new(move || {
-        let reserver = Arc::clone(&reserver);
-        Box::pin(async move { reserver.reserve(Timestamp::now()).await })
-    });
+    let request = Request {
+        json: job.json.into_bytes(),
+        key: call.key.clone(),
+        token: Secret::parse(&job.token).ok_or_else(unusable)?,
+        reserver,
+    };
     let mut live = Live::new(session, journal, Some(entry), Some(request), &*report);
     let outcome = tokio::select! {
         biased;
-        outcome = run(&mut live, Start::Send(reserve), Limits::default()) => outcome,
+        outcome = run(&mut live, Start::Send, Limits::default()) => outcome,
         () = gone_before(is_watching, reserved.clone()) => {
             Err(Error::new(Kind::Cancelled, "no call was made"))
         }
@@ -134,7 +132,7 @@ pub async fn serve(
     Ok(())
 }
 
-/// Returns when the viewer is gone and the call is not reserved. From then on it never will be.
+/// Completes once the viewer leaves, if the call is not reserved by then. It is then never made.
 async fn gone_before(mut is_watching: watch::Receiver<bool>, reserved: watch::Receiver<bool>) {
     let _ = is_watching.wait_for(|is_watching| !is_watching).await;
     if *reserved.borrow() {
@@ -142,7 +140,7 @@ async fn gone_before(mut is_watching: watch::Receiver<bool>, reserved: watch::Re
     }
 }
 
-/// Reports the reservation, then touches the call's file for as long as the worker lives.
+/// Reports the reservation, then keeps touching the call's file.
 async fn keep_alive(
     mut reserved: watch::Receiver<bool>,
     journal: &Journal,
@@ -159,10 +157,10 @@ async fn keep_alive(
     }
 }
 
-/// Runs a job in this process, if no other can be started.
+/// Runs a job in this process. Used if no other process can be started.
 pub type InPlace = fn(Job, Viewer) -> Pin<Box<dyn Future<Output = ()>>>;
 
-/// A worker, as its viewer sees it. Dropping it ends the viewing.
+/// The viewer's side of the connection to a worker. Dropping it does not end the call.
 pub struct Worker {
     job: Job,
     in_place: Option<InPlace>,
@@ -191,8 +189,7 @@ impl Source {
 }
 
 impl Worker {
-    /// Starts the process that makes a call. `in_place` is run if no process can be started; `None`
-    /// makes that an error.
+    /// Starts the worker process. If that fails, runs `in_place`, or returns an error for `None`.
     pub fn start(job: Job, in_place: Option<InPlace>) -> Result<Self> {
         let what = "no call was made: no background process can be started";
         let source = match (helper::start(JOB, &job), in_place) {
@@ -238,20 +235,26 @@ pub enum Until {
 }
 
 impl Until {
-    /// When following a call that was sent before ends at the latest.
-    pub fn deadline(self) -> Option<Instant> {
-        match self {
+    /// When to stop following a call that has not been sent yet.
+    fn before_sending(self) -> Instant {
+        let at = match self {
             Self::End => None,
             Self::At(at) => Some(at),
-            Self::Sent(at) => {
-                let soon = Instant::now() + DETACH_AFTER;
-                Some(at.map_or(soon, |at| at.min(soon)))
-            }
+            Self::Sent(at) => at,
+        };
+        at.unwrap_or_else(|| Instant::now() + LONGER_THAN_ANY_CALL)
+    }
+
+    /// When to stop following a call that was already sent.
+    pub fn deadline(self) -> Instant {
+        match self {
+            Self::Sent(_) => self.before_sending().min(Instant::now() + DETACH_AFTER),
+            Self::End | Self::At(_) => self.before_sending(),
         }
     }
 }
 
-/// Why following ended before the call.
+/// Why the viewer stopped before the call ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stop {
     Signal(Signal),
@@ -259,85 +262,73 @@ pub enum Stop {
     Time,
 }
 
-/// The end of following a worker. `Stop` is the reason why the viewer wanted to stop.
+/// How following a worker ended. `Stop` is the viewer's reason to leave.
 pub enum Followed {
     Ended(Parsed<Call>),
     Failed(Error, Option<Stop>),
-    /// The viewer stopped, and the call was sent, or may be.
-    Stopped(Stop, IsSent, Option<CallId>),
+    /// The viewer left, and the call was or may be sent.
+    Stopped {
+        stop: Stop,
+        /// Whether the worker reported that the call was sent.
+        is_sent: bool,
+        call_id: Option<CallId>,
+        /// Why the response was lost.
+        lost: Option<String>,
+    },
     /// The worker ended without a result.
     Vanished(Option<Stop>),
 }
 
-/// Whether the worker reported that it sent the call.
-pub type IsSent = bool;
-
 impl Worker {
-    /// Passes reports on until the last one, a signal, or the time limit.
+    /// Passes on reports until the last one, a signal, or the time limit.
     pub async fn follow(
         mut self,
         until: Until,
         signals: &mut Signals,
         on_report: &mut dyn FnMut(Report),
     ) -> Followed {
-        let (mut is_sent, mut call_id, mut stop) = (false, None, None);
-        let mut limit = match until {
-            Until::At(at) => Some(at),
-            Until::Sent(at) => at,
-            Until::End => None,
-        };
+        let (mut is_sent, mut call_id, mut lost, mut stopping) = (false, None, None, None);
+        let mut limit = until.before_sending();
         loop {
-            let time_is_up = async {
-                match limit {
-                    Some(at) => sleep_until(at).await,
-                    None => std::future::pending().await,
-                }
-            };
-            let stopping = tokio::select! {
+            let stop = tokio::select! {
                 biased;
                 report = self.report() => {
-                    match report {
-                        None => return Followed::Vanished(stop),
-                        Some(Report::Ended(raw)) => return ended(raw),
-                        Some(Report::Failed(error)) => return Followed::Failed(*error, stop),
-                        Some(report) => {
-                            if let Report::Progress(progress) = &report {
-                                if *progress == Progress::Sent {
-                                    is_sent = true;
-                                    limit = until.deadline();
-                                }
-                                call_id = progress.call_id().or(call_id);
-                            }
-                            on_report(report);
+                    match &report {
+                        Some(Report::Progress(Progress::Sent)) => {
+                            is_sent = true;
+                            limit = until.deadline();
                         }
+                        Some(Report::Progress(Progress::Running(id))) => call_id = Some(id.clone()),
+                        Some(Report::Progress(Progress::Lost(why))) => lost = Some(why.clone()),
+                        _ => {}
                     }
-                    stop.filter(|_| is_sent)
+                    match report {
+                        None => return Followed::Vanished(stopping),
+                        Some(Report::Ended(raw)) => return ended(raw),
+                        Some(Report::Failed(error)) => return Followed::Failed(*error, stopping),
+                        Some(report) => on_report(report),
+                    }
+                    stopping.filter(|_| is_sent)
                 }
                 signal = signals.next() => Some(Stop::Signal(signal)),
-                () = time_is_up => Some(Stop::Time),
+                () = sleep_until(limit) => Some(Stop::Time),
             };
-            match (stopping, stop) {
-                (None, _) => {}
-                // The first reason counts. The second signal, or no report in time, ends it.
-                (Some(_), Some(first)) => return Followed::Stopped(first, is_sent, call_id),
-                (Some(first), None) if is_sent => {
-                    return Followed::Stopped(first, is_sent, call_id);
-                }
-                (Some(first), None) => {
-                    self.stop_watching();
-                    stop = Some(first);
-                    limit = Some(Instant::now() + LAST_REPORT);
-                }
+            let Some(stop) = stop else {
+                continue;
+            };
+            // A second signal, or no last report in time, ends it. The first reason is kept.
+            if is_sent || stopping.is_some() {
+                let stop = stopping.unwrap_or(stop);
+                return Followed::Stopped {
+                    stop,
+                    is_sent,
+                    call_id,
+                    lost,
+                };
             }
-        }
-    }
-}
-
-impl Progress {
-    fn call_id(&self) -> Option<CallId> {
-        match self {
-            Self::Running(id) => Some(id.clone()),
-            Self::Sent | Self::Lost(_) | Self::Retrying(_) | Self::Replayed => None,
+            self.stop_watching();
+            stopping = Some(stop);
+            limit = Instant::now() + LAST_REPORT;
         }
     }
 }

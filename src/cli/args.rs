@@ -1,10 +1,10 @@
-//! The command line, as clap declares it. Help, suggestions, completion and the man page follow
-//! from this file.
+//! The command line as a clap declaration. Help, suggestions, completions and the man page are
+//! generated from it.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum, ValueHint};
+use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueHint};
 use clap_complete::ArgValueCandidates;
 
 use super::complete;
@@ -93,7 +93,8 @@ pub enum Command {
     /// Print the skill for AI agents (SKILL.md)
     Skill {
         /// Add the details
-        part: Option<SkillPart>,
+        #[arg(value_parser = ["full"])]
+        part: Option<String>,
     },
 }
 
@@ -183,12 +184,7 @@ pub struct LoginArgs {
     pub callback_url: Option<String>,
 }
 
-#[derive(Debug, Clone, Copy, ValueEnum)]
-pub enum SkillPart {
-    Full,
-}
-
-/// The flags of every command. A switch may be repeated, so that a shell alias can hold it.
+/// Global flags. A switch may be repeated, because a shell alias may already contain it.
 #[derive(Debug, Clone, Args)]
 pub struct Options {
     /// Output JSON
@@ -230,36 +226,43 @@ pub struct Options {
     version: Option<bool>,
 }
 
-/// Examples, by command. The example of any other command is its name.
+/// Examples by command. Any other command is its own example.
 const EXAMPLES: &str = "\
 call: kallyai call +15551234567 \"A table for 4\" --name \"John Smith\" --date friday --time 8pm
-history: kallyai history --since yesterday --status unsuccessful
+history: kallyai history --since yesterday --until yesterday --status unsuccessful
 call-info: kallyai call-info last
 transcript: kallyai transcript last
 calendar: kallyai calendar last -o dinner.ics
-resume: kallyai resume --timeout 50
+resume: kallyai resume KEY --timeout 50 --json
 login: kallyai login --no-wait
 api: kallyai api /v1/users/me/statistics
 mcp: claude mcp add kallyai -- kallyai mcp
-serve-sandbox: kallyai serve-sandbox 127.0.0.1:8977
 completions: source <(kallyai completions bash)
 man: kallyai man | man -l -
 skill: kallyai skill full";
 
-/// The declaration as it is parsed. The value of a flag may begin with a dash: `compat` has refused
-/// one that is a flag.
+/// Returns the complete declaration.
 pub fn command() -> clap::Command {
-    let with_dash = |arg: clap::Arg| {
-        let is_valued = arg.get_long().is_some() && arg.get_action().takes_values();
-        arg.allow_hyphen_values(is_valued)
-    };
-    let complete = |command: clap::Command| {
-        let name = command.get_name().to_owned();
-        let of_name = |line: &'static str| line.strip_prefix(&*name)?.strip_prefix(": ");
-        let example = EXAMPLES.lines().find_map(of_name);
-        let example = example.map_or(format!("kallyai {name}"), str::to_owned);
-        let command = command.after_help(format!("Example:\n  {example}"));
-        command.mut_args(with_dash)
-    };
-    Cli::command().mut_args(with_dash).mut_subcommands(complete)
+    declared().mut_subcommands(completed)
+}
+
+/// Returns the declaration without the additions of [`completed`].
+pub fn declared() -> clap::Command {
+    Cli::command().mut_args(with_dash)
+}
+
+/// Adds the example of a command. Adding them to all commands would slow a short run down by 10%.
+pub fn completed(command: clap::Command) -> clap::Command {
+    let name = command.get_name().to_owned();
+    let of_name = |line: &'static str| line.strip_prefix(&*name)?.strip_prefix(": ");
+    let example = EXAMPLES.lines().find_map(of_name);
+    let example = example.map_or(format!("kallyai {name}"), str::to_owned);
+    let command = command.after_help(format!("Example:\n  {example}"));
+    command.mut_args(with_dash)
+}
+
+/// Lets the value of a flag start with a dash. `compat` has already rejected values that are flags.
+fn with_dash(arg: clap::Arg) -> clap::Arg {
+    let is_valued = arg.get_long().is_some() && arg.get_action().takes_values();
+    arg.allow_hyphen_values(is_valued)
 }

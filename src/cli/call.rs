@@ -1,4 +1,4 @@
-//! `call` and `resume`: the task, the question before a doubtful call, and the result.
+//! `call` and `resume`: reads the task, confirms a doubtful call and shows the result.
 
 use std::io::IsTerminal as _;
 use std::time::Duration;
@@ -7,23 +7,16 @@ use tokio::time::Instant;
 
 use super::args::CallArgs;
 use super::error;
-use super::run::{Run, interrupted, status};
-use crate::domain::{CallId, CallRequest, Language, Zone};
+use super::run::{Run, interrupted};
+use crate::domain::{CallId, CallRequest, Key, Language, Zone};
 use crate::error::{Error, Kind, Result};
 use crate::output::Output;
 use crate::service::{CallDraft, Ended, Follow, Outcome, PlaceOptions, Plan, Until};
 use crate::signals::Signals;
 use crate::view;
 
-/// The warnings of a call that is probably not meant.
+/// Codes of warnings about a likely mistake. Such a call needs a confirmation.
 const DOUBTS: [&str; 4] = ["past_date", "ambiguous_time", "no_name", "recent_success"];
-
-/// How a call is followed, and what its end means.
-struct Following {
-    detach: bool,
-    exit_status: bool,
-    zone: Zone,
-}
 
 impl Run<'_> {
     pub fn call(&self, args: CallArgs) -> Result<u8> {
@@ -31,56 +24,40 @@ impl Run<'_> {
             again: args.again,
             key: args.idempotency_key.clone(),
         };
-        let following = Following {
-            detach: args.detach,
-            exit_status: args.exit_status,
-            zone: self.zone()?,
-        };
-        let is_dry_run = args.dry_run;
-        // Read before signals are listened for: Ctrl-C at the prompt ends the program.
+        let (detach, is_dry_run) = (args.detach, args.dry_run);
+        // Read the task before listening for signals, so Ctrl-C at its prompt ends the program.
         let draft = draft(args, self.out)?;
         if is_dry_run {
-            return self.show(&view::preview(&self.service.preview(draft, &options)?));
+            let preview = self.service.preview(draft, &options)?;
+            let refusal = |error: &Error| error::json(error, self.kept.next_command(error));
+            return self.show(&view::preview(&preview, refusal));
         }
+        let zone = self.zone()?;
         self.block_on(async |signals| {
-            let until = self.until(following.detach);
+            let until = self.until(detach);
             let plan = tokio::select! {
                 biased;
                 plan = self.service.plan(draft, &options) => plan?,
                 signal = signals.next() => return Err(interrupted(signal, "no call was made")),
             };
             self.confirm(&plan, options.again, signals).await?;
-            self.place(plan, until, &following, signals).await
+            let progress = &mut |progress| {
+                if !detach {
+                    self.console.progress(progress);
+                }
+            };
+            let follow = Follow {
+                until,
+                signals,
+                progress,
+            };
+            let outcome = self.service.place(plan, follow).await;
+            self.finish(outcome, detach, &zone).await
         })
     }
 
-    async fn place(
-        &self,
-        plan: Plan,
-        until: Until,
-        following: &Following,
-        signals: &mut Signals,
-    ) -> Result<u8> {
-        let mut progress = |progress| {
-            if !following.detach {
-                self.console.progress(progress);
-            }
-        };
-        let follow = Follow {
-            until,
-            signals,
-            progress: &mut progress,
-        };
-        let outcome = self.service.place(plan, follow).await;
-        self.finish(outcome, following).await
-    }
-
-    pub fn resume(&self, which: Option<&str>, exit_status: bool) -> Result<u8> {
-        let following = Following {
-            detach: false,
-            exit_status,
-            zone: self.zone()?,
-        };
+    pub fn resume(&self, which: Option<&str>) -> Result<u8> {
+        let zone = self.zone()?;
         self.block_on(async |signals| {
             self.console.wait();
             let follow = Follow {
@@ -89,7 +66,7 @@ impl Run<'_> {
                 progress: &mut |progress| self.console.progress(progress),
             };
             let outcome = self.service.resume(which, follow).await;
-            self.finish(outcome, &following).await
+            self.finish(outcome, false, &zone).await
         })
     }
 
@@ -102,7 +79,7 @@ impl Run<'_> {
         }
     }
 
-    /// Shows the call and its warnings, and asks about a doubtful one if someone is there.
+    /// Shows the call and its warnings. On a terminal, asks the user to confirm a doubtful call.
     async fn confirm(&self, plan: &Plan, again: bool, signals: &mut Signals) -> Result<()> {
         if self.out.is_watched() {
             self.console.note(&summary(&plan.request));
@@ -110,16 +87,13 @@ impl Run<'_> {
         for warning in &plan.warnings {
             self.out.warn(warning.code, &warning.text);
         }
-        let is_doubtful = plan
-            .warnings
-            .iter()
-            .any(|warning| DOUBTS.contains(&warning.code));
-        let may_ask = !self.options.json
+        let mut warnings = plan.warnings.iter();
+        let is_doubtful = warnings.any(|warning| DOUBTS.contains(&warning.code));
+        let may_ask = self.out.is_watched()
+            && std::io::stdin().is_terminal()
             && !self.options.no_input
             && !again
-            && !self.service.settings.sandbox
-            && std::io::stdin().is_terminal()
-            && std::io::stderr().is_terminal();
+            && !self.service.settings.sandbox;
         if !is_doubtful || !may_ask {
             return Ok(());
         }
@@ -136,21 +110,20 @@ impl Run<'_> {
                 return Err(interrupted(signal, "no call was made"));
             }
         };
-        if matches!(reply.trim().to_ascii_lowercase().as_str(), "y" | "yes") {
-            Ok(())
-        } else {
-            Err(Error::new(Kind::Cancelled, "no call was made"))
+        match reply.trim().to_ascii_lowercase().as_str() {
+            "y" | "yes" => Ok(()),
+            _ => Err(Error::new(Kind::Cancelled, "no call was made")),
         }
     }
 
-    /// Shows the outcome. Only once that is written does the call log forget the call.
-    async fn finish(&self, outcome: Result<Outcome>, following: &Following) -> Result<u8> {
+    /// Shows the outcome. The call stays pending in the call log until its result was written.
+    async fn finish(&self, outcome: Result<Outcome>, detach: bool, zone: &Zone) -> Result<u8> {
         self.console.stop();
         match outcome {
-            Ok(Outcome::Ended(ended)) => self.ended(&ended, following).await,
-            Ok(Outcome::InProgress { key, call_id }) if following.detach => {
-                let name = key.as_ref().map(|key| key.as_str());
-                let name = name.or(call_id.as_ref().map(|id| id.as_str()));
+            Ok(Outcome::Ended(ended)) => self.ended(&ended, zone).await,
+            Ok(Outcome::InProgress { key, call_id }) if detach => {
+                let name = key.as_ref().map(Key::as_str);
+                let name = name.or(call_id.as_ref().map(CallId::as_str));
                 let next = self.kept.resume(name.unwrap_or("last"));
                 let shown = self.show(&view::in_progress(key.as_ref(), call_id.as_ref(), &next));
                 shown.map_err(|error| not_shown(error).about(key.as_ref(), call_id.as_ref()))
@@ -171,20 +144,18 @@ impl Run<'_> {
         }
     }
 
-    async fn ended(&self, ended: &Ended, following: &Following) -> Result<u8> {
-        let call = &ended.call.value;
-        let id: Option<CallId> = call.call_id.parse().ok();
-        self.show(&view::result(ended, &following.zone))
-            .map_err(|error| not_shown(error).about(ended.key.as_ref(), id.as_ref()))?;
-        self.service
-            .mark_shown(ended.key.as_ref(), &ended.call)
-            .await;
-        Ok(status(!following.exit_status || call.is_success()))
+    async fn ended(&self, ended: &Ended, zone: &Zone) -> Result<u8> {
+        let (call, key) = (&ended.call, ended.key.as_ref());
+        let id: Option<CallId> = call.value.call_id.parse().ok();
+        self.show(&view::result(ended, zone))
+            .map_err(|error| not_shown(error).about(key, id.as_ref()))?;
+        self.service.mark_shown(key, call).await;
+        Ok(self.status(call.value.is_success()))
     }
 }
 
 fn draft(args: CallArgs, out: &Output) -> Result<CallDraft> {
-    let missing = |what| Error::usage(what, "write kallyai call NUMBER TASK");
+    let missing = |what| Error::usage(what, "run kallyai call NUMBER TASK");
     let phone = args.phone.or(args.number);
     let phone = phone.ok_or_else(|| missing("missing --phone: which number should be called?"))?;
     let task = args.task.or(args.words);
@@ -196,19 +167,16 @@ fn draft(args: CallArgs, out: &Output) -> Result<CallDraft> {
     })
 }
 
-/// `Calling +15551234567 in English, for Fri 2026-12-04 20:00 America/New_York`.
+/// Returns `Calling +15551234567 in English, for Fri 2026-12-04 20:00 America/New_York`.
 fn summary(request: &CallRequest) -> String {
-    let language = request
-        .fields
-        .call_language
-        .map_or("English", Language::in_words);
-    let when = request
-        .when()
-        .map_or(String::new(), |when| format!(", for {when}"));
+    let language = request.fields.call_language;
+    let language = language.map_or("English", Language::in_words);
+    let when = request.when().map(|when| format!(", for {when}"));
+    let when = when.unwrap_or_default();
     format!("Calling {} in {language}{when}", request.phone)
 }
 
-/// The error of a call that was made and whose result could not be written.
+/// Builds the error for a call that was made but whose result could not be written.
 fn not_shown(error: Error) -> Error {
     if error.kind == Kind::ClosedPipe {
         return error;

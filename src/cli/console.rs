@@ -1,4 +1,4 @@
-//! Notices and the progress of a call, on stderr.
+//! Shows notices and the progress of a call on stderr.
 
 use std::cell::RefCell;
 
@@ -7,7 +7,7 @@ use crate::service::{Notices, Progress};
 
 pub struct Console<'a> {
     out: &'a Output,
-    /// Off with `--debug`, whose lines would tear it.
+    /// Whether to show a spinner. Off with `--debug`, whose output would garble it.
     has_spinner: bool,
     spinner: RefCell<Option<Spinner>>,
 }
@@ -53,7 +53,7 @@ impl<'a> Console<'a> {
         }
     }
 
-    /// A line for a person. Programs read the JSON.
+    /// Writes a line for people. Does nothing with `--json`, because programs read the JSON.
     pub fn note(&self, text: &str) {
         if !self.out.is_json() {
             self.out.note(text);

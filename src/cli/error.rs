@@ -1,4 +1,4 @@
-//! Errors as a person or a program reads them, and the command that comes next.
+//! Reports errors as text or JSON and suggests the next command.
 
 use std::error::Error as _;
 use std::ffi::OsString;
@@ -6,61 +6,57 @@ use std::ffi::OsString;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use serde_json::{Value, json};
 
-use crate::domain::{Invalid, nearest, quoted, shell_quoted};
+use crate::domain::{CallId, Invalid, Key, nearest, quoted, shell_quoted};
 use crate::error::{Error, Kind, Next};
 use crate::output::Output;
+use crate::service::Options;
+use crate::view::without_nulls;
 
-/// The flags that the next command keeps.
-#[derive(Debug, Clone, Copy, Default)]
+/// The flags to repeat in a suggested command.
+#[derive(Debug, Clone, Default)]
 pub struct Kept {
     pub json: bool,
     pub sandbox: bool,
-    pub timeout: Option<u64>,
     pub exit_status: bool,
-    /// Whether someone can sign in at once, so that the sign-in need not be in two steps.
-    pub is_interactive: bool,
-    /// The local port of the sign-in redirect.
-    pub port: u16,
+    pub options: Options,
 }
 
 impl Kept {
-    /// A command with these flags.
+    /// Builds a command with these flags.
     pub fn command(&self, words: &str) -> String {
         let waits = words.starts_with("resume") || words.starts_with("call-info");
-        let timeout = self.timeout.map(|seconds| format!("--timeout {seconds}"));
-        let flags = [
-            self.sandbox.then_some("--sandbox"),
-            self.json.then_some("--json"),
-            timeout.as_deref(),
-            (self.exit_status && waits).then_some("--exit-status"),
-        ];
-        let words = ["kallyai", words].into_iter();
-        words
-            .chain(flags.into_iter().flatten())
-            .collect::<Vec<_>>()
-            .join(" ")
+        let timeout = self.options.timeout.map(|it| format!(" --timeout {it}"));
+        let flag = |is_kept, flag| if is_kept { flag } else { "" };
+        [
+            "kallyai ",
+            words,
+            flag(self.sandbox, " --sandbox"),
+            flag(self.json, " --json"),
+            timeout.as_deref().unwrap_or_default(),
+            flag(self.exit_status && waits, " --exit-status"),
+        ]
+        .concat()
     }
 
-    /// The command that gets the result of a call.
+    /// Builds the command that gets the result of a call.
     pub fn resume(&self, name: &str) -> String {
         self.command(&format!("resume {}", shell_quoted(name)))
     }
 
     pub fn next_command(&self, error: &Error) -> Option<String> {
-        let facts = &error.facts;
-        let call_id = facts.call_id.as_ref().map(|id| id.as_str());
+        let key = error.facts.key.as_ref().map(Key::as_str);
+        let call_id = error.facts.call_id.as_ref().map(CallId::as_str);
+        let is_at_once = self.options.is_interactive || self.json || self.sandbox;
         Some(match error.next() {
             Next::Nothing => return None,
             Next::SignIn if error.kind == Kind::PortInUse => {
-                let free = if self.port == 8978 { 8979 } else { 8978 };
+                let free = 8978 + u16::from(self.options.callback_port == 8978);
                 self.command(&format!("login --callback-port {free}"))
             }
-            Next::SignIn if self.is_interactive || self.json || self.sandbox => {
-                self.command("login")
-            }
+            Next::SignIn if is_at_once => self.command("login"),
             Next::SignIn => self.command("login --no-wait"),
             Next::FinishSignIn => self.command("login --callback-url -"),
-            Next::Resume => self.resume(facts.key.as_ref().map(|key| key.as_str()).or(call_id)?),
+            Next::Resume => self.resume(key.or(call_id)?),
             Next::ShowCall => self.command(&format!("call-info {}", shell_quoted(call_id?))),
             Next::History => self.command("history"),
         })
@@ -74,20 +70,17 @@ pub fn report(out: &Output, error: &Error, kept: &Kept) {
     }
     let next = kept.next_command(error);
     if out.is_json() {
-        out.error_json(&document(error, next));
+        out.error_json(&json!({ "error": json(error, next) }));
     } else {
-        out.error(
-            error.code(),
-            &error.to_string(),
-            error.hint(),
-            next.as_deref(),
-        );
+        let message = error.to_string();
+        out.error(error.code(), &message, error.hint(), next.as_deref());
     }
 }
 
-fn document(error: &Error, next: Option<String>) -> Value {
+/// Returns the details of an error as JSON. `next` is the command to suggest.
+pub fn json(error: &Error, next: Option<String>) -> Value {
     let facts = &error.facts;
-    let mut document = json!({
+    without_nulls(json!({
         "code": error.code(),
         "message": error.to_string(),
         "hint": Some(error.hint()).filter(|hint| !hint.is_empty()),
@@ -98,63 +91,63 @@ fn document(error: &Error, next: Option<String>) -> Value {
         "call_id": facts.call_id,
         "candidates": Some(&facts.candidates).filter(|ids| !ids.is_empty()),
         "next_command": next,
-    });
-    if let Some(members) = document.as_object_mut() {
-        members.retain(|_, value| !value.is_null());
-    }
-    json!({ "error": document })
+    }))
 }
 
-/// Whether a command line that may not parse asks for JSON.
+/// Returns whether a command line asks for JSON, even if it does not parse.
 pub fn wants_json(argv: &[OsString]) -> bool {
     argv.iter()
         .take_while(|word| *word != "--")
         .any(|word| word == "--json")
 }
 
-/// An error of ours for one of clap's.
-pub fn from_clap(error: &clap::Error, command: &clap::Command) -> Error {
+/// Converts an error from clap. `see_help` is the hint if there is no better one.
+pub fn from_clap(error: &clap::Error, root: &clap::Command, see_help: &str) -> Error {
     let source = error.source().and_then(|source| source.downcast_ref());
     if let Some(invalid) = source.cloned() {
         let arg = context(error, ContextKind::InvalidArg).unwrap_or_default();
         let flag = arg.split([' ', '=']).next().unwrap_or_default();
-        if flag.starts_with("--") {
-            return Invalid::in_source(invalid, flag).into();
-        }
-        return Error::from(invalid);
+        return match flag.starts_with("--") {
+            true => Invalid::in_source(invalid, flag).into(),
+            false => Error::from(invalid),
+        };
     }
     if error.kind() == ErrorKind::MissingSubcommand {
         return Error::usage("no command was given", "see kallyai --help");
     }
+    let word = context(error, ContextKind::InvalidSubcommand);
+    let word = word.or_else(|| context(error, ContextKind::InvalidArg));
+    let word = word.unwrap_or_default().trim_start_matches('-');
+    if ["cancel", "hangup", "hang-up", "stop"].contains(&word) {
+        let message = "a running call cannot be ended";
+        return Error::usage(message, "see its state with kallyai pending");
+    }
     let text = error.render().to_string();
     let hint = typographic_dash(error)
-        .or_else(|| unknown_word(error, command))
-        .or_else(|| tip(&text));
-    Error::usage(
-        sentence(error, &text),
-        hint.unwrap_or_else(|| help_hint(&text)),
-    )
+        .or_else(|| nearest_name(error, root))
+        .or_else(|| tip(error, &text));
+    Error::usage(sentence(error, &text), hint.unwrap_or(see_help.into()))
 }
 
 fn context(error: &clap::Error, kind: ContextKind) -> Option<&str> {
-    match error.get(kind) {
-        Some(ContextValue::String(text)) => Some(text),
+    match error.get(kind)? {
+        ContextValue::String(text) => Some(text),
+        // The last suggestion is the closest match.
+        ContextValue::Strings(texts) => texts.last().map(String::as_str),
         _ => None,
     }
 }
 
-/// The sentence of an error: clap has no API for it alone.
+/// Extracts the message from the rendered error, because clap has no API for it.
 fn sentence(error: &clap::Error, text: &str) -> String {
     if let (ErrorKind::MissingRequiredArgument, Some(ContextValue::Strings(missing))) =
         (error.kind(), error.get(ContextKind::InvalidArg))
     {
         return format!("missing {}", missing.join(", ").replace(['<', '>'], ""));
     }
-    let paragraph = text
-        .lines()
-        .map(str::trim)
-        .take_while(|line| !line.is_empty());
-    let lines: Vec<&str> = paragraph.filter(|line| !line.starts_with('[')).collect();
+    let paragraph = text.split("\n\n").next().unwrap_or_default();
+    let lines = paragraph.lines().map(str::trim);
+    let lines: Vec<&str> = lines.filter(|line| !line.starts_with('[')).collect();
     let mut sentence = lines.join(" ").trim_start_matches("error: ").to_owned();
     sentence = sentence.replace("unrecognized subcommand", "unknown command");
     sentence = sentence.replace("..=", " to ");
@@ -164,7 +157,7 @@ fn sentence(error: &clap::Error, text: &str) -> String {
         ContextKind::InvalidSubcommand,
     ];
     for given in given.into_iter().filter_map(|kind| context(error, kind)) {
-        // A pasted redirect URL holds tokens. `<` is in the names of flags.
+        // A pasted redirect URL contains tokens, so redact it. Only names of flags contain `<`.
         if !given.contains('<') {
             sentence = sentence.replace(&format!("'{given}'"), &quoted(given));
         }
@@ -172,95 +165,80 @@ fn sentence(error: &clap::Error, text: &str) -> String {
     sentence
 }
 
-fn tip(text: &str) -> Option<String> {
-    let mut lines = text.lines().map(str::trim);
-    let tip = lines
-        .clone()
-        .find_map(|line| line.strip_prefix("tip: ").map(str::to_owned));
-    let similar = |tip: &str| {
-        let name = tip.strip_prefix("a similar ")?.split('\'').nth(1)?;
-        Some(format!("did you mean {name}?"))
-    };
-    let tip = tip.map(|tip| similar(&tip).unwrap_or(tip));
-    tip.or_else(|| {
-        let values = lines.find_map(|line| line.strip_prefix("[possible values: "))?;
-        let values = values.trim_end_matches(']');
-        let one_of = if values.contains(',') { "one of " } else { "" };
-        Some(format!("write {one_of}{values}"))
-    })
+fn tip(error: &clap::Error, text: &str) -> Option<String> {
+    let word = context(error, ContextKind::InvalidSubcommand).unwrap_or_default();
+    if word.starts_with(|c: char| c == '+' || c.is_ascii_digit()) {
+        return Some("to make a call, run kallyai call NUMBER TASK".into());
+    }
+    match error.get(ContextKind::ValidValue) {
+        Some(ContextValue::Strings(values)) => Some(format!("use {}", values.join(" or "))),
+        _ => {
+            let mut lines = text.lines().map(str::trim);
+            lines.find_map(|line| line.strip_prefix("tip: ").map(str::to_owned))
+        }
+    }
 }
 
-/// The hint for a flag whose hyphens a web page or word processor has replaced.
+/// Returns the hint for a flag whose hyphens a web page or word processor turned into dashes.
 fn typographic_dash(error: &clap::Error) -> Option<String> {
     let given = context(error, ContextKind::InvalidSubcommand)
         .or_else(|| context(error, ContextKind::InvalidArg))?;
     let flag = given.trim_start_matches(['‐', '‑', '–', '—', '−']);
     let name = flag.split('=').next().unwrap_or_default();
-    (flag != given).then(|| format!("write --{name}, with two hyphens"))
+    (flag != given).then(|| format!("use --{name}, with two hyphens"))
 }
 
-/// The hint for a word or flag that is nearest to a command.
-fn unknown_word(error: &clap::Error, command: &clap::Command) -> Option<String> {
-    let is_near_flag = context(error, ContextKind::SuggestedArg).is_some();
-    let argument = || context(error, ContextKind::InvalidArg)?.strip_prefix("--");
-    let (given, dashes) = match error.kind() {
-        ErrorKind::InvalidSubcommand => (context(error, ContextKind::InvalidSubcommand)?, ""),
-        ErrorKind::UnknownArgument if !is_near_flag => (argument()?, "--"),
-        _ => return None,
-    };
-    if given.starts_with(|c: char| c == '+' || c.is_ascii_digit()) {
-        return Some("to make a call, write kallyai call NUMBER TASK".into());
+/// Returns the hint for a typo in a word or flag. clap does not know that a command may be written
+/// as a flag.
+fn nearest_name(error: &clap::Error, root: &clap::Command) -> Option<String> {
+    use ContextKind::{InvalidArg, SuggestedArg, SuggestedSubcommand, SuggestedValue};
+
+    let mut suggested = [SuggestedSubcommand, SuggestedArg, SuggestedValue].into_iter();
+    if let Some(near) = suggested.find_map(|kind| context(error, kind)) {
+        return Some(format!("did you mean {near}?"));
     }
-    let names = command.get_subcommands().map(clap::Command::get_name);
+    if error.kind() != ErrorKind::UnknownArgument {
+        return None;
+    }
+    let given = context(error, InvalidArg)?.strip_prefix("--")?;
+    let names = root.get_subcommands().map(clap::Command::get_name);
     let near = nearest(&given.replace('_', "-"), names)?;
-    Some(format!("did you mean {dashes}{near}?"))
-}
-
-/// Points to the help of the command, which clap's usage line names.
-fn help_hint(text: &str) -> String {
-    let usage = text
-        .lines()
-        .find_map(|line| line.strip_prefix("Usage: kallyai "));
-    let command = usage.and_then(|usage| usage.split(' ').next());
-    match command.filter(|word| word.starts_with(|c: char| c.is_ascii_lowercase())) {
-        Some(command) => format!("see kallyai {command} --help"),
-        None => "see kallyai --help".into(),
-    }
+    Some(format!("did you mean --{near}?"))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::Key;
     use crate::signals::Signal;
 
     #[test]
-    fn next_command_keeps_the_flags_it_has() {
+    fn next_command_repeats_the_given_flags() {
         let kept = Kept {
             json: true,
             sandbox: true,
-            timeout: Some(50),
             exit_status: true,
-            ..Kept::default()
+            options: Options {
+                timeout: Some(50),
+                ..Options::default()
+            },
         };
         let key: Key = "booking-42".parse().expect("a key");
-        let open = Error::new(Kind::CallOpen, "a call is in progress").about(Some(&key), None);
+        let open = Error::new(Kind::CallOpen, "a call is in progress").of_key(&key);
         let interrupted = Error::new(Kind::Interrupted(Signal::Interrupt), "interrupted");
-        let continuing = interrupted.clone().about(Some(&key), None);
-        let resume =
-            "kallyai resume booking-42 --sandbox --json --timeout 50 --exit-status".to_owned();
-        let history = "kallyai history --sandbox --json --timeout 50".to_owned();
+        let continuing = interrupted.clone().of_key(&key);
         let nothing = Error::new(Kind::NothingToResume, "nothing to resume");
+        let resume = "resume booking-42 --sandbox --json --timeout 50 --exit-status";
         for (error, next) in [
-            (&open, Some(&resume)),
-            (&continuing, Some(&resume)),
+            (&open, Some(resume)),
+            (&continuing, Some(resume)),
             (&interrupted, None),
-            (&nothing, Some(&history)),
+            (&nothing, Some("history --sandbox --json --timeout 50")),
         ] {
-            assert_eq!(kept.next_command(error).as_ref(), next, "{error}");
+            let next = next.map(|next| format!("kallyai {next}"));
+            assert_eq!(kept.next_command(error), next, "{error}");
         }
-        let document = document(&continuing, Some(resume));
-        assert_eq!(document["error"]["retry_safe"], false);
-        assert_eq!(document["error"].get("http_status"), None);
+        let facts = json(&continuing, None);
+        assert_eq!(facts["retry_safe"], false);
+        assert_eq!(facts.get("http_status"), None);
     }
 }

@@ -1,4 +1,4 @@
-//! Front end 1: the command line.
+//! The command-line front end.
 
 mod args;
 mod call;
@@ -20,15 +20,15 @@ use crate::error::{Error, Result};
 use crate::output::{Color, Output};
 use args::Cli;
 
-/// Why a command line is not a command to run.
+/// The reason not to run a command.
 #[derive(Debug)]
 enum Stop {
-    /// Help or the version.
+    /// The user asked for help or the version.
     Show(String),
     Fail(Error),
 }
 
-/// Runs a command line that begins with the program's name.
+/// Runs a command line. `argv` starts with the program's name.
 pub fn run(argv: Vec<OsString>) -> ExitCode {
     if complete::respond(&argv) {
         return ExitCode::SUCCESS;
@@ -50,12 +50,22 @@ pub fn run(argv: Vec<OsString>) -> ExitCode {
 }
 
 fn parse(argv: &[OsString]) -> Result<Cli, Stop> {
-    // Freeing the declaration takes longer than parsing.
-    let command: &'static mut clap::Command = Box::leak(Box::new(args::command()));
     if argv.len() <= 1 {
         return Err(Stop::Show(texts::HELP.into()));
     }
-    let argv = compat::command_first(command, argv).map_err(Stop::Fail)?;
+    let mut command = args::declared();
+    let argv = compat::command_first(&command, argv).map_err(Stop::Fail)?;
+    let named = argv.get(1).and_then(|word| command.find_subcommand(word));
+    let named = named.map(|command| command.get_name().to_owned());
+    let page = named
+        .as_ref()
+        .map_or(String::new(), |name| format!(" {name}"));
+    if let Some(name) = named {
+        command = command.mut_subcommand(name, args::completed);
+    }
+    // Leak the declaration, because freeing it takes longer than parsing.
+    let command: &'static mut clap::Command = Box::leak(Box::new(command));
+    let see_help = format!("see kallyai{page} --help");
     let version = command.render_version();
     let parsed = command.try_get_matches_from_mut(argv);
     parsed
@@ -63,7 +73,7 @@ fn parse(argv: &[OsString]) -> Result<Cli, Stop> {
         .map_err(|error| match error.kind() {
             ErrorKind::DisplayVersion => Stop::Show(version),
             ErrorKind::DisplayHelp => Stop::Show(error.render().to_string()),
-            _ => Stop::Fail(error::from_clap(&error, command)),
+            _ => Stop::Fail(error::from_clap(&error, command, &see_help)),
         })
 }
 

@@ -1,10 +1,11 @@
-//! From a command to the operation that does it, and from its value to an exit status.
+//! Runs the operation of a command, shows its result and returns the exit status.
 
 use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 use std::pin::{Pin, pin};
 use std::rc::Rc;
-use std::time::Duration;
+
+use serde_json::json;
 
 use super::args::{Cli, Command, Export, HistoryArgs, LoginArgs, Options};
 use super::console::Console;
@@ -18,9 +19,9 @@ use crate::output::Output;
 use crate::service::{self, HistoryQuery, PendingCall, Service};
 use crate::settings::Settings;
 use crate::signals::{Signal, Signals};
-use crate::view::{self, Block, Doc, Json, View};
+use crate::view::{self, Block, Json, View};
 
-/// With `--exit-status`: the call did not succeed.
+/// The exit status with `--exit-status` if the call did not succeed.
 const NO_SUCCESS: u8 = 7;
 
 pub struct Run<'a> {
@@ -38,12 +39,23 @@ pub fn run(cli: Cli, out: &Output) -> u8 {
     let console = Console::new(out, !options.debug);
     let trace = options.debug.then(|| trace(&options));
     let service = Service::new(settings, service_options(&options), &console, trace);
+    let kept = Kept {
+        json: options.json,
+        sandbox: settings.sandbox,
+        exit_status: match &command {
+            Command::Call(args) => args.exit_status,
+            Command::CallInfo { exit_status, .. } => *exit_status,
+            Command::Resume { exit_status, .. } => *exit_status,
+            _ => false,
+        },
+        options: service.options.clone(),
+    };
     let run = Run {
         out,
         console: &console,
         service: &service,
         options: &options,
-        kept: kept(&command, &options, settings),
+        kept,
     };
     run.command(command).unwrap_or_else(|error| {
         console.stop();
@@ -52,35 +64,16 @@ pub fn run(cli: Cli, out: &Output) -> u8 {
     })
 }
 
-fn kept(command: &Command, options: &Options, settings: Settings) -> Kept {
-    let exit_status = match command {
-        Command::Call(args) => args.exit_status,
-        Command::CallInfo { exit_status, .. } | Command::Resume { exit_status, .. } => *exit_status,
-        _ => false,
-    };
-    Kept {
-        json: options.json,
-        sandbox: settings.sandbox,
-        timeout: options.timeout,
-        exit_status,
-        is_interactive: is_interactive(options),
-        port: options.callback_port,
-    }
-}
-
 fn service_options(options: &Options) -> service::Options {
+    let has_terminal = std::io::stdin().is_terminal() || std::io::stderr().is_terminal();
     service::Options {
         timeout: options.timeout,
         callback_port: options.callback_port,
         may_open_browser: !options.no_input && !options.no_browser,
-        is_interactive: is_interactive(options),
+        is_interactive: !options.no_input && has_terminal,
         language: options.language,
         timezone: options.timezone.clone(),
     }
-}
-
-fn is_interactive(options: &Options) -> bool {
-    !options.no_input && (std::io::stdin().is_terminal() || std::io::stderr().is_terminal())
 }
 
 fn trace(options: &Options) -> Trace {
@@ -88,34 +81,31 @@ fn trace(options: &Options) -> Trace {
     Rc::new(move |line| out.note_copy(line))
 }
 
-pub fn status(is_success: bool) -> u8 {
-    if is_success { 0 } else { NO_SUCCESS }
+/// Runs a future, and the tasks that it spawns, on this thread.
+pub fn on_this_thread<T>(task: impl Future<Output = T>) -> std::io::Result<T> {
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    let runtime = builder.enable_all().build()?;
+    let done = tokio::task::LocalSet::new().block_on(&runtime, task);
+    // Do not wait for blocking work: a read of stdin or a DNS lookup may never return.
+    runtime.shutdown_background();
+    Ok(done)
 }
 
-pub fn interrupted(signal: Signal, what: &str) -> Error {
-    Error::new(Kind::Interrupted(signal), what)
+pub fn interrupted(signal: Signal, message: &str) -> Error {
+    Error::new(Kind::Interrupted(signal), message)
 }
 
 impl Run<'_> {
     fn command(&self, command: Command) -> Result<u8> {
-        let calls_service = !matches!(
-            command,
-            Command::Completions { .. }
-                | Command::Man
-                | Command::ServeSandbox { .. }
-                | Command::Skill { .. }
-        );
-        if calls_service && self.service.settings.sandbox {
+        if self.service.settings.sandbox {
             self.out.note("Sandbox: simulated, no real call");
         }
         match command {
             Command::Call(args) => self.call(*args),
-            Command::Resume { which, exit_status } => self.resume(which.as_deref(), exit_status),
+            Command::Resume { which, .. } => self.resume(which.as_deref()),
             Command::Pending => self.pending(),
             Command::History(args) => self.wait(self.history(args)),
-            Command::CallInfo { call, exit_status } => {
-                self.wait(self.call_info(call.id, exit_status))
-            }
+            Command::CallInfo { call, .. } => self.wait(self.call_info(call.id)),
             Command::Transcript(export) => self.wait(self.transcript(export)),
             Command::Calendar(export) => self.wait(self.calendar(export)),
             Command::Usage => self.wait(async {
@@ -126,20 +116,22 @@ impl Run<'_> {
                 self.show(&view::subscription(&subscription, &self.zone()?))
             }),
             Command::Billing => self.wait(self.billing()),
-            Command::Login(args) => self.login(args),
+            Command::Login(args) => self.wait_or(pin!(self.sign_in(args)), "sign-in cancelled"),
             Command::Logout => {
                 self.wait(async { self.show(&view::sign_out(self.service.sign_out().await?)) })
             }
             Command::AuthStatus => self.wait(self.auth_status()),
             Command::Api { path } => self.wait(async {
                 let body = self.service.raw(&path).await?.body;
-                self.show(&raw(body.clone(), Json::Server(body)))
+                let mut view = View::own(json!(null), vec![Block::Raw(body.clone())]);
+                view.json = Json::Server(body);
+                self.show(&view)
             }),
             Command::Mcp => self.serve_mcp(),
             Command::ServeSandbox { address } => self.serve_sandbox(address),
-            Command::Completions { shell } => self.print(&complete::registration(shell)?),
-            Command::Man => self.print(&texts::man()?),
-            Command::Skill { part } => self.print(texts::skill(part).as_bytes()),
+            Command::Completions { shell } => self.print(complete::registration(shell)),
+            Command::Man => self.print(texts::man()),
+            Command::Skill { part } => self.print(Ok(texts::skill(part.is_some()).into())),
         }
     }
 
@@ -149,52 +141,57 @@ impl Run<'_> {
         self.show(&view::pending(&calls, &self.zone()?, next))
     }
 
-    fn print(&self, text: &[u8]) -> Result<u8> {
-        self.out.raw(text).map(|()| 0)
+    fn print(&self, text: std::io::Result<Vec<u8>>) -> Result<u8> {
+        let text = text.map_err(|e| Error::io("can't generate this page", &e))?;
+        self.out.raw(&text).map(|()| 0)
+    }
+
+    /// Returns the exit status for a call that has ended.
+    pub fn status(&self, is_success: bool) -> u8 {
+        let is_failure = self.kept.exit_status && !is_success;
+        u8::from(is_failure) * NO_SUCCESS
     }
 
     pub fn show(&self, view: &View) -> Result<u8> {
         self.out.show(view).map(|()| 0)
     }
 
-    /// The zone in which times are shown. One that is unknown is UTC.
+    /// Returns the time zone for displayed times. Falls back to UTC.
     pub fn zone(&self) -> Result<Zone> {
         Ok(Settings::zone(self.options.timezone.clone())?.zone)
     }
 
-    /// Runs an operation on this thread. From here on, signals no longer end the program.
+    /// Runs an operation. From now on, signals no longer end the program by default.
     pub fn block_on(&self, work: impl AsyncFnOnce(&mut Signals) -> Result<u8>) -> Result<u8> {
         let failed = |error| Error::io("the program cannot start", &error);
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .map_err(failed)?;
-        let done = tokio::task::LocalSet::new().block_on(&runtime, async {
+        let done = on_this_thread(async {
             let mut signals = Signals::listen().map_err(failed)?;
             work(&mut signals).await
         });
-        // A read of stdin or a name lookup may never return.
-        runtime.shutdown_background();
-        done
+        done.map_err(failed)?
     }
 
-    /// Runs an operation that a signal may end at any time.
+    /// Runs an operation that a signal may interrupt at any time.
     fn wait(&self, work: impl Future<Output = Result<u8>>) -> Result<u8> {
         self.wait_or(pin!(work), "interrupted")
     }
 
-    fn wait_or(&self, work: Pin<&mut dyn Future<Output = Result<u8>>>, cut: &str) -> Result<u8> {
+    fn wait_or(
+        &self,
+        work: Pin<&mut dyn Future<Output = Result<u8>>>,
+        message: &str,
+    ) -> Result<u8> {
         self.block_on(async |signals| {
             tokio::select! {
                 biased;
                 done = work => done,
-                signal = signals.next() => Err(interrupted(signal, cut)),
+                signal = signals.next() => Err(interrupted(signal, message)),
             }
         })
     }
 
     async fn history(&self, args: HistoryArgs) -> Result<u8> {
-        // With --all the limit is the size of a page.
+        // With --all, the limit is the page size.
         let default = if args.all { 200 } else { 10 };
         let query = HistoryQuery {
             limit: args.limit.unwrap_or(default),
@@ -207,24 +204,22 @@ impl Run<'_> {
         };
         let zone = self.zone()?;
         let history = self.service.history(&query).await?;
-        if let Some(why) = view::no_calls(&history, &query)
-            && (self.out.is_json() || !self.out.is_terminal())
-        {
+        let is_for_program = self.out.is_json() || !self.out.is_terminal();
+        if let Some(why) = view::no_calls(&history, &query).filter(|_| is_for_program) {
             self.out.note(&why);
         }
         self.show(&view::history(&history, &query, &zone))
     }
 
-    async fn call_info(&self, call: CallRef, exit_status: bool) -> Result<u8> {
+    async fn call_info(&self, call: CallRef) -> Result<u8> {
         let zone = self.zone()?;
         let call = self.service.call(&call).await?;
         self.show(&view::call(&call, &zone))?;
         if call.value.is_running() {
             return Ok(0);
         }
-        let is_success = call.value.is_success();
         self.service.mark_shown(None, &call).await;
-        Ok(status(!exit_status || is_success))
+        Ok(self.status(call.value.is_success()))
     }
 
     async fn transcript(&self, export: Export) -> Result<u8> {
@@ -234,12 +229,12 @@ impl Run<'_> {
 
     async fn calendar(&self, export: Export) -> Result<u8> {
         let bytes = self.service.calendar(&export.call.id).await?;
-        let text = String::from_utf8_lossy(&bytes);
-        let json = Json::Own(serde_json::json!({ "calendar": text }));
-        self.export(&raw(bytes.clone(), json), export.output)
+        let json = json!({ "calendar": String::from_utf8_lossy(&bytes) });
+        let view = View::own(json, vec![Block::Raw(bytes.clone())]);
+        self.export(&view, export.output)
     }
 
-    /// Shows a view or writes it to a file: a document of another program as it is.
+    /// Shows a view or writes it to a file. Raw bytes, such as a calendar, are written unchanged.
     fn export(&self, view: &View, output: Option<PathBuf>) -> Result<u8> {
         let Some(file) = output.filter(|file| *file != Path::new("-")) else {
             return self.show(view);
@@ -251,15 +246,10 @@ impl Run<'_> {
         };
         let name = file.display().to_string();
         std::fs::write(file, bytes).map_err(|e| Error::io(format!("can't write {name}"), &e))?;
-        let (text, json) = (
-            format!("Saved to {name}"),
-            serde_json::json!({ "output": name }),
-        );
         if self.options.json {
-            let (doc, json) = (Doc::default(), Json::Own(json));
-            return self.show(&View { doc, json });
+            return self.show(&View::own(json!({ "output": name }), Vec::new()));
         }
-        self.out.note(&text);
+        self.out.note(&format!("Saved to {name}"));
         Ok(0)
     }
 
@@ -275,12 +265,8 @@ impl Run<'_> {
         Ok(0)
     }
 
-    fn login(&self, args: LoginArgs) -> Result<u8> {
-        self.wait_or(pin!(self.sign_in(args)), "sign-in cancelled")
-    }
-
     async fn sign_in(&self, args: LoginArgs) -> Result<u8> {
-        // A program cannot wait for a user. The sandbox needs none.
+        // A script has no user to wait for, and the sandbox needs none.
         let has_user = self.service.options.is_interactive || self.service.settings.sandbox;
         if let Some(url) = args.callback_url {
             let prompt = || {
@@ -308,7 +294,7 @@ impl Run<'_> {
         self.show(&view::auth_status(&status, &self.zone()?))
     }
 
-    /// Serves until the client leaves or a signal ends the program, which is no failure.
+    /// Serves until the client disconnects or a signal arrives.
     fn serve_mcp(&self) -> Result<u8> {
         let options = self.service.options.clone();
         self.block_on(async |signals| {
@@ -329,24 +315,12 @@ impl Run<'_> {
             let served = self.service.serve_sandbox(address).await?;
             self.show(&view::served_sandbox(&served))?;
             self.console.note("Sandbox running (Ctrl-C to stop).");
-            let limit = Duration::from_secs(self.options.timeout.unwrap_or(u64::from(u32::MAX)));
-            let stopped = tokio::select! {
-                signal = signals.next() => signal,
-                () = tokio::time::sleep(limit) => Signal::Interrupt,
-            };
+            let signal = signals.next().await;
             self.console.note("Sandbox stopped.");
-            Ok(match stopped {
+            Ok(match signal {
                 Signal::Interrupt => 0,
-                Signal::Terminate => stopped.exit(),
+                Signal::Terminate => signal.exit(),
             })
         })
-    }
-}
-
-fn raw(bytes: Vec<u8>, json: Json) -> View {
-    let blocks = vec![Block::Raw(bytes)];
-    View {
-        doc: Doc { blocks },
-        json,
     }
 }

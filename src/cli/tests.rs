@@ -1,4 +1,4 @@
-//! The grammar of the command line.
+//! Tests the grammar of the command line.
 
 use clap::{Arg, Command};
 use proptest::prelude::*;
@@ -11,7 +11,7 @@ fn argv(line: &[&str]) -> Vec<OsString> {
     words.map(OsString::from).collect()
 }
 
-/// Splits a line as a shell does, as far as double quotes go.
+/// Splits a line like a shell, but supports only double quotes.
 fn words(line: &str) -> Vec<&str> {
     let parts = line.split('"').enumerate();
     let words = parts.map(|(n, part)| match n % 2 {
@@ -21,7 +21,7 @@ fn words(line: &str) -> Vec<&str> {
     words.collect::<Vec<_>>().concat()
 }
 
-/// The parsed value, as text. Two lines that mean the same have the same.
+/// Returns the parsed command as text, to compare two lines.
 fn parsed(line: &[&str]) -> String {
     match parse(&argv(line)) {
         Ok(cli) => format!("{cli:?}"),
@@ -30,38 +30,28 @@ fn parsed(line: &[&str]) -> String {
 }
 
 #[test]
-fn declaration_is_sound() {
+fn clap_declaration_is_valid() {
     args::command().debug_assert();
 }
 
 #[test]
-fn old_and_new_lines_mean_the_same() {
+fn flag_syntax_parses_like_command_syntax() {
     for case in r#"
         --history --limit 5                     | history --limit 5
-        --limit=5 --list                        | history --limit 5
         --json list                             | history --json
-        --call-info last                        | call-info last
-        --call-info=last                        | call-info last
         --call last                             | call-info last
         --transcript --json last                | transcript last --json
         --trans last-1                          | transcript last-1
-        --usage                                 | usage
         --stats                                 | usage
         --us                                    | usage
         --sub                                   | subscription
-        --auth-status                           | auth-status
         -p +15551234567 -t Ask                  | call -p +15551234567 -t Ask
         -p+15551234567 -tAsk -len               | call -p +15551234567 -t Ask -l en
         -p=+15551234567 -t=Ask                  | call -p +15551234567 -t Ask
-        --phone +15551234567 --task=Ask         | call -p +15551234567 -t Ask
         --ph +15551234567 --ta Ask --cat hotel  | call -p +15551234567 -t Ask -c hotel
         -p "+15551234567" -t "A table" --category restaurant --name "John Smith" --party-size 4 --date "2026-01-28" --time "20:00" | call --date 2026-01-28 --time=20:00 --party-size=4 --name "John Smith" -crestaurant -t"A table" -p+15551234567
-        --resume                                | resume
-        --resume --json                         | resume --json
         --resume=usage                          | resume usage
-        --resume usage                          | resume usage
         --skill=full                            | skill full
-        --serve-sandbox --json                  | serve-sandbox --json
         history --de                            | history --debug
         --json --json usage                     | usage --json
     "#
@@ -74,7 +64,7 @@ fn old_and_new_lines_mean_the_same() {
 }
 
 #[test]
-fn values_are_never_commands() {
+fn values_are_never_taken_for_commands() {
     for line in r#"
         -p +15551234567 -t history
         -t usage -p +15551234567 --name login
@@ -92,29 +82,33 @@ fn values_are_never_commands() {
 }
 
 #[test]
-fn mistakes_exit_with_2_and_a_hint() {
+fn invalid_lines_exit_with_2_and_a_hint() {
     for case in r#"
         --histroy | unexpected argument '--histroy' found | did you mean --history?
         --auth_status | unexpected argument '--auth_status' found | did you mean --auth-status?
         histroy | unknown command 'histroy' | did you mean history?
         +15551234567 x | unknown command '+15551234567' | kallyai call NUMBER TASK
-        -p +15551234567 -t --json | -t needs a value | if --json is the value, write -t=--json
-        usage history | usage and history cannot be combined | run one command at a time
+        cancel 3f2a | a running call cannot be ended | see its state with kallyai pending
+        --hangup | a running call cannot be ended | see its state with kallyai pending
+        -p +15551234567 -t --json | -t needs a value | if --json is the value, use -t=--json
+        usage history | unexpected argument 'history' found | see kallyai usage --help
+        usage --history | usage and history cannot be combined | run one command at a time
         --usage --usage | usage and usage cannot be combined | run one command at a time
         -p +15551234567 -t x usage | unexpected argument '-p' found | see kallyai usage --help
         -t x history | unexpected argument '-t' found | see kallyai history --help
         history --limt 5 | unexpected argument '--limt' found | did you mean --limit?
+        usage --sta | --sta is ambiguous | use --stats
         history --limit 5 --limit 6 | cannot be used multiple times | see kallyai history --help
-        history --limit -1 | -1 is not in 1 to 200 | see kallyai --help
+        history --limit -1 | -1 is not in 1 to 200 | see kallyai history --help
         history foo | unexpected argument 'foo' found | see kallyai history --help
-        history --st busy | --st is ambiguous | write one of --stats, --status
-        --sta | --sta is ambiguous | write one of --stats, --status
-        --log | --log is ambiguous | write one of --login, --logout
-        -p +15551234567 -t x --ti 8pm | --ti is ambiguous | --time, --time-preference
-        -p +15551234567 -t x --a | --a is ambiguous | write one of --api, --auth-status
+        history --st busy | --st is ambiguous | use --stats or --status
+        --sta | --sta is ambiguous | use --stats or --status
+        --log | --log is ambiguous | use --login or --logout
+        -p +15551234567 -t x --ti 8pm | --ti is ambiguous | --time or --time-preference
+        -p +15551234567 -t x --a | --a is ambiguous | use --api or --auth-status
         -p +15551234567 -t x --agai | unexpected argument '--agai' found | did you mean --again?
         call -t x --detach --exit-status | cannot be used with | see kallyai call --help
-        call -c dentist | invalid value 'dentist' | write one of restaurant, clinic
+        call -c dentist | invalid value 'dentist' | use restaurant or clinic
         -- history | unexpected argument 'history' found | remove the '--' before it
         --json | no command was given | see kallyai --help
         transcript | missing ID | see kallyai transcript --help
@@ -138,34 +132,24 @@ fn mistakes_exit_with_2_and_a_hint() {
 }
 
 #[test]
-fn help_and_version_are_shown_for_every_command() {
-    let shown = |line: &[&str]| match parse(&argv(line)) {
+fn every_command_has_help_and_a_version() {
+    let shown = |line: &str| match parse(&argv(&words(line))) {
         Err(Stop::Show(text)) => text,
         other => panic!("{line:?}: {other:?}"),
     };
-    for line in [
-        &[][..],
-        &["-h"],
-        &["--help"],
-        &["help"],
-        &["--json", "help"],
-    ] {
+    for line in ["", "-h", "--help", "help", "--json help"] {
         assert_eq!(shown(line), texts::HELP, "{line:?}");
     }
     for command in args::command().get_subcommands() {
         let name = command.get_name();
-        let page = shown(&[name, "--help"]);
-        assert_eq!(page, shown(&["help", name]), "{name}");
+        let page = shown(&format!("{name} --help"));
+        assert_eq!(page, shown(&format!("help {name}")));
         assert!(page.contains("\nExample"), "{page}");
-        assert!(
-            page.lines().all(|line| line.chars().count() <= 100),
-            "{page}"
-        );
-        for version in ["-v", "-V", "--version"] {
-            assert_eq!(
-                shown(&[name, version]),
-                concat!("kallyai ", env!("CARGO_PKG_VERSION"), "\n")
-            );
+        let widest = page.lines().map(|line| line.chars().count()).max();
+        assert!(widest <= Some(100), "{page}");
+        for flag in ["-v", "-V", "--version"] {
+            let version = concat!("kallyai ", env!("CARGO_PKG_VERSION"), "\n");
+            assert_eq!(shown(&format!("{name} {flag}")), version);
         }
     }
 }
@@ -174,45 +158,34 @@ fn help_and_version_are_shown_for_every_command() {
 fn top_help_is_short_and_names_every_command() {
     assert!(texts::HELP.lines().count() <= 40);
     assert!(texts::HELP.lines().all(|line| line.chars().count() <= 80));
+    let parts = texts::HELP.split(|c: char| !c.is_alphanumeric() && c != '-');
+    let named: Vec<&str> = parts.collect();
     for command in args::command().get_subcommands() {
         for name in std::iter::once(command.get_name()).chain(command.get_all_aliases()) {
-            let is_named = texts::HELP
-                .split(|c: char| !c.is_alphanumeric() && c != '-')
-                .any(|word| word == name);
-            assert!(is_named, "{name}");
+            assert!(named.contains(&name), "{name}");
         }
     }
 }
 
 #[test]
-fn flags_mean_the_same_in_every_command() {
+fn flags_take_values_consistently_across_commands() {
     let root = args::command();
     let mut flags = std::collections::HashMap::new();
     for arg in root.get_subcommands().flat_map(Command::get_arguments) {
         let Some(long) = arg.get_long() else { continue };
         let takes_value = arg.get_action().takes_values();
-        assert_eq!(
-            *flags.entry(long).or_insert(takes_value),
-            takes_value,
-            "{long}"
-        );
+        let first = *flags.entry(long).or_insert(takes_value);
+        assert_eq!(first, takes_value, "{long}");
         assert!(root.find_subcommand(long).is_none(), "{long} is a command");
     }
 }
 
 /// Values that look like commands and flags.
 const WORDS: [&str; 8] = [
-    "history",
-    "--histories",
-    "call",
-    "help",
-    "- a",
-    "resume",
-    "-",
-    "last",
+    "history", "--hist", "call", "help", "- a", "resume", "-", "last",
 ];
 
-/// A value that the flag or operand takes.
+/// Returns a valid value for a flag or operand.
 fn value_of(arg: &Arg, pick: Index) -> String {
     let possible = arg.get_possible_values();
     if !possible.is_empty() {
@@ -228,52 +201,30 @@ fn value_of(arg: &Arg, pick: Index) -> String {
         "id" => "last",
         "address" => "127.0.0.1:80",
         "idempotency_key" => "history",
-        "task" => pick.get(&["history", "--histories", "- a", "@@help", "-"]),
+        "task" => pick.get(&["history", "--hist", "- a", "@@help", "-"]),
         _ => pick.get(&WORDS),
     };
     value.to_owned()
 }
 
-/// A command line in its parts.
-#[derive(Debug)]
-struct Parts {
-    name: String,
-    operand: Option<String>,
-    flags: Vec<Vec<String>>,
-}
-
-fn parts(command: &Command, globals: &[Arg], picks: &[(Index, Index, u8)]) -> Parts {
-    let (name, value, style) = picks[0];
-    let names = std::iter::once(command.get_name()).chain(command.get_all_aliases());
-    let name = (*name.get(&names.collect::<Vec<_>>())).to_owned();
-    let is_call = name == "call";
-    let operand = command.get_positionals().next().filter(|_| !is_call);
-    let operand = operand
-        .filter(|operand| operand.is_required_set() || style.is_multiple_of(2))
-        .map(|operand| value_of(operand, value).replace('-', "x"));
-    let all = command.get_arguments().chain(globals);
-    let options: Vec<&Arg> = all.filter(|arg| arg.get_long().is_some()).collect();
-    let required = options
-        .iter()
-        .filter(|arg| is_call && ["phone", "task"].contains(&arg.get_id().as_str()));
-    let mut flags: Vec<Vec<String>> = required
-        .map(|arg| spelled(arg, &value_of(arg, value), style))
-        .collect();
-    // Flags that conflict with others, and those that are given already.
+/// Returns random flags in random spellings. A call also gets its number and task.
+fn flags_of(options: &[&Arg], is_call: bool, picks: &[(Index, Index, u8)]) -> Vec<Vec<String>> {
+    // Flags that conflict with others, and flags that were used already.
     let mut seen = vec!["exit_status", "callback_url", "version", "phone", "task"];
-    for (which, value, style) in &picks[1..] {
-        let arg = *which.get(&options);
+    let is_needed = |arg: &&&Arg| is_call && ["phone", "task"].contains(&arg.get_id().as_str());
+    let (_, first, style) = picks[0];
+    let needed = options.iter().filter(is_needed);
+    let needed = needed.map(|arg| spelled(arg, &value_of(arg, first), style));
+    let mut flags: Vec<Vec<String>> = needed.collect();
+    for (which, value, style) in picks {
+        let arg = *which.get(options);
         let id = arg.get_id().as_str();
         if !seen.contains(&id) {
             seen.push(id);
             flags.push(spelled(arg, &value_of(arg, *value), *style));
         }
     }
-    Parts {
-        name,
-        operand,
-        flags,
-    }
+    flags
 }
 
 fn spelled(arg: &Arg, value: &str, style: u8) -> Vec<String> {
@@ -292,16 +243,22 @@ fn spelled(arg: &Arg, value: &str, style: u8) -> Vec<String> {
 
 proptest! {
     #[test]
-    fn flag_form_anywhere_is_the_word_form(
-        which in any::<Index>(),
+    fn flag_form_at_any_position_equals_word_form(
+        (which, alias, value, place) in any::<(Index, Index, Index, Index)>(),
         picks in prop::collection::vec(any::<(Index, Index, u8)>(), 1..7),
-        (place, with_equals) in any::<(Index, bool)>(),
+        (has_operand, with_equals) in any::<(bool, bool)>(),
     ) {
         let root = args::command();
         let commands: Vec<&Command> = root.get_subcommands().collect();
         let command = *which.get(&commands);
-        let globals: Vec<Arg> = root.get_arguments().cloned().collect();
-        let Parts { name, operand, flags } = parts(command, &globals, &picks);
+        let names = std::iter::once(command.get_name()).chain(command.get_all_aliases());
+        let name = (*alias.get(&names.collect::<Vec<_>>())).to_owned();
+        let all = command.get_arguments().chain(root.get_arguments());
+        let options: Vec<&Arg> = all.filter(|arg| arg.get_long().is_some()).collect();
+        let flags = flags_of(&options, name == "call", &picks);
+        let operand = command.get_positionals().next().filter(|_| name != "call");
+        let operand = operand.filter(|operand| operand.is_required_set() || has_operand);
+        let operand = operand.map(|operand| value_of(operand, value).replace('-', "x"));
         let line = |before: &[Vec<String>], token: Vec<String>, after: &[Vec<String>]| {
             let all = [before, &[token], after].concat().concat();
             parsed(&all.iter().map(String::as_str).collect::<Vec<_>>())
@@ -319,7 +276,7 @@ proptest! {
     }
 
     #[test]
-    fn values_of_a_call_stay_values(value in select(&WORDS[..]), name in select(&WORDS[..])) {
+    fn call_values_are_kept_unchanged(value in select(&WORDS[..]), name in select(&WORDS[..])) {
         let of = |line: &[&str]| match parse(&argv(line)) {
             Ok(Cli { command: args::Command::Call(call), .. }) => (call.task, call.fields.name),
             other => panic!("{line:?}: {other:?}"),
@@ -334,13 +291,13 @@ proptest! {
 
 #[test]
 fn skill_commands_parse_and_the_skill_is_short() {
-    let skill = texts::skill(None);
+    let skill = texts::skill(false);
     assert!(skill.chars().count() <= 7000);
-    let full = texts::skill(Some(args::SkillPart::Full));
-    let lines = full
+    let full = texts::skill(true);
+    let commands = full
         .lines()
-        .filter_map(|line| line.strip_prefix("kallyai "));
-    let commands: Vec<&str> = lines.collect();
+        .filter_map(|line| line.strip_prefix("kallyai ")?.split(" <<").next());
+    let commands: Vec<&str> = commands.collect();
     assert!(commands.len() >= 15, "{commands:?}");
     for command in commands {
         parsed(&words(command));
@@ -348,40 +305,18 @@ fn skill_commands_parse_and_the_skill_is_short() {
 }
 
 #[test]
-fn man_page_has_its_sections_and_every_flag() {
+fn man_page_has_every_section_and_flag() {
     let page = String::from_utf8(texts::man().expect("a page")).expect("UTF-8");
-    let headings: Vec<&str> = page
-        .lines()
-        .filter_map(|line| line.strip_prefix(".SH "))
-        .map(|heading| heading.trim_matches('"'))
-        .collect();
-    assert_eq!(
-        headings,
-        [
-            "NAME",
-            "SYNOPSIS",
-            "DESCRIPTION",
-            "COMMANDS",
-            "CALL OPTIONS",
-            "GLOBAL OPTIONS",
-            "DATES AND TIMES",
-            "SANDBOX",
-            "FILES",
-            "ENVIRONMENT",
-            "EXIT STATUS",
-            "EXAMPLES",
-            "SEE ALSO",
-        ]
-    );
+    let headings = page.lines().filter_map(|line| line.strip_prefix(".SH "));
+    let headings: Vec<&str> = headings.map(|it| it.trim_matches('"')).collect();
+    let expected = "NAME, SYNOPSIS, DESCRIPTION, COMMANDS, CALL OPTIONS, GLOBAL OPTIONS, \
+        DATES AND TIMES, SANDBOX, FILES, ENVIRONMENT, EXIT STATUS, EXAMPLES, SEE ALSO";
+    assert_eq!(headings.join(", "), expected);
     let root = args::command();
-    let all = root
-        .get_subcommands()
-        .chain([&root])
-        .flat_map(Command::get_arguments);
+    let commands = root.get_subcommands().chain([&root]);
+    let all = commands.flat_map(Command::get_arguments);
     for long in all.filter_map(Arg::get_long) {
-        assert!(
-            page.contains(&format!("\\-\\-{}", long.replace('-', "\\-"))),
-            "{long}"
-        );
+        let flag = format!("\\-\\-{}", long.replace('-', "\\-"));
+        assert!(page.contains(&flag), "{long}");
     }
 }

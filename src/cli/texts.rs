@@ -5,23 +5,22 @@ use std::io::{self, Write};
 use clap::{Command, CommandFactory as _};
 use clap_mangen::Man;
 
-use super::args::{Cli, SkillPart};
-use crate::error::{Error, Result};
+use super::args::Cli;
 
-/// At most 40 lines of 80 columns. clap cannot group commands.
+/// Written by hand, because clap cannot group commands. At most 40 lines of 80 columns.
 pub const HELP: &str = include_str!("help.txt");
 
 const SKILL: &str = include_str!("SKILL.md");
 const SKILL_FULL: &str = include_str!("SKILL_FULL.md");
 
-pub fn skill(part: Option<SkillPart>) -> String {
-    match part {
-        Some(SkillPart::Full) => format!("{SKILL}\n{SKILL_FULL}"),
-        None => SKILL.to_owned(),
+pub fn skill(is_full: bool) -> String {
+    match is_full {
+        true => format!("{SKILL}\n{SKILL_FULL}"),
+        false => SKILL.to_owned(),
     }
 }
 
-/// The sections after the options.
+/// The sections of the man page that follow the options.
 const MAN: &str = include_str!("man.roff");
 
 const MAN_START: &str = "\
@@ -39,12 +38,8 @@ Each command can be written with or without dashes: \\fBkallyai history\\fR is \
 .SH COMMANDS
 ";
 
-pub fn man() -> Result<Vec<u8>> {
-    man_page().map_err(|e| Error::io("can't make the man page", &e))
-}
-
-/// One page for all commands: clap_mangen would make a page for each.
-fn man_page() -> io::Result<Vec<u8>> {
+/// Renders one man page for all commands. clap_mangen would render one per command.
+pub fn man() -> io::Result<Vec<u8>> {
     let mut page = Vec::new();
     let root = Man::new(Cli::command())
         .title("KALLYAI")
@@ -52,44 +47,32 @@ fn man_page() -> io::Result<Vec<u8>> {
     root.render_title(&mut page)?;
     root.render_name_section(&mut page)?;
     page.write_all(MAN_START.as_bytes())?;
-    let mut call_options = Vec::new();
+    let mut call_options = String::new();
     for command in Cli::command().get_subcommands() {
-        let about = command
-            .get_about()
-            .map(ToString::to_string)
-            .unwrap_or_default();
+        let about = command.get_about().cloned().unwrap_or_default();
         let names = std::iter::once(command.get_name()).chain(command.get_all_aliases());
         let names = names.collect::<Vec<_>>().join(", ").replace('-', "\\-");
         writeln!(page, ".SS \"{names}\"\n{about}")?;
+        let options = options(command.clone())?;
         if command.get_name() == "call" {
-            call_options = options(command.clone(), "CALL OPTIONS")?;
+            call_options = options;
         } else {
-            page.extend(options(command.clone(), "")?);
+            page.extend(options.into_bytes());
         }
     }
-    page.extend(call_options);
-    page.extend(options(Cli::command(), "GLOBAL OPTIONS")?);
-    page.extend_from_slice(MAN.as_bytes());
+    let global_options = options(Cli::command())?;
+    write!(page, ".SH \"CALL OPTIONS\"\n{call_options}")?;
+    write!(page, ".SH \"GLOBAL OPTIONS\"\n{global_options}{MAN}")?;
     Ok(page)
 }
 
-/// The options of a command under a heading of ours.
-fn options(command: Command, heading: &str) -> io::Result<Vec<u8>> {
-    let mut section = Vec::new();
-    if !heading.is_empty() {
-        writeln!(section, ".SH \"{heading}\"")?;
-    }
-    let mut listed = Vec::new();
-    Man::new(command.disable_help_flag(true)).render_options_section(&mut listed)?;
-    let listed = String::from_utf8_lossy(&listed);
-    // clap_mangen's own headings, and what it repeats before each section.
-    let lines = listed.lines().filter(|line| {
-        ![".SH", ".ie", ".el"]
-            .iter()
-            .any(|start| line.starts_with(start))
-    });
-    for line in lines {
-        writeln!(section, "{line}")?;
-    }
-    Ok(section)
+/// Renders the options of a command.
+fn options(command: Command) -> io::Result<String> {
+    let mut page = Vec::new();
+    Man::new(command.disable_help_flag(true)).render_options_section(&mut page)?;
+    let page = String::from_utf8_lossy(&page);
+    // Drop the section heading, and definitions that are already at the start of the page.
+    let is_option = |line: &&str| ![".SH", ".ie", ".el"].contains(&line.get(..3).unwrap_or(line));
+    let options = page.lines().filter(is_option);
+    Ok(options.map(|line| format!("{line}\n")).collect())
 }

@@ -1,4 +1,4 @@
-//! The address of the API.
+//! The base URL of the API.
 
 use std::str::FromStr;
 
@@ -6,19 +6,19 @@ use url::{Host, Url};
 
 use super::Invalid;
 
-/// The address of all routes: HTTPS, or HTTP on loopback, without user name, query or fragment.
+/// The base URL of all routes: HTTPS, or HTTP on loopback, without a user name, query or fragment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ApiBase(Url);
 
 impl ApiBase {
     pub const PRODUCTION: &str = "https://api.kallyai.com";
 
-    /// Whether the credentials of the service itself may be sent here.
+    /// Returns whether this is the production service.
     pub fn is_production(&self) -> bool {
         self.origin() == Self::PRODUCTION
     }
 
-    /// Scheme, host and port, which credentials and calls belong to.
+    /// Returns the scheme, host and port. Credentials and calls are tied to this origin.
     pub fn origin(&self) -> String {
         self.0.origin().ascii_serialization()
     }
@@ -36,7 +36,7 @@ impl ApiBase {
         self.0.scheme() == "https"
     }
 
-    /// The host, with the port unless it is the default one.
+    /// Returns the host, with the port unless it is the default one.
     pub fn host(&self) -> &str {
         self.0.authority()
     }
@@ -45,7 +45,7 @@ impl ApiBase {
         self.0.as_str()
     }
 
-    /// The URL of a route. Segments are percent-encoded, so that an ID cannot name another route.
+    /// Returns the URL of a route. Percent-encodes segments, so an ID can't lead to another route.
     pub fn route(&self, segments: &[&str]) -> Url {
         let mut url = self.0.clone();
         if let Ok(mut path) = url.path_segments_mut() {
@@ -59,9 +59,9 @@ impl FromStr for ApiBase {
     type Err = Invalid;
 
     fn from_str(text: &str) -> Result<Self, Invalid> {
-        const HOW: &str =
-            "write an address such as https://api.kallyai.com or http://127.0.0.1:8977";
-        let refused = |why: &str| Invalid::new(format!("KALLYAI_API_URL {why}"), HOW);
+        const HINT: &str =
+            "use an address such as https://api.kallyai.com or http://127.0.0.1:8977";
+        let refused = |why: &str| Invalid::new(format!("KALLYAI_API_URL {why}"), HINT);
         let base = Self(Url::parse(text).map_err(|_| refused("is not a URL"))?);
         if !base.0.username().is_empty() || base.0.password().is_some() {
             return Err(refused("holds a user name or password"));
@@ -83,7 +83,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn addresses_are_https_or_loopback() {
+    fn base_url_must_be_https_or_loopback() {
         let accepted =
             "https://api.kallyai.com|http://127.0.0.1:8977/|http://[::1]:1/v2|http://localhost";
         for text in accepted.split('|') {
@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn ids_cannot_name_another_route() {
+    fn id_cannot_lead_to_another_route() {
         let base: ApiBase = "https://api.kallyai.com/base/".parse().expect("an address");
         let url = base.route(&["v1", "calls", "a/../b?c#d"]);
         let expected = "https://api.kallyai.com/base/v1/calls/a%2F..%2Fb%3Fc%23d";

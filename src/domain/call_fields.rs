@@ -1,4 +1,4 @@
-//! The request for a call: as a front end gets it, and as it is sent to the API.
+//! Call requests, as a front end receives them and as they are sent to the API.
 
 use jiff::Timestamp;
 use schemars::JsonSchema;
@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 use super::text::parse_text;
 use super::{Category, Date, Day, Invalid, Language, Phone, Time, Zone};
 
-/// The optional fields of a call. This declaration gives the command line its flags, MCP its
-/// arguments, and the request its members: a new field is added here.
+/// The optional fields of a call. This declaration generates the command line's flags, MCP's
+/// arguments and the request's fields, so add a new field here.
 #[derive(Debug, Clone, Default, clap::Args, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct CallFields {
@@ -33,7 +33,7 @@ pub struct CallFields {
     #[schemars(range(min = 1, max = 50))]
     pub party_size: Option<u8>,
 
-    /// Set the day: 2027-01-28, tomorrow, friday
+    /// Set the day: 2027-01-28, tomorrow, friday (the coming one)
     #[arg(long, value_name = "DAY")]
     #[serde(rename(serialize = "appointment_date"))]
     #[schemars(with = "Option<String>")]
@@ -73,7 +73,7 @@ pub struct CallFields {
     #[serde(rename(serialize = "is_urgent"))]
     pub urgent: bool,
 
-    /// Set the time zone of date and time
+    /// Set the zone of the place called, in which date and time are read: America/New_York
     #[arg(skip)]
     #[serde(skip_serializing)]
     #[schemars(with = "Option<String>")]
@@ -85,13 +85,13 @@ pub struct CallFields {
     pub session_id: Option<String>,
 }
 
-/// In characters.
+/// Longest task, in characters.
 const MAX_TASK: usize = 4000;
 
-/// A task: not blank, trimmed, with LF line ends.
+/// Parses a task. Trims it and converts its line endings to LF. Fails if it is blank or too long.
 pub fn parse_task(text: &str) -> Result<String, Invalid> {
     let task = parse_text(text)
-        .map_err(|_| Invalid::new("the task is empty", "write what the call should accomplish"))?
+        .map_err(|_| Invalid::new("the task is empty", "say what the call should accomplish"))?
         .replace("\r\n", "\n");
     let length = task.chars().count();
     if length > MAX_TASK {
@@ -103,7 +103,7 @@ pub fn parse_task(text: &str) -> Result<String, Invalid> {
     Ok(task)
 }
 
-/// A complete request.
+/// A complete request for a call.
 #[derive(Debug, Clone)]
 pub struct CallRequest {
     pub phone: Phone,
@@ -114,7 +114,7 @@ pub struct CallRequest {
 }
 
 impl CallRequest {
-    /// Fills in the fields that were left out.
+    /// Creates a request, with defaults for the omitted fields.
     pub fn new(
         phone: Phone,
         task: String,
@@ -139,7 +139,7 @@ impl CallRequest {
         }
     }
 
-    /// The day of the appointment.
+    /// Returns the date of the appointment.
     pub fn date(&self) -> Option<Date> {
         match self.fields.date {
             Some(Day::On(date)) => Some(date),
@@ -147,7 +147,7 @@ impl CallRequest {
         }
     }
 
-    /// The body of `POST /v1/calls`, without the members that were not given.
+    /// Returns the body of `POST /v1/calls`, without the omitted fields.
     pub fn to_json(&self) -> Vec<u8> {
         let mut submission = json!({
             "task_description": self.task,
@@ -167,7 +167,7 @@ impl CallRequest {
         body.to_string().into_bytes()
     }
 
-    /// The appointment as `Fri 2026-12-04 20:00 America/New_York`, as far as it is given.
+    /// Formats the appointment as `Fri 2026-12-04 20:00 America/New_York`. Omits missing parts.
     pub fn when(&self) -> Option<String> {
         let date = self.date().map(|date| date.strftime("%a %F").to_string());
         let time = self.fields.time.map(|time| time.to_string());
@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn request_has_the_names_of_the_api() {
+    fn request_uses_the_field_names_of_the_api() {
         let flags = "--category=restaurant|--name=Ana|--business=Lucali|--party-size=4|--date=fri\
             |--time=8pm|--time-preference=evening|--user-phone=+1 555 765 4321|--call-language=es\
             |--instruction=Ask for a quiet table|--urgent|--session-id=s1";
@@ -232,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn invalid_values_are_refused() {
+    fn invalid_values_are_rejected() {
         let flags = "name=\u{200b}|instruction=\u{2060}|party-size=51|date=marble 4|time=8";
         for flag in flags.split('|') {
             assert!(parsed(&format!("--{flag}")).is_err(), "{flag}");
@@ -240,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn task_is_trimmed_and_bounded() {
+    fn task_is_trimmed_and_limited_in_length() {
         let task = parse_task(" Book\r\na table \r\n");
         assert_eq!(task.as_deref(), Ok("Book\na table"));
         assert!(parse_task(&"é".repeat(MAX_TASK)).is_ok());
@@ -249,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn appointment_is_shown_as_far_as_it_is_given() {
+    fn appointment_shows_only_the_given_parts() {
         let when = |args| request(parsed(args).expect("fields")).when();
         let both = "Fri 2026-12-04 20:00 America/New_York".to_owned();
         assert_eq!(when("--date=fri|--time=8pm"), Some(both));

@@ -1,14 +1,14 @@
-//! Call IDs, and the ways to point at a call.
+//! Call IDs, and other ways to refer to a call.
 
 use std::str::FromStr;
 
 use super::{Invalid, plain, quoted};
 
-/// A call's ID as the server wrote it. It can stand in a path.
+/// A call's ID exactly as the server sent it. It is valid as a URL path segment.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize)]
 pub struct CallId(String);
 
-const HOW: &str = "copy an ID from the list of calls, or write last";
+const HINT: &str = "copy an ID from the list of calls, or use last";
 
 impl CallId {
     pub fn as_str(&self) -> &str {
@@ -23,27 +23,27 @@ impl FromStr for CallId {
         let is_path = matches!(text.trim(), "" | "." | "..");
         if is_path || text.chars().any(char::is_control) {
             let message = format!("{} is not a call ID", quoted(text));
-            return Err(Invalid::new(message, HOW));
+            return Err(Invalid::new(message, HINT));
         }
         Ok(Self(text.to_owned()))
     }
 }
 
-/// A call as the user points at it.
+/// A reference to a call, as the user writes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CallRef {
     /// `last` (0) is the newest call, `last-1` the one before it.
     Last(u8),
-    /// The beginning of an ID: hexadecimal digits and dashes.
+    /// The first characters of an ID: hexadecimal digits and dashes.
     Prefix(String),
     Id(CallId),
 }
 
-/// `last-199` is the oldest call of the largest page that the API returns.
+/// The API returns at most 200 calls per page, and `last-199` is the oldest of those.
 const MAX_BACK: u8 = 199;
-/// Fewer characters would soon match several calls.
+/// Minimum length of a prefix. A shorter one would often match several calls.
 const MIN_PREFIX: usize = 4;
-/// The service's IDs are UUIDs.
+/// Length of a complete ID. The service's IDs are UUIDs.
 const UUID_LENGTH: usize = 36;
 
 impl FromStr for CallRef {
@@ -59,7 +59,7 @@ impl FromStr for CallRef {
             let number = number.filter(|back| *back <= MAX_BACK);
             return number.map(Self::Last).ok_or_else(|| {
                 let message = format!("{} is not one of the newest 200 calls", quoted(text));
-                Invalid::new(message, format!("write last, or last-1 to last-{MAX_BACK}"))
+                Invalid::new(message, format!("use last, or last-1 to last-{MAX_BACK}"))
             });
         }
         let is_hex = typed.bytes().all(|b| b.is_ascii_hexdigit() || b == b'-');
@@ -69,7 +69,7 @@ impl FromStr for CallRef {
         if typed.len() < MIN_PREFIX {
             return Err(Invalid::new(
                 format!("{} is too short", quoted(text)),
-                format!("write at least {MIN_PREFIX} characters of the ID, or last"),
+                format!("use at least {MIN_PREFIX} characters of the ID, or last"),
             ));
         }
         Ok(Self::Prefix(typed))
@@ -81,7 +81,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn calls_are_named_by_age_prefix_or_id() {
+    fn call_is_referenced_by_position_prefix_or_id() {
         let uuid = "3f2a9c1e-7b4d-4e8a-9c6f-1a2b3c4d5e6f";
         let id = |text: &str| CallRef::Id(text.parse().expect("an ID"));
         for (text, expected) in [
@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn other_references_are_refused() {
+    fn invalid_references_are_rejected() {
         for text in "|9|3f2|last-200|last-99999|last-|last1|lastly|..|a\u{7}bcd".split('|') {
             assert!(text.parse::<CallRef>().is_err(), "{text:?}");
         }

@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use super::{Invalid, plain, without_invisible};
 
-/// A call's status. The set is open: names that the service adds are kept.
+/// The status of a call. Unknown names are kept, because the service may add new ones.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(from = "String")]
 pub enum CallStatus {
@@ -15,7 +15,7 @@ pub enum CallStatus {
     Unsuccessful(String),
     /// One of [`RUNNING`].
     Running(String),
-    /// A name that is not known here, of a call that may run or may have ended.
+    /// An unknown name. The call may be running or may have ended.
     Other(String),
 }
 
@@ -40,7 +40,7 @@ impl From<String> for CallStatus {
 }
 
 impl CallStatus {
-    /// The API's name for it.
+    /// Returns the API's name for the status.
     pub fn as_str(&self) -> &str {
         match self {
             Self::Success => "success",
@@ -49,8 +49,8 @@ impl CallStatus {
     }
 }
 
-/// `--status`: one status, `in_progress` for every call that runs, or `unsuccessful` for every
-/// call that ended without success.
+/// The value of `--status`: a status, `in_progress` for every running call, or `unsuccessful` for
+/// every call that ended without success.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StatusFilter(String);
 
@@ -59,13 +59,13 @@ impl StatusFilter {
         &self.0
     }
 
-    /// Whether the name is one that this program knows.
+    /// Returns whether this program knows the status.
     pub fn is_known(&self) -> bool {
         let is_other = matches!(CallStatus::from(self.0.clone()), CallStatus::Other(_));
         !is_other || self.0 == "unsuccessful"
     }
 
-    /// Whether to list a call. It may be running under a status that is not known here.
+    /// Returns whether a call matches. A call with an unknown status may be running.
     pub fn matches(&self, status: Option<&CallStatus>, is_running: bool) -> bool {
         match self.0.as_str() {
             "in_progress" => is_running,
@@ -81,14 +81,14 @@ impl FromStr for StatusFilter {
     fn from_str(text: &str) -> Result<Self, Invalid> {
         let name = folded(text);
         if name.is_empty() {
-            let hint = "write a status such as success, busy, in_progress or unsuccessful";
+            let hint = "use a status such as success, busy, in_progress or unsuccessful";
             return Err(Invalid::new("the status is empty", hint));
         }
         Ok(Self(name))
     }
 }
 
-/// A status in the spelling of the API: `No answer` is `no_answer`.
+/// Converts a status to the API's spelling: `No answer` becomes `no_answer`.
 fn folded(name: &str) -> String {
     plain(name).to_ascii_lowercase().replace([' ', '-'], "_")
 }

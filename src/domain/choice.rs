@@ -1,4 +1,4 @@
-//! The values that the API chooses from.
+//! Fields with a fixed set of values.
 
 use clap::ValueEnum;
 use schemars::JsonSchema;
@@ -18,13 +18,13 @@ pub enum Category {
 }
 
 impl Category {
-    /// Whether a reservation needs a name.
+    /// Returns whether a reservation needs a name.
     pub fn takes_a_name(self) -> bool {
         self != Self::General
     }
 }
 
-/// `language` and `call_language`.
+/// The languages allowed for `language` and `call_language`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize, JsonSchema, ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum Language {
@@ -34,7 +34,7 @@ pub enum Language {
 }
 
 impl Language {
-    /// The language of a POSIX locale such as `es_ES.UTF-8`: Spanish, or English for all others.
+    /// Returns the language of a POSIX locale such as `es_ES.UTF-8`: Spanish, or English otherwise.
     pub fn of_locale(locale: &str) -> Self {
         let language = locale.split(['_', '-', '.', '@']).next();
         match language.map(str::to_ascii_lowercase).as_deref() {

@@ -1,4 +1,4 @@
-//! Days, as the user names them.
+//! Days, as the user writes them.
 
 use std::str::FromStr;
 
@@ -8,28 +8,28 @@ use serde::Serialize;
 
 use super::{Invalid, plain, quoted};
 
-/// A day of the calendar, or one that depends on today. Only a resolved day can be serialized.
+/// A calendar date, or a day relative to today. Only a date can be serialized.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
 pub enum Day {
     On(Date),
-    /// A number of days after today, or before it if negative.
+    /// This many days after today, or before today if negative.
     #[serde(skip)]
     After(i32),
-    /// The next such day, never today.
+    /// The next such weekday, never today.
     #[serde(skip)]
     Next(Weekday),
-    /// The last such day, never today.
+    /// The most recent such weekday, never today.
     #[serde(skip)]
     Last(Weekday),
 }
 
-/// A day of `--since` and `--until`.
+/// A day for `--since` or `--until`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PastDay(pub Day);
 
 impl Day {
-    /// Whether the date depends on the time zone.
+    /// Returns whether the date depends on today, and therefore on the time zone.
     pub fn is_relative(self) -> bool {
         !matches!(self, Self::On(_))
     }
@@ -48,8 +48,8 @@ impl FromStr for Day {
     type Err = Invalid;
 
     fn from_str(text: &str) -> Result<Self, Invalid> {
-        const HOW: &str = "write YYYY-MM-DD, today, tomorrow or a weekday such as friday";
-        parse(text, HOW, |word| match word {
+        const HINT: &str = "use YYYY-MM-DD, today, tomorrow or a weekday such as friday";
+        parse(text, HINT, |word| match word {
             "tomorrow" => Some(Self::After(1)),
             _ => weekday(word).map(Self::Next),
         })
@@ -60,9 +60,9 @@ impl FromStr for PastDay {
     type Err = Invalid;
 
     fn from_str(text: &str) -> Result<Self, Invalid> {
-        const HOW: &str =
-            "write YYYY-MM-DD, today, yesterday, a weekday such as friday, or 7d for 7 days ago";
-        let day = parse(text, HOW, |word| match word {
+        const HINT: &str =
+            "use YYYY-MM-DD, today, yesterday, a weekday such as friday, or 7d for 7 days ago";
+        let day = parse(text, HINT, |word| match word {
             "yesterday" => Some(Day::After(-1)),
             _ => days_ago(word).or_else(|| weekday(word).map(Day::Last)),
         });
@@ -70,15 +70,15 @@ impl FromStr for PastDay {
     }
 }
 
-fn parse(text: &str, how: &str, other: impl Fn(&str) -> Option<Day>) -> Result<Day, Invalid> {
+fn parse(text: &str, hint: &str, other: impl Fn(&str) -> Option<Day>) -> Result<Day, Invalid> {
     let word = plain(text).to_ascii_lowercase();
     let day = match word.parse::<Date>() {
-        // jiff parses more than YYYY-MM-DD.
+        // jiff also parses other formats.
         Ok(date) if date.to_string() == word => Some(Day::On(date)),
         _ if word == "today" => Some(Day::After(0)),
         _ => other(&word),
     };
-    day.ok_or_else(|| Invalid::new(format!("{} is not a valid day", quoted(text)), how))
+    day.ok_or_else(|| Invalid::new(format!("{} is not a valid day", quoted(text)), hint))
 }
 
 fn days_ago(word: &str) -> Option<Day> {
@@ -103,7 +103,7 @@ mod tests {
     const THURSDAY: Date = date(2027, 1, 28);
 
     #[test]
-    fn days_resolve_forwards() {
+    fn days_resolve_to_today_or_later() {
         for (text, resolved) in [
             (" ２０２７\u{2011}02\u{2212}14\u{200b} ", date(2027, 2, 14)),
             ("Today", date(2027, 1, 28)),
@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn past_days_resolve_backwards() {
+    fn past_days_resolve_to_earlier_dates() {
         for (text, resolved) in [
             ("2026-12-31", date(2026, 12, 31)),
             ("Yesterday", date(2027, 1, 27)),
@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn other_texts_are_not_days() {
+    fn invalid_days_are_rejected() {
         let texts = "|\u{200b}|marble 4|martes|12/5|28/01/2027|27-01-28|2027-1-28|20270128|f|tues\
             |2027-01-28T20:00|-027-01-28|next friday|fri 8pm|tonight|jan 28|2027-02-29|2027-13-01";
         for text in texts.split('|') {

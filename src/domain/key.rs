@@ -1,11 +1,11 @@
-//! The idempotency key of a call.
+//! Idempotency keys.
 
 use std::str::FromStr;
 
 use super::{Invalid, quoted};
 
-/// The `Idempotency-Key` of one call, the same on every resend. Case is kept for the header and
-/// ignored everywhere else.
+/// The `Idempotency-Key` of a call, which stays the same if the request is repeated. The header
+/// keeps its case, and everything else ignores case.
 #[derive(Debug, Clone, serde::Serialize)]
 pub struct Key(String);
 
@@ -16,12 +16,12 @@ impl Key {
         Self(format!("kallyai-{:032x}", rand::random::<u128>()))
     }
 
-    /// The key as the header holds it.
+    /// Returns the key for the header, in its original case.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The key as file names and comparisons use it.
+    /// Returns the key for file names and comparisons, in lower case.
     pub fn folded(&self) -> String {
         self.0.to_ascii_lowercase()
     }
@@ -41,14 +41,14 @@ impl FromStr for Key {
     fn from_str(text: &str) -> Result<Self, Invalid> {
         let is_allowed = |b: u8| b.is_ascii_alphanumeric() || b"._-".contains(&b);
         let is_key = (1..=MAX_LENGTH).contains(&text.len()) && text.bytes().all(is_allowed);
-        // `kallyai resume KEY` would take a leading dash for a flag, and `last` for a call.
+        // `kallyai resume KEY` would parse a leading dash as a flag, and `last` as a call.
         let is_reserved = text.starts_with('-') || text.to_ascii_lowercase().starts_with("last");
         if is_key && !is_reserved {
             return Ok(Self(text.to_owned()));
         }
         Err(Invalid::new(
             format!("{} is not an idempotency key", quoted(text)),
-            "write 1 to 128 letters, digits, dots, dashes and underscores, such as dentist-2027-01-28",
+            "use 1 to 128 letters, digits, dots, dashes and underscores, such as dentist-2027-01-28",
         ))
     }
 }
@@ -58,7 +58,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn keys_compare_ignoring_case_and_keep_it() {
+    fn key_keeps_its_case_and_compares_without_it() {
         let key: Key = "Dentist-2027.01_28".parse().expect("a key");
         assert_eq!(Ok(key.clone()), "dentist-2027.01_28".parse());
         assert_eq!(key.as_str(), "Dentist-2027.01_28");
@@ -68,7 +68,7 @@ mod tests {
     }
 
     #[test]
-    fn other_texts_are_not_keys() {
+    fn invalid_keys_are_rejected() {
         assert!("k".repeat(MAX_LENGTH).parse::<Key>().is_ok());
         assert!("k".repeat(MAX_LENGTH + 1).parse::<Key>().is_err());
         for text in ["", "a b", "é", "a/b", "..\\a", "-a", "last", "Last-1"] {

@@ -1,4 +1,4 @@
-//! Values that cannot be wrong: each is parsed once, where it enters the program.
+//! Validated values. Each is parsed once, when it enters the program.
 
 mod api_base;
 mod call_fields;
@@ -30,7 +30,7 @@ pub use text::{
 pub use time::Time;
 pub use zone::{LocalTime, Zone};
 
-/// Why a value is refused.
+/// The reason why a value is rejected.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct Invalid {
@@ -40,7 +40,7 @@ pub struct Invalid {
 }
 
 impl Invalid {
-    /// The message says what is wrong, the hint what to type.
+    /// Creates an error. The message says what is wrong, and the hint says what to type.
     pub fn new(message: impl Into<String>, hint: impl Into<String>) -> Self {
         Self {
             message: message.into(),
@@ -49,7 +49,7 @@ impl Invalid {
         }
     }
 
-    /// An emergency number, which an assistant must never call.
+    /// Creates the error for an emergency number, which an assistant must never call.
     pub fn emergency(shown: &str) -> Self {
         let message = format!("{shown} is an emergency number, and KallyAI never calls those");
         Self {
@@ -66,14 +66,14 @@ impl Invalid {
         self.is_emergency
     }
 
-    /// Names the source of the value: an environment variable, a flag or an MCP argument.
+    /// Adds the value's source to the message: an environment variable, a flag or an MCP argument.
     pub fn in_source(self, name: &str) -> Self {
         let message = format!("{name}: {}", self.message);
         Self { message, ..self }
     }
 }
 
-/// Deserializes values from the strings that their `FromStr` takes.
+/// Implements `Deserialize` by parsing a string with `FromStr`.
 macro_rules! deserialize_from_str {
     ($($type:ty),*) => {$(
         impl<'de> serde::Deserialize<'de> for $type {
@@ -85,7 +85,7 @@ macro_rules! deserialize_from_str {
     )*};
 }
 
-/// Displays values as their `as_str`.
+/// Implements `Display` with `as_str`.
 macro_rules! display_as_str {
     ($($type:ty),*) => {$(
         impl std::fmt::Display for $type {

@@ -1,30 +1,30 @@
-//! Telephone numbers.
+//! Phone numbers.
 
 use std::str::FromStr;
 
 use super::{Invalid, Zone, plain, quoted};
 
-/// A telephone number in E.164 form: `+`, a country code, 7 to 15 digits in all.
+/// A phone number in E.164 format: `+` and 7 to 15 digits, beginning with a country code.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, serde::Serialize)]
 pub struct Phone(String);
 
-/// The ITU's country codes of one and two digits. All others have three.
+/// The ITU country codes with one or two digits. All others have three.
 const SHORT_CODES: &str = "1 7 20 27 30 31 32 33 34 36 39 40 41 43 44 45 46 47 48 49 51 52 53 54 \
     55 56 57 58 60 61 62 63 64 65 66 81 82 84 86 90 91 92 93 94 95 98";
 
-/// Country codes after which a number may begin with 0.
+/// Country codes whose national numbers may begin with 0.
 const KEEP_ZERO: &str = "39 225 226 229 241 242 250 378 379 992";
 
-/// Three-digit emergency numbers in use somewhere (ITU-T E.129 and its national annexes).
+/// Three-digit emergency numbers in any country (ITU-T E.129 and its national annexes).
 const EMERGENCY: &str = "000 061 062 080 088 091 092 100 101 102 103 104 105 106 107 108 110 111 \
     112 113 114 115 116 117 118 119 120 121 122 123 127 128 129 131 132 133 140 144 150 151 155 \
     156 158 160 166 180 185 190 191 192 193 194 195 197 198 199 900 901 902 903 907 911 912 913 \
     995 997 998 999";
 
-const HOW: &str = "write + and the country code, such as +15551234567";
+const HINT: &str = "use + and the country code, such as +15551234567";
 
 impl Phone {
-    /// Parses a number to call. In a US or Canadian zone, the hint for a national number has +1.
+    /// Parses a number to call. In a US or Canadian zone, the hint for a national number adds +1.
     pub fn parse_in(text: &str, zone: Option<&Zone>) -> Result<Self, Invalid> {
         let shown = quoted(text);
         let typed = without_separators(text);
@@ -36,7 +36,7 @@ impl Phone {
         if let (Some(number), true) = (&corrected, is_digits(extension)) {
             return Err(Invalid::new(
                 format!("{shown} has an extension"),
-                format!("put it into --instruction, and write {number} here"),
+                format!("put it into --instruction, and use {number} here"),
             ));
         }
         let problem = match typed.strip_prefix('+') {
@@ -47,19 +47,19 @@ impl Phone {
             None => Ok(Self(typed)),
             Some(problem) => Err(Invalid::new(
                 format!("{shown} {problem}"),
-                corrected.map_or(HOW.into(), |number| format!("write {number}")),
+                corrected.map_or(HINT.into(), |number| format!("use {number}")),
             )),
         }
     }
 
-    /// The number with its `+`.
+    /// Returns the number, including the `+`.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-/// The digits that identify a line, for comparing numbers in any notation. Some notations of Mexican
-/// and Argentine numbers have an extra mobile digit.
+/// Returns the digits that identify a line, for comparing numbers in any notation. Drops the extra
+/// mobile digit in some notations of Mexican and Argentine numbers.
 pub fn dialed(number: &str) -> String {
     let typed = without_separators(number);
     let number = split_extension(&typed).0;
@@ -72,7 +72,8 @@ pub fn dialed(number: &str) -> String {
     }
 }
 
-/// The text in lower case, without what people and web pages put between digits.
+/// Converts a number to lower case, without `tel:` and the separators that people and web pages put
+/// between digits.
 fn without_separators(text: &str) -> String {
     let is_separator = |c: char| " .-/()\u{b7}\u{2044}\u{2215}".contains(c);
     let mut typed = plain(text).to_ascii_lowercase();
@@ -91,7 +92,7 @@ fn split_extension(typed: &str) -> (&str, &str) {
     }
 }
 
-/// The number that was probably meant, if it is a valid one.
+/// Returns the number that the user probably meant, if it is valid.
 fn corrected(number: &str, zone: Option<&Zone>) -> Option<Phone> {
     let is_north_american = zone.is_some_and(Zone::is_us_or_canadian);
     let international = number
@@ -115,7 +116,7 @@ fn corrected(number: &str, zone: Option<&Zone>) -> Option<Phone> {
     is_valid.then(|| Phone(format!("+{digits}")))
 }
 
-/// The reason why these characters after a `+` are not a phone number.
+/// Returns the reason why the characters after a `+` are not a phone number, if there is one.
 fn problem(digits: &str) -> Option<String> {
     if let Some(stray) = digits.chars().find(|c| !c.is_ascii_digit()) {
         let stray = stray.escape_default();
@@ -126,7 +127,7 @@ fn problem(digits: &str) -> Option<String> {
     Some(if digits.starts_with('0') {
         "has no country code: none begins with 0".into()
     } else if code == "1" && national_length != 10 {
-        format!("has {national_length} digits after +1, and a number has 10")
+        format!("has {national_length} digits after +1, but a number there has 10")
     } else if code == "1" && national.starts_with(['0', '1']) {
         "has an area code that begins with 0 or 1".into()
     } else if national.starts_with('0') && !is_in(code, KEEP_ZERO) {
@@ -148,7 +149,7 @@ fn split_country_code(digits: &str) -> (&str, &str) {
     digits.split_at_checked(length).unwrap_or((digits, ""))
 }
 
-/// Whether this is an emergency number, alone or after a country code.
+/// Returns whether this is an emergency number, alone or after a country code.
 fn is_emergency(number: &str) -> bool {
     let bare = number.trim_start_matches('+');
     let international = number.strip_prefix('+').or(number.strip_prefix("00"));
@@ -189,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_are_accepted_as_people_write_them() {
+    fn common_notations_are_accepted() {
         let texts = "(+1) 555/123.4567| TEL: +1-555-123-4567|＋１ （５５５）　１２３－４５６７\
             |+1\u{2011}555\u{2013}123\u{2212}4567|+1\u{a0}555\u{202f}123\u{2009}4567\
             |\u{feff}\u{200e}\u{202a}+1555\u{200b}1234567\u{202c}";
@@ -202,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn number_in_another_form_is_refused_with_its_correction() {
+    fn incomplete_number_is_rejected_with_a_correction() {
         for (text, zone, number) in [
             ("0034 912 345 678", "", "+34912345678"),
             ("1 (555) 123-4567", "", "+15551234567"),
@@ -211,35 +212,35 @@ mod tests {
             ("(212) 555-0001", "America/Chicago", "+12125550001"),
             ("011 44 20 7946 0018", "US/Pacific", "+442079460018"),
         ] {
-            assert_eq!(hint(text, zone), format!("write {number}"), "{text:?}");
+            assert_eq!(hint(text, zone), format!("use {number}"), "{text:?}");
         }
         for zone in ["Europe/Madrid", "America/Mexico_City", ""] {
-            assert_eq!(hint("2125550001", zone), HOW);
+            assert_eq!(hint("2125550001", zone), HINT);
         }
     }
 
     #[test]
-    fn extension_is_refused_with_the_number_before_it() {
+    fn extension_is_rejected_with_the_number_before_it() {
         for extension in "x123| Ext. 12|;ext=12|,12|,,12#|#12".split('|') {
             let hint = hint(&format!("+1 555 123 4567{extension}"), "");
-            assert!(hint.ends_with("write +15551234567 here"), "{extension}");
+            assert!(hint.ends_with("use +15551234567 here"), "{extension}");
         }
     }
 
     #[test]
-    fn other_texts_are_refused_with_the_form_to_write() {
+    fn invalid_number_is_rejected_with_the_expected_format() {
         let texts = "|\u{200b}|5551234567|020 7946 0018|+|+123456|+1234567890123456|x12|12/5\
             |+1555x234567|+0551234567|++15551234567|+15551234567#|+1 800 FLOWERS|+١٥٥٥١٢٣٤٥٦٧\
             |+1 555 123 456|+1 055 123 4567|+1 155 123 4567|555123|1911|+1 555 123 411";
         for text in texts.split('|') {
             let invalid = parsed(text).expect_err(text);
             assert!(!invalid.is_emergency(), "{text:?}");
-            assert_eq!(invalid.hint(), HOW, "{text:?}");
+            assert_eq!(invalid.hint(), HINT, "{text:?}");
         }
     }
 
     #[test]
-    fn emergency_numbers_are_refused_in_any_notation() {
+    fn emergency_numbers_are_rejected_in_any_notation() {
         let texts =
             "911|000|061|+1 911|+34112|0034112|+44 (0)999|+351112|9-1-1|tel:911|９１１|911,1";
         for text in texts.split('|') {
@@ -249,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_compare_as_they_are_dialed() {
+    fn notations_of_the_same_number_compare_equal() {
         for (one, other) in [
             ("+15551234567", "1 (555) 123-4567"),
             ("+52 1 55 1234 5678", "+525512345678"),

@@ -3,12 +3,12 @@
 use std::fmt;
 use std::sync::{Mutex, PoisonError};
 
-/// A token: visible ASCII, so that it can stand in a header. It has no `Display`, and `Debug` hides
-/// it. [`redact`] replaces every token that this process has parsed.
+/// A token. It is visible ASCII, so it is valid in a header. It has no `Display`, and `Debug`
+/// redacts it. [`redact`] replaces every token that this process has parsed.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
 
-/// A shorter token could be an ordinary word, so it is not replaced in quoted text.
+/// Minimum length for redaction. A shorter token could be an ordinary word.
 const MIN_REDACTED: usize = 8;
 
 static KNOWN: Mutex<Vec<String>> = Mutex::new(Vec::new());
@@ -25,7 +25,7 @@ impl Secret {
         Some(Self(text.to_owned()))
     }
 
-    /// The token itself, for the header, body or file that must hold it.
+    /// Returns the raw token. Use only in the header, body or file that needs it.
     pub fn expose(&self) -> &str {
         &self.0
     }
@@ -37,7 +37,7 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// Replaces this process's tokens in a text that quotes a response.
+/// Redacts this process's tokens in a text that quotes a response.
 pub fn redact(text: &str) -> String {
     let known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
     let hide = |text: String, token: &String| text.replace(token, "[redacted]");
@@ -49,7 +49,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn tokens_are_hidden_in_debug_and_in_quotes() {
+    fn tokens_are_redacted_in_debug_and_quoted_text() {
         let token = Secret::parse("secret_rs_hunter2").expect("a token");
         assert_eq!(format!("{:?}", Some(&token)), "Some([redacted])");
         assert_eq!(redact("a secret_rs_hunter2!"), "a [redacted]!");

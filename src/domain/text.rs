@@ -1,13 +1,13 @@
-//! Comparing, cleaning and quoting text.
+//! Compares, cleans and quotes text.
 
 use super::Invalid;
 
-/// Replaces every run of white space by one space.
+/// Replaces every run of white space with one space.
 pub fn collapse_whitespace(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// The letters and digits of a text, ignoring case: texts that differ in nothing else are equal.
+/// Returns only the letters and digits of a text, in lower case, for comparison.
 pub fn comparable(text: &str) -> String {
     let seen = text.chars().filter(|c| c.is_alphanumeric());
     seen.flat_map(char::to_lowercase).collect()
@@ -17,8 +17,8 @@ pub fn without_invisible(text: &str) -> String {
     text.chars().filter(|c| !is_invisible(*c)).collect()
 }
 
-/// The text as a keyboard types it: trimmed, without invisible characters, with ASCII for
-/// full-width characters and for every kind of dash and space.
+/// Normalizes text to plain keyboard input: trims it, removes invisible characters, and replaces
+/// full-width characters and every kind of dash and space with ASCII.
 pub fn plain(text: &str) -> String {
     let typed = text.chars().filter(|c| !is_invisible(*c)).map(|c| match c {
         '\u{ff01}'..='\u{ff5e}' => char::from_u32(u32::from(c) - 0xfee0).unwrap_or(c),
@@ -29,17 +29,17 @@ pub fn plain(text: &str) -> String {
     typed.collect::<String>().trim().to_owned()
 }
 
-/// A text that shows something, trimmed.
+/// Trims a text. Fails if it has no visible characters.
 pub fn parse_text(text: &str) -> Result<String, Invalid> {
     let is_blank = |c: char| c.is_whitespace() || c.is_control() || is_invisible(c);
     if text.chars().all(is_blank) {
-        return Err(Invalid::new("the text is empty", "write some text"));
+        return Err(Invalid::new("the text is empty", "enter some text"));
     }
     Ok(text.trim().to_owned())
 }
 
-/// Whether a character is Unicode's `Default_Ignorable_Code_Point`: soft hyphens, joiners, bidi
-/// marks, fillers, variation selectors, tags.
+/// Returns whether Unicode lists a character as `Default_Ignorable_Code_Point`: soft hyphens,
+/// joiners, bidi marks, fillers, variation selectors, tags.
 pub fn is_invisible(c: char) -> bool {
     match u32::from(c) {
         0xad | 0x34f | 0x61c | 0x115f | 0x1160 | 0x17b4 | 0x17b5 | 0x3164 | 0xfeff | 0xffa0 => true,
@@ -49,7 +49,7 @@ pub fn is_invisible(c: char) -> bool {
     }
 }
 
-/// JSON in which each escape of half a surrogate pair, which no Rust string can hold, is U+FFFD.
+/// Replaces unpaired surrogate escapes in JSON with U+FFFD. No Rust string can contain them.
 pub fn with_whole_pairs(json: &str) -> String {
     let unit = |escape: &str| u16::from_str_radix(escape.strip_prefix('u')?.get(..4)?, 16).ok();
     let is_low = |escape: &str| matches!(unit(escape), Some(0xdc00..=0xdfff));
@@ -73,7 +73,7 @@ pub fn with_whole_pairs(json: &str) -> String {
     whole
 }
 
-/// A word as a shell takes it (PowerShell on Windows).
+/// Quotes a word for the shell (PowerShell on Windows).
 pub fn shell_quoted(text: &str) -> String {
     let is_plain = |b: u8| b.is_ascii_alphanumeric() || b"-_.:/+=".contains(&b);
     if !text.is_empty() && text.bytes().all(is_plain) {
@@ -83,8 +83,8 @@ pub fn shell_quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', apostrophe))
 }
 
-/// A refused value in a message. A long one may be a token, or a URL that holds one, pasted in the
-/// wrong place.
+/// Quotes a rejected value for a message. Does not repeat a long value: it may be a token, or a URL
+/// with a token, that was pasted in the wrong place.
 pub fn quoted(text: &str) -> String {
     const MAX_SHOWN: usize = 30;
     if text.chars().count() > MAX_SHOWN {
@@ -93,14 +93,14 @@ pub fn quoted(text: &str) -> String {
     format!("'{text}'")
 }
 
-/// The candidate nearest to a mistyped word, if at most two edits away.
+/// Returns the candidate nearest to a mistyped word, if it is at most two edits away.
 pub fn nearest<'c>(word: &str, candidates: impl Iterator<Item = &'c str>) -> Option<&'c str> {
     let scored = candidates.map(|candidate| (edits(word, candidate), candidate));
     let near = scored.filter(|(edits, _)| *edits <= 2);
     near.min().map(|(_, candidate)| candidate)
 }
 
-/// The Levenshtein distance.
+/// Returns the Levenshtein distance.
 fn edits(a: &str, b: &str) -> usize {
     let b: Vec<char> = b.chars().collect();
     let mut row: Vec<usize> = (0..=b.len()).collect();
@@ -121,12 +121,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn plain_text_is_what_a_keyboard_types() {
+    fn plain_text_is_normalized_to_ascii() {
         assert_eq!(plain("\u{feff} ８\u{2011}９\u{a0}pm\u{200e} "), "8-9 pm");
     }
 
     #[test]
-    fn half_of_a_surrogate_pair_becomes_u_fffd() {
+    fn unpaired_surrogate_becomes_u_fffd() {
         for (json, whole) in [
             (r"a\ud83db", r"a\ufffdb"),
             (r"\udca9\ud83d", r"\ufffd\ufffd"),
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn text_without_a_visible_character_is_refused() {
+    fn text_without_visible_characters_is_rejected() {
         for text in "|  \n|\u{200b}|\u{202a}\u{feff} |\u{3164}|\u{7}".split('|') {
             assert!(parse_text(text).is_err(), "{text:?}");
         }

@@ -11,7 +11,7 @@ use super::{Invalid, plain, quoted};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Time(civil::Time);
 
-const HOW: &str = "write 20:00, 8pm, 8:30pm or noon, and put a range into --time-preference";
+const HINT: &str = "use 20:00, 8pm, 8:30pm or noon, and put a range into --time-preference";
 
 impl Time {
     pub fn civil(self) -> civil::Time {
@@ -38,19 +38,19 @@ impl FromStr for Time {
             _ => (typed.as_str(), None),
         };
         let Some((hour, minute)) = hour_and_minute(clock) else {
-            return refused("not a time", HOW);
+            return refused("not a time", HINT);
         };
         let is_twelve_hour = (1..=12).contains(&hour);
         let hour = match half {
             Some(half) if is_twelve_hour => hour % 12 + half,
-            Some(_) => return refused("not a time", HOW),
+            Some(_) => return refused("not a time", HINT),
             None if clock.len() == "HH:MM".len() => hour,
             None if is_twelve_hour => {
                 let evening = hour % 12 + 12;
-                let hint = format!("write {clock}am, {clock}pm or {evening}:{minute:02}");
+                let hint = format!("use {clock}am, {clock}pm or {evening}:{minute:02}");
                 return refused("ambiguous", &hint);
             }
-            None => return refused("not a time", &format!("write {hour:02}:{minute:02}")),
+            None => return refused("not a time", &format!("use {hour:02}:{minute:02}")),
         };
         Ok(Self(civil::time(hour, minute, 0, 0)))
     }
@@ -84,7 +84,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn times_are_accepted_on_both_clocks() {
+    fn times_are_accepted_in_12_and_24_hour_format() {
         for (texts, time) in [
             ("00:00|12am|12 AM", "00:00"),
             ("08:05|8:05am|08:05 am", "08:05"),
@@ -102,15 +102,15 @@ mod tests {
     }
 
     #[test]
-    fn other_texts_are_refused_with_a_hint() {
+    fn invalid_times_are_rejected_with_a_hint() {
         let texts = "| |24:00|24|8:3|08:60|8:60|20:00:00|13pm|0am|pm|:30|8:pm|ampm|8ampm|8pmpm|2000\
             |8 pm EST|tonight|7 to 9 pm|+8pm|-1:00|8.30pm|20h|midday|8 : 30 pm|٨pm|marble 4";
         let hint = |text: &str| text.parse::<Time>().expect_err(text).hint().to_owned();
         for text in texts.split('|') {
-            assert_eq!(hint(text), HOW, "{text:?}");
+            assert_eq!(hint(text), HINT, "{text:?}");
         }
-        assert_eq!(hint("12"), "write 12am, 12pm or 12:00");
-        assert_eq!(hint("8:30"), "write 8:30am, 8:30pm or 20:30");
-        assert_eq!(hint("0:15"), "write 00:15");
+        assert_eq!(hint("12"), "use 12am, 12pm or 12:00");
+        assert_eq!(hint("8:30"), "use 8:30am, 8:30pm or 20:30");
+        assert_eq!(hint("0:15"), "use 00:15");
     }
 }

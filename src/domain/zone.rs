@@ -9,21 +9,21 @@ use jiff::tz::{AmbiguousOffset, TimeZone, TimeZoneDatabase};
 
 use super::{Invalid, Time, plain, quoted};
 
-/// A zone of the IANA database, under its own spelling.
+/// A zone in the IANA database, with the database's spelling of its name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Zone(TimeZone);
 
-/// A date and time in a zone.
+/// The moment of a date and time in a zone, if there is exactly one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LocalTime {
     At(Timestamp),
-    /// Clocks are set forward over it.
+    /// It doesn't exist, because clocks are set forward past it.
     Skipped,
-    /// Clocks are set back: it happens twice.
+    /// It happens twice, because clocks are set back.
     Ambiguous,
 }
 
-/// The names under `America/` that computers in the US and Canada usually have.
+/// The names under `America/` that computers in the US and Canada usually use.
 const US_AND_CANADA: &str = "Anchorage Boise Chicago Denver Detroit Edmonton Halifax Indiana \
     Juneau Kentucky Los_Angeles Moncton Montreal New_York North_Dakota Phoenix Regina St_Johns \
     Toronto Vancouver Whitehorse Winnipeg Yellowknife";
@@ -43,14 +43,14 @@ impl Zone {
         self.0.to_datetime(now).date()
     }
 
-    /// Whether its clocks never differ from UTC, as in a container without a zone.
+    /// Returns whether the zone is UTC, as in a container that has no zone set.
     pub fn is_utc(&self) -> bool {
         let name = self.name().trim_start_matches("Etc/");
         let mut names = "UTC UCT Zulu Universal GMT GMT0 Greenwich".split(' ');
         names.any(|utc| utc == name)
     }
 
-    /// Whether national numbers there have ten digits after +1.
+    /// Returns whether this is a US or Canadian zone, where phone numbers have ten digits after +1.
     pub(super) fn is_us_or_canadian(&self) -> bool {
         match self.name().split('/').collect::<Vec<_>>()[..] {
             ["US" | "Canada", _] | ["Pacific", "Honolulu"] => true,
@@ -59,10 +59,10 @@ impl Zone {
         }
     }
 
-    /// The first moment of a day.
+    /// Returns the first moment of a day.
     pub fn start_of(&self, date: Date) -> Timestamp {
         let start = date.to_zoned_datetime(self.0.clone());
-        // It fails only on the last day of the calendar, in the year 9999.
+        // This fails only on the last day of the calendar, in the year 9999.
         start.map_or(Timestamp::MAX, |start| start.timestamp())
     }
 
@@ -82,29 +82,30 @@ impl FromStr for Zone {
     type Err = Invalid;
 
     fn from_str(text: &str) -> Result<Self, Invalid> {
-        const HOW: &str = "write a region and a city, such as America/New_York or Europe/Madrid";
+        const HINT: &str = "use a region and a city, such as America/New_York or Europe/Madrid";
         let name = plain(text);
         find(&name).map(Self).ok_or_else(|| {
-            let hint = zone_of_city(&name).map_or(HOW.into(), |zone| format!("write {zone}"));
+            let hint = zone_of_city(&name).map_or(HINT.into(), |zone| format!("use {zone}"));
             Invalid::new(format!("{} is not a known time zone", quoted(text)), hint)
         })
     }
 }
 
-/// A zone by its name in any case, with the system's rules if there are any: they may be newer.
+/// Finds a zone by name, ignoring case. Prefers the system's rules, which may be newer than ours.
 fn find(name: &str) -> Option<TimeZone> {
     let bundled = TimeZoneDatabase::bundled().get(name).ok()?;
     let is_zone = |name: &&str| !matches!(*name, "Factory" | "Etc/Unknown");
     let name = bundled.iana_name().filter(is_zone)?;
-    // Windows has no such folder, and any user may create it there. `TimeZone::get` reads it too,
-    // but lists all zones first, which takes milliseconds.
+    // Windows has no such folder, and any user could create it there. `TimeZone::get` also reads
+    // it, but lists all zones first, which takes milliseconds.
     let path = Path::new("/usr/share/zoneinfo").join(name);
     let rules = std::fs::read(path).ok().filter(|_| cfg!(unix));
     let installed = rules.and_then(|rules| TimeZone::tzif(name, &rules).ok());
     Some(installed.unwrap_or_else(|| bundled.clone()))
 }
 
-/// The zone whose name ends with a city. Those in `Etc` have the opposite sign of the usual one.
+/// Finds the zone of a city, which is the end of its name. Skips zones in `Etc`, because their
+/// signs are the opposite of the usual ones.
 fn zone_of_city(city: &str) -> Option<String> {
     let end = format!("/{}", city.replace(' ', "_").to_ascii_lowercase());
     let zones = TimeZoneDatabase::bundled();
@@ -129,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn zones_are_known_by_their_own_spelling() {
+    fn zone_name_uses_the_database_spelling() {
         assert_eq!(zone(" america/new_york\u{200b}").name(), "America/New_York");
         assert_eq!(zone("EST5EDT").name(), "EST5EDT");
         for name in "UTC Zulu GMT Greenwich Etc/UTC Etc/GMT".split(' ') {
@@ -141,21 +142,21 @@ mod tests {
     }
 
     #[test]
-    fn other_names_are_refused_with_a_hint() {
-        let how = "write a region and a city, such as America/New_York or Europe/Madrid";
+    fn unknown_zone_names_are_rejected_with_a_hint() {
+        let hint = "use a region and a city, such as America/New_York or Europe/Madrid";
         let texts = "|Mars/Olympus|localtime|posixrules|factory|Etc/Unknown|UTC+2|GMT+1|EST5|Etc/\
             |../etc/passwd|/usr/share/zoneinfo/Europe/Madrid|posix/Europe/Madrid|Europe/\
             |CET-1CEST,M3.5.0,M10.5.0/3";
         for text in texts.split('|') {
             let invalid = text.parse::<Zone>().expect_err(text);
-            assert_eq!(invalid.hint(), how, "{text:?}");
+            assert_eq!(invalid.hint(), hint, "{text:?}");
         }
         let city = "buenos aires".parse::<Zone>().expect_err("a city");
-        assert_eq!(city.hint(), "write America/Argentina/Buenos_Aires");
+        assert_eq!(city.hint(), "use America/Argentina/Buenos_Aires");
     }
 
     #[test]
-    fn local_times_are_unique_skipped_or_ambiguous() {
+    fn local_time_is_unique_skipped_or_ambiguous() {
         let local = |date: Date, time: &str| {
             let time = time.parse().expect(time);
             zone("America/New_York").local(date, time)
@@ -168,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn days_start_when_their_clocks_do() {
+    fn day_starts_at_1_am_if_midnight_is_skipped() {
         let start_of = |name, date| zone(name).start_of(date).to_string();
         // Clocks went from 00:00 to 01:00.
         let sao_paulo = start_of("America/Sao_Paulo", date(2018, 11, 4));

@@ -1,4 +1,4 @@
-//! The tools' arguments. The doc comments of the fields are read by models.
+//! The arguments of the tools. Models read the doc comments of the fields.
 
 use rmcp::ErrorData;
 use rmcp::handler::server::common::FromContextPart;
@@ -14,7 +14,7 @@ use super::coerce::coerce;
 use crate::domain::{CallFields, Key, PastDay, Phone};
 use crate::error::{Error, Kind, Result};
 
-/// The arguments of one tool call, or what is wrong with them.
+/// The arguments of one tool call, or an error if they are invalid.
 pub struct Args<T>(pub Result<T>);
 
 impl<S, T: DeserializeOwned + JsonSchema> FromContextPart<ToolCallContext<'_, S>> for Args<T> {
@@ -38,7 +38,7 @@ pub struct PlaceCall {
     /// Number to call, with + and country code: +15551234567
     #[schemars(with = "String")]
     pub phone: Phone,
-    /// Task of the call, in one or two sentences
+    /// Task of the call, in one or two sentences, without relative dates
     pub task: String,
     #[serde(flatten)]
     pub fields: CallFields,
@@ -69,7 +69,7 @@ pub struct ListCalls {
     /// Number of newest calls to skip: next_offset of the page before
     pub offset: Option<u64>,
     /// Only these statuses: success, no_answer, busy, failed, voicemail, cancelled, terminated,
-    /// in_progress, scheduled, or unsuccessful for every end but success
+    /// in_progress, scheduled, or unsuccessful for every final status except success
     #[serde(default)]
     pub status: Vec<String>,
     /// First day: 2027-01-28, today, yesterday, 7d (days ago), monday (the last one)
@@ -95,7 +95,7 @@ pub struct SignIn {
     pub callback_url: Option<String>,
 }
 
-/// The JSON schema of a tool's arguments, as short as possible.
+/// Returns the JSON schema of a tool's arguments, as short as possible.
 pub fn schema<T: JsonSchema>() -> JsonObject {
     let settings = SchemaSettings::draft2020_12().with(|settings| {
         settings.inline_subschemas = true;
@@ -112,22 +112,23 @@ pub fn schema<T: JsonSchema>() -> JsonObject {
     schema
 }
 
-/// Removes what tells a model nothing: any absent argument may be null, and "" as well.
+/// Removes keywords that a model does not need, such as null types: null and "" are accepted for
+/// every optional argument.
 fn shorten(schema: &mut Value) {
-    let Value::Object(members) = schema else {
+    let Value::Object(fields) = schema else {
         return;
     };
     for name in ["default", "format", "title", "writeOnly"] {
-        members.remove(name);
+        fields.remove(name);
     }
-    // ["string", "null"]
-    if let Some(first) = members.get("type").and_then(|types| types.get(0)).cloned() {
-        members.insert("type".into(), first);
+    // Turns ["string", "null"] into "string".
+    if let Some(first) = fields.get("type").and_then(|types| types.get(0)).cloned() {
+        fields.insert("type".into(), first);
     }
-    if let Some(Value::Array(choices)) = members.get_mut("enum") {
+    if let Some(Value::Array(choices)) = fields.get_mut("enum") {
         choices.retain(|choice| !choice.is_null());
     }
-    if let Some(Value::Object(properties)) = members.get_mut("properties") {
+    if let Some(Value::Object(properties)) = fields.get_mut("properties") {
         properties.values_mut().for_each(shorten);
     }
 }

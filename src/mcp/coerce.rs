@@ -1,5 +1,5 @@
-//! Arguments as models write them, brought into the form of a tool's schema: numbers, booleans and
-//! lists in strings, null and "" for absent ones. Messages name the argument.
+//! Converts the arguments that models write to the types in a tool's schema. Accepts numbers,
+//! booleans and lists in strings, and null or "" for an absent argument. Errors name the argument.
 
 use rmcp::model::JsonObject;
 use serde_json::{Value, json};
@@ -49,16 +49,15 @@ fn is_absent(value: &Value) -> bool {
 }
 
 fn coerce_value(name: &str, property: &Value, value: Value) -> Result<Value, Invalid> {
-    // The value that a string holds.
-    let held = |text: &str| serde_json::from_str(text.trim()).ok();
+    let parse = |text: &str| serde_json::from_str(text.trim()).ok();
     match property["type"].as_str() {
         Some("integer") => {
-            let value = value.as_str().and_then(held).unwrap_or(value);
+            let value = value.as_str().and_then(parse).unwrap_or(value);
             integer(name, property, &value)
         }
         Some("boolean") => {
             let lower = value.as_str().map(str::to_ascii_lowercase);
-            let value = lower.as_deref().and_then(held).unwrap_or(value);
+            let value = lower.as_deref().and_then(parse).unwrap_or(value);
             let allowed = "true or false";
             value
                 .is_boolean()
@@ -66,7 +65,7 @@ fn coerce_value(name: &str, property: &Value, value: Value) -> Result<Value, Inv
                 .ok_or_else(|| wrong(name, allowed))
         }
         Some("array") => {
-            let items = match value.as_str().and_then(held).unwrap_or(value.clone()) {
+            let items = match value.as_str().and_then(parse).unwrap_or(value.clone()) {
                 Value::Array(items) => items,
                 _ => vec![value],
             };
@@ -106,7 +105,7 @@ fn text(name: &str, property: &Value, value: Value) -> Result<Value, Invalid> {
     Ok(Value::String(text))
 }
 
-/// Parses a value before serde does, because serde keeps neither the hint nor the kind of an error.
+/// Checks a value before serde parses it, because serde would drop the hint and kind of the error.
 fn check(name: &str, text: &str) -> Result<(), Invalid> {
     match name {
         "phone" => {

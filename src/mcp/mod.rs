@@ -1,5 +1,5 @@
-//! The second front end: a server of the Model Context Protocol on stdin and stdout. Each of its tools
-//! calls one operation of the service.
+//! The MCP front end: a Model Context Protocol server on stdin and stdout. Each tool calls one
+//! operation of the service.
 
 mod arguments;
 mod coerce;
@@ -30,9 +30,9 @@ use arguments::Args;
 use reply::Warnings;
 use sign_in::SignInProgress;
 
-/// Read by models before they see a tool.
+/// Instructions that a model reads before the list of tools.
 const INSTRUCTIONS: &str = include_str!("INSTRUCTIONS.md");
-/// How long a client that does not read holds up the end of the server.
+/// How long the server waits at exit for the client to read the last messages.
 const LAST_WRITE: Duration = Duration::from_secs(2);
 
 struct Server {
@@ -47,7 +47,7 @@ pub async fn serve(settings: Settings, options: Options) -> Result<()> {
     let (input, output) = rmcp::transport::stdio_pipes();
     let (transport, writer) = transport::lines(input, output);
     let writer = tokio::spawn(writer);
-    // An error means that the client left before it began.
+    // An error means that the client disconnected before the session began.
     if let Ok(running) = rmcp::serve_server(Server::new(settings, options), transport).await {
         let _ = running.waiting().await;
     }
@@ -65,7 +65,7 @@ impl Server {
         }
     }
 
-    /// Runs one tool call. Its result and its error both carry the warnings.
+    /// Runs one tool call. Adds the warnings to its result or error.
     async fn respond<T>(
         &self,
         args: Args<T>,
@@ -81,7 +81,7 @@ impl Server {
     }
 }
 
-/// The zone of the dates in a result.
+/// Returns the time zone for the dates in a result.
 fn zone(service: &Service<'_>) -> Result<Zone> {
     Ok(Settings::zone(service.options.timezone.clone())?.zone)
 }
@@ -99,7 +99,7 @@ impl ServerHandler for Server {
             .with_instructions(format!("{sandbox}{INSTRUCTIONS}"))
     }
 
-    /// Dropping the tool's future is enough to cancel it: a call that was sent continues.
+    /// Cancels a tool by dropping its future. A phone call that was already sent continues.
     async fn call_tool(
         &self,
         request: CallToolRequestParams,

@@ -1,5 +1,5 @@
-//! Making a call and waiting for its result. Every response comes within 45 seconds, because hosts
-//! give up after 60. The call does not depend on this process: a cancelled request ends the waiting.
+//! Makes a call and waits for its result. Tools respond within 45 seconds, because MCP clients time
+//! out after 60. The call runs in another process: cancelling the request only stops the waiting.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -15,7 +15,7 @@ use serde_json::json;
 use tokio::time::{Instant, timeout_at};
 
 use super::arguments::{GetCallResult, PlaceCall};
-use super::reply::of_stranger;
+use super::reply::{error_json, untrusted};
 use super::zone;
 use crate::domain::{CallId, Key};
 use crate::error::{Error, Kind, Result};
@@ -23,12 +23,12 @@ use crate::service::{CallDraft, Follow, Outcome, PlaceOptions, Service, Until};
 use crate::signals::Signals;
 use crate::view::{self, Json, View, without_nulls};
 
-/// How long a tool waits for a call. Up to 2 s more pass until the worker has reported.
+/// How long a tool waits for a call. The worker may take up to 2 s longer to report.
 const WAIT: Duration = Duration::from_secs(43);
-/// The part of it that is left for the call itself after the user was asked.
+/// The part of `WAIT` that is reserved for the call itself, after the user has confirmed it.
 const AFTER_CONFIRMATION: Duration = Duration::from_secs(10);
 
-/// When a tool that waits for a call responds. `--timeout` may make it sooner.
+/// Returns the deadline of a tool that waits for a call. `--timeout` can only shorten it.
 pub fn deadline(timeout: Option<u64>) -> Instant {
     Instant::now() + timeout.map_or(WAIT, Duration::from_secs).min(WAIT)
 }
@@ -42,7 +42,10 @@ pub async fn place(service: &Service<'_>, call: PlaceCall, deadline: Instant) ->
         fields: call.fields,
     };
     if call.dry_run {
-        return Ok(view::preview(&service.preview(draft, &options)?));
+        return Ok(view::preview(
+            &service.preview(draft, &options)?,
+            error_json,
+        ));
     }
     let plan = timeout_at(deadline, service.plan(draft, &options)).await;
     let late = "the service did not respond in time, and no call was made";
@@ -60,7 +63,7 @@ pub async fn resume(service: &Service<'_>, call: GetCallResult, deadline: Instan
     outcome(service, deadline, wait).await
 }
 
-/// Waits for the outcome of a call, which counts as shown from then on.
+/// Waits for the outcome of a call and marks it as shown.
 async fn outcome(
     service: &Service<'_>,
     deadline: Instant,
@@ -75,7 +78,7 @@ async fn outcome(
         Ok(Outcome::Ended(ended)) => {
             let view = view::result(&ended, &zone(service)?);
             service.mark_shown(ended.key.as_ref(), &ended.call).await;
-            Ok(of_stranger(view))
+            Ok(untrusted(view))
         }
         Ok(Outcome::InProgress { key, call_id }) => Ok(in_progress(key.as_ref(), call_id.as_ref())),
         Err(error) => {
@@ -101,8 +104,8 @@ fn in_progress(key: Option<&Key>, call_id: Option<&CallId>) -> View {
     view
 }
 
-/// Asks the user before a second call, if the client can. Since 2026-07-28 the request is returned to
-/// the client, which calls the tool again with the response.
+/// Asks the user to confirm a second call, if the client supports it. Since protocol version
+/// 2026-07-28, the tool returns the question and the client calls it again with the answer.
 pub async fn confirm(
     arguments: &Result<PlaceCall>,
     responses: InputResponses,

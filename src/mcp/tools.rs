@@ -1,4 +1,4 @@
-//! The tools. Their doc comments are read by models.
+//! The tools. Models read their doc comments.
 
 use rmcp::handler::server::tool::InputResponses;
 use rmcp::model::{CallToolResponse, CallToolResult};
@@ -14,7 +14,7 @@ use super::{Server, place, zone};
 use crate::domain::{Invalid, StatusFilter};
 use crate::error::{Error, Kind, Result};
 use crate::service::{HistoryQuery, Service};
-use crate::view::{self, Block, View};
+use crate::view::{self, Block, View, without_nulls};
 
 #[tool_router(vis = "pub")]
 impl Server {
@@ -69,12 +69,12 @@ impl Server {
             if let Some(why) = view::no_calls(&history, &query) {
                 view.doc.blocks = vec![Block::Line(why)];
             }
-            Ok(reply::of_stranger(view))
+            Ok(reply::untrusted(view))
         })
         .await
     }
 
-    /// Show one call: the request, its status, the result, the next steps. Does not wait for its
+    /// Show one call: its request, status, result and next steps. Does not wait for the call to
     /// end.
     #[tool(input_schema = schema::<OneCall>(), annotations(read_only_hint = true))]
     async fn get_call(&self, args: Args<OneCall>) -> CallToolResult {
@@ -82,7 +82,7 @@ impl Server {
             let call = service.call(&args.call_id.parse()?).await?;
             let view = view::call(&call, &zone(service)?);
             service.mark_shown(None, &call).await;
-            Ok(reply::of_stranger(view))
+            Ok(reply::untrusted(view))
         })
         .await
     }
@@ -92,7 +92,7 @@ impl Server {
     async fn get_transcript(&self, args: Args<OneCall>) -> CallToolResult {
         self.respond(args, async |service, args| {
             let transcript = service.transcript(&args.call_id.parse()?).await?;
-            Ok(reply::of_stranger(view::transcript(&transcript)))
+            Ok(reply::untrusted(view::transcript(&transcript)))
         })
         .await
     }
@@ -108,7 +108,7 @@ impl Server {
         .await
     }
 
-    /// Show the minutes and calls used and left in this period.
+    /// Show the minutes and calls used and left in this period, and when it renews.
     #[tool(input_schema = schema::<NoArguments>(), annotations(read_only_hint = true))]
     async fn get_usage(&self, args: Args<NoArguments>) -> CallToolResult {
         self.respond(args, async |service, _| {
@@ -143,18 +143,27 @@ impl Server {
     async fn auth_status(&self, args: Args<NoArguments>) -> CallToolResult {
         self.respond(args, async |service, _| match service.auth_status().await {
             Ok(status) => Ok(view::auth_status(&status, &zone(service)?)),
-            Err(error) if error.kind == Kind::NotSignedIn => Ok(not_signed_in(&error)),
+            Err(error) if error.kind == Kind::NotSignedIn => Ok(self.not_signed_in(&error)),
             Err(error) => Err(error),
         })
         .await
     }
 }
 
-/// The status of a user who is not signed in, which is no failure.
-fn not_signed_in(error: &Error) -> View {
-    let said = format!("{error}: {}", error.tool_hint());
-    let json = json!({ "signed_in": false, "hint": error.tool_hint(), "next_tool": "sign_in" });
-    View::own(json, vec![Block::Line(said)])
+impl Server {
+    /// Shows that the user is not signed in. This is a status, not an error.
+    fn not_signed_in(&self, error: &Error) -> View {
+        let (hint, next_tool) = if self.settings.sandbox {
+            ("the sandbox needs no sign-in", None)
+        } else if self.sign_in.url().is_some() {
+            ("a sign-in is waiting for the user's browser", None)
+        } else {
+            (error.tool_hint(), Some("sign_in"))
+        };
+        let json = json!({ "signed_in": false, "hint": hint, "next_tool": next_tool });
+        let said = format!("{error}: {hint}");
+        View::own(without_nulls(json), vec![Block::Line(said)])
+    }
 }
 
 fn query(args: ListCalls) -> Result<HistoryQuery> {

@@ -1,6 +1,6 @@
-//! The transport: one JSON message per line. It accepts what clients send and rmcp does not:
-//! notifications before `initialize`, odd client data, lone surrogates. Other lines that are not
-//! messages get an error response.
+//! The transport: one JSON message per line. It accepts input that real clients send and rmcp would
+//! reject: notifications before `initialize`, unusual client data and lone surrogates. Any other
+//! invalid line gets an error response.
 
 use std::io;
 
@@ -16,15 +16,15 @@ use crate::domain::with_whole_pairs;
 
 pub struct Lines<R> {
     input: BufReader<R>,
-    /// The line read so far: rmcp cancels reads and starts them again.
+    /// The part of the line read so far. It is kept because rmcp cancels reads and restarts them.
     line: Vec<u8>,
-    /// Before the first request, rmcp ends at any other message.
+    /// Whether the first request has arrived. Before it, any other message would end rmcp.
     has_begun: bool,
     output: Option<UnboundedSender<Vec<u8>>>,
 }
 
-/// A transport, and the future that writes its output. The future ends after the last message, once
-/// the transport is closed or dropped.
+/// Returns a transport and a future that writes its output. The future ends after the last message,
+/// once the transport is closed or dropped.
 pub fn lines<R: AsyncRead>(
     input: R,
     mut output: impl AsyncWrite + Unpin,
@@ -86,7 +86,7 @@ impl<R> Lines<R> {
         sent.map_err(|_| io::ErrorKind::BrokenPipe.into())
     }
 
-    /// The message of a line, if there is one to handle, or an error response.
+    /// Parses a line. Returns its message, `None` if it can be ignored, or an error response.
     fn parse(&mut self, line: &[u8]) -> Result<Option<ClientJsonRpcMessage>, Value> {
         let text = String::from_utf8_lossy(line);
         let text = text.trim_start_matches('\u{feff}').trim();
@@ -113,7 +113,7 @@ impl<R> Lines<R> {
                     tidy_arguments(arguments).map_err(|problem| error(-32602, problem, &id))?;
                 }
             }
-            // These may come before a session.
+            // Clients may send these before they open a session.
             Some("ping" | "server/discover") => {}
             _ => self.has_begun |= is_request,
         }
@@ -129,7 +129,8 @@ fn error(code: i16, message: &str, id: &Value) -> Value {
     json!({ "jsonrpc": "2.0", "id": id, "error": { "code": code, "message": message } })
 }
 
-/// Reads an object in a string. rmcp would take a call with other arguments for an unknown method.
+/// Parses an object that was sent as a string. Rejects any other type, for which rmcp would report
+/// an unknown method.
 fn tidy_arguments(arguments: &mut Value) -> Result<(), &'static str> {
     let text = arguments.as_str();
     if let Some(object) = text.and_then(|text| serde_json::from_str(text).ok()) {
@@ -141,10 +142,10 @@ fn tidy_arguments(arguments: &mut Value) -> Result<(), &'static str> {
     }
 }
 
-/// Keeps what is used. rmcp would reject the rest if it is odd.
+/// Keeps only the fields that are used. rmcp would reject unusual values in the others.
 fn tidy_initialize(params: &Value) -> Value {
     let version = match params["protocolVersion"].as_str() {
-        // It has batches. Its clients support the version before it, too.
+        // This version requires batches. Its clients also support the previous version.
         Some("2025-03-26") => "2024-11-05",
         Some(version) => version,
         None => "2025-06-18",

@@ -1,15 +1,15 @@
-//! Removing from a text what acts on a terminal or hides from its reader.
+//! Removes control sequences and invisible characters from untrusted text.
 
 use crate::domain::is_invisible;
 
-/// Whether a character does something other than being read.
+/// Returns whether a character controls the terminal, changes the layout or is invisible.
 pub(super) fn is_unsafe(c: char) -> bool {
     let is_layout = matches!(c, '\u{2028}' | '\u{2029}' | '\u{fff9}'..='\u{fffb}');
     c.is_control() || is_layout || is_invisible(c)
 }
 
-/// Removes control characters, escape sequences, bidi and invisible characters from a text. Every
-/// kind of line break becomes `\n`, and a tab a space.
+/// Removes control characters, escape sequences, bidi controls and invisible characters. Every kind
+/// of line break becomes `\n`, and a tab becomes a space.
 pub fn clean(text: &str) -> String {
     let mut cleaned = String::with_capacity(text.len());
     let mut rest = text.chars();
@@ -28,13 +28,13 @@ pub fn clean(text: &str) -> String {
     cleaned
 }
 
-/// A cleaned text with its line breaks as spaces.
+/// Cleans a text and replaces its line breaks with spaces.
 pub(super) fn one_line(text: &str) -> String {
     clean(text).replace('\n', " ")
 }
 
-/// The text after an escape sequence of ECMA-48, its ESC already removed. A command string without
-/// a terminator is text, so that no opening hides the rest.
+/// Returns the text after an ECMA-48 escape sequence. `text` starts after the ESC. An unterminated
+/// command string is kept as text, so it cannot hide everything that follows.
 fn after_sequence(text: &str) -> &str {
     let mut rest = text.chars();
     match rest.next() {
@@ -79,7 +79,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_unsafe_character_is_left(text in "[\\PC\u{1b}\u{9b}\u{9d}\u{7}\u{202e}\n\r\\]\\[;m]*") {
+        fn cleaned_text_has_no_unsafe_characters(text in "[\\PC\u{1b}\u{9b}\u{9d}\u{7}\u{202e}\n\r\\]\\[;m]*") {
             let cleaned = clean(&text);
             prop_assert!(!cleaned.chars().any(|c| c != '\n' && is_unsafe(c)));
             prop_assert_eq!(clean(&cleaned), cleaned);

@@ -1,11 +1,12 @@
-//! JSON on a terminal: indented token by token, so that numbers, escapes, order and repeated
-//! members stay as they came.
+//! Indents JSON for a terminal token by token. Numbers, escapes, field order and duplicate fields
+//! stay as the server sent them.
 
 use std::fmt::Write as _;
 
 use super::clean::is_unsafe;
 
-/// A document with two spaces per level. Control and invisible characters become `\u` escapes.
+/// Indents a document by two spaces per level. Control and invisible characters become `\u`
+/// escapes.
 pub(super) fn indented(json: &str) -> String {
     let mut out = String::with_capacity(json.len() * 2);
     let (mut depth, mut last) = (0_usize, ' ');
@@ -40,7 +41,7 @@ pub(super) fn indented(json: &str) -> String {
     out
 }
 
-/// A document on one line, with control and invisible characters escaped.
+/// Escapes control and invisible characters. Adds no line breaks.
 pub(super) fn escaped(json: &str) -> String {
     let mut out = String::with_capacity(json.len());
     json.chars().for_each(|c| push_escaped(&mut out, c));
@@ -64,7 +65,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn tokens_are_kept_as_they_came() {
+    fn indenting_preserves_every_token() {
         let raw = "\u{feff}{ \"n\" : [ 1.10, 123456789012345678901234567890 , 1E5 ],\n\"n\":\"a\\u0041 \\\" \\\\\" , \"e\":{}, \"l\":[ ] }";
         let expected = "{\n  \"n\": [\n    1.10,\n    123456789012345678901234567890,\n    1E5\n  ],\n  \"n\": \"a\\u0041 \\\" \\\\\",\n  \"e\": {},\n  \"l\": []\n}";
         assert_eq!(indented(raw), expected);
@@ -85,14 +86,14 @@ mod tests {
             prop_oneof![
                 proptest::collection::vec(inner.clone(), 0..5).prop_map(Value::from),
                 proptest::collection::hash_map(any::<String>(), inner, 0..5)
-                    .prop_map(|members| Value::Object(members.into_iter().collect())),
+                    .prop_map(|fields| Value::Object(fields.into_iter().collect())),
             ]
         })
     }
 
     proptest! {
         #[test]
-        fn indented_json_means_the_same(value in any_json()) {
+        fn indented_json_parses_to_the_same_value(value in any_json()) {
             for raw in [value.to_string(), serde_json::to_string_pretty(&value).unwrap()] {
                 let shown = indented(&raw);
                 prop_assert!(!shown.chars().any(|c| c != '\n' && is_unsafe(c)));
@@ -105,7 +106,7 @@ mod tests {
         }
 
         #[test]
-        fn text_that_is_not_json_is_harmless(text in any::<String>()) {
+        fn invalid_json_is_escaped_too(text in any::<String>()) {
             prop_assert!(!indented(&text).chars().any(|c| c != '\n' && is_unsafe(c)));
         }
     }

@@ -1,4 +1,4 @@
-//! A document as text, for a terminal of some width or for none.
+//! Renders a document as text. On a terminal it is wrapped to the terminal's width.
 
 use textwrap::core::display_width;
 use textwrap::{Options, WordSplitter};
@@ -9,12 +9,12 @@ use super::terminal::TermInfo;
 use super::{json, table};
 use crate::view::{Block, Doc};
 
-/// Wider text is hard to read, in columns.
+/// Maximum width of wrapped text, in columns. Longer lines are hard to read.
 const MAX_PROSE: usize = 100;
-/// Columns between a label and its value, and between the columns of a table.
+/// Spaces between a label and its value, and between the columns of a table.
 pub(super) const GAP: usize = 2;
 
-/// The parameter of an SGR sequence.
+/// The parameter of an SGR escape sequence, which sets the color or weight of text.
 pub(super) type Tone = &'static str;
 pub(super) const PLAIN: Tone = "";
 pub(super) const STRONG: Tone = "1";
@@ -23,7 +23,7 @@ pub(super) const BAD: Tone = "31";
 const GOOD: Tone = "32";
 
 impl Doc {
-    /// Plain text without wrapping or colors, cleaned, as MCP returns it.
+    /// Renders cleaned plain text without wrapping or colors, as MCP returns it.
     pub fn to_text(&self) -> String {
         self.render(TermInfo::PLAIN).trim_end().to_owned()
     }
@@ -71,12 +71,12 @@ impl Page {
         }
     }
 
-    /// A command on a line of its own.
+    /// Appends a command on a line of its own.
     pub fn command(&mut self, command: &str) {
         self.end_line(&format!("  {}", one_line(command)));
     }
 
-    /// Labels and their texts, one under the other.
+    /// Appends a column of labels and, next to it, their texts.
     fn pairs(&mut self, pairs: &[(impl AsRef<str>, String)]) {
         let most = self.screen.width.map_or(usize::MAX, |width| width / 2);
         let label = |label: &str| shorten(&one_line(label), most);
@@ -88,8 +88,8 @@ impl Page {
         }
     }
 
-    /// Every line after the first is indented, so that no text can look like another line of the
-    /// output.
+    /// Appends a label and its text. Indents every line after the first, so untrusted text cannot
+    /// imitate a line of our own output.
     pub fn paragraph(&mut self, label: &str, tone: Tone, indent: usize, text: &str) {
         let columns = |width: usize| width.min(MAX_PROSE).saturating_sub(indent).max(1);
         let lines = wrapped(text, self.screen.width.map(columns));
@@ -105,7 +105,7 @@ impl Page {
         }
     }
 
-    /// On a terminal JSON is indented.
+    /// Appends raw text. On a terminal, JSON is indented.
     fn raw(&mut self, text: &str) {
         let is_json = serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok();
         if self.screen.width.is_some() && is_json {
@@ -121,7 +121,7 @@ impl Page {
     }
 }
 
-/// A status for people: a mark, which works without color too, and words.
+/// Formats a status for people as a mark and words. The mark also works without color.
 pub(super) fn marked(status: &str) -> (String, Tone) {
     let (mark, tone) = match status {
         "success" => ('✓', GOOD),
@@ -140,21 +140,21 @@ pub(super) fn paint(to: &mut String, color: bool, tone: Tone, text: &str) {
     }
 }
 
-/// The lines of a text, cleaned, and wrapped if there is a width.
+/// Cleans a text and splits it into lines, wrapped if there is a width.
 fn wrapped(text: &str, width: Option<usize>) -> Vec<String> {
     let cleaned = clean(text);
     let lines = cleaned.trim_end_matches('\n').split('\n');
     let Some(width) = width else {
         return lines.map(str::to_owned).collect();
     };
-    // A number or an ID is not divided at its dashes.
+    // Never break a phone number or an ID at its hyphens.
     let options = Options::new(width).word_splitter(WordSplitter::NoHyphenation);
     let wrapped = lines.flat_map(|line| textwrap::wrap(line, &options));
     wrapped.map(|line| line.into_owned()).collect()
 }
 
-/// The beginning of a cleaned line in at most this many columns, cut after a word if that costs
-/// less than half of it.
+/// Truncates a cleaned line to at most `most` columns. Cuts between words if that keeps more than
+/// half of the text that fits.
 pub(super) fn shorten(text: &str, most: usize) -> String {
     if display_width(text) <= most {
         return text.to_owned();
@@ -202,7 +202,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn outside_text_never_starts_a_line(text in ODD, label in ODD, width in 20_usize..120) {
+        fn untrusted_text_never_starts_a_line(text in ODD, label in ODD, width in 20_usize..120) {
             for block in [
                 Block::Line(format!("x{text}")),
                 Block::Fields(vec![("Result", text.clone())]),
@@ -229,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn values_continue_under_their_beginning() {
+    fn wrapped_values_stay_in_their_column() {
         let said = "They have a table for four at eight.\n+15551234567 3f2a0c1e-55aa-4bbb";
         let fields = Block::Fields(vec![
             ("Called", "寿司寿司寿司寿司寿司寿司".into()),
@@ -258,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn marks_hints_and_indented_json_are_for_terminals() {
+    fn marks_hints_and_indented_json_need_a_terminal() {
         let (status, id) = ("no_answer".into(), "5e1e-55aa".into());
         let (text, command) = ("Try:".into(), Some("kallyai -h".into()));
         let raw = b"{\"a\":[1.0,\"\xe2\x80\xae\"]}\n".to_vec();

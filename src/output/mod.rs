@@ -1,5 +1,5 @@
-//! The one place that prints. Results go to stdout, everything else to stderr. All text from
-//! outside is cleaned here.
+//! The only module that prints. Results go to stdout, everything else to stderr. All untrusted text
+//! is cleaned here.
 
 mod clean;
 mod json;
@@ -23,7 +23,7 @@ use clean::one_line;
 use layout::{BAD, Page, STRONG};
 use terminal::TermInfo;
 
-/// When colors are used.
+/// When to use colors.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
 pub enum Color {
     #[default]
@@ -35,7 +35,7 @@ pub enum Color {
 pub struct Output {
     json: bool,
     color: Color,
-    /// The latest spinner, which is cleared while something is printed.
+    /// The current spinner, hidden while something else is printed.
     spinner: RefCell<ProgressBar>,
 }
 
@@ -52,7 +52,7 @@ impl Output {
         self.json
     }
 
-    /// Asked anew for each text: a terminal can be resized during a call.
+    /// Queries the terminal every time, because the user can resize it during a call.
     fn stdout(&self) -> TermInfo {
         TermInfo::of(&io::stdout(), self.color)
     }
@@ -61,23 +61,23 @@ impl Output {
         TermInfo::of(&io::stderr(), self.color)
     }
 
-    /// Whether stdout is a terminal.
+    /// Returns whether stdout is a terminal.
     pub fn is_terminal(&self) -> bool {
         self.stdout().width.is_some()
     }
 
-    /// Whether stderr is a terminal and `--json` is off.
+    /// Returns whether stderr is a terminal and `--json` is off.
     pub fn is_watched(&self) -> bool {
         self.stderr().width.is_some() && !self.json
     }
 
-    /// Writes and flushes a result to stdout: the document, or JSON with `--json`. On a terminal JSON
-    /// is indented, and control and invisible characters are escaped.
+    /// Writes a result to stdout and flushes it: the document, or JSON with `--json`. On a
+    /// terminal, JSON is indented, and control and invisible characters are escaped.
     pub fn show(&self, view: &View) -> Result<()> {
         let mut bytes = match (&view.json, view.doc.blocks.as_slice()) {
             (Json::Server(bytes), _) if self.json => bytes.clone(),
             (Json::Own(value), _) if self.json => value.to_string().into_bytes(),
-            // Another program's file.
+            // A calendar file or the body of an API response: write it unchanged.
             (_, [Block::Raw(bytes)]) if !self.is_terminal() => return self.raw(bytes),
             _ => return self.raw(view.doc.render(self.stdout()).as_bytes()),
         };
@@ -90,7 +90,7 @@ impl Output {
         self.raw(&bytes)
     }
 
-    /// Writes bytes to stdout as they are. Bytes from outside go through [`Self::show`].
+    /// Writes bytes to stdout unchanged. Use [`Self::show`] for untrusted bytes.
     pub fn raw(&self, bytes: &[u8]) -> Result<()> {
         let write = || {
             let mut stdout = io::stdout().lock();
@@ -106,24 +106,25 @@ impl Output {
 
     /// Writes a line to stderr, cleaned and wrapped.
     pub fn note(&self, text: &str) {
-        self.tell(|page| page.block(&Block::Line(text.into())));
+        self.write_page(|page| page.block(&Block::Line(text.into())));
     }
 
-    /// Writes a line to stderr that is meant to be copied, such as a URL or command: never wrapped.
+    /// Writes a line to stderr without wrapping it, so a URL or command can be copied.
     pub fn note_copy(&self, text: &str) {
-        self.tell(|page| page.block(&Block::Copy(text.into())));
+        self.write_page(|page| page.block(&Block::Copy(text.into())));
     }
 
-    /// `warning: TEXT [code]`. With `--json` the error document must stay the last line of stderr.
+    /// Writes `warning: TEXT [code]` to stderr.
     pub fn warn(&self, code: &str, text: &str) {
         let text = one_line(&format!("{text} [{code}]"));
-        self.tell(|page| page.paragraph("warning: ", STRONG, 9, &text));
+        self.write_page(|page| page.paragraph("warning: ", STRONG, 9, &text));
     }
 
-    /// `error: SENTENCE [code]`, then `hint: …` and the next command on a line of its own.
+    /// Writes `error: SENTENCE [code]` to stderr, then `hint: …` and the next command on lines of
+    /// their own.
     pub fn error(&self, code: &str, sentence: &str, hint: &str, next_command: Option<&str>) {
         let sentence = one_line(&format!("{sentence} [{code}]"));
-        self.tell(|page| {
+        self.write_page(|page| {
             page.paragraph("error: ", BAD, 7, &sentence);
             if !hint.is_empty() {
                 page.paragraph("hint: ", STRONG, 6, &one_line(hint));
@@ -134,33 +135,33 @@ impl Output {
         });
     }
 
-    /// A JSON document as the last line of stderr.
+    /// Writes a JSON document to stderr. It must be the last line.
     pub fn error_json(&self, document: &Value) {
         let line = json::escaped(&document.to_string()) + "\n";
         self.write_stderr(&line);
     }
 
-    /// Prints a prompt to stderr without a line break.
+    /// Writes a prompt to stderr without a line break.
     pub fn prompt(&self, text: &str) {
         self.write_stderr(&one_line(text));
     }
 
-    /// Shows a spinner if stderr is a terminal and `--json` is off.
+    /// Starts a spinner. It is hidden unless stderr is a terminal and `--json` is off.
     pub fn spinner(&self, text: &str) -> Spinner {
-        let is_shown = self.is_watched() && terminal::moves_cursor();
+        let is_shown = self.is_watched() && terminal::supports_escapes();
         let spinner = Spinner::new(is_shown, text);
         *self.spinner.borrow_mut() = spinner.bar();
         spinner
     }
 
-    fn tell(&self, write: impl FnOnce(&mut Page)) {
+    fn write_page(&self, write: impl FnOnce(&mut Page)) {
         let mut page = Page::new(self.stderr());
         write(&mut page);
         self.write_stderr(&page.text);
     }
 
     fn write_stderr(&self, text: &str) {
-        // There is no place left to report that stderr is gone.
+        // If stderr is closed, there is nowhere to report the error.
         let write = || io::stderr().write_all(text.as_bytes());
         let _ = self.spinner.borrow().suspend(write);
     }

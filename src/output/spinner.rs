@@ -1,4 +1,4 @@
-//! Progress on stderr.
+//! The progress spinner on stderr.
 
 use std::fmt::Write;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 use super::clean::one_line;
 use crate::view::duration;
 
-/// A spinner with the time since it began. It is cleared when dropped.
+/// A spinner that shows the elapsed time. Dropping it clears it from the screen.
 pub struct Spinner(ProgressBar);
 
 impl Spinner {

@@ -1,4 +1,5 @@
-//! Tables. On a terminal they fit its width; elsewhere nothing is cut, and tabs separate the cells.
+//! Renders tables. On a terminal they fit its width. Otherwise nothing is truncated and tabs
+//! separate the cells.
 
 use textwrap::core::display_width;
 
@@ -7,7 +8,7 @@ use super::layout::{FAINT, GAP, PLAIN, Tone, marked, padded, paint, shorten};
 use super::terminal::TermInfo;
 use crate::view::{Column, Table};
 
-/// A narrower column says nothing, in columns of the terminal.
+/// Minimum width of a shortened column, in characters. Anything narrower is unreadable.
 const MIN_COLUMN: usize = 10;
 
 pub(super) fn render(table: &Table, screen: TermInfo, to: &mut String) {
@@ -62,8 +63,8 @@ fn render_fitted(table: &Table, width: usize, color: bool, to: &mut String) {
     }
 }
 
-/// The columns that shrink get a line of their own under the others. If the others are still too
-/// wide, the status moves to the line of the first one that shrinks.
+/// Splits a row into several lines. Shrinkable columns move to a line under the others. If the
+/// others are still too wide, the status and the first shrinkable column share a line in between.
 fn stacked(
     slots: Vec<Slot>,
     width: usize,
@@ -86,7 +87,7 @@ fn stacked(
     lines
 }
 
-/// Narrows the widest column that shrinks until all fit. Returns whether they do.
+/// Narrows the widest shrinkable columns until the line fits. Returns whether it does.
 fn fit(slots: &mut [Slot], most: usize, shrinks: impl Fn(&Slot) -> bool) -> bool {
     let gaps = GAP * slots.len().saturating_sub(1);
     while slots.iter().map(|(_, width)| width).sum::<usize>() + gaps > most {
@@ -101,19 +102,19 @@ fn fit(slots: &mut [Slot], most: usize, shrinks: impl Fn(&Slot) -> bool) -> bool
 }
 
 fn push_line(row: &[Cell], indent: usize, slots: &[Slot], color: bool, to: &mut String) {
-    // Spaces owed to the cells before; never paid at the end of a line.
-    let mut owed = indent;
+    // Padding before the next cell. It is only written with that cell, so no line ends in spaces.
+    let mut padding = indent;
     for (n, width) in slots {
         let Some((text, tone)) = row.get(*n) else {
             continue;
         };
         let text = shorten(text, *width);
         if !text.is_empty() {
-            to.push_str(&padded("", owed));
+            to.push_str(&padded("", padding));
             paint(to, color, tone, &text);
-            owed = 0;
+            padding = 0;
         }
-        owed += width.saturating_sub(display_width(&text)) + GAP;
+        padding += width.saturating_sub(display_width(&text)) + GAP;
     }
     to.push('\n');
 }
@@ -206,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn tabs_separate_whole_cells_off_a_terminal() {
+    fn piped_tables_use_tabs_and_untruncated_cells() {
         let mut text = String::new();
         render(&table(), TermInfo::PLAIN, &mut text);
         assert_eq!(text, "ID\tRESULT\n3f2a0c1e\tA table for four\t\t\t\n");

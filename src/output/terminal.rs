@@ -1,4 +1,4 @@
-//! Facts about the terminal at the other end of a stream.
+//! Detects whether a stream is a terminal, its width and whether to use color.
 
 use std::io::IsTerminal;
 
@@ -11,16 +11,16 @@ use super::Color;
 
 #[derive(Debug, Clone, Copy)]
 pub(super) struct TermInfo {
-    /// In columns; `None` off a terminal.
+    /// Width in columns, or `None` if the stream is not a terminal.
     pub width: Option<usize>,
     pub color: bool,
 }
 
-/// No layout fits less, in columns.
+/// Minimum width that the layout assumes, in columns. Nothing is readable in less.
 const MIN_WIDTH: usize = 20;
 
 impl TermInfo {
-    /// No terminal: nothing is wrapped, shortened or colored.
+    /// Not a terminal: nothing is wrapped, shortened or colored.
     pub const PLAIN: Self = Self {
         width: None,
         color: false,
@@ -34,7 +34,7 @@ impl TermInfo {
             Color::Always => true,
             Color::Never => false,
             Color::Auto if is_set("NO_COLOR") => false,
-            Color::Auto => is_forced || (is_terminal && moves_cursor()),
+            Color::Auto => is_forced || (is_terminal && supports_escapes()),
         };
         Self {
             width: is_terminal.then(|| {
@@ -46,8 +46,9 @@ impl TermInfo {
     }
 }
 
-/// Whether terminals here follow escape sequences. Windows Terminal does without setting `TERM`.
-pub(super) fn moves_cursor() -> bool {
+/// Returns whether the terminal supports escape sequences. Windows Terminal does, although it does
+/// not set `TERM`.
+pub(super) fn supports_escapes() -> bool {
     match std::env::var_os("TERM") {
         Some(term) => !term.is_empty() && term != "dumb",
         None => cfg!(windows) && is_set("WT_SESSION"),

@@ -1,4 +1,4 @@
-//! The routes of the account: logins, usage and billing.
+//! Account routes: logins, usage and billing.
 
 use std::io;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use super::scenario::Scenario;
 use super::state::{Call, State};
 use super::{Login, Service};
 
-/// Of an access token, in seconds.
+/// Lifetime of an access token, in seconds.
 const LIFETIME: u64 = 3_600;
 const PLAN: &str = "starter";
 const MINUTES: f64 = 100.0;
@@ -51,7 +51,7 @@ pub(super) fn authorize(service: &Service, request: &Request) -> Result<()> {
     Err(Refusal::new(401, "invalid_token", message))
 }
 
-/// Replaces both tokens. The refresh token is unknown from then on, so it cannot be used again.
+/// Replaces both tokens. The old refresh token is removed, so it can't be used again.
 pub(super) fn refresh(service: &Service, request: &Request) -> Result {
     #[derive(Deserialize)]
     struct Body {
@@ -118,7 +118,7 @@ pub(super) fn billing_page(_: &Service, _: &Request) -> Result {
     Ok(http::html(200, include_str!("pages/billing.html")))
 }
 
-/// Start and end of the current calendar month in UTC.
+/// Returns the start and end of the current calendar month in UTC.
 fn period() -> (Date, Date) {
     let start = day(Timestamp::now()).first_of_month();
     (start, start.saturating_add(1.month()))

@@ -1,4 +1,4 @@
-//! The iCalendar file (RFC 5545) of a call's appointment.
+//! The iCalendar file (RFC 5545) for a call's appointment.
 
 use jiff::civil::Date;
 use jiff::{SignedDuration, Timestamp};
@@ -7,7 +7,7 @@ use super::state::Call;
 use super::story::Story;
 use super::submission::Submission;
 
-/// The file of the appointment that the call makes if it succeeds.
+/// Returns the file for the appointment that the call makes if it succeeds.
 pub(super) fn file(call: &Call) -> Option<String> {
     let submission = Submission::of(&call.submission);
     let (start, end) = period(&submission, &call.timezone)?;
@@ -33,7 +33,8 @@ pub(super) fn file(call: &Call) -> Option<String> {
     Some(lines.join("\r\n") + "\r\n")
 }
 
-/// The values of DTSTART and DTEND with their parameters. Without a time, it is the whole day.
+/// Returns the parameters and values of DTSTART and DTEND. Without a time, the appointment takes
+/// the whole day.
 fn period(submission: &Submission, timezone: &str) -> Option<(String, String)> {
     let date = submission.date()?;
     let Some(time) = submission.time() else {
@@ -49,7 +50,7 @@ fn utc(instant: Timestamp) -> String {
     instant.strftime("%Y%m%dT%H%M%SZ").to_string()
 }
 
-/// Escapes a TEXT value (section 3.3.11), which cannot hold control characters.
+/// Escapes a TEXT value (section 3.3.11), and removes control characters, which it can't contain.
 fn escaped(text: &str) -> String {
     let mut escaped = text.replace('\\', "\\\\").replace('\n', "\\n");
     escaped = escaped.replace(',', "\\,").replace(';', "\\;");

@@ -1,4 +1,4 @@
-//! The routes of calls.
+//! Call routes.
 
 use std::thread;
 
@@ -27,7 +27,7 @@ fn utc() -> String {
     "UTC".into()
 }
 
-pub(super) fn place(service: &Service, request: &Request) -> Result {
+pub(super) fn create(service: &Service, request: &Request) -> Result {
     let body: Body = request.json()?;
     let scenario = Scenario::of(&Submission::check(&body.submission)?.respondent_phone);
     if TimeZone::get(&body.timezone).is_err() {
@@ -69,7 +69,7 @@ pub(super) fn place(service: &Service, request: &Request) -> Result {
     }
 }
 
-/// Records the call, or finds the one that was recorded with the same key.
+/// Records a call, or returns the one that was recorded with the same key.
 fn record(state: &mut State, call: Call, first: FirstResponse) -> Result<(Call, FirstResponse)> {
     if let FirstResponse::Refused(status, code, message) = first {
         return Err(Refusal::new(status, code, message));

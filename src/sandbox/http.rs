@@ -1,4 +1,4 @@
-//! Requests and responses, and the checks that keep web pages from using the sandbox.
+//! Requests and responses, and the checks that prevent web pages from using the sandbox.
 
 use std::io::{self, Cursor, Read as _};
 
@@ -41,8 +41,8 @@ impl Request {
         Ok(request)
     }
 
-    /// Refuses web pages: the host shows those under a name that leads to this computer (DNS
-    /// rebinding), and the origin, which browsers send with every POST, shows all others.
+    /// Rejects requests from web pages. A host other than loopback reveals DNS rebinding. All other
+    /// pages are detected by their origin, which browsers send with every POST.
     fn check_source(&self) -> Result<()> {
         let is_loopback = match self.url.host() {
             Some(Host::Domain(name)) => name == "localhost",
@@ -53,7 +53,8 @@ impl Request {
         let own = self.url.origin().ascii_serialization();
         let is_foreign = !["", &own].contains(&self.header("Origin"));
         if !is_loopback || (is_foreign && self.method == Method::Post) {
-            let message = "the sandbox serves programs on this computer, not web pages";
+            let message =
+                "the sandbox accepts requests from programs on this computer, not from web pages";
             return Err(Refusal::new(403, "web_page_refused", message));
         }
         Ok(())
@@ -64,7 +65,7 @@ impl Request {
         pairs.find_map(|(key, value)| (key == name).then(|| value.into_owned()))
     }
 
-    /// The value of a header, empty if there is none.
+    /// Returns the value of a header, or an empty string if there is none.
     pub(super) fn header(&self, name: &'static str) -> &str {
         value(&self.headers, name)
     }

@@ -1,8 +1,8 @@
-//! An emulator of the KallyAI service, served over HTTP on loopback, to try the program and to test
-//! other clients without an account or a phone.
+//! Emulates the KallyAI service over HTTP on loopback, for trying the program and testing other
+//! clients without an account or a phone.
 //!
-//! It imports nothing of the client and spells its JSON itself, so a misspelled member cannot pass
-//! on both sides. The number that is called decides how the call ends (`scenario`).
+//! It shares no code with the client and defines its JSON separately, so a misspelled field can't
+//! go unnoticed on both sides. The number called determines the result (see `scenario`).
 
 mod account;
 mod calendar;
@@ -28,17 +28,17 @@ use tiny_http::Server;
 
 pub use state::forget;
 
-/// How long a successful call takes, unless a test wants another duration.
+/// How long a successful call takes by default.
 pub const DEFAULT_CALL_DURATION: Duration = Duration::from_secs(4);
 
 /// Settings of a [`Sandbox`].
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// The address to listen on. Port 0 takes any free port.
+    /// The address to listen on. Port 0 selects any free port.
     pub address: SocketAddr,
-    /// The folder of calls and logins. Sandboxes of several processes can share it.
+    /// The folder for calls and logins. Sandboxes in several processes can share it.
     pub folder: PathBuf,
-    /// How long a successful call takes. Other calls take a fixed part of it.
+    /// How long a successful call takes. Other calls take a fixed percentage of this time.
     pub call_duration: Duration,
 }
 
@@ -47,7 +47,7 @@ pub struct Options {
 pub struct Login {
     /// The bearer token.
     pub access_token: String,
-    /// Can be exchanged for a new login once.
+    /// The refresh token, which can be exchanged for a new login once.
     pub refresh_token: String,
     /// Lifetime of the access token in seconds.
     pub expires_in: u64,
@@ -59,7 +59,7 @@ pub struct Sandbox {
     server: Arc<Server>,
 }
 
-/// The data that all requests share.
+/// The data shared by all requests.
 struct Service {
     url: String,
     store: state::Store,
@@ -71,7 +71,7 @@ impl Sandbox {
     ///
     /// # Errors
     ///
-    /// If it cannot listen on the address, or cannot read and write the folder.
+    /// Returns an error if it cannot listen on the address, or cannot read and write the folder.
     pub fn start(options: Options) -> io::Result<Self> {
         let folder = options.folder;
         let store = state::Store { folder };
@@ -86,35 +86,35 @@ impl Sandbox {
         let server = Arc::new(server);
         let (requests, shared) = (Arc::clone(&server), Arc::clone(&service));
         thread::Builder::new().spawn(move || {
-            // Each request has a thread, because a request for a call takes as long as the call.
+            // One thread per request: a request to start a call takes as long as the call.
             while let Ok(request) = requests.recv() {
                 let service = Arc::clone(&shared);
                 let respond = move || routes::respond(&service, request);
-                // If no thread can be started, tiny_http responds with 500.
+                // If the thread can't be started, tiny_http responds with 500.
                 let _ = thread::Builder::new().spawn(respond);
             }
         })?;
         Ok(Self { service, server })
     }
 
-    /// The base URL, without a slash at the end.
+    /// Returns the base URL, without a trailing slash.
     #[must_use]
     pub fn url(&self) -> String {
         self.service.url.clone()
     }
 
-    /// Creates a login, as approving on the sign-in page does.
+    /// Creates a login, like approving on the sign-in page.
     ///
     /// # Errors
     ///
-    /// If it cannot be saved in the folder.
+    /// Returns an error if it cannot be saved in the folder.
     pub fn new_login(&self) -> io::Result<Login> {
         account::new_login(&self.service)
     }
 }
 
 impl Drop for Sandbox {
-    /// Calls continue: another sandbox in the same folder returns their results.
+    /// Stops the server. Calls continue: another sandbox in the same folder returns their results.
     fn drop(&mut self) {
         self.server.unblock();
     }

@@ -8,7 +8,7 @@ use super::{account, calls, sign_in};
 
 type Handler = fn(&Service, &Request) -> Result;
 
-/// Method, path and handler. `*` in a path stands for any segment.
+/// Method, path and handler. `*` in a path matches any segment.
 #[rustfmt::skip]
 const ROUTES: [(Method, &str, Handler); 13] = [
     (Method::Get, "/v1/auth/cli", sign_in::page),
@@ -16,7 +16,7 @@ const ROUTES: [(Method, &str, Handler); 13] = [
     (Method::Post, "/v1/auth/cli/deny", sign_in::deny),
     (Method::Post, "/v1/auth/refresh", account::refresh),
     (Method::Get, "/v1/calls", calls::list),
-    (Method::Post, "/v1/calls", calls::place),
+    (Method::Post, "/v1/calls", calls::create),
     (Method::Get, "/v1/calls/*", calls::show),
     (Method::Get, "/v1/calls/*/transcript", calls::transcript),
     (Method::Get, "/v1/calls/*/calendar.ics", calls::calendar),
@@ -30,7 +30,7 @@ pub(super) fn respond(service: &Service, mut request: tiny_http::Request) {
     let reply = Request::read(&mut request)
         .and_then(|request| dispatch(service, &request))
         .unwrap_or_else(Refusal::into_reply);
-    // It fails only if the client has closed the connection.
+    // This fails only if the client has closed the connection.
     let _ = request.respond(reply);
 }
 

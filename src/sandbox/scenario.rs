@@ -1,33 +1,33 @@
-//! The test numbers: the number that is called decides the result, as in a payment sandbox.
+//! Test numbers. The number called determines the result, like the test cards of a payment service.
 
 use std::time::Duration;
 
 use super::state::Call;
 use super::submission::Submission;
 
-/// The response to the first POST. A repeated POST with the same key always gets the result.
+/// The response to the first POST. A repeated POST with the same key always returns the result.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum FirstResponse {
-    /// The call, once it has ended.
+    /// The call, after it has ended.
     Result,
-    /// The running call, at once (202).
+    /// The running call, immediately (202).
     Accepted,
-    /// A gateway's 504, at once. The call continues.
+    /// A gateway's 504, immediately. The call continues.
     GatewayTimeout,
-    /// A cache's 503 with `Retry-After`, at once. The call continues.
+    /// A cache's 503 with `Retry-After`, immediately. The call continues.
     BackendUnavailable,
-    /// A 429, at once. The repeated POST gets the result.
+    /// A 429, immediately. A repeated POST returns the result.
     RateLimited,
-    /// HTTP status, code and message. There is no call.
+    /// An error with this HTTP status, code and message. No call is made.
     Refused(u16, &'static str, &'static str),
 }
 
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Scenario {
-    /// The status, or `nothing_free`: the business answers, but has no free slot.
+    /// The final status, or `nothing_free` if the business answers but has no free slot.
     pub(super) outcome: &'static str,
     pub(super) first_response: FirstResponse,
-    /// Duration in percent of a successful call's.
+    /// Duration as a percentage of a successful call's.
     percent: u32,
 }
 
@@ -57,7 +57,7 @@ impl Scenario {
             "0141" => responds(Refused(403, "country_restriction", "this country is not served")),
             "0142" => responds(Refused(422, "safety_violation", "the task is not allowed")),
             "0143" => responds(Refused(403, "blocked_number", "this number cannot be called")),
-            // A minute and a half.
+            // 90 seconds with the default duration.
             "0190" => ends("success", 2_250),
             _ => success,
         }
@@ -74,12 +74,12 @@ impl Scenario {
         }
     }
 
-    /// The duration of the call if a successful one takes `full`.
+    /// Returns the duration of the call if a successful one takes `full`.
     pub(super) fn duration(&self, full: Duration) -> Duration {
         full * self.percent / 100
     }
 
-    /// Whether the call uses minutes.
+    /// Returns whether the call is answered, and therefore uses minutes.
     pub(super) fn is_answered(&self) -> bool {
         matches!(self.outcome, "success" | "nothing_free" | "voicemail")
     }

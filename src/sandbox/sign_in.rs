@@ -38,7 +38,7 @@ fn redirect(request: &Request, mut uri: Url, parameters: &[(&str, String)]) -> R
     http::with_header(http::html(303, ""), "Location", uri.as_str())
 }
 
-/// As the service: only this computer, and a port.
+/// Returns the redirect URI. Like the service, accepts only a loopback address with a port.
 fn redirect_uri(request: &Request) -> Result<Url> {
     let uri = request.parameter("redirect_uri").unwrap_or_default();
     let is_accepted = |uri: &Url| {

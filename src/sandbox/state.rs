@@ -1,4 +1,4 @@
-//! The sandbox's data, in one file that several processes share.
+//! The sandbox's data, in one file that several processes can share.
 
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Write as _};
@@ -14,23 +14,24 @@ use super::Login;
 const FILE: &str = "state.json";
 const LOCK_FILE: &str = "state.lock";
 
-/// Of each list. Bounds the size of the file, which is read and written with each request.
+/// Maximum length of each list. Requests read and write the whole file, so it must stay small.
 const MAX_ITEMS: usize = 500;
 
-/// All lists are oldest first.
+/// The contents of the file. All lists are oldest first.
 #[derive(Default, Serialize, Deserialize)]
 #[serde(default)]
 pub(super) struct State {
-    /// With the access token's expiry.
+    /// Logins, each with the expiry of its access token.
     pub(super) logins: Vec<(Login, Timestamp)>,
     pub(super) calls: Vec<Call>,
 }
 
-/// A call. Its state follows from these members and the clock, so it outlives its process.
+/// A call. Its status depends only on these fields and the clock, so it continues after its process
+/// has exited.
 #[derive(Clone, Serialize, Deserialize)]
 pub(super) struct Call {
     pub(super) id: String,
-    /// Empty if there was none.
+    /// Empty if the request had none.
     pub(super) idempotency_key: String,
     pub(super) created_at: Timestamp,
     pub(super) ends_at: Timestamp,
@@ -54,7 +55,7 @@ pub(super) struct Store {
 
 impl Store {
     pub(super) fn read(&self) -> io::Result<State> {
-        // Windows cannot replace a file while it is being read.
+        // Lock, because Windows can't replace a file while it is being read.
         let lock = self.lock_file()?;
         lock.lock_shared()?;
         self.load()
@@ -67,7 +68,7 @@ impl Store {
         let result = change(&mut state);
         drop_oldest(&mut state.calls);
         drop_oldest(&mut state.logins);
-        // Created with mode 0600.
+        // `NamedTempFile` creates the file with mode 0600.
         let mut file = NamedTempFile::new_in(&self.folder)?;
         file.write_all(&serde_json::to_vec(&state)?)?;
         file.persist(self.folder.join(FILE))?;
@@ -76,14 +77,14 @@ impl Store {
 
     fn load(&self) -> io::Result<State> {
         match fs::read(self.folder.join(FILE)) {
-            // A file that another version wrote counts as empty.
+            // Treat a file that another version wrote as empty.
             Ok(bytes) => Ok(serde_json::from_slice(&bytes).unwrap_or_default()),
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(State::default()),
             Err(error) => Err(error),
         }
     }
 
-    /// Opens the lock file, whose lock ends when it is dropped.
+    /// Opens the lock file. Dropping it releases the lock.
     fn lock_file(&self) -> io::Result<File> {
         fs::create_dir_all(&self.folder)?;
         let mut options = File::options();
@@ -96,11 +97,11 @@ fn drop_oldest<T>(list: &mut Vec<T>) {
     list.drain(..list.len().saturating_sub(MAX_ITEMS));
 }
 
-/// Removes the files of sandboxes in `folder`, and the folder if it is empty then.
+/// Removes the sandbox's files from `folder`, then `folder` itself if it is empty.
 ///
 /// # Errors
 ///
-/// If a file cannot be removed.
+/// Returns an error if a file cannot be removed.
 pub fn forget(folder: &Path) -> io::Result<()> {
     for file in [FILE, LOCK_FILE] {
         match fs::remove_file(folder.join(file)) {
@@ -108,12 +109,12 @@ pub fn forget(folder: &Path) -> io::Result<()> {
             _ => {}
         }
     }
-    // It holds files that are not ours, or is gone.
+    // Fails if the folder contains other files or does not exist.
     let _ = fs::remove_dir(folder);
     Ok(())
 }
 
-/// A random UUID (version 4).
+/// Returns a random UUID (version 4).
 pub(super) fn uuid() -> String {
     let bits = rand::random::<u128>() & !(0xf << 76) & !(0b11 << 62) | 4 << 76 | 0b10 << 62;
     let mut uuid = format!("{bits:032x}");

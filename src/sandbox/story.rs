@@ -1,5 +1,5 @@
-//! The conversation of a call and its result: a template filled in from the submission. The
-//! conversation is in the call's language, the result in the user's.
+//! Creates a call's conversation and result from templates and the submission. The conversation is
+//! in the language of the call, and the result is in the user's language.
 
 use std::collections::HashMap;
 use std::iter;
@@ -15,11 +15,11 @@ use super::submission::Submission;
 use super::task::Task;
 
 pub(super) struct Story {
-    /// Names the appointment in a calendar.
+    /// The title of the appointment in a calendar.
     pub(super) title: String,
     pub(super) highlights: String,
     pub(super) next_steps: String,
-    /// Empty if no one spoke.
+    /// The turns of the conversation. Empty if no one spoke.
     pub(super) entries: Vec<Value>,
 }
 
@@ -41,7 +41,7 @@ impl Story {
         let reported = report.values(call, &submission, &task);
         let mut spoken = talk.values(call, &submission, &task);
         if talk != report {
-            // The task is usually in the user's language, and its words fit no sentence in another.
+            // The task is usually in the user's language, so don't quote it in another one.
             spoken.remove("asked");
         }
         Self {
@@ -53,7 +53,8 @@ impl Story {
     }
 }
 
-/// The business and the assistant take turns. Times are proportional to the words before.
+/// Creates the entries of a transcript. The business and the assistant take turns, and the
+/// timestamp of a turn is proportional to the number of words before it.
 fn entries(turns: &[String], seconds: f64) -> Vec<Value> {
     let words = |turn: &String| turn.split_whitespace().count() + 2;
     let total = turns.iter().map(words).sum::<usize>() as f64;
@@ -70,7 +71,7 @@ fn entries(turns: &[String], seconds: f64) -> Vec<Value> {
 type When = (Option<Date>, Option<Time>);
 type Values = HashMap<&'static str, String>;
 
-/// Lines `key: text` with placeholders in the text.
+/// A template file: lines of `key: text`, with placeholders in the text.
 #[derive(PartialEq)]
 struct Template(&'static str);
 
@@ -82,7 +83,7 @@ impl Template {
         })
     }
 
-    /// The texts of the key `key.case`, then those of `key`.
+    /// Returns the texts with the key `key.case`, followed by those with the key `key`.
     fn lines(&self, key: &str, case: &str) -> Vec<&'static str> {
         let keys = [format!("{key}.{case}: "), format!("{key}: ")];
         let texts = |key| {
@@ -97,7 +98,7 @@ impl Template {
         self.lines(key, case).first().copied().unwrap_or_default()
     }
 
-    /// The first text whose values are all known.
+    /// Returns the first text whose placeholders all have a value.
     fn text(&self, key: &str, case: &str, values: &Values) -> String {
         let lines = self.lines(key, case);
         let text = lines.iter().find_map(|line| fill(line, values));
@@ -118,7 +119,7 @@ impl Template {
         let when = (from.date(), from.time());
         let urgent = from.is_urgent.then(|| self.line("urgent", "").to_owned());
         let instructions = Some(from.additional_instructions.join("; "));
-        // Details that only the task has, such as a time or a wish.
+        // A long task probably has details that no other field has, such as a time or a wish.
         let is_complete = when.1.is_some() && from.party_size.is_some();
         let is_long = text.split(' ').count() > if is_complete { 8 } else { 4 };
         let thing = self.line("thing", &from.task_category);
@@ -133,7 +134,7 @@ impl Template {
             ("urgent", urgent),
             ("thing", Some(thing.to_owned())),
             ("a_thing", Some(a_thing.replace("{thing}", thing))),
-            ("errand", Some(lower_first(&text))),
+            ("lower_task", Some(lower_first(&text))),
             (
                 "details",
                 (is_long || task.topic.is_some()).then(|| text.clone()),
@@ -196,7 +197,7 @@ impl Template {
     }
 }
 
-/// A time that is free if the requested one is not.
+/// Returns another time to offer if the requested one is not free.
 fn alternative(when: When, call: &Call) -> When {
     let zone = TimeZone::get(&call.timezone).unwrap_or(TimeZone::UTC);
     let today = call.created_at.to_zoned_datetime(zone).date();
@@ -209,8 +210,8 @@ fn alternative(when: When, call: &Call) -> When {
     }
 }
 
-/// Fills in the values. Text in brackets is left out if a value in it is missing, other text with a
-/// missing value is `None`.
+/// Replaces placeholders with their values. Omits text in brackets if a value in it is missing.
+/// Returns `None` if any other value is missing.
 fn fill(mut template: &str, values: &Values) -> Option<String> {
     let mut text = String::new();
     while let Some((before, rest)) = template.split_once('[') {
@@ -238,7 +239,7 @@ fn fill_plain(mut template: &str, values: &Values) -> Option<String> {
     Some(text + template)
 }
 
-/// At most 160 characters, with single spaces and without a full stop at the end.
+/// Shortens a text to 160 characters, with single spaces and without a final period.
 fn shortened(text: &str) -> String {
     let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
     match text.char_indices().nth(160) {
@@ -247,7 +248,7 @@ fn shortened(text: &str) -> String {
     }
 }
 
-/// Begins with a lower-case letter, unless the first word is an acronym or "I".
+/// Converts the first letter to lower case, unless the first word is an acronym or "I".
 fn lower_first(text: &str) -> String {
     let mut characters = text.chars();
     match (characters.next(), characters.next()) {

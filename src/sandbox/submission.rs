@@ -1,4 +1,4 @@
-//! The request for a call, and the checks of the service.
+//! The request for a call, and the checks that the service makes.
 
 use jiff::civil::{Date, Time};
 use serde::Deserialize;
@@ -26,14 +26,14 @@ pub(super) struct Submission {
 }
 
 impl Submission {
-    /// Reads a submission that was checked before.
+    /// Parses a submission that has already been checked.
     pub(super) fn of(value: &Value) -> Self {
         Self::deserialize(value).unwrap_or_default()
     }
 
     pub(super) fn check(value: &Value) -> Result<Self> {
         let submission = Self::deserialize(value).map_err(Refusal::validation)?;
-        match submission.fault() {
+        match submission.broken_rule() {
             Some((code, message)) => Err(Refusal::new(422, code, message)),
             None => Ok(submission),
         }
@@ -42,7 +42,7 @@ impl Submission {
     pub(super) fn date(&self) -> Option<Date> {
         let text = self.appointment_date.as_deref()?;
         let date: Date = text.parse().ok()?;
-        // The end of an appointment on the last day would be after the end of the calendar.
+        // An appointment on the calendar's last day would end after the end of the calendar.
         (date.to_string() == text && date < Date::MAX).then_some(date)
     }
 
@@ -52,20 +52,20 @@ impl Submission {
         (time.strftime("%H:%M").to_string() == text).then_some(time)
     }
 
-    /// The language of the conversation.
+    /// Returns the language of the conversation.
     pub(super) fn call_language(&self) -> &str {
         let language = self.call_language.as_deref().or(self.language.as_deref());
         language.unwrap_or("en")
     }
 
-    /// The language of highlights and next steps.
+    /// Returns the language of the highlights and next steps.
     pub(super) fn report_language(&self) -> &str {
         let language = self.language.as_deref().or(self.call_language.as_deref());
         language.unwrap_or("en")
     }
 
-    /// Code and message of the first reason to refuse.
-    fn fault(&self) -> Option<(&'static str, &'static str)> {
+    /// Returns the code and message of the first rule that the submission breaks.
+    fn broken_rule(&self) -> Option<(&'static str, &'static str)> {
         let phone = &*self.respondent_phone;
         let is_spoken = |language| matches!(language, "en" | "es");
         let has_language = is_spoken(self.report_language()) && is_spoken(self.call_language());
@@ -101,7 +101,7 @@ fn is_e164(phone: &str) -> bool {
     is_number && (7..=15).contains(&digits.len())
 }
 
-/// Whether this is an emergency number, with or without a country code.
+/// Returns whether this is an emergency number, with or without a country code.
 fn is_emergency(phone: &str) -> bool {
     let numbers = ["000", "061", "110", "112", "911", "999"];
     let is_short = phone.trim_start_matches('+').len() <= 6;

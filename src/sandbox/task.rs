@@ -1,16 +1,17 @@
-//! What a task asks for, as far as the sandbox understands it. In doubt it is a request, which the
-//! story repeats in the user's words, so that no result contradicts it.
+//! Classifies a task as a booking, a question or another request. When in doubt, it is a request:
+//! the story then repeats the user's words, so the result can't contradict the task.
 
 use super::submission::Submission;
 
 pub(super) struct Task {
     /// `booking` (a table, an appointment or a room on some day), `question` or `other`.
     pub(super) subject: &'static str,
-    /// Names the answer to its question, if it has one.
+    /// The topic of the task's question, if there is one. It selects the answer.
     pub(super) topic: Option<&'static str>,
-    /// "they sell bagels" of "Ask whether they sell bagels and what they cost".
+    /// The clause after "whether", such as "they sell bagels" in "Ask whether they sell bagels and
+    /// what they cost".
     pub(super) clause: Option<String>,
-    /// "what they cost" of "Ask what they cost".
+    /// The text after "ask", such as "what they cost" in "Ask what they cost".
     pub(super) asked: Option<String>,
 }
 
@@ -19,11 +20,12 @@ const ASK: &str = "ask find check pregunta preguntar averigua averiguar comprueb
 const CONJUNCTIONS: &str = "whether if si";
 const QUESTION_WORDS: &str = "whether if what when where which who how why about the \
     si qué que cuál cuándo cuando cuánto cuanto dónde donde quién cómo por el la los las";
-/// A clause with one of these is about the user: "Yes, I can bring my dog" is no answer.
+/// A clause with one of these words is about the user and can't be repeated as an answer: "Yes, I
+/// can bring my dog".
 const FIRST_PERSON: &str =
     "i i'm me my we us our mi mis me nos nuestro nuestra puedo podemos tengo";
 
-/// Topics of questions, with the beginnings of words that show them.
+/// Topics of questions, each with the beginnings of the words that indicate it.
 const TOPICS: [(&str, &str); 5] = [
     (
         "wait",
@@ -46,11 +48,11 @@ impl Task {
         let text = submission.task_description.trim();
         let original: Vec<&str> = text.split_whitespace().collect();
         let lower = text.to_lowercase();
-        let words: Vec<&str> = lower.split_whitespace().map(bare).collect();
+        let words: Vec<&str> = lower.split_whitespace().map(trim_punctuation).collect();
         let word = |n: usize| words.get(n).copied().unwrap_or_default();
         let topic = topic(&words.join(" "));
         let is_about = |n| word(n) == "for" && topic.is_some_and(|topic| topic != "help");
-        // The `if` of "ask if", "ask them if" or "find out if".
+        // The position of "if" in "ask if", "ask them if" or "find out if".
         let question_word = (1..words.len()).find(|n| {
             let has_asked = is_in(word(n - 1), ASK) || is_in(word(n.saturating_sub(2)), ASK);
             has_asked && (is_in(word(*n), QUESTION_WORDS) || is_about(*n))
@@ -83,7 +85,7 @@ impl Task {
     }
 }
 
-/// The thing that a booking is for: a task about anything else is not understood as one.
+/// Returns the words for things that can be booked. A task without one of them is not a booking.
 fn things(submission: &Submission) -> &'static str {
     match &*submission.task_category {
         "restaurant" => "table mesa",
@@ -101,7 +103,7 @@ fn topic(words: &str) -> Option<&'static str> {
     found.map(|(topic, _)| topic)
 }
 
-/// The first clause of a text.
+/// Returns the first clause of a text.
 fn clause(mut text: &str) -> String {
     for end in [",", ";", "?", ". ", " and ", " or ", " y ", " o "] {
         text = text.split(end).next().unwrap_or(text);
@@ -111,12 +113,12 @@ fn clause(mut text: &str) -> String {
 
 fn is_about_user(clause: &str) -> bool {
     let lower = clause.to_lowercase();
-    let mut words = lower.split_whitespace().map(bare);
+    let mut words = lower.split_whitespace().map(trim_punctuation);
     lower.is_empty() || words.any(|word| is_in(word, FIRST_PERSON))
 }
 
-/// A word without the punctuation around it.
-fn bare(word: &str) -> &str {
+/// Removes the punctuation around a word.
+fn trim_punctuation(word: &str) -> &str {
     word.trim_matches(|c: char| !c.is_alphanumeric())
 }
 

@@ -1,4 +1,4 @@
-//! The emulator over a socket, as a client uses it.
+//! Tests of the emulator over a socket, as a client would use it.
 
 use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, TcpStream};
@@ -52,7 +52,7 @@ impl Client {
         stream
     }
 
-    fn ask(&self, line: &str, key: &str, body: &str) -> Response {
+    fn send(&self, line: &str, key: &str, body: &str) -> Response {
         let mut text = String::new();
         let mut stream = self.open(line, key, body);
         stream.read_to_string(&mut text).unwrap();
@@ -65,14 +65,14 @@ impl Client {
     }
 
     fn get(&self, path: &str) -> Response {
-        self.ask(&format!("GET {path}"), "", "")
+        self.send(&format!("GET {path}"), "", "")
     }
 
     fn call(&self, key: &str, call: &Value) -> Response {
-        self.ask("POST /v1/calls", key, &call.to_string())
+        self.send("POST /v1/calls", key, &call.to_string())
     }
 
-    /// Highlights of a call for the task, and its transcript.
+    /// Makes a call for the task. Returns its highlights and transcript.
     fn story(&self, task: &str, extra: Value) -> (String, String) {
         let mut call = table("+15551234567");
         call["submission"] = json!({
@@ -123,7 +123,7 @@ fn table(phone: &str) -> Value {
 }
 
 #[test]
-fn post_returns_the_ended_call() {
+fn post_returns_the_finished_call() {
     let client = Client::new();
     let response = client.call("", &table("+15551234567"));
     let call = response.json();
@@ -139,7 +139,7 @@ fn post_returns_the_ended_call() {
 }
 
 #[test]
-fn nothing_free_offers_another_time() {
+fn unavailable_time_gets_an_alternative() {
     let client = Client::new();
     let call = client.call("", &table("+15555550107")).json();
     assert_eq!(call["status"], "failed");
@@ -151,7 +151,7 @@ fn nothing_free_offers_another_time() {
 }
 
 #[test]
-fn rate_limited_key_is_accepted_the_second_time() {
+fn rate_limited_call_is_accepted_on_retry() {
     let client = Client::new();
     let first = client.call("a", &table("+15555550120"));
     assert_eq!(first.status, 429);
@@ -161,7 +161,7 @@ fn rate_limited_key_is_accepted_the_second_time() {
 }
 
 #[test]
-fn idempotency_key_replays_its_request_and_no_other() {
+fn idempotency_key_replays_only_its_own_request() {
     let client = Client::new();
     assert_eq!(client.call("k", &table("+15555550122")).status, 504);
     let replayed = client.call("k", &table("+15555550122"));
@@ -172,7 +172,7 @@ fn idempotency_key_replays_its_request_and_no_other() {
 }
 
 #[test]
-fn stopping_leaves_the_call_to_another_sandbox() {
+fn call_continues_in_another_sandbox_after_a_stop() {
     let folder = Arc::new(tempfile::tempdir().unwrap());
     let first = Client::in_folder(&folder, HOUR);
     let second = Client::in_folder(&first.folder, HOUR);
@@ -184,7 +184,7 @@ fn stopping_leaves_the_call_to_another_sandbox() {
 }
 
 #[test]
-fn sandboxes_lose_no_call_of_each_other() {
+fn sandboxes_sharing_a_folder_keep_all_calls() {
     let first = Client::new();
     let second = Client::in_folder(&first.folder, MOMENT);
     thread::scope(|scope| {
@@ -200,10 +200,10 @@ fn refresh_token_is_accepted_once() {
     let client = Client::new();
     let login = client.sandbox.new_login().unwrap();
     let body = json!({"refresh_token": login.refresh_token}).to_string();
-    let renewed = client.ask("POST /v1/auth/refresh", "", &body);
+    let renewed = client.send("POST /v1/auth/refresh", "", &body);
     assert_eq!(renewed.status, 200);
     assert_ne!(renewed.json()["access_token"], login.access_token);
-    let reused = client.ask("POST /v1/auth/refresh", "", &body);
+    let reused = client.send("POST /v1/auth/refresh", "", &body);
     assert_eq!(reused.code(), (401, "invalid_refresh_token".to_owned()));
 }
 
@@ -214,20 +214,20 @@ fn approving_redirects_with_tokens_and_state() {
     let page = client.get(&format!("/v1/auth/cli?{query}")).body;
     let action = format!("approve?{}", query.replace('&', "&amp;"));
     assert!(page.contains(&action), "{page}");
-    let approved = client.ask(&format!("POST /v1/auth/cli/approve?{query}"), "", "");
+    let approved = client.send(&format!("POST /v1/auth/cli/approve?{query}"), "", "");
     let location = "Location: http://localhost:8976/callback?access_token=sandbox-access-";
     assert!(approved.head.contains(location), "{}", approved.head);
-    let denied = client.ask(&format!("POST /v1/auth/cli/deny?{query}"), "", "");
+    let denied = client.send(&format!("POST /v1/auth/cli/deny?{query}"), "", "");
     let location = "/callback?error=access_denied&state=a%26b\r\n";
     assert!(denied.head.contains(location), "{}", denied.head);
 }
 
 #[test]
-fn web_pages_are_refused() {
+fn requests_from_web_pages_are_rejected() {
     let client = Client::new();
     let approve = "POST /v1/auth/cli/approve?redirect_uri=http://localhost:1/";
     for header in ["Origin: https://example.com", "Origin: null"] {
-        let response = client.ask(approve, &format!("key\r\n{header}"), "");
+        let response = client.send(approve, &format!("key\r\n{header}"), "");
         assert_eq!(response.status, 403, "{header}");
     }
     let mut stream = TcpStream::connect(client.sandbox.url().replace("http://", "")).unwrap();
@@ -240,7 +240,7 @@ fn web_pages_are_refused() {
 }
 
 #[test]
-fn unusable_requests_get_an_error_object() {
+fn invalid_requests_return_an_error_object() {
     let mut client = Client::new();
     for (line, body, status, code) in [
         ("GET /v2", "", 404, "not_found"),
@@ -248,10 +248,10 @@ fn unusable_requests_get_an_error_object() {
         ("GET /v1/calls?limit=0", "", 422, "validation_error"),
         ("POST /v1/calls", "[]", 400, "invalid_request"),
     ] {
-        let response = client.ask(line, "", body);
+        let response = client.send(line, "", body);
         assert_eq!(response.code(), (status, code.to_owned()), "{line}");
     }
-    for (member, value, code) in [
+    for (field, value, code) in [
         ("respondent_phone", "911", "emergency_number"),
         ("respondent_phone", "+0123456789", "invalid_phone_number"),
         ("respondent_phone", "+19005550100", "toll_number"),
@@ -261,7 +261,7 @@ fn unusable_requests_get_an_error_object() {
         ("call_language", "EN", "unsupported_language"),
     ] {
         let mut call = table("+15551234567");
-        call["submission"][member] = json!(value);
+        call["submission"][field] = json!(value);
         let refused = client.call("", &call).code();
         assert_eq!(refused, (422, code.to_owned()), "{value}");
     }
@@ -270,7 +270,7 @@ fn unusable_requests_get_an_error_object() {
 }
 
 #[test]
-fn result_follows_the_task() {
+fn result_matches_the_task() {
     let client = Client::new();
     for (task, expected) in [
         ("Ask whether they sell bagels.", "Yes, they sell bagels."),
@@ -300,7 +300,7 @@ fn result_follows_the_task() {
 }
 
 #[test]
-fn conversation_has_its_own_language() {
+fn conversation_uses_the_call_language() {
     let client = Client::new();
     let extra = json!({"language": "en", "call_language": "es", "user_name": "Ana"});
     let (highlights, transcript) = client.story("Ask whether they sell bread", extra);

@@ -1,4 +1,4 @@
-//! Signing in and out.
+//! Signs in and out.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use crate::error::{Error, Kind, Result};
 /// How long the user may take to sign in.
 pub const SIGN_IN_TIMEOUT: Duration = Duration::from_secs(300);
 
-/// A two-step sign-in that was begun.
+/// The first half of a two-step sign-in.
 #[derive(Debug, Clone)]
 pub struct PendingSignIn {
     /// The URL to open in any browser.
@@ -38,7 +38,7 @@ pub struct SignOut {
 }
 
 impl Service<'_> {
-    /// Signs in through the browser, in one step. Without a user, the sandbox grants credentials.
+    /// Signs in through the browser, in one step. If no user is present, the sandbox creates credentials.
     pub async fn sign_in(&self) -> Result<()> {
         self.refuse_given_token()?;
         let connection = Connection::open(self)?;
@@ -53,7 +53,7 @@ impl Service<'_> {
         }
     }
 
-    /// The first of two steps.
+    /// Starts a two-step sign-in.
     pub async fn begin_sign_in(&self) -> Result<PendingSignIn> {
         self.refuse_given_token()?;
         if self.settings.sandbox {
@@ -71,7 +71,7 @@ impl Service<'_> {
         })
     }
 
-    /// Reads the URL that the browser ended at from stdin, for [`Service::finish_sign_in`].
+    /// Reads the callback URL from stdin, for [`Service::finish_sign_in`].
     pub async fn read_callback_url(&self, prompt: impl FnOnce()) -> Result<String> {
         self.refuse_given_token()?;
         let line = auth::read_secret_line(prompt);
@@ -80,7 +80,7 @@ impl Service<'_> {
         line.ok().flatten().ok_or_else(absent)
     }
 
-    /// The second step: takes the URL that the browser ended at.
+    /// Completes a two-step sign-in with the URL that the browser was redirected to.
     pub async fn finish_sign_in(&self, url: &str) -> Result<()> {
         self.refuse_given_token()?;
         let (store, folder) = (self.store()?, self.settings.state_folder()?);
@@ -89,8 +89,8 @@ impl Service<'_> {
         Ok(())
     }
 
-    /// Begins a sign-in that the future completes when the browser comes back, within 10 minutes.
-    /// Until then `finish_sign_in` can complete it too, and the future should then be dropped.
+    /// Starts a sign-in. The returned future completes it when the browser is redirected, within 10
+    /// minutes. `finish_sign_in` can complete it too; drop the future then.
     pub async fn listen_for_sign_in(
         &self,
     ) -> Result<(PendingSignIn, impl Future<Output = Result<()>> + use<>)> {
@@ -104,7 +104,7 @@ impl Service<'_> {
             url: sign_in.url.to_string(),
             expires_in: auth::PENDING_LIFETIME,
         };
-        // The sandbox serves the page to sign in at.
+        // The sandbox serves the sign-in page.
         let emulator = connection.emulator;
         Ok((pending, async move {
             let _emulator = emulator;
@@ -127,11 +127,11 @@ impl Service<'_> {
     }
 
     pub async fn sign_out(&self) -> Result<SignOut> {
-        // The file is removed whatever service it is for, so that a bad address does not matter.
-        let issuer = self.issuer().unwrap_or_default();
+        // The file is removed for any service, so a bad address does not matter.
+        let issuer = self.settings.issuer().unwrap_or_default();
         let store = auth::Store::new(self.settings.token_file()?, issuer);
         let was_signed_in = store.remove(self.deadline(READ_TIMEOUT)).await?;
-        // Without a state folder there is nothing to forget.
+        // Without a state folder there is nothing to remove.
         if let Ok(folder) = self.settings.state_folder() {
             auth::forget_pending(&folder)?;
             if self.settings.sandbox {
@@ -147,7 +147,7 @@ impl Service<'_> {
         Ok(SignOut { was_signed_in })
     }
 
-    /// Sends something only to refresh expired credentials. An error if not signed in.
+    /// Refreshes expired credentials. Returns an error if not signed in.
     pub async fn auth_status(&self) -> Result<AuthStatus> {
         let connection = Connection::open(self)?;
         let session = connection.session(self)?;

@@ -1,4 +1,4 @@
-//! The connection to the service, or to the sandbox in its place.
+//! The connection to the service or the sandbox.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use crate::sandbox::Sandbox;
 pub struct Connection {
     pub http: Http,
     pub store: Store,
-    /// Runs as long as this lives.
+    /// The sandbox, running while this exists.
     pub(super) emulator: Option<Sandbox>,
 }
 
@@ -38,7 +38,7 @@ impl Connection {
         })
     }
 
-    /// The API's address for a helper process, which starts its own sandbox for `None`.
+    /// Returns the API's address for a helper process. For `None` it starts its own sandbox.
     pub fn api(&self) -> Option<String> {
         let base = self.http.base();
         self.emulator.is_none().then(|| base.as_str().to_owned())
@@ -51,7 +51,7 @@ impl Connection {
         Ok(Session::new(given, store, &self.http, self.api(), warn))
     }
 
-    /// The sandbox grants credentials by itself, and a user at a terminal is asked to sign in.
+    /// Signs in if there are no credentials. The sandbox creates them; a user at a terminal is asked.
     pub async fn sign_in_if_absent(
         &self,
         service: &Service<'_>,
@@ -95,16 +95,14 @@ pub fn not_signed_in(state: LoginState) -> Error {
 }
 
 impl Service<'_> {
-    /// The service that credentials and calls belong to: its origin, or `sandbox`.
-    pub(super) fn issuer(&self) -> Result<String> {
-        Ok(self.settings.issuer()?)
-    }
-
     pub(super) fn store(&self) -> Result<Store> {
-        Ok(Store::new(self.settings.token_file()?, self.issuer()?))
+        Ok(Store::new(
+            self.settings.token_file()?,
+            self.settings.issuer()?,
+        ))
     }
 
-    /// Works with credentials. The time limit begins once the user is signed in.
+    /// Runs an operation with credentials. Its time limit starts after sign-in.
     pub(super) async fn signed_in<R>(
         &self,
         timeout: Duration,

@@ -1,13 +1,13 @@
-//! From the fields of a call to a complete request, and the warnings about it.
+//! Completes the fields of a call into a request and warns about likely mistakes.
 
 use jiff::Timestamp;
 
 use super::Service;
 use crate::domain::{CallFields, CallRequest, Date, Day, LocalTime, Phone, Time, Zone};
 use crate::error::{Error, Kind, Result};
-use crate::settings::{LocalZone, Settings, ZoneSource};
+use crate::settings::{LocalZone, Settings};
 
-/// A call as a front end was given it.
+/// A call as the user described it.
 #[derive(Debug, Clone)]
 pub struct CallDraft {
     pub phone: Phone,
@@ -15,7 +15,7 @@ pub struct CallDraft {
     pub fields: CallFields,
 }
 
-/// Something that is probably not meant. `code` is stable.
+/// A likely mistake. `code` is stable.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Warning {
     pub code: &'static str,
@@ -23,7 +23,7 @@ pub struct Warning {
 }
 
 impl Service<'_> {
-    /// Fills in what the environment says, and looks for what is probably not meant.
+    /// Fills in defaults from the environment and looks for likely mistakes.
     pub(super) fn complete(
         &self,
         draft: CallDraft,
@@ -37,7 +37,7 @@ impl Service<'_> {
             .or_else(|| fields.timezone.take());
         let local = Settings::zone(chosen_zone)?;
         let is_relative = fields.date.is_some_and(Day::is_relative);
-        if is_relative && (local.source != ZoneSource::Chosen && local.zone.is_utc()) {
+        if is_relative && local.is_doubtful() {
             let message = "a relative day needs a time zone, and this computer's is UTC or unknown";
             let hint = "add --timezone, such as --timezone America/New_York, or write the date as YYYY-MM-DD";
             return Err(Error::new(Kind::InvalidInput, message).with_hint(hint));
@@ -59,7 +59,7 @@ impl Service<'_> {
     }
 }
 
-/// Warnings about a request. A time that does not exist is an error.
+/// Returns warnings about a request. A time that does not exist is an error.
 fn warnings(request: &CallRequest, local: &LocalZone, now: Timestamp) -> Result<Vec<Warning>> {
     let mut warnings = Vec::new();
     let mut warn = |code, text: String| warnings.push(Warning { code, text });
@@ -73,10 +73,10 @@ fn warnings(request: &CallRequest, local: &LocalZone, now: Timestamp) -> Result<
             ),
         );
     }
-    if let Some(time) = time.filter(|_| local.source != ZoneSource::Chosen && zone.is_utc()) {
+    if let Some(time) = time.filter(|_| local.is_doubtful()) {
         warn(
             "utc_zone",
-            format!("this computer's time zone is UTC, so {time} means {time} UTC: see --timezone"),
+            format!("no time zone was given, and this computer's is UTC: {time} means {time} UTC"),
         );
     }
     let when = request.when().unwrap_or_default();
@@ -105,10 +105,7 @@ fn warnings(request: &CallRequest, local: &LocalZone, now: Timestamp) -> Result<
     let is_reservation = fields.party_size.is_some() || date.is_some() || time.is_some();
     if is_reservation && fields.category.unwrap_or_default().takes_a_name() && fields.name.is_none()
     {
-        warn(
-            "no_name",
-            "no name was given to book under: add --name".into(),
-        );
+        warn("no_name", "no name to book under was given".into());
     }
     Ok(warnings)
 }

@@ -1,4 +1,4 @@
-//! The sandbox in place of the service, and served to other clients.
+//! Runs the sandbox, for this process or for other clients.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -17,15 +17,15 @@ use crate::settings::Settings;
 /// The default address of `serve-sandbox`.
 pub const DEFAULT_ADDRESS: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8977);
 
-/// The sandbox, served until this is dropped.
+/// A running sandbox. It stops when this is dropped.
 pub struct ServedSandbox {
     pub url: String,
-    /// Credentials for it.
+    /// Credentials for the sandbox.
     pub token_file: PathBuf,
     _emulator: Sandbox,
 }
 
-/// Starts the sandbox for this process alone, on a free port.
+/// Starts a sandbox for this process on a free port.
 pub fn start_in(folder: PathBuf) -> Result<Sandbox> {
     start_at(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), folder)
 }
@@ -46,7 +46,7 @@ fn start_at(address: SocketAddr, folder: PathBuf) -> Result<Sandbox> {
     })
 }
 
-/// Saves credentials of the sandbox.
+/// Saves credentials for the sandbox.
 pub async fn sign_in(emulator: &Sandbox, store: &Store) -> Result<()> {
     let granted = emulator
         .new_login()
@@ -63,7 +63,7 @@ pub async fn sign_in(emulator: &Sandbox, store: &Store) -> Result<()> {
     Ok(())
 }
 
-/// Deletes the sandbox's calls and state. A file of the user's own, and with it the folder, stays.
+/// Deletes the sandbox's calls and state. Keeps files that the user put there.
 pub fn forget(folder: &Path) -> io::Result<()> {
     match std::fs::remove_dir_all(folder.join("calls")) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),

@@ -11,15 +11,16 @@ use super::emulator;
 use crate::api::{Http, Trace};
 use crate::auth::{self, RefreshJob, Session, Store};
 use crate::call::{self, Job, Journal, Report, Viewer};
-use crate::domain::{ApiBase, Secret};
+use crate::domain::Secret;
 use crate::error::Result;
 use crate::files;
 use crate::helper;
 use crate::sandbox::Sandbox;
 use crate::signals::Signals;
 
-/// Does the job that this process was started for.
+/// Runs the job that this process was started for.
 pub fn run(kind: &str) -> io::Result<()> {
+    #[cfg(unix)]
     helper::detach();
     let runtime = Builder::new_current_thread().enable_all().build()?;
     let done = LocalSet::new().block_on(&runtime, async {
@@ -35,7 +36,7 @@ pub fn run(kind: &str) -> io::Result<()> {
 
 async fn call_job() -> io::Result<()> {
     let (job, parent) = helper::take_job::<Job>().await?;
-    let is_watching = parent.watching();
+    let is_watching = parent.is_watching.clone();
     let viewer = Viewer {
         is_watching,
         report: Rc::new(move |report: Report| parent.report(&report)),
@@ -44,7 +45,7 @@ async fn call_job() -> io::Result<()> {
     Ok(())
 }
 
-/// Makes a call, in a helper process or, if none can be started, in the command's own.
+/// Makes a call. Runs in a helper process or, if none can be started, in the command's own.
 pub async fn make_call(job: Job, viewer: Viewer) {
     let report = Rc::clone(&viewer.report);
     if let Err(error) = try_make_call(job, viewer).await {
@@ -72,7 +73,7 @@ async fn try_make_call(job: Job, viewer: Viewer) -> Result<()> {
 }
 
 async fn refresh_job() -> io::Result<()> {
-    // The new tokens are saved even if all processes of the session are signalled.
+    // A signal to the whole session must not prevent the new tokens from being saved.
     let _ignored = Signals::listen();
     let (job, parent) = helper::take_job::<RefreshJob>().await?;
     let folder = files::folder_of(&job.token_file);
@@ -88,15 +89,12 @@ async fn refresh_job() -> io::Result<()> {
     Ok(())
 }
 
-/// The way to the service, or to the sandbox, which runs in the process that sends.
+/// Connects to the service, or to a sandbox in this process.
 fn http(api: Option<&str>, folder: &Path, trace: Option<Trace>) -> Result<(Http, Option<Sandbox>)> {
-    let emulator = match api {
-        Some(_) => None,
-        None => Some(emulator::start_in(folder.to_owned())?),
-    };
-    let url = emulator
-        .as_ref()
-        .map_or_else(|| api.unwrap_or_default().to_owned(), Sandbox::url);
-    let base: ApiBase = url.parse()?;
-    Ok((Http::new(base, trace), emulator))
+    if let Some(api) = api {
+        return Ok((Http::new(api.parse()?, trace), None));
+    }
+    let emulator = emulator::start_in(folder.to_owned())?;
+    let http = Http::new(emulator.url().parse()?, trace);
+    Ok((http, Some(emulator)))
 }

@@ -10,7 +10,7 @@ use super::{READ_TIMEOUT, Service};
 use crate::api::{Call, Page, Parsed};
 use crate::domain::{Day, Invalid, PastDay, StatusFilter, collapse_whitespace};
 use crate::error::Result;
-use crate::settings::{Settings, ZoneSource};
+use crate::settings::Settings;
 
 /// The largest page that the API returns.
 pub(super) const MAX_PAGE: u16 = 200;
@@ -19,22 +19,21 @@ pub(super) const MAX_PAGE: u16 = 200;
 pub struct HistoryQuery {
     /// 1 to 200.
     pub limit: u16,
-    /// The newest calls to skip, counted over the whole history: under a filter too it counts calls
-    /// that do not match.
+    /// How many of the newest calls to skip. Counts all calls, even with a filter.
     pub offset: u64,
     pub all: bool,
     /// Calls with any of these statuses; empty for all.
     pub statuses: Vec<StatusFilter>,
-    /// The first and the last day, both included, in the user's zone.
+    /// The first and last day, inclusive, in the user's time zone.
     pub since: Option<PastDay>,
     pub until: Option<PastDay>,
-    /// Text in the business, number, task, result or next steps.
+    /// Text to find in the business, number, task, result or next steps.
     pub search: Option<String>,
 }
 
 #[derive(Debug, Default)]
 pub struct History {
-    /// Newest first, each as it came and as parsed.
+    /// Newest first, each as received and as parsed.
     pub calls: Vec<(Box<RawValue>, Call)>,
     /// The service's whole response, if it is one page without a filter.
     pub page: Option<Vec<u8>>,
@@ -42,9 +41,9 @@ pub struct History {
     pub total: Option<u64>,
     /// The offset after the last call returned, if there may be more.
     pub next_offset: Option<u64>,
-    /// Items that could not be read.
+    /// How many items could not be read.
     pub unreadable: usize,
-    /// The statuses of the calls that were read, for a message if none matches.
+    /// The statuses of all calls read, for the message if none matches.
     pub statuses: BTreeSet<String>,
 }
 
@@ -56,7 +55,7 @@ impl Service<'_> {
                 let page = read_page(session, query.limit, query.offset, deadline).await?;
                 return Ok(single_page(page, query));
             }
-            // The time limit is one page's.
+            // The time limit is per page.
             let page = async |offset| {
                 let deadline = self.deadline(READ_TIMEOUT);
                 Ok(read_page(session, MAX_PAGE, offset, deadline).await?.value)
@@ -66,7 +65,7 @@ impl Service<'_> {
         .await
     }
 
-    /// Resolves the days of a query in the user's zone. A relative day needs a zone that is known.
+    /// Resolves a query's days in the user's time zone. Relative days need a known time zone.
     fn filter(&self, query: &HistoryQuery) -> Result<Filter> {
         let mut filter = Filter {
             statuses: query.statuses.clone(),
@@ -77,12 +76,10 @@ impl Service<'_> {
             return Ok(filter);
         }
         let local = Settings::zone(self.options.timezone.clone())?;
-        let is_utc = local.zone.is_utc() && local.source != ZoneSource::Chosen;
-        let is_known = local.source != ZoneSource::Unknown && !is_utc;
         let today = local.zone.today(Timestamp::now());
         let day = |PastDay(day): PastDay| match day {
             Day::On(date) => Ok(date),
-            relative if is_known => Ok(relative.resolve(today)),
+            relative if !local.is_doubtful() => Ok(relative.resolve(today)),
             _ => Err(Invalid::new(
                 "a relative day needs your time zone, and this computer's is UTC, which may just be the default",
                 "write the day as YYYY-MM-DD, or add --timezone",
@@ -97,7 +94,7 @@ impl Service<'_> {
     }
 }
 
-/// A status that neither the API nor the user's history has is a typing error.
+/// A status that is neither the API's nor in the user's history is a typo.
 fn refuse_unknown_status(query: &HistoryQuery, history: History) -> Result<History> {
     let is_unknown = |status: &&StatusFilter| !status.is_known();
     let Some(status) = query.statuses.iter().find(is_unknown) else {
@@ -111,7 +108,7 @@ fn refuse_unknown_status(query: &HistoryQuery, history: History) -> Result<Histo
     Err(Invalid::new(message, format!("your history has: {}", seen.join(", "))).into())
 }
 
-/// One page without a filter.
+/// Reads one page without a filter.
 fn single_page(page: Parsed<Page>, query: &HistoryQuery) -> History {
     let Parsed { value: page, raw } = page;
     let end = query.offset.saturating_add(page.len as u64);
@@ -127,7 +124,7 @@ fn single_page(page: Parsed<Page>, query: &HistoryQuery) -> History {
     }
 }
 
-/// Reads pages, from `query.offset` on, until there are enough calls or no more.
+/// Reads pages from `query.offset` until there are enough calls or no more.
 async fn walk(
     query: &HistoryQuery,
     filter: &Filter,
@@ -153,9 +150,9 @@ async fn walk(
             .statuses
             .extend(calls().map(|call| call.status_name().to_owned()));
         history.unreadable += page.len - page.calls.len();
-        // Items that cannot be read are not counted: a call is read twice rather than skipped.
+        // Unreadable items do not advance the offset: better to read a call twice than to skip one.
         for (n, item) in (1..).zip(page.calls) {
-            // A new call moves the others to the next page, where they are listed again.
+            // A call made in between shifts the others, so the next page repeats some.
             let is_repeated = !known.insert(item.1.call_id.clone());
             if is_repeated || !filter.matches(&item.1) {
                 continue;
@@ -180,7 +177,7 @@ async fn walk(
     }
 }
 
-/// A query, resolved.
+/// A query with its days resolved.
 #[derive(Default)]
 struct Filter {
     statuses: Vec<StatusFilter>,
@@ -207,7 +204,7 @@ impl Filter {
             && self.search.as_deref().is_none_or(|text| holds(call, text))
     }
 
-    /// Whether a call, and so every one after it, is too old.
+    /// Whether this call, and every later one on the list, is too old.
     fn is_before(&self, call: &Call) -> bool {
         let at = call.created_at();
         self.since
@@ -219,7 +216,7 @@ fn searchable(text: &str) -> String {
     collapse_whitespace(&text.to_lowercase())
 }
 
-/// Whether a search text occurs in a call. A number is compared by its digits.
+/// Whether a call contains a search text. Numbers are compared by their digits.
 fn holds(call: &Call, wanted: &str) -> bool {
     let is_number = |text: &str| {
         text.chars()
@@ -243,7 +240,7 @@ fn holds(call: &Call, wanted: &str) -> bool {
 mod tests {
     use super::*;
 
-    /// The nth newest call: one on each day, every third busy.
+    /// Returns the nth newest call. There is one on each day, and every third is busy.
     fn call(n: u64) -> (Box<RawValue>, Call) {
         let status = ["busy", "success", "success"][n as usize % 3];
         let day = 28 - n % 28;
@@ -254,7 +251,7 @@ mod tests {
         (RawValue::from_string(json).unwrap(), parsed)
     }
 
-    /// A page of a history of `count` calls.
+    /// Returns a page from a history of `count` calls.
     fn page(offset: u64, count: u64, total: Option<u64>) -> Page {
         let calls: Vec<_> = (offset..count.min(offset + 7)).map(call).collect();
         Page {
@@ -344,7 +341,7 @@ mod tests {
 
     #[tokio::test]
     async fn calls_that_move_down_are_listed_once() {
-        // A call is made between the first page and the second.
+        // One call is made between the first and second page.
         let page_at = |offset: u64| page(offset.saturating_sub(1), 20, None);
         let history = walked(&all(), None, page_at).await;
         assert_eq!(ids(&history), (0..20).collect::<Vec<_>>());

@@ -1,4 +1,4 @@
-//! The operations of the product. Each returns a value or an error and prints nothing.
+//! The operations of the program. Each returns a value or an error and prints nothing.
 
 mod account;
 mod connection;
@@ -11,7 +11,7 @@ mod prepare;
 mod read;
 mod resume;
 
-pub use crate::call::{Progress, Until};
+pub use crate::call::{Entry as PendingCall, Progress, State, Until};
 pub use account::{AuthStatus, PendingSignIn, SignOut};
 pub use draft::{CallDraft, Warning};
 pub use emulator::ServedSandbox;
@@ -19,7 +19,6 @@ pub use helpers::run as run_helper;
 pub use history::{History, HistoryQuery};
 pub use place::{Ended, Follow, Outcome};
 pub use prepare::{PlaceOptions, Plan, Preview};
-pub use resume::PendingCall;
 
 use std::time::Duration;
 
@@ -29,7 +28,7 @@ use crate::api::Trace;
 use crate::domain::{Language, Zone};
 use crate::settings::Settings;
 
-/// Receives what the user should know while an operation runs.
+/// Receives messages for the user while an operation runs.
 pub trait Notices {
     /// `code` is stable, for programs.
     fn warn(&self, code: &'static str, text: &str);
@@ -37,21 +36,21 @@ pub trait Notices {
     fn tell(&self, text: &str);
 }
 
-/// The global flags, as operations see them.
+/// The global flags that operations use.
 #[derive(Debug, Clone, Default)]
 pub struct Options {
     /// In seconds.
     pub timeout: Option<u64>,
-    /// The local port of the sign-in redirect.
+    /// The local port for the sign-in redirect.
     pub callback_port: u16,
     pub may_open_browser: bool,
-    /// Whether someone is there to sign in when that turns out to be needed.
+    /// Whether a user is present who can sign in.
     pub is_interactive: bool,
     pub language: Option<Language>,
     pub timezone: Option<Zone>,
 }
 
-/// The product, for one command or one MCP request.
+/// All operations, for one command or one MCP request.
 pub struct Service<'a> {
     pub settings: Settings,
     pub options: Options,
@@ -59,7 +58,7 @@ pub struct Service<'a> {
     trace: Option<Trace>,
 }
 
-/// The time limit of every operation but a call.
+/// The time limit of every operation except a call.
 const READ_TIMEOUT: Duration = Duration::from_secs(30);
 
 impl<'a> Service<'a> {
@@ -77,7 +76,7 @@ impl<'a> Service<'a> {
         }
     }
 
-    /// When an operation that begins now gives up.
+    /// Returns when an operation that starts now must give up.
     fn deadline(&self, usual: Duration) -> Instant {
         Instant::now() + self.options.timeout.map_or(usual, Duration::from_secs)
     }

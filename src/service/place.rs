@@ -1,26 +1,24 @@
-//! Making a call and following it.
+//! Makes a call and follows it.
 
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
-use tokio::time::{Instant, timeout};
+use jiff::Timestamp;
+use tokio::time::timeout;
 
 use super::prepare::NextStep;
 use super::{Plan, Service, helpers};
 use crate::api::{Call, Parsed};
-use crate::auth::Session;
 use crate::call::{
-    self, Contents, Earlier, Entry, Followed, InPlace, Journal, Limits, Live, Progress, Refusal,
-    Report, Shared, Start, State, Stop, Until, Worker,
+    Contents, Entry, Followed, InPlace, Progress, Report, State, Stop, Until, Worker,
 };
-use crate::domain::{CallId, Key, dialed};
+use crate::domain::{CallId, Key};
 use crate::error::{Error, Kind, Result};
 use crate::signals::Signals;
 
-/// How long after a worker's end the signal may come that ended it.
+/// How long to wait for the signal that may have ended the worker.
 const SIGNAL_GRACE: Duration = Duration::from_millis(100);
 
-/// How a call is followed. Only the following ends with it: the call continues.
+/// How to follow a call. When following ends, the call continues.
 pub struct Follow<'f> {
     pub until: Until,
     pub signals: &'f mut Signals,
@@ -31,14 +29,14 @@ pub struct Follow<'f> {
 #[derive(Debug, Clone)]
 pub struct Ended {
     pub call: Parsed<Call>,
-    /// `None` for a call that the local call log does not know.
+    /// `None` for a call that is not in the local call log.
     pub key: Option<Key>,
 }
 
 #[derive(Debug)]
 pub enum Outcome {
     Ended(Ended),
-    /// Following has ended before the call.
+    /// Following ended before the call did.
     InProgress {
         key: Option<Key>,
         call_id: Option<CallId>,
@@ -55,24 +53,14 @@ impl Service<'_> {
         let in_place: InPlace = |job, viewer| Box::pin(helpers::make_call(job, viewer));
         let in_place = (!matches!(follow.until, Until::Sent(_))).then_some(in_place);
         let worker = Worker::start(job, in_place)?;
-        let mut lost = None;
-        let mut on_report = |report| {
-            match &report {
-                Report::Progress(Progress::Lost(why)) => lost = Some(why.clone()),
-                Report::Progress(Progress::Running(_)) => lost = None,
-                _ => {}
-            }
-            self.relay(report, follow.progress);
-        };
-        match worker
-            .follow(follow.until, follow.signals, &mut on_report)
-            .await
-        {
+        let mut on_report = |report| self.relay(report, follow.progress);
+        let following = worker.follow(follow.until, follow.signals, &mut on_report);
+        match following.await {
             Followed::Ended(call) => {
                 let key = Some(key);
                 Ok(Outcome::Ended(Ended { call, key }))
             }
-            // Another process has reserved the same key in the meantime.
+            // Another process has just reserved the same key.
             Followed::Failed(error, _) if error.is_in_progress_under(&key) => {
                 self.replay(&key, follow).await
             }
@@ -80,25 +68,31 @@ impl Service<'_> {
                 Err(not_made(stop))
             }
             Followed::Failed(error, _) => Err(error),
-            // The cause is all that is known.
-            Followed::Stopped(Stop::Time, true, None)
-                if lost.is_some() && matches!(follow.until, Until::At(_)) =>
-            {
-                let why = lost.unwrap_or_default();
-                let message =
-                    format!("the response was lost, and the call may have been made: {why}");
-                Err(Error::new(Kind::OutcomeUnknown, message).of_key(&key))
+            Followed::Stopped {
+                stop: Stop::Time,
+                is_sent: true,
+                call_id,
+                lost,
+            } => match lost {
+                // Nothing is known but the cause.
+                Some(why) if call_id.is_none() && matches!(follow.until, Until::At(_)) => {
+                    let message =
+                        format!("the response was lost, and the call may have been made: {why}");
+                    Err(Error::new(Kind::OutcomeUnknown, message).of_key(&key))
+                }
+                _ => {
+                    let key = Some(key);
+                    Ok(Outcome::InProgress { key, call_id })
+                }
+            },
+            Followed::Stopped { stop, call_id, .. } => {
+                Err(continues(stop, Some(&key), call_id.as_ref()))
             }
-            Followed::Stopped(Stop::Time, true, call_id) => {
-                let key = Some(key);
-                Ok(Outcome::InProgress { key, call_id })
-            }
-            Followed::Stopped(stop, _, call_id) => Err(continues(stop, &key, call_id.as_ref())),
             Followed::Vanished(stop) => self.after_vanished(stop, &key, follow).await,
         }
     }
 
-    /// The worker ended without a result. Without a file no call was made.
+    /// Handles a worker that ended without a result. If there is no journal file, no call was made.
     async fn after_vanished(
         &self,
         stop: Option<Stop>,
@@ -106,10 +100,9 @@ impl Service<'_> {
         follow: Follow<'_>,
     ) -> Result<Outcome> {
         let journal = self.journal()?;
-        let found = journal.find(key).map_err(|e| journal.unavailable(&e))?;
-        match (found, stop) {
+        match (journal.find(key)?, stop) {
             (None, Some(stop)) => Err(not_made(stop)),
-            // A signal to the process group may have ended the worker before it had a session.
+            // A signal to the process group may have ended the worker before it left the group.
             (None, None) => match timeout(SIGNAL_GRACE, follow.signals.next()).await {
                 Ok(signal) => Err(not_made(Stop::Signal(signal))),
                 Err(_) => {
@@ -117,7 +110,7 @@ impl Service<'_> {
                     Err(Error::new(Kind::Io, message).with_hint("try again"))
                 }
             },
-            (Some(entry), Some(stop)) => Err(continues(stop, key, entry.call_id.as_ref())),
+            (Some(entry), Some(stop)) => Err(continues(stop, Some(key), entry.call_id.as_ref())),
             (Some(mut entry), None) => {
                 entry.touched = None;
                 self.resume_entry(entry, &journal, follow).await
@@ -127,8 +120,7 @@ impl Service<'_> {
 
     async fn replay(&self, key: &Key, follow: Follow<'_>) -> Result<Outcome> {
         let journal = self.journal()?;
-        let found = journal.find(key).map_err(|e| journal.unavailable(&e))?;
-        let entry = found.ok_or_else(|| {
+        let entry = journal.find(key)?.ok_or_else(|| {
             let message = format!("the call of key {key} was removed from the local call log");
             Error::new(Kind::NothingToResume, message)
         })?;
@@ -145,39 +137,36 @@ impl Service<'_> {
         }
     }
 
-    /// Notes that the user has seen the result of a call, which leaves `pending`. A running call has
-    /// none.
+    /// Records that the user has seen the result, which removes the call from `pending`. Does nothing
+    /// for a call in progress.
     pub async fn mark_shown(&self, key: Option<&Key>, call: &Parsed<Call>) {
         let (Ok(journal), false) = (self.journal(), call.value.is_running()) else {
             return;
         };
-        let id = call.value.call_id.parse::<CallId>().ok();
+        let id = &call.value.call_id;
+        let of_id = |contents: Contents| contents.calls.into_iter().find(|entry| entry.has_id(id));
         let entry = match key {
             Some(key) => journal.find(key).ok().flatten(),
-            None => journal.read().ok().and_then(|contents| {
-                let of_id = |entry: &Entry| entry.call_id == id && id.is_some();
-                contents.calls.into_iter().find(of_id)
-            }),
+            None => journal.read().ok().and_then(of_id),
         };
-        let Some(entry) = entry.filter(|entry| !(entry.shown && entry.state == State::Ended))
-        else {
+        let is_news = |entry: &Entry| !entry.shown || entry.state != State::Ended;
+        let Some(entry) = entry.filter(is_news) else {
             return;
         };
         let change = |entry: &mut Entry| {
-            // The response to the request has named another call in the meantime.
-            if entry.call_id.is_some() && entry.call_id != id {
-                return;
+            // The response to the request may have named another call since.
+            if entry.call_id.is_none() || entry.has_id(id) {
+                if entry.is_open() {
+                    entry.set_ended(call, Timestamp::now());
+                }
+                entry.shown = true;
             }
-            if entry.is_open() {
-                entry.set_ended(call, Timestamp::now());
-            }
-            entry.shown = true;
         };
-        // If it cannot be noted, the result is shown again: nothing is lost.
+        // If this fails, the result is shown again, and nothing is lost.
         let _ = journal.change(&entry, change).await;
     }
 
-    /// Forgets a call that was never made, once the user has seen why.
+    /// Removes a call that was never made, once the user has seen why.
     pub async fn mark_error_shown(&self, error: &Error) {
         let (Some(key), Ok(journal)) = (&error.facts.key, self.journal()) else {
             return;
@@ -191,20 +180,16 @@ impl Service<'_> {
     }
 }
 
-/// The call continues, or may be made.
-fn continues(stop: Stop, key: &Key, call_id: Option<&CallId>) -> Error {
-    let error = match stop {
-        Stop::Signal(signal) => {
-            let message = "stopped waiting, and the call continues or may be made";
-            Error::new(Kind::Interrupted(signal), message)
-                .with_hint("get the result with the command below")
-        }
-        Stop::Time => Error::new(
-            Kind::InProgress,
-            "the time is up, and the call continues or may be made",
-        ),
+/// Returns the error that following ended but the call continues.
+pub(super) fn continues(stop: Stop, key: Option<&Key>, call_id: Option<&CallId>) -> Error {
+    let (kind, why) = match stop {
+        Stop::Signal(signal) => (Kind::Interrupted(signal), "stopped waiting"),
+        Stop::Time => (Kind::InProgress, "the time is up"),
     };
-    error.about(Some(key), call_id)
+    let message = format!("{why}, and the call continues or may be made");
+    Error::new(kind, message)
+        .with_hint("get the result with the command below")
+        .about(key, call_id)
 }
 
 fn not_made(stop: Stop) -> Error {
@@ -215,60 +200,4 @@ fn not_made(stop: Stop) -> Error {
         Stop::Time => Error::new(Kind::Unreachable, "the time is up: no call was made")
             .with_hint("try again with a longer --timeout"),
     }
-}
-
-/// Asks the service about open calls of the journal to the number of `new`: one whose end the history
-/// shows, and one between 6 and 24 hours old. Records the ends. Returns one that is running.
-pub(super) async fn look_up(
-    journal: &Journal,
-    session: &Session<'_>,
-    contents: &Contents,
-    new: &Entry,
-    listed: &[Call],
-    deadline: Instant,
-) -> Result<Option<Refusal>> {
-    let number = dialed(&new.number);
-    let now = Timestamp::now();
-    let open = contents
-        .calls
-        .iter()
-        .filter(|entry| entry.is_open() && dialed(&entry.number) == number);
-    for entry in open {
-        let age = now.duration_since(entry.sent_at);
-        let listed = listed.iter().find(|call| {
-            entry
-                .call_id
-                .as_ref()
-                .is_some_and(|id| id.as_str() == call.call_id)
-        });
-        let is_old = age >= SignedDuration::from_hours(6) && age < SignedDuration::from_hours(24);
-        let has_ended = listed.is_some_and(|call| !call.is_running());
-        if !has_ended && !is_old {
-            continue;
-        }
-        let is_running = look_up_one(journal, session, entry, deadline).await;
-        if is_running && is_old {
-            return Ok(Some(Refusal::Open(Box::new(Earlier::of_entry(entry)))));
-        }
-    }
-    Ok(None)
-}
-
-/// One look at a call of the journal, as `resume` takes it. Returns whether it is running.
-async fn look_up_one(
-    journal: &Journal,
-    session: &Session<'_>,
-    entry: &Entry,
-    deadline: Instant,
-) -> bool {
-    let shared = Shared::new(entry.clone());
-    let ignore = |_| {};
-    let mut live = Live::new(session, journal, Some(shared), None, &ignore);
-    let start = entry.call_id.clone().map_or(Start::Find, Start::Watch);
-    let limits = Limits {
-        search: Duration::ZERO,
-        watch: Duration::ZERO,
-    };
-    let looked = tokio::time::timeout_at(deadline, call::run(&mut live, start, limits)).await;
-    matches!(looked, Ok(Err(error)) if error.kind == Kind::InProgress)
 }

@@ -1,4 +1,4 @@
-//! The checks before a call is made: against the local call log and the history.
+//! Checks a call against the local call log and the history before it is made.
 
 use std::time::Duration;
 
@@ -6,15 +6,17 @@ use jiff::Timestamp;
 use tokio::time::{Instant, timeout_at};
 
 use super::connection::Connection;
-use super::place::look_up;
+use super::read::read_page;
 use super::{CallDraft, READ_TIMEOUT, Service, Warning};
-use crate::api::{Call, history_url};
+use crate::api::Call;
 use crate::auth::Session;
-use crate::call::{self, Contents, Earlier, Entry, Guards, Job, Journal, Look, Refusal, State};
-use crate::domain::{CallRequest, Key};
-use crate::error::{Error, Result};
+use crate::call::{
+    self, Contents, Earlier, Entry, Guards, Job, Journal, Limits, Live, Look, Shared, Start, State,
+};
+use crate::domain::{CallRequest, Key, dialed};
+use crate::error::{Error, Kind, Result};
 
-/// How long the checks before a call may ask the service.
+/// The time limit for the history lookup before a call.
 const LOOK_TIMEOUT: Duration = Duration::from_secs(5);
 const LOOKED_AT: u16 = 50;
 
@@ -25,21 +27,12 @@ pub struct PlaceOptions {
     pub key: Option<Key>,
 }
 
-impl PlaceOptions {
-    fn guards(&self) -> Guards {
-        Guards {
-            open: !self.again,
-            done: !self.again,
-        }
-    }
-}
-
 /// The result of a dry run.
 #[derive(Debug)]
 pub struct Preview {
     pub request: CallRequest,
     pub would_place: bool,
-    /// Why the call would not be made.
+    /// Why the call would be refused.
     pub refusal: Option<Error>,
     pub warnings: Vec<Warning>,
 }
@@ -53,7 +46,7 @@ pub struct Plan {
 
 pub(super) enum NextStep {
     Call(Box<Job>),
-    /// The key was used before for this request: follow that call.
+    /// The key was already used for this request: follow that call.
     Replay(Key),
 }
 
@@ -64,18 +57,9 @@ impl Service<'_> {
         let (request, mut warnings) = self.complete(draft, now)?;
         let journal = self.journal()?;
         let entry = self.entry(&request, options, now)?;
-        let refusal = match journal.read() {
-            Err(error) => Some(journal.unavailable(&error)),
-            Ok(contents) => contents.damage().or_else(|| {
-                let earlier: Vec<Earlier> = contents.calls.iter().map(Earlier::of_entry).collect();
-                let refusal = contents.refusal(&entry, options.guards(), now);
-                let refusal = refusal.and_then(|it| self.judge(it, &mut warnings, now));
-                if refusal.is_none() {
-                    warn_of_success(&mut warnings, &earlier, &entry, now);
-                }
-                refusal.map(|refusal| refusal.into_error(now))
-            }),
-        };
+        let contents = journal.read().and_then(Contents::undamaged);
+        let checked = contents.and_then(|it| self.check(&it, vec![], &entry, options, now));
+        let refusal = checked.map(|warning| warnings.extend(warning)).err();
         Ok(Preview {
             request,
             would_place: refusal.is_none(),
@@ -88,79 +72,44 @@ impl Service<'_> {
     pub async fn plan(&self, draft: CallDraft, options: &PlaceOptions) -> Result<Plan> {
         let (request, mut warnings) = self.complete(draft, Timestamp::now())?;
         let journal = self.journal()?;
-        // Found out before a sign-in.
-        self.usable(&journal)?;
+        // Report damage before asking the user to sign in.
+        journal.read()?.undamaged()?;
         let connection = Connection::open(self)?;
         let session = connection.session(self)?;
         connection.sign_in_if_absent(self, &session).await?;
         let token = session.token(self.deadline(READ_TIMEOUT)).await?;
-        let now = Timestamp::now();
-        let entry = self.entry(&request, options, now)?;
-        let mut contents = self.usable(&journal)?;
-        if let Some(Refusal::SameKey(key)) = contents.refusal(&entry, Guards::NONE, now) {
-            let next = NextStep::Replay(key);
-            return Ok(Plan {
-                request,
-                warnings,
-                next,
-            });
-        }
-        let deadline = self
-            .deadline(LOOK_TIMEOUT)
-            .min(Instant::now() + LOOK_TIMEOUT);
-        let listed = timeout_at(deadline, list(&session, deadline))
-            .await
-            .unwrap_or_default();
-        let look = listed.as_ref().map(|(look, _)| look.clone());
-        let listed = listed.map(|(_, calls)| calls).unwrap_or_default();
-        if !options.again {
-            let looked_up = look_up(&journal, &session, &contents, &entry, &listed, deadline).await;
-            if let Some(running) = looked_up? {
-                return Err(running.into_error(now));
+        let entry = self.entry(&request, options, Timestamp::now())?;
+        let contents = journal.read()?.undamaged()?;
+        let checked = match contents.key_in_use(&entry) {
+            Some(used) => Err(used),
+            None => {
+                let checking = self.check_history(&session, &journal, contents, &entry, options);
+                checking.await
             }
-            contents = self.usable(&journal)?;
-        }
-        let unknown = listed.iter().filter(|call| !is_filed(&contents, call));
-        let unknown: Vec<Earlier> = unknown
-            .filter_map(|call| Earlier::of_listed(call, now))
-            .collect();
-        let by_history = || call::refusal(&unknown, &entry, options.guards(), now);
-        if let Some(refusal) = contents
-            .refusal(&entry, options.guards(), now)
-            .or_else(by_history)
-            && let Some(refusal) = self.judge(refusal, &mut warnings, now)
-        {
-            return match refusal {
-                // Reserved during the look.
-                Refusal::SameKey(key) => Ok(Plan {
-                    request,
-                    warnings,
-                    next: NextStep::Replay(key),
-                }),
-                refusal => Err(refusal.into_error(now)),
-            };
-        }
-        let known: Vec<Earlier> = contents
-            .calls
-            .iter()
-            .map(Earlier::of_entry)
-            .chain(unknown)
-            .collect();
-        warn_of_success(&mut warnings, &known, &entry, now);
-        let token_file = std::path::absolute(connection.store.path())
-            .map_err(|e| Error::io("the path of the credentials is not usable", &e))?;
-        let job = Job {
-            api: connection.api(),
-            state_folder: self.settings.state_folder()?,
-            token_file,
-            token: token.expose().to_owned(),
-            is_given_token: session.is_given(),
-            entry: Entry { look, ..entry },
-            json: String::from_utf8_lossy(&request.to_json()).into_owned(),
-            guards: self.guards(options),
-            trace: self.trace.is_some(),
         };
-        let next = NextStep::Call(Box::new(job));
+        let next = match checked {
+            Err(error) if error.is_in_progress_under(&entry.key) => NextStep::Replay(entry.key),
+            checked => {
+                let (look, warning) = checked?;
+                warnings.extend(warning);
+                let what = "the path of the credentials is not usable";
+                let token_file = std::path::absolute(connection.store.path());
+                NextStep::Call(Box::new(Job {
+                    api: connection.api(),
+                    state_folder: self.settings.state_folder()?,
+                    token_file: token_file.map_err(|e| Error::io(what, &e))?,
+                    token: token.expose().to_owned(),
+                    is_given_token: session.is_given(),
+                    entry: Entry { look, ..entry },
+                    json: String::from_utf8_lossy(&request.to_json()).into_owned(),
+                    guards: Guards {
+                        done: !options.again && !self.settings.sandbox,
+                        ..Guards::unless(options.again)
+                    },
+                    trace: self.trace.is_some(),
+                }))
+            }
+        };
         Ok(Plan {
             request,
             warnings,
@@ -175,12 +124,6 @@ impl Service<'_> {
         ))
     }
 
-    /// The journal's contents, if a call can be made with them.
-    fn usable(&self, journal: &Journal) -> Result<Contents> {
-        let contents = journal.read().map_err(|e| journal.unavailable(&e))?;
-        contents.damage().map_or(Ok(contents), Err)
-    }
-
     fn entry(
         &self,
         request: &CallRequest,
@@ -188,83 +131,105 @@ impl Service<'_> {
         now: Timestamp,
     ) -> Result<Entry> {
         let key = options.key.clone().unwrap_or_else(Key::generate);
-        Ok(Entry::new(key, self.settings.issuer()?, request, None, now))
+        Ok(Entry::new(key, self.settings.issuer()?, request, now))
     }
 
-    /// The guards under the journal's lock. In the sandbox a repeated success is only a warning.
-    fn guards(&self, options: &PlaceOptions) -> Guards {
-        Guards {
-            done: options.guards().done && !self.settings.sandbox,
-            ..options.guards()
-        }
-    }
-
-    /// In the sandbox a repeated success is a warning, so that demos can be repeated.
-    fn judge(
+    /// Checks a call against the local call log and the newest calls in the history.
+    async fn check_history(
         &self,
-        refusal: Refusal,
-        warnings: &mut Vec<Warning>,
-        now: Timestamp,
-    ) -> Option<Refusal> {
-        if self.settings.sandbox && matches!(refusal, Refusal::Done(_)) {
-            let text = format!(
-                "{}, and would be refused outside the sandbox",
-                refusal.into_error(now)
-            );
-            warnings.push(Warning {
-                code: "already_done",
-                text,
-            });
-            return None;
+        session: &Session<'_>,
+        journal: &Journal,
+        contents: Contents,
+        entry: &Entry,
+        options: &PlaceOptions,
+    ) -> Result<(Option<Look>, Option<Warning>)> {
+        let by = self.deadline(LOOK_TIMEOUT);
+        let by = by.min(Instant::now() + LOOK_TIMEOUT);
+        // If the lookup fails, the call is made without it.
+        let page = read_page(session, LOOKED_AT, 0, by).await.ok();
+        let page = page.map(|page| page.value);
+        let look = page.as_ref().map(Look::of_page);
+        let listed = page.map(|page| page.calls).unwrap_or_default();
+        let listed: Vec<Call> = listed.into_iter().map(|(_, call)| call).collect();
+        if !options.again {
+            look_up(journal, session, contents, entry, &listed, by).await?;
         }
-        Some(refusal)
+        let contents = journal.read()?.undamaged()?;
+        let is_filed = |call: &Call| {
+            let mut calls = contents.calls.iter();
+            let is_judged = |filed: &Entry| !matches!(filed.state, State::Unknown(_));
+            calls.any(|filed| is_judged(filed) && filed.has_id(&call.call_id))
+        };
+        let now = Timestamp::now();
+        let unknown = listed.iter().filter(|call| !is_filed(call));
+        let unknown = unknown.filter_map(|call| Earlier::of_listed(call, now));
+        let warning = self.check(&contents, unknown.collect(), entry, options, now)?;
+        Ok((look, warning))
+    }
+
+    /// Checks a call against the local call log and against calls that are only in the history. In the
+    /// sandbox a repeated success is only a warning, so demos can be repeated.
+    fn check(
+        &self,
+        contents: &Contents,
+        unknown: Vec<Earlier>,
+        entry: &Entry,
+        options: &PlaceOptions,
+        now: Timestamp,
+    ) -> Result<Option<Warning>> {
+        if let Some(used) = contents.key_in_use(entry) {
+            return Err(used);
+        }
+        let mut earlier = contents.earlier();
+        earlier.extend(unknown);
+        let guards = Guards::unless(options.again);
+        let (code, text) = match call::refusal(&earlier, entry, guards, now) {
+            Some(error) if error.kind == Kind::AlreadyDone && self.settings.sandbox => {
+                let text = format!("{error}, and would be refused outside the sandbox");
+                ("already_done", text)
+            }
+            Some(error) => return Err(error),
+            None => match call::recent_success(&earlier, &entry.number, now) {
+                Some(Earlier { number, task, .. }) => {
+                    let text =
+                        format!("a call to {number} succeeded less than 6 hours ago (\"{task}\")");
+                    ("recent_success", text)
+                }
+                None => return Ok(None),
+            },
+        };
+        Ok(Some(Warning { code, text }))
     }
 }
 
-/// Adds the warning `recent_success`, unless there is one about the same call already.
-fn warn_of_success(warnings: &mut Vec<Warning>, known: &[Earlier], entry: &Entry, now: Timestamp) {
-    let mut recent = known
-        .iter()
-        .filter(|call| call::is_recent_success(call, &entry.number, now));
-    let is_warned = warnings.iter().any(|given| given.code == "already_done");
-    if let Some(recent) = recent.next().filter(|_| !is_warned) {
-        let text = format!(
-            "a call to {} succeeded less than 6 hours ago (\"{}\")",
-            entry.number, recent.task
-        );
-        let code = "recent_success";
-        warnings.push(Warning { code, text });
-    }
-}
-
-/// The newest calls, and what a search for a lost call must know of them.
-async fn list(session: &Session<'_>, deadline: Instant) -> Option<(Look, Vec<Call>)> {
-    let url = history_url(session.http.base(), LOOKED_AT, 0);
-    let page = session.get(&url, deadline).await.ok()?.page().ok()?.value;
+/// Updates open journal entries for the number of `new`: those that the history lists as ended, and
+/// those between 6 and 24 hours old, which must not be in progress.
+async fn look_up(
+    journal: &Journal,
+    session: &Session<'_>,
+    contents: Contents,
+    new: &Entry,
+    listed: &[Call],
+    by: Instant,
+) -> Result<()> {
     let now = Timestamp::now();
-    let calls: Vec<Call> = page.calls.into_iter().map(|(_, call)| call).collect();
-    let look = Look {
-        clock_difference: page
-            .date
-            .map_or(0, |date| date.duration_since(now).as_secs()),
-        listed: calls
-            .iter()
-            .filter_map(|call| call.call_id.parse().ok())
-            .collect(),
-    };
-    Some((look, calls))
-}
-
-/// Whether the journal knows a call of the history.
-fn is_filed(contents: &Contents, call: &Call) -> bool {
-    let is_it = |entry: &Entry| {
-        entry
-            .call_id
-            .as_ref()
-            .is_some_and(|id| id.as_str() == call.call_id)
-    };
-    contents
-        .calls
-        .iter()
-        .any(|entry| is_it(entry) && !matches!(entry.state, State::Unknown(_)))
+    let calls = contents.calls.into_iter().filter(Entry::is_open);
+    for entry in calls.filter(|entry| dialed(&entry.number) == dialed(&new.number)) {
+        let age = now.duration_since(entry.sent_at).as_hours();
+        let is_old = (6..24).contains(&age);
+        let mut ended = listed.iter().filter(|call| !call.is_running());
+        if !is_old && !ended.any(|call| entry.has_id(&call.call_id)) {
+            continue;
+        }
+        let shared = Some(Shared::new(entry.clone()));
+        let mut live = Live::new(session, journal, shared, None, &|_| {});
+        let looked = call::run(&mut live, Start::again(&entry), Limits::ONE_LOOK);
+        if let Ok(Err(error)) = timeout_at(by, looked).await
+            && error.kind == Kind::InProgress
+            && is_old
+        {
+            return Err(Earlier::of_entry(&entry).open(entry.sent_at, now));
+        }
+    }
+    Ok(())
 }

@@ -1,4 +1,4 @@
-//! Reading calls and the account.
+//! Reads calls and the account.
 
 use tokio::time::Instant;
 use url::Url;
@@ -34,12 +34,12 @@ impl Service<'_> {
             .transcript()
     }
 
-    /// The bytes of an iCalendar file, lines ending in CRLF.
+    /// An iCalendar file, with CRLF line ends.
     pub async fn calendar(&self, call: &CallRef) -> Result<Vec<u8>> {
         self.about_call(call, api::calendar_url).await?.calendar()
     }
 
-    /// Reads a route of a call. Its errors carry the call's ID.
+    /// Reads a route of a call. Errors name the call's ID.
     async fn about_call(
         &self,
         call: &CallRef,
@@ -73,7 +73,7 @@ impl Service<'_> {
         .await
     }
 
-    /// GETs a path under `/v1/`, which may have a query.
+    /// GETs a path under `/v1/`, with an optional query.
     pub async fn raw(&self, path: &str) -> Result<Response> {
         self.signed_in(READ_TIMEOUT, async |session, deadline| {
             let url = raw_url(session.http.base(), path)?;
@@ -82,7 +82,8 @@ impl Service<'_> {
         .await
     }
 
-    /// The newest calls for shell completion: quick, silent, and without refreshing credentials.
+    /// Returns the newest calls for shell completion. Gives up quickly, prints no warnings, and does
+    /// not refresh credentials.
     pub async fn newest_calls(&self) -> Result<Vec<Call>> {
         const SHOWN: u16 = 20;
         self.signed_in(READ_TIMEOUT, async |session, deadline| {
@@ -102,7 +103,7 @@ impl Service<'_> {
     }
 }
 
-/// The URL of a path whose segments mean the same encoded and decoded.
+/// Builds the URL of a path. Rejects segments that change their meaning when decoded.
 fn raw_url(base: &ApiBase, given: &str) -> Result<Url> {
     let (path, query) = given.split_once('?').unzip();
     let path = path.unwrap_or(given);
@@ -119,7 +120,7 @@ fn raw_url(base: &ApiBase, given: &str) -> Result<Url> {
     if route.first() != Some(&"v1") {
         return Err(Invalid::new(
             format!("{} is not a path under /v1/", quoted(path)),
-            "write a path such as /v1/users/me/statistics",
+            "use a path such as /v1/users/me/statistics",
         )
         .into());
     }
@@ -128,7 +129,7 @@ fn raw_url(base: &ApiBase, given: &str) -> Result<Url> {
     Ok(url)
 }
 
-/// The ID that a reference points to, among the newest calls.
+/// Returns the ID that a reference points to among the newest calls.
 async fn find(session: &Session<'_>, call: &CallRef, deadline: Instant) -> Result<CallId> {
     let limit = match call {
         CallRef::Id(id) => return Ok(id.clone()),
@@ -171,7 +172,7 @@ fn choose(call: &CallRef, mut ids: Vec<CallId>) -> Result<CallId> {
                 [] => Err(not_found(format!("no recent call starts with {prefix}"))),
                 several => {
                     let message = format!("{} calls start with {prefix}", several.len());
-                    let mut error = not_found(message).with_hint("write more of the ID");
+                    let mut error = not_found(message).with_hint("use more of the ID");
                     error.facts.candidates = ids;
                     Err(error)
                 }

@@ -1,42 +1,26 @@
-//! Calls whose result has not been shown.
+//! Lists and resumes calls whose result was not shown.
 
+use std::cell::RefCell;
 use std::time::Duration;
 
-use jiff::Timestamp;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep, sleep_until};
 
 use super::connection::Connection;
-use super::place::Ended;
-use super::{Follow, Outcome, Service};
+use super::place::{Ended, continues};
+use super::{Follow, Outcome, PendingCall, Service};
 use crate::call::{
-    self, Contents, Entry, Journal, Limits, Live, Report, Shared, Start, State, Until,
+    self, Contents, Entry, Journal, Limits, Live, Report, Shared, Start, State, Stop,
 };
-use crate::domain::{CallId, CallRef, Key};
+use crate::domain::{CallId, CallRef};
 use crate::error::{Error, Kind, Result};
 
-/// How often the file of a call is read while its worker lives.
+/// How often a call's file is read while its worker runs.
 const FILE_POLL: Duration = Duration::from_millis(500);
-/// How long the service is asked about a call whose result is recorded.
+/// The time limit for asking the service about a call whose result is already recorded.
 const LOOK_TIMEOUT: Duration = Duration::from_secs(5);
-/// Without `--timeout`, longer than any call.
-const NO_LIMIT: Duration = Duration::from_secs(30 * 24 * 3600);
-
-#[derive(Debug, Clone)]
-pub struct PendingCall {
-    pub key: Key,
-    pub call_id: Option<CallId>,
-    pub number: String,
-    pub task: String,
-    pub sent_at: Timestamp,
-    /// `sent`, `lost`, `running`, `ended`, `refused`, `not_accepted` or `unknown`.
-    pub state: &'static str,
-    /// The status of a call that has ended.
-    pub status: Option<String>,
-}
-
 enum Chosen {
     Entry(Entry),
-    /// A call that only the service knows.
+    /// A call that is not in the journal.
     Id(CallId),
 }
 
@@ -48,11 +32,11 @@ impl Service<'_> {
         let contents = self.contents(&journal)?;
         let outcome = match choose(contents, which)? {
             Chosen::Entry(entry) => self.resume_entry(entry, &journal, follow).await,
-            Chosen::Id(id) => match self.call(&CallRef::Id(id.clone())).await {
-                // Its end would be waited for in vain.
-                Err(error) if error.code() == "call_not_found" => Err(error),
-                _ => self.ask(None, Start::Watch(id), &journal, follow).await,
-            },
+            Chosen::Id(id) => {
+                let deadline = follow.until.deadline();
+                let start = Start::Watch(id);
+                self.ask(None, start, &journal, deadline, follow).await
+            }
         };
         outcome.map_err(|mut error| {
             if error.kind == Kind::OutcomeUnknown {
@@ -64,14 +48,14 @@ impl Service<'_> {
 
     /// Newest first. Sends nothing.
     pub fn pending(&self) -> Result<Vec<PendingCall>> {
-        let contents = self.contents(&self.journal()?)?;
-        let pending = contents.calls.iter().filter(|entry| !entry.shown);
-        Ok(pending.map(pending_call).collect())
+        let mut calls = self.contents(&self.journal()?)?.calls;
+        calls.retain(|call| !call.shown);
+        Ok(calls)
     }
 
-    /// The journal's contents for reading: damaged files are skipped with a warning.
+    /// Reads the journal. Damaged files are skipped with a warning.
     fn contents(&self, journal: &Journal) -> Result<Contents> {
-        let contents = journal.read().map_err(|e| journal.unavailable(&e))?;
+        let contents = journal.read()?;
         for path in &contents.damaged {
             let text = format!(
                 "{} in the local call log cannot be read and is skipped",
@@ -82,126 +66,106 @@ impl Service<'_> {
         Ok(contents)
     }
 
-    /// Follows a call of the journal to its end.
+    /// Follows a call in the journal until it ends.
     pub(super) async fn resume_entry(
         &self,
         mut entry: Entry,
         journal: &Journal,
-        mut follow: Follow<'_>,
+        follow: Follow<'_>,
     ) -> Result<Outcome> {
-        let deadline = follow.until.deadline();
-        follow.until = deadline.map_or(Until::End, Until::At);
+        let mut deadline = follow.until.deadline();
+        let key = entry.key.clone();
         while is_sent(&entry) && entry.has_worker() {
-            match self.wait_for_file(&entry, journal, &mut follow).await? {
-                Some(changed) => entry = changed,
-                None => return Ok(in_progress(entry)),
+            tokio::select! {
+                biased;
+                signal = follow.signals.next() => {
+                    return Err(continues(Stop::Signal(signal), Some(&key), None));
+                }
+                () = sleep_until(deadline) => return Ok(in_progress(entry)),
+                () = sleep(FILE_POLL) => {}
             }
+            entry = journal.find(&key)?.ok_or_else(|| {
+                nothing("that call was not made: another command has reported why")
+            })?;
         }
-        let has_worker = entry.has_worker();
         if let Some(error) = entry.not_made() {
             return Err(error);
         }
-        let (key, recorded) = (entry.key.clone(), entry.ended());
+        let (recorded, has_worker) = (entry.ended(), entry.has_worker());
         if recorded.is_some() {
-            let soon = Instant::now() + LOOK_TIMEOUT;
-            follow.until = Until::At(deadline.map_or(soon, |deadline| deadline.min(soon)));
+            deadline = deadline.min(Instant::now() + LOOK_TIMEOUT);
         }
-        let start = entry.call_id.clone().map_or(Start::Find, Start::Watch);
-        let outcome = self.ask(Some(entry), start, journal, follow).await;
-        match (outcome, recorded) {
+        let start = Start::again(&entry);
+        let outcome = self.ask(Some(entry), start, journal, deadline, follow);
+        match (outcome.await, recorded) {
             (Err(error), _) if matches!(error.kind, Kind::Interrupted(_)) => Err(error),
-            // The service cannot be asked, and the worker has recorded the result.
-            (Err(_) | Ok(Outcome::InProgress { .. }), Some(call)) => Ok(Outcome::Ended(Ended {
-                call,
-                key: Some(key),
-            })),
+            // The service is unreachable, but the worker has recorded the result.
+            (Err(_) | Ok(Outcome::InProgress { .. }), Some(call)) => {
+                let key = Some(key);
+                Ok(Outcome::Ended(Ended { call, key }))
+            }
             (Err(error), None) if error.kind == Kind::OutcomeUnknown && has_worker => {
-                let filed = journal.find(&key).ok().flatten();
-                let alive = filed.filter(Entry::has_worker);
-                alive.map_or(Err(error), |entry| Ok(in_progress(entry)))
+                match journal.find(&key) {
+                    Ok(Some(entry)) if entry.has_worker() => Ok(in_progress(entry)),
+                    _ => Err(error),
+                }
             }
             (outcome, _) => outcome,
         }
     }
 
-    /// Reads the file again after a poll. `None` if the time is up.
-    async fn wait_for_file(
-        &self,
-        entry: &Entry,
-        journal: &Journal,
-        follow: &mut Follow<'_>,
-    ) -> Result<Option<Entry>> {
-        let time_is_up = async {
-            match follow.until {
-                Until::At(at) => tokio::time::sleep_until(at).await,
-                Until::Sent(_) | Until::End => std::future::pending().await,
-            }
-        };
-        tokio::select! {
-            biased;
-            signal = follow.signals.next() => return Err(stopped(signal, Some(entry), None)),
-            () = time_is_up => return Ok(None),
-            () = tokio::time::sleep(FILE_POLL) => {}
-        }
-        let found = journal
-            .find(&entry.key)
-            .map_err(|e| journal.unavailable(&e))?;
-        found.map(Some).ok_or_else(|| {
-            let message = "that call was not made: another command has reported why";
-            Error::new(Kind::NothingToResume, message)
-        })
-    }
-
-    /// Asks the service until the call has ended, or until the time is up.
+    /// Asks the service until the call has ended or the time is up.
     async fn ask(
         &self,
         entry: Option<Entry>,
         start: Start,
         journal: &Journal,
+        deadline: Instant,
         follow: Follow<'_>,
     ) -> Result<Outcome> {
         let connection = Connection::open(self)?;
         let session = connection.session(self)?;
         connection.sign_in_if_absent(self, &session).await?;
-        let deadline = follow.until.deadline();
-        let left = deadline.map_or(NO_LIMIT, |at| at.saturating_duration_since(Instant::now()));
-        // The service may know more than was recorded, but is not waited for.
-        let has_ended = entry.as_ref().and_then(Entry::ended).is_some();
-        let left = if has_ended { Duration::ZERO } else { left };
-        let limits = Limits {
-            search: left.min(Limits::default().search),
-            watch: left,
+        let left = deadline.saturating_duration_since(Instant::now());
+        let limits = match &entry {
+            // The service may know more than was recorded, but do not wait for it.
+            Some(entry) if entry.ended().is_some() => Limits::ONE_LOOK,
+            _ => Limits {
+                search: left.min(Limits::default().search),
+                watch: left,
+            },
         };
         let known_id = match &start {
             Start::Watch(id) => Some(id.clone()),
-            Start::Find | Start::Send(_) => None,
+            Start::Find | Start::Send => None,
         };
-        let progress = std::cell::RefCell::new(follow.progress);
+        let key = entry.as_ref().map(|entry| entry.key.clone());
+        let progress = RefCell::new(follow.progress);
         let on_report = |report: Report| self.relay(report, &mut **progress.borrow_mut());
-        let shared = entry.clone().map(Shared::new);
-        let mut live = Live::new(&session, journal, shared, None, &on_report);
-        live.until = deadline;
+        let mut live = Live::new(&session, journal, entry.map(Shared::new), None, &on_report);
+        live.until = Some(deadline);
         let outcome = tokio::select! {
             biased;
             outcome = call::run(&mut live, start, limits) => outcome,
-            signal = follow.signals.next() => return Err(stopped(signal, entry.as_ref(), known_id.as_ref())),
+            signal = follow.signals.next() => {
+                return Err(continues(Stop::Signal(signal), key.as_ref(), known_id.as_ref()));
+            }
         };
-        let key = entry.as_ref().map(|entry| entry.key.clone());
         match outcome {
             Ok(call) => Ok(Outcome::Ended(Ended { call, key })),
-            Err(error) if error.kind == Kind::InProgress => Ok(Outcome::InProgress {
-                key,
-                call_id: error.facts.call_id,
-            }),
-            Err(error) => Err(match key {
-                Some(key) => error.of_key(&key),
-                None => error,
-            }),
+            Err(mut error) if error.kind == Kind::InProgress => {
+                let call_id = error.facts.call_id.take();
+                Ok(Outcome::InProgress { key, call_id })
+            }
+            Err(mut error) => {
+                error.facts.key = key;
+                Err(error)
+            }
         }
     }
 }
 
-/// Whether the response is awaited.
+/// Whether the request was sent and a worker is still waiting for the response.
 fn is_sent(entry: &Entry) -> bool {
     entry.call_id.is_none() && entry.is_open() && entry.state != State::Lost
 }
@@ -213,100 +177,52 @@ fn in_progress(entry: Entry) -> Outcome {
     }
 }
 
-fn stopped(signal: crate::signals::Signal, entry: Option<&Entry>, id: Option<&CallId>) -> Error {
-    let id = id.or_else(|| entry.and_then(|entry| entry.call_id.as_ref()));
-    let message = "stopped waiting, and the call continues";
-    Error::new(Kind::Interrupted(signal), message)
-        .with_hint("get the result with the command below")
-        .about(entry.map(|entry| &entry.key), id)
+fn nothing(message: impl Into<String>) -> Error {
+    Error::new(Kind::NothingToResume, message)
 }
 
 fn choose(contents: Contents, which: Option<&str>) -> Result<Chosen> {
-    let nothing = |message: String| Error::new(Kind::NothingToResume, message);
     let mut calls = contents.calls.into_iter();
     let Some(which) = which else {
-        let is_empty = calls.len() == 0;
-        let newest = calls.find(|call| !call.shown);
-        let why = if is_empty {
-            "nothing to resume"
-        } else {
-            "nothing to resume: every result has been shown"
+        let why = match calls.len() {
+            0 => "nothing to resume",
+            _ => "nothing to resume: every result has been shown",
         };
-        return newest.map(Chosen::Entry).ok_or_else(|| nothing(why.into()));
+        let newest = calls.find(|call| !call.shown).map(Chosen::Entry);
+        return newest.ok_or_else(|| nothing(why));
     };
-    match which.parse::<CallRef>() {
-        Ok(CallRef::Last(back)) => {
-            let chosen = calls.nth(usize::from(back)).map(Chosen::Entry);
-            return chosen.ok_or_else(|| nothing(format!("{which} is too far back")));
-        }
-        Ok(CallRef::Id(_) | CallRef::Prefix(_)) | Err(_) => {}
+    let reference = which.parse();
+    if let Ok(CallRef::Last(back)) = reference {
+        let chosen = calls.nth(back.into()).map(Chosen::Entry);
+        return chosen.ok_or_else(|| nothing(format!("{which} is too far back")));
     }
     let folded = which.to_ascii_lowercase();
-    let names = |call: &Entry| {
+    let is_named = |call: &Entry| call.key.folded() == folded || call.has_id(which);
+    let begins = |call: &Entry| {
         let id = call
             .call_id
             .as_ref()
             .map(|id| id.as_str().to_ascii_lowercase());
-        [Some(call.key.folded()), id]
-            .into_iter()
-            .flatten()
-            .collect::<Vec<_>>()
+        call.key.folded().starts_with(&folded) || id.is_some_and(|id| id.starts_with(&folded))
     };
-    let calls: Vec<Entry> = calls.collect();
-    if let Some(exact) = calls.iter().position(|call| names(call).contains(&folded)) {
-        return Ok(Chosen::Entry(
-            calls
-                .into_iter()
-                .nth(exact)
-                .ok_or_else(|| nothing(String::new()))?,
-        ));
+    let mut matching: Vec<Entry> = calls.filter(begins).collect();
+    if let Some(exact) = matching.iter().position(is_named) {
+        return Ok(Chosen::Entry(matching.swap_remove(exact)));
     }
-    let begins = |call: &&Entry| names(call).iter().any(|name| name.starts_with(&folded));
-    let mut matching: Vec<Entry> = calls
-        .iter()
-        .filter(begins)
-        .filter(|_| folded.len() >= 4)
-        .cloned()
-        .collect();
-    match (matching.len(), which.parse()) {
+    matching.retain(|_| folded.len() >= 4);
+    match (matching.len(), reference) {
         (1, _) => Ok(Chosen::Entry(matching.remove(0))),
         (0, Ok(CallRef::Id(id))) => Ok(Chosen::Id(id)),
-        (0, Err(invalid)) => Err(Error::from(invalid)),
-        (0, _) => Err(nothing(format!(
-            "no call with the key or ID '{which}' in the local call log"
-        ))),
-        (count, _) => {
-            let mut error = Error::new(
-                Kind::NothingToResume,
-                format!("{count} calls begin with '{which}'"),
-            );
-            error.facts.candidates = matching
-                .iter()
-                .filter_map(|call| call.call_id.clone())
-                .collect();
-            Err(error.with_hint("write more of the key or ID"))
+        (0, Err(invalid)) => Err(invalid.into()),
+        (0, Ok(_)) => {
+            let message = format!("no call with the key or ID '{which}' in the local call log");
+            Err(nothing(message))
         }
-    }
-}
-
-fn pending_call(entry: &Entry) -> PendingCall {
-    PendingCall {
-        key: entry.key.clone(),
-        call_id: entry.call_id.clone(),
-        number: entry.number.clone(),
-        task: entry.task.clone(),
-        sent_at: entry.sent_at,
-        state: match entry.state {
-            State::Sent => "sent",
-            State::Lost => "lost",
-            State::Running => "running",
-            State::Ended => "ended",
-            State::Refused => "refused",
-            State::NotAccepted => "not_accepted",
-            State::Unknown(_) => "unknown",
-        },
-        status: entry
-            .ended()
-            .map(|call| call.value.status_name().to_owned()),
+        (count, _) => {
+            let mut error = nothing(format!("{count} calls begin with '{which}'"));
+            let ids = matching.into_iter().filter_map(|call| call.call_id);
+            error.facts.candidates = ids.collect();
+            Err(error.with_hint("use more of the key or ID"))
+        }
     }
 }

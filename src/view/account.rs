@@ -1,4 +1,4 @@
-//! The account: usage, subscription, billing, signing in.
+//! Views of the account: usage, subscription, billing and sign-in.
 
 use serde_json::json;
 
@@ -37,7 +37,7 @@ pub fn usage(usage: &Parsed<Usage>, zone: &Zone) -> View {
     View::server(raw, vec![all])
 }
 
-/// `22 of 50 (44%), 28 left`.
+/// Formats a quota as `22 of 50 (44%), 28 left`.
 fn quota(used: Option<f64>, allocated: Option<f64>, left: Option<f64>) -> Option<String> {
     match (used.map(rounded), allocated.map(rounded), left.map(rounded)) {
         (Some(used), Some(of), left) => {
@@ -56,12 +56,12 @@ fn quota(used: Option<f64>, allocated: Option<f64>, left: Option<f64>) -> Option
     }
 }
 
-/// A number with at most one decimal, and never -0.
+/// Rounds to one decimal and turns -0 into 0.
 fn rounded(n: f64) -> f64 {
     (n * 10.0).round() / 10.0 + 0.0
 }
 
-/// A status such as `past_due` in words.
+/// Replaces the underscores in a status such as `past_due` with spaces.
 fn words(status: &str) -> String {
     status.replace('_', " ")
 }
@@ -149,7 +149,7 @@ pub fn sign_out(done: SignOut) -> View {
     View::own(json, vec![line(text)])
 }
 
-/// The exports that point other clients at the sandbox.
+/// Shows the shell commands that point other clients at the sandbox.
 pub fn served_sandbox(served: &ServedSandbox) -> View {
     let file = served.token_file.display().to_string();
     let blocks = vec![
@@ -159,7 +159,7 @@ pub fn served_sandbox(served: &ServedSandbox) -> View {
     View::own(json!({ "api_url": served.url, "token_file": file }), blocks)
 }
 
-/// A line that sets a variable in a shell (PowerShell on Windows).
+/// Returns a command that sets an environment variable (in PowerShell on Windows).
 fn export(name: &str, value: &str) -> String {
     if cfg!(windows) {
         format!("$env:{name} = '{}'", value.replace('\'', "''"))
@@ -173,7 +173,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn quotas_are_one_line_each() {
+    fn quota_shows_used_allocated_and_remaining() {
         for (used, allocated, left, text) in [
             (
                 Some(22.0),

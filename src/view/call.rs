@@ -1,4 +1,4 @@
-//! One call: its details, its result, its transcript, and a dry run.
+//! Views of calls: details, result, transcript, pending calls and dry run.
 
 use serde_json::{Value, json};
 
@@ -7,9 +7,9 @@ use super::{Block, View, fields, line};
 use crate::api::{Call, Parsed, Speaker, SubmissionEcho, Transcript, Turn};
 use crate::domain::{CallId, Key, Zone};
 use crate::error::Error;
-use crate::service::{Ended, PendingCall, Preview, Warning};
+use crate::service::{Ended, PendingCall, Preview, State, Warning};
 
-/// `call-info`: everything that the service reports about a call.
+/// Shows everything that the service reports about a call, for `call-info`.
 pub fn call(call: &Parsed<Call>, zone: &Zone) -> View {
     let Parsed { value, raw } = call;
     let asked = &*value.submission;
@@ -38,7 +38,7 @@ pub fn call(call: &Parsed<Call>, zone: &Zone) -> View {
     View::server(raw, vec![all, status(value)])
 }
 
-/// The result of a call that was made or resumed. Its last line is the status and ID.
+/// Shows the result of a call that was made or resumed. The last line is its status and ID.
 pub fn result(ended: &Ended, zone: &Zone) -> View {
     let call = &ended.call.value;
     let result = fields([
@@ -51,7 +51,7 @@ pub fn result(ended: &Ended, zone: &Zone) -> View {
     View::server(&ended.call.raw, vec![result, status(call)])
 }
 
-/// A call that continues. `next` is the command or tool that gets its result.
+/// Shows that a call is still in progress. `next` is the command or tool call that gets its result.
 pub fn in_progress(key: Option<&Key>, call_id: Option<&CallId>, next: &str) -> View {
     let json = json!({
         "status": "in_progress",
@@ -76,7 +76,8 @@ pub fn transcript(transcript: &Parsed<Transcript>) -> View {
     View::server(&transcript.raw, vec![block])
 }
 
-/// The label of a turn. It begins a line, so only a time and a name of one word pass.
+/// Returns the label of a turn. A label starts a line, so only a time and a one-word name are
+/// allowed: anything else could imitate our own output.
 fn speaker_of(turn: &Turn) -> String {
     let is_in_time = |c: char| c.is_ascii_digit() || ":.".contains(c);
     let is_time = |text: &&str| !text.is_empty() && text.chars().all(is_in_time);
@@ -93,7 +94,8 @@ fn speaker_of(turn: &Turn) -> String {
     }
 }
 
-/// `next` returns the command that gets a call's result, if the reader can run commands.
+/// Lists pending calls. `next` returns the command that gets a call's result, or `None` if the
+/// reader cannot run commands.
 pub fn pending(
     calls: &[PendingCall],
     zone: &Zone,
@@ -126,6 +128,10 @@ pub fn pending(
 }
 
 fn pending_json(call: &PendingCall, next: Option<String>) -> Value {
+    let status = match call.state {
+        State::Sent | State::Running => Some("in_progress".into()),
+        _ => call.status(),
+    };
     without_nulls(json!({
         "idempotency_key": call.key,
         "call_id": call.call_id,
@@ -133,25 +139,26 @@ fn pending_json(call: &PendingCall, next: Option<String>) -> Value {
         "task": call.task,
         "requested_at": call.sent_at.to_string(),
         "state": call.state,
-        "status": call.status,
+        "status": status,
         "next_command": next,
     }))
 }
 
-/// The state of a pending call in words.
+/// Describes the state of a pending call.
 fn state(call: &PendingCall) -> String {
-    match (call.state, &call.status) {
-        ("ended", Some(status)) => status.replace('_', " "),
-        ("sent" | "running", _) => "in progress".into(),
-        ("lost", _) => "the response was lost".into(),
-        ("refused", _) => "refused, no call was made".into(),
-        ("not_accepted", _) => "not accepted, no call was made".into(),
-        (state, _) => state.replace('_', " "),
+    match &call.state {
+        State::Sent | State::Running => "in progress".into(),
+        State::Lost => "the response was lost".into(),
+        State::Ended => call.status().unwrap_or_default().replace('_', " "),
+        State::Refused => "refused, no call was made".into(),
+        State::NotAccepted => "not accepted, no call was made".into(),
+        State::Unknown(state) => state.replace('_', " "),
     }
 }
 
-/// The exact request, and whether it would be sent.
-pub fn preview(preview: &Preview) -> View {
+/// Shows the exact request and whether it would be sent. `refusal_json` converts an error to the
+/// JSON of the front end.
+pub fn preview(preview: &Preview, refusal_json: impl Fn(&Error) -> Value) -> View {
     let (request, refusal) = (&preview.request, &preview.refusal);
     let body = request.to_json();
     let warning_json = |w: &Warning| json!({ "code": w.code, "message": w.text });
@@ -171,26 +178,15 @@ pub fn preview(preview: &Preview) -> View {
     }
     blocks.push(line(match refusal {
         Some(refusal) => format!("This call would be refused: {refusal} [{}]", refusal.code()),
-        None => "This call would be made. Nothing was sent.".into(),
+        None => "This call would be made, as far as this computer knows. Nothing was sent.".into(),
     }));
     View::own(json, blocks)
 }
 
-fn refusal_json(error: &Error) -> Value {
-    without_nulls(json!({
-        "code": error.code(),
-        "message": error.to_string(),
-        "hint": Some(error.hint()).filter(|hint| !hint.is_empty()),
-        "retry_safe": error.retry_safe(),
-        "idempotency_key": error.facts.key,
-        "call_id": error.facts.call_id,
-    }))
-}
-
-/// Leaves out the members of an object that have no value.
+/// Removes the null fields of an object.
 pub fn without_nulls(mut json: Value) -> Value {
-    if let Some(members) = json.as_object_mut() {
-        members.retain(|_, value| !value.is_null());
+    if let Some(fields) = json.as_object_mut() {
+        fields.retain(|_, value| !value.is_null());
     }
     json
 }
@@ -216,7 +212,7 @@ fn languages(asked: &SubmissionEcho) -> Option<String> {
     }
 }
 
-/// The name of a language of the API. An unknown code is shown as it is.
+/// Returns the name of a language code. An unknown code is returned unchanged.
 fn language(code: &str) -> &str {
     match code {
         "en" => "English",
@@ -259,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn speakers_cannot_look_like_our_lines() {
+    fn speaker_names_cannot_imitate_our_output() {
         let label = |speaker, timestamp: &str| {
             speaker_of(&Turn {
                 speaker,
@@ -275,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn members_without_a_value_are_left_out() {
+    fn null_fields_are_omitted() {
         let view = in_progress(None, None, "kallyai resume");
         let json = match view.json {
             Json::Own(json) => json,

@@ -1,4 +1,4 @@
-//! The list of calls.
+//! The view of the call history.
 
 use super::time::moment;
 use super::{Block, Column, Doc, Json, Table, View};
@@ -10,11 +10,14 @@ pub fn history(history: &History, query: &HistoryQuery, zone: &Zone) -> View {
     let calls: Vec<&Call> = history.calls.iter().map(|(_, call)| call).collect();
     let mut blocks = vec![Block::Table(table(&calls, zone))];
     match no_calls(history, query) {
-        Some(text) => {
-            let is_first = text.ends_with(':');
-            let command = is_first.then(|| SIMULATED_CALL.to_owned());
-            blocks.push(Block::Hint { text, command });
-        }
+        Some(text) if text == NO_CALLS => blocks.push(Block::Hint {
+            text: format!("{text} Try a simulated one:"),
+            command: Some(SIMULATED_CALL.into()),
+        }),
+        Some(text) => blocks.push(Block::Hint {
+            text,
+            command: None,
+        }),
         None => blocks.extend(footer(history)),
     }
     View {
@@ -23,10 +26,11 @@ pub fn history(history: &History, query: &HistoryQuery, zone: &Zone) -> View {
     }
 }
 
+const NO_CALLS: &str = "No calls yet.";
 const SIMULATED_CALL: &str =
     r#"kallyai --sandbox call +15555550100 "Reserve a table for 4 at 8pm""#;
 
-/// Says why the list is empty, if it is.
+/// Explains why the list is empty. Returns `None` if it is not.
 pub fn no_calls(history: &History, query: &HistoryQuery) -> Option<String> {
     if !history.calls.is_empty() {
         return None;
@@ -45,7 +49,7 @@ pub fn no_calls(history: &History, query: &HistoryQuery) -> Option<String> {
     } else if query.offset > 0 {
         "No more calls.".into()
     } else {
-        "No calls yet. Try a simulated one:".into()
+        NO_CALLS.into()
     })
 }
 
@@ -60,7 +64,8 @@ fn footer(history: &History) -> Option<Block> {
     })
 }
 
-/// The service's response if it is the result, else its objects in a list of our own.
+/// Returns the service's response if it is the whole result. Otherwise puts the service's call
+/// objects into a list of our own.
 fn json(history: &History) -> Vec<u8> {
     if let Some(page) = &history.page {
         return page.clone();
@@ -120,7 +125,8 @@ fn table(calls: &[&Call], zone: &Zone) -> Table {
     }
 }
 
-/// The first 8 characters of a UUID if no other listed ID begins with them, else the whole ID.
+/// Returns the first 8 characters of a UUID if no other listed ID begins with them, otherwise the
+/// whole ID.
 fn short_id<'i>(id: &'i str, listed: &[&str]) -> &'i str {
     let is_uuid = id.len() == 36 && id.bytes().all(|b| b.is_ascii_hexdigit() || b == b'-');
     let short = id.get(..8).filter(|_| is_uuid);
@@ -174,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn empty_lists_say_why() {
+    fn empty_list_explains_why() {
         let mut history = listed(&[]);
         history.statuses = ["busy".to_owned(), "success".to_owned()].into();
         let mut query = HistoryQuery::default();
@@ -189,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn filtered_json_keeps_the_servers_objects() {
+    fn filtered_json_preserves_server_objects() {
         let mut history = listed(&["5e1e0001"]);
         history.next_offset = Some(1);
         let object = history.calls[0].0.get();
@@ -198,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn ids_are_short_unless_two_begin_alike() {
+    fn ids_are_shortened_only_if_unique() {
         let ids = |history: &History| {
             let calls: Vec<&Call> = history.calls.iter().map(|(_, call)| call).collect();
             let rows = table(&calls, &Zone::UTC).rows;

@@ -1,5 +1,5 @@
-//! Each value of the product as a document and as JSON. It knows nothing of terminals: `output`
-//! renders a document, `mcp` returns it as text.
+//! Builds a document and JSON from each result. It does not know about terminals: `output` renders
+//! the document, and `mcp` returns it as text.
 
 mod account;
 mod call;
@@ -13,7 +13,7 @@ pub use call::{call, in_progress, pending, preview, result, transcript, without_
 pub use history::{history, no_calls};
 pub use time::duration;
 
-/// A value, ready to be shown.
+/// A result as a document for people and as JSON for programs.
 #[derive(Debug, Clone)]
 pub struct View {
     pub doc: Doc,
@@ -22,41 +22,41 @@ pub struct View {
 
 #[derive(Debug, Clone)]
 pub enum Json {
-    /// The server's bytes, passed through.
+    /// The server's response, byte for byte.
     Server(Vec<u8>),
     Own(serde_json::Value),
 }
 
-/// A document: blocks from top to bottom.
+/// Blocks of text, from top to bottom.
 #[derive(Debug, Clone, Default)]
 pub struct Doc {
     pub blocks: Vec<Block>,
 }
 
-/// A part of a document. Texts may hold anything: rendering cleans them.
+/// A part of a document. Its text may be untrusted: rendering cleans it.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Block {
-    /// A line of our own.
+    /// A paragraph that starts with our own text.
     Line(String),
     /// Labels and their values.
     Fields(Vec<(&'static str, String)>),
     Table(Table),
-    /// Speakers and their words.
+    /// A transcript: speakers and what they said.
     Talk(Vec<(String, String)>),
-    /// The last line of a call: its status and full ID.
+    /// The last line about a call: its status and full ID.
     Status {
         status: String,
         id: String,
     },
     /// A command or URL to copy, never wrapped.
     Copy(String),
-    /// Advice for a person, shown on a terminal only.
+    /// Advice for a person, shown only on a terminal.
     Hint {
         text: String,
         command: Option<String>,
     },
-    /// Never wrapped. On a terminal JSON is indented. Off a terminal a document of this block alone
-    /// is written as it is.
+    /// Bytes that are never wrapped. On a terminal, JSON is indented. If stdout is not a terminal
+    /// and this is the only block, the bytes are written unchanged.
     Raw(Vec<u8>),
 }
 
@@ -64,7 +64,7 @@ pub enum Block {
 pub struct Table {
     pub columns: Vec<Column>,
     pub rows: Vec<Vec<String>>,
-    /// The rows off a terminal, nothing shortened, with their header.
+    /// Header and rows to print if stdout is not a terminal. Nothing in them is shortened.
     pub plain_header: Vec<&'static str>,
     pub plain_rows: Vec<Vec<String>>,
 }
@@ -72,9 +72,9 @@ pub struct Table {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Column {
     pub title: &'static str,
-    /// Whether it is shortened first when the terminal is narrow.
+    /// Whether to shorten this column first on a narrow terminal.
     pub shrinks: bool,
-    /// Whether its cells are statuses of calls, which get a mark.
+    /// Whether the cells are call statuses, which are shown with a mark.
     pub is_status: bool,
 }
 
@@ -94,7 +94,7 @@ impl View {
     }
 }
 
-/// The fields that have a value.
+/// Returns a block of the fields that have a value.
 fn fields<const N: usize>(all: [(&'static str, Option<String>); N]) -> Block {
     let given = all
         .into_iter()

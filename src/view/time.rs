@@ -1,4 +1,4 @@
-//! Dates and durations, in one style: `Fri 2026-12-04 20:00`, `2 min 3 s`.
+//! Formats dates and durations: `Fri 2026-12-04 20:00`, `2 min 3 s`.
 
 use jiff::Timestamp;
 use jiff::civil;
@@ -14,8 +14,8 @@ fn date(date: civil::Date) -> String {
     date.strftime("%a %Y-%m-%d").to_string()
 }
 
-/// The day of a timestamp. Billing periods are whole days in UTC, so midnight in UTC is that day in
-/// every zone. Any other text is shown as it is.
+/// Formats the day of a timestamp. Billing periods are whole days in UTC, so midnight UTC is shown
+/// as that day in every time zone. Text that cannot be parsed is returned unchanged.
 pub(super) fn day(text: &str, zone: &Zone) -> String {
     let Ok(at) = text.parse::<Timestamp>() else {
         return text.parse().map_or_else(|_| text.to_owned(), date);
@@ -26,7 +26,7 @@ pub(super) fn day(text: &str, zone: &Zone) -> String {
     date(if is_midnight { utc } else { local }.date())
 }
 
-/// An appointment as the API writes it. A date that cannot be parsed is shown as it is.
+/// Formats the appointment fields of the API. A date that cannot be parsed is shown unchanged.
 pub(super) fn appointment(
     day: Option<&str>,
     time: Option<&str>,
@@ -39,7 +39,7 @@ pub(super) fn appointment(
     (!given.is_empty()).then(|| given.join(" "))
 }
 
-/// A duration in seconds as `1 h 5 min`, `2 min 3 s` or `9 s`.
+/// Formats a duration in seconds as `1 h 5 min`, `2 min 3 s` or `9 s`.
 pub fn duration(seconds: f64) -> Option<String> {
     if !(0.0..1e9).contains(&seconds) {
         return None;
@@ -71,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn appointments_show_as_much_as_is_known() {
+    fn appointment_shows_only_the_known_parts() {
         let shown = |day, time| appointment(day, time, Some("Europe/Madrid"));
         let whole = shown(Some("2026-12-04"), Some("20:00")).unwrap();
         assert_eq!(whole, "Fri 2026-12-04 20:00 Europe/Madrid");
@@ -81,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn durations_have_two_units_at_most() {
+    fn durations_have_at_most_two_units() {
         let texts = [0.2, 59.6, 123.0, 3900.0].map(|seconds| duration(seconds).unwrap());
         assert_eq!(texts, ["0 s", "1 min 0 s", "2 min 3 s", "1 h 5 min"]);
         assert_eq!([-1.0, f64::NAN, 1e300].map(duration), [None, None, None]);

@@ -1,6 +1,6 @@
-//! Billing, calendars, transcripts and calls, as people and programs read them.
+//! Tests the output of billing, calendars, transcripts and calls as text and as JSON.
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::support::{Home, ID, Reply, Run, Server};
 
@@ -18,7 +18,7 @@ fn billing_url_is_always_printed() {
 }
 
 #[test]
-fn calendar_is_passed_on_byte_for_byte() {
+fn calendar_is_printed_byte_for_byte() {
     let ics = "BEGIN:VCALENDAR\r\nSUMMARY:caf\u{e9} \u{1b}\r\nEND:VCALENDAR\r\n";
     let (home, server) = (Home::new(), Server::always(Reply::new(200, ics)));
     let file = home.path("dinner.ics").display().to_string();
@@ -43,7 +43,7 @@ fn calendar_is_passed_on_byte_for_byte() {
 }
 
 #[test]
-fn calendar_must_be_one_and_gets_its_line_ends() {
+fn calendar_is_validated_and_gets_crlf_line_endings() {
     let bare = Reply::new(200, "BEGIN:VCALENDAR\nEND:VCALENDAR\n");
     let run = shown(bare, &["calendar", ID]).exits(0);
     assert_eq!(run.stdout, "BEGIN:VCALENDAR\r\nEND:VCALENDAR\r\n");
@@ -55,49 +55,5 @@ fn calendar_must_be_one_and_gets_its_line_ends() {
         let run = shown(Reply::new(200, text), &["calendar", ID, "--json"]).exits(1);
         assert_eq!(run.error()["code"], "unexpected_response");
         assert_eq!(run.stdout, "");
-    }
-}
-
-#[test]
-fn speakers_need_no_known_name() {
-    for (body, expected) in [
-        (
-            json!([{ "role": "Operator", "text": "Hold on." }]),
-            "Operator  Hold on.\n",
-        ),
-        (
-            json!([{ "role": "error: x [io]", "text": "No." }]),
-            "?  No.\n",
-        ),
-        (json!({ "entries": [] }), "Nothing was said.\n"),
-    ] {
-        let run = shown(Reply::json(200, &body), &["transcript", ID]).exits(0);
-        assert_eq!(run.stdout, expected);
-    }
-}
-
-#[test]
-fn call_shows_its_result_before_its_details() {
-    let older = json!({
-        "call_id": ID, "status": "success", "created_at": "2026-01-28T20:00:00Z", "ended_at": "2026-01-28T20:02:00Z",
-        "to": "+15551234567", "business_name": "Bistro", "result_summary": "Booked.\nSee you.",
-    });
-    let run = shown(Reply::json(200, &older), &["call-info", ID]).exits(0);
-    let expected = "Number    +15551234567\nBusiness  Bistro\nResult    Booked.\n          See you.\n\
-         Created   Wed 2026-01-28 15:00\nEnded     Wed 2026-01-28 15:02\nsuccess  ";
-    assert_eq!(run.stdout, format!("{expected}{ID}\n"));
-}
-
-#[test]
-fn exit_status_is_7_unless_the_call_succeeded() {
-    for (status, exit) in [
-        ("busy", 7),
-        ("cancelled", 7),
-        ("success", 0),
-        ("in_progress", 0),
-    ] {
-        let call: Value = json!({ "call_id": ID, "status": status });
-        shown(Reply::json(200, &call), &["call-info", ID, "--exit-status"]).exits(exit);
-        shown(Reply::json(200, &call), &["call-info", ID]).exits(0);
     }
 }

@@ -1,4 +1,4 @@
-//! The credentials file: the forms of other clients, and its protection.
+//! Tests the credentials file: formats that other clients write, permissions and failed writes.
 
 use std::path::Path;
 use std::process::Command;
@@ -15,7 +15,7 @@ fn service() -> Server {
 }
 
 #[test]
-fn files_of_other_clients_are_read_and_become_private() {
+fn files_from_other_clients_are_read_and_made_private() {
     let server = service();
     let (url, later) = (server.url(), now() + 1800);
     for (start, rest) in [
@@ -37,7 +37,7 @@ fn files_of_other_clients_are_read_and_become_private() {
 }
 
 #[test]
-fn refreshed_file_suits_every_client() {
+fn refreshed_file_works_with_every_client() {
     let home = Home::new();
     home.write_login(&json!({
         "access_token": TOKEN, "refresh_token": REFRESH, "expires_at": 1.5,
@@ -50,17 +50,17 @@ fn refreshed_file_suits_every_client() {
         assert_eq!(saved.contains("\"fresh\""), !is_refresh, "saved before use");
         Reply::json(200, &json!({ "access_token": "fresh", "expires_in": 7200 }))
     });
-    Run::of(&mut home.at(&server, ["usage"])).exits(0);
+    home.run(&server, &["usage"]).exits(0);
     let saved = home.login();
     assert_eq!(home.tokens(), ["fresh", REFRESH]);
     assert_eq!(saved["theirs"], json!({ "keep": [1.10, "x"] }));
     let expires_at = saved["expires_at"].as_i64().expect("an integer");
-    assert!((expires_at - (now() + 7140)).abs() <= 5, "{expires_at}");
+    assert!((expires_at - (now() + 7140)).abs() <= 60, "{expires_at}");
     assert_eq!(names(&home.path("")), ["login.json", "login.json.lock"]);
 }
 
 #[test]
-fn bad_content_is_exit_4_and_left_untouched() {
+fn corrupt_file_exits_with_4_and_is_kept() {
     let server = service();
     for text in [
         "",
@@ -118,9 +118,9 @@ fn new_files_and_folders_are_private_under_any_umask() {
 }
 
 #[test]
-fn symlink_is_followed_and_stays() {
+fn symlink_is_followed_and_kept() {
     let home = Home::new();
-    // The file does not exist yet.
+    // The target of the symlink does not exist yet.
     std::os::unix::fs::symlink("real.json", home.token_file()).expect("a link");
     SignIn::start(&home).succeed("granted");
     let server = renewing();
@@ -128,16 +128,16 @@ fn symlink_is_followed_and_stays() {
     let mut expired = home.login();
     expired["expires_at"] = json!(1);
     std::fs::write(home.path("real.json"), expired.to_string()).expect("a file");
-    Run::of(&mut home.at(&server, ["usage"])).exits(0);
+    home.run(&server, &["usage"]).exits(0);
     assert_eq!(home.login()["access_token"], "fresh");
-    // Every name of the file has the same lock.
+    // The lock belongs to the real file, so all symlinks to it share the lock.
     let files = ["login.json", "real.json", "real.json.lock"];
     assert_eq!(names(&home.path("")), files);
-    Run::of(&mut home.at(&server, ["logout"])).exits(0);
+    home.run(&server, &["logout"]).exits(0);
     assert!(home.token_file().is_symlink() && !home.path("real.json").exists());
 }
 
-/// The same command, started by another.
+/// Returns the same command, started by another program.
 #[cfg(target_os = "linux")]
 fn within(outer: &[&str], command: &Command) -> Command {
     let mut whole = Command::new(outer[0]);
@@ -159,15 +159,10 @@ fn mounted_file_is_overwritten_in_place_with_a_warning() {
     home.sign_in(-10);
     let file = home.token_file().display().to_string();
     let script = format!("mount --bind '{file}' '{file}' && exec \"$0\" \"$@\"");
-    let namespace = [
-        "unshare",
-        "--user",
-        "--map-root-user",
-        "--mount",
-        "sh",
-        "-c",
-        &script,
-    ];
+    let mut namespace = "unshare --user --map-root-user --mount sh -c"
+        .split(' ')
+        .collect::<Vec<_>>();
+    namespace.push(&script);
     if Run::of(&mut within(&namespace, &Command::new("true"))).exit != Some(0) {
         eprintln!("skipped: this system allows no mounts in a user namespace");
         return;
@@ -181,8 +176,8 @@ fn mounted_file_is_overwritten_in_place_with_a_warning() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn read_only_folder_serves_valid_credentials_alone() {
-    // In a user namespace, root does not ignore permissions.
+fn read_only_folder_allows_only_valid_credentials() {
+    // Root ignores file permissions, except in a user namespace.
     let outer = match rustix::process::geteuid().is_root() {
         true => &["unshare", "--user"][..],
         false => &["env"],
@@ -193,7 +188,7 @@ fn read_only_folder_serves_valid_credentials_alone() {
     }
     for (args, expires_in, exit) in [
         (&["usage"][..], 3600, 0),
-        // Expired: the new tokens could not be saved, so that the old one is not spent.
+        // Expired. New tokens could not be saved, so the refresh token must not be used up.
         (&["usage"], -10, 4),
         (&["logout"], 3600, 4),
         (&["login", "--no-wait"], 3600, 4),
@@ -213,7 +208,7 @@ fn read_only_folder_serves_valid_credentials_alone() {
 }
 
 #[test]
-fn refresh_that_cannot_be_saved_still_serves_the_run() {
+fn unsaved_refresh_still_serves_the_command() {
     let home = Home::new();
     let folder = home.path("folder");
     std::fs::create_dir(&folder).expect("a folder");
@@ -235,19 +230,19 @@ fn refresh_that_cannot_be_saved_still_serves_the_run() {
 }
 
 #[test]
-fn auth_status_sends_nothing_while_credentials_last() {
+fn auth_status_with_valid_credentials_sends_nothing() {
     let home = Home::new();
     let server = renewing();
     home.sign_in(3600);
-    let status = Run::of(&mut home.at(&server, ["auth-status", "--json"])).exits(0);
+    let status = home.run(&server, &["auth-status", "--json"]).exits(0);
     assert_eq!(status.json()["source"], "file");
     assert!(server.requests().is_empty());
     home.sign_in(-1);
-    Run::of(&mut home.at(&server, ["auth-status"])).exits(0);
+    home.run(&server, &["auth-status"]).exits(0);
     assert_eq!(refreshes(&server), 1);
     home.write_login(&json!({ "access_token": TOKEN, "expires_at": 0 }));
     for name in ["auth-status", "usage"] {
-        let run = Run::of(&mut home.at(&server, [name])).exits(4);
+        let run = home.run(&server, &[name]).exits(4);
         run.notes("your sign-in has expired [not_signed_in]");
     }
 }
@@ -259,7 +254,7 @@ fn sign_out_removes_credentials_and_pending_sign_in() {
     home.sign_in(3600);
     Run::of(&mut home.command(server.url(), &["login", "--no-wait"])).exits(0);
     for was_signed_in in [true, false] {
-        // Also those of another service.
+        // Signing out also removes the credentials for another service.
         let mut command = home.command("http://127.0.0.1:1", &["logout", "--json"]);
         let expected = json!({ "signed_in": false, "was_signed_in": was_signed_in });
         assert_eq!(Run::of(&mut command).exits(0).json(), expected);

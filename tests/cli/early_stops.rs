@@ -1,23 +1,23 @@
-//! Signals to the command while its worker connects.
+//! Tests signals that the command receives while its worker connects.
 
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 use serde_json::{Value, json};
 
-use crate::signals::{SIGNALS, made_no_call};
-use crate::support::{AT_ONCE, CALL, Gate, Home, Proxy, Reply, Run, Running, TOKEN, now};
+use crate::signals::{SIGNALS, assert_no_call};
+use crate::support::{CALL, Gate, Home, PROMPT, Proxy, Reply, Run, Running, TOKEN, now, says};
 
-/// Waits until these processes have ended.
-fn ended(processes: &[Pid]) {
-    let until = Instant::now() + AT_ONCE;
+/// Waits until these processes have exited.
+fn wait_for_exit(processes: &[Pid]) {
+    let until = Instant::now() + PROMPT;
     while processes.iter().any(|id| test_kill_process(*id).is_ok()) {
         assert!(Instant::now() < until, "a worker goes on");
         std::thread::yield_now();
     }
 }
 
-/// A command whose worker connects until the gate opens.
+/// A command whose worker cannot connect until the gate opens.
 struct Connecting {
     home: Home,
     proxy: Proxy,
@@ -40,7 +40,7 @@ impl Connecting {
             .env("HTTPS_PROXY", &proxy.url)
             .env("SSL_CERT_FILE", home.path("ca.pem"));
         let running = Running::start(command.arg("--json"));
-        // The first tunnel was for the look at the history.
+        // The first tunnel was for the lookup in the history.
         proxy.wait_for_tunnels(2);
         let worker = running.children();
         Self {
@@ -61,9 +61,9 @@ impl Connecting {
         self.running.take().expect("a run").end()
     }
 
-    /// Lets the connection through and asserts that nothing is sent on it.
-    fn sends_nothing(self) {
-        ended(&self.worker);
+    /// Opens the gate and asserts that the worker sends nothing.
+    fn assert_sends_nothing(self) {
+        wait_for_exit(&self.worker);
         self.gate.open();
         assert_eq!(self.proxy.requests().len(), 1, "the look at the history");
         assert_eq!(self.home.journal(), Vec::<Value>::new());
@@ -71,44 +71,41 @@ impl Connecting {
 }
 
 #[test]
-fn stop_before_the_reservation_makes_no_call() {
+fn stop_while_connecting_makes_no_call() {
     for (signal, exit) in SIGNALS {
         let mut connecting = Connecting::start(&[]);
         let run = connecting.ends(Some(signal));
-        made_no_call(&run.exits(exit), &connecting.home);
-        connecting.sends_nothing();
+        assert_no_call(&run.exits(exit), &connecting.home);
+        connecting.assert_sends_nothing();
     }
     let mut connecting = Connecting::start(&["--timeout", "1"]);
-    let error = connecting.ends(None).exits(3).error();
-    assert_eq!(
-        (&error["code"], &error["retry_safe"]),
-        (&json!("unreachable"), &json!(true))
-    );
-    connecting.sends_nothing();
+    let error = connecting.ends(None).fails(3, "unreachable");
+    assert_eq!(error["retry_safe"], true);
+    connecting.assert_sends_nothing();
     let mut connecting = Connecting::start(&[]);
     connecting.ends(Some(Signal::KILL));
-    connecting.sends_nothing();
+    connecting.assert_sends_nothing();
 }
 
 #[test]
-fn silent_worker_may_have_sent_the_call() {
-    for is_hurried in [false, true] {
+fn unresponsive_worker_may_have_sent_the_call() {
+    let interrupted = |signals: &[Signal]| {
         let mut connecting = Connecting::start(&[]);
         kill_process(connecting.worker[0], Signal::STOP).expect("a signal");
         let started = Instant::now();
-        connecting.signal(Signal::INT);
-        if is_hurried {
-            connecting.signal(Signal::TERM);
-        }
+        signals.iter().for_each(|signal| connecting.signal(*signal));
         let run = connecting.ends(None);
-        let is_early = started.elapsed() < Duration::from_secs(2);
-        assert_eq!(is_early, is_hurried);
+        let elapsed = started.elapsed();
         assert!(matches!(run.exit, Some(130 | 143)), "{:?}", run.exit);
         let error = run.error();
         assert_eq!(error["retry_safe"], false);
-        let message = error["message"].as_str().expect("a message");
-        assert!(message.contains("may be made"), "{message}");
+        says(&error, "message", "may be made");
         kill_process(connecting.worker[0], Signal::CONT).expect("a signal");
-        connecting.sends_nothing();
-    }
+        connecting.assert_sends_nothing();
+        elapsed
+    };
+    let report = Duration::from_secs(2);
+    assert!(interrupted(&[Signal::INT]) >= report);
+    // A second signal ends the wait at once. On a busy machine that may take several attempts.
+    assert!((0..5).any(|_| interrupted(&[Signal::INT, Signal::TERM]) < report));
 }

@@ -1,12 +1,12 @@
-//! Refusals, failures and malformed responses.
+//! Tests refusals, failures and malformed responses.
 
 use std::process::Stdio;
 
 use serde_json::{Value, json};
 
-use crate::support::{Home, ID, Reply, Run, Server};
+use crate::support::{Home, ID, Reply, Run, Server, has, says};
 
-/// Runs a command that is signed in at a server.
+/// Runs a command against a server with valid credentials.
 fn at(server: &Server, line: &[&str]) -> Run {
     Run::of(&mut Home::new().at(server, line))
 }
@@ -15,7 +15,7 @@ fn read(reply: Reply) -> Run {
     at(&Server::always(reply), &["usage", "--json"])
 }
 
-/// Asserts the code of an error that is safe to retry.
+/// Asserts that an error has this code and is safe to retry.
 #[track_caller]
 fn assert_code(error: &Value, code: &str) {
     assert_eq!(error["code"], code, "{error}");
@@ -23,7 +23,7 @@ fn assert_code(error: &Value, code: &str) {
 }
 
 #[test]
-fn every_code_of_the_api_has_an_exit_and_a_hint() {
+fn every_api_error_has_an_exit_status_and_a_hint() {
     for row in "quota_exceeded 402 5|missing_phone_number 422 1|emergency_number 422 2|toll_number 422 1\
         |safety_violation 422 1|scheduling_violation 422 1|consent_denied 422 1|unsupported_language 422 1\
         |blocked_number 403 1|suppression_violation 403 1|country_restriction 403 1|unsupported_country 403 1\
@@ -47,26 +47,7 @@ fn every_code_of_the_api_has_an_exit_and_a_hint() {
 }
 
 #[test]
-fn error_has_a_sentence_a_code_and_a_hint() {
-    let error = json!({ "error": { "code": "toll_number", "message": "No premium numbers." } });
-    let run = at(&Server::always(Reply::json(422, &error)), &["usage"]).exits(1);
-    let start = "error: no premium numbers [toll_number]\nhint: ";
-    assert!(run.stderr.starts_with(start), "{}", run.stderr);
-}
-
-#[test]
-fn rejected_access_token_is_not_renewed() {
-    let refusal = json!({ "error": { "code": "missing_token" } });
-    let (home, server) = (Home::new(), Server::always(Reply::json(401, &refusal)));
-    let mut command = home.kallyai(["usage", "--json"]);
-    command.env("KALLYAI_API_URL", server.url());
-    let run = Run::of(command.env("KALLYAI_ACCESS_TOKEN", "t")).exits(4);
-    assert_code(&run.error(), "not_signed_in");
-    assert_eq!(server.requests().len(), 1);
-}
-
-#[test]
-fn failing_service_is_retried_and_then_exits_3() {
+fn failing_service_is_retried_and_then_exits_with_3() {
     for (status, is_retried) in [(429, true), (502, true), (504, true), (500, false)] {
         let server = Server::always(Reply::new(status, "<html>"));
         let run = at(&server, &["usage", "--json"]).exits(3);
@@ -79,7 +60,7 @@ fn failing_service_is_retried_and_then_exits_3() {
 }
 
 #[test]
-fn absent_and_silent_services_exit_3() {
+fn unreachable_and_silent_services_exit_with_3() {
     let home = Home::new();
     let absent = Run::of(&mut home.at_url("http://127.0.0.1:9", ["usage", "--json"]));
     let silent = Server::always(Reply::Stall);
@@ -90,7 +71,7 @@ fn absent_and_silent_services_exit_3() {
 }
 
 #[test]
-fn malformed_response_is_quoted_in_part() {
+fn malformed_response_is_quoted_and_truncated() {
     let bodies: &[&[u8]] = &[
         b"",
         b"null",
@@ -111,23 +92,11 @@ fn malformed_response_is_quoted_in_part() {
         assert!(run.stderr.len() < 1000, "{}", run.stderr);
     }
     let quoted = read(Reply::new(200, "<html>Hotel Wi-Fi</html>")).error();
-    assert!(
-        quoted["message"].to_string().contains("Hotel Wi-Fi"),
-        "{quoted}"
-    );
+    says(&quoted, "message", "Hotel Wi-Fi");
 }
 
 #[test]
-fn redirect_is_not_followed() {
-    let other = Server::always(Reply::json(200, &json!({})));
-    let place = format!("{}/v1/elsewhere", other.url());
-    let run = read(Reply::new(302, "").with("Location", &place)).exits(1);
-    assert_code(&run.error(), "unexpected_response");
-    assert!(other.requests().is_empty());
-}
-
-#[test]
-fn reader_that_leaves_early_is_not_an_error() {
+fn closed_stdout_is_not_an_error() {
     let turn = |n| json!({ "speaker": "AI", "content": format!("turn {n}") });
     let turns: Vec<Value> = (0..20_000).map(turn).collect();
     let server = Server::always(Reply::json(200, &json!({ "entries": turns })));
@@ -140,18 +109,37 @@ fn reader_that_leaves_early_is_not_an_error() {
     assert_eq!((ended.status.code(), ended.stderr), (Some(0), Vec::new()));
 }
 
+/// Returns the command on the last line of stderr.
+#[track_caller]
+fn command(run: &Run) -> &str {
+    let last = run.stderr.lines().last();
+    let command = last.and_then(|line| line.strip_prefix("  "));
+    command.unwrap_or_else(|| panic!("no command: {}", run.stderr))
+}
+
 #[test]
-fn debug_log_shows_requests_without_secrets() {
-    let home = Home::new();
-    home.sign_in(-10);
-    let renewed = json!({ "access_token": "secret-2", "refresh_token": "secret-3" });
-    let server = Server::start(move |request| match request.method.as_str() {
-        "POST" => Reply::json(200, &renewed),
-        _ => Reply::json(200, &json!({ "plan_type": "pro" })).with("Set-Cookie", "id=secret-4"),
-    });
-    let run = Run::of(&mut home.at(&server, ["usage", "--debug"])).exits(0);
-    for text in ["POST", "GET", "200", "[redacted]", "\"plan_type\":\"pro\""] {
-        assert!(run.stderr.contains(text), "{text}: {}", run.stderr);
+fn missing_call_suggests_history() {
+    let server = Server::always(Reply::json(200, &json!({ "calls": [], "total": 0 })));
+    for line in [
+        ["transcript", "last"],
+        ["call-info", "last-3"],
+        ["calendar", "3f2a"],
+    ] {
+        let run = at(&server, &line).exits(1);
+        run.notes("error: no calls yet [call_not_found]\n");
+        assert_eq!(command(&run), "kallyai history");
     }
-    run.never_says("secret");
+}
+
+#[test]
+fn missing_transcript_or_calendar_suggests_call_info() {
+    for name in ["transcript", "calendar"] {
+        let code = format!("{name}_not_found");
+        let server = Server::always(Reply::json(404, &json!({ "error": { "code": code } })));
+        let run = at(&server, &[name, ID]).exits(1);
+        assert_eq!(command(&run), format!("kallyai call-info {ID}"));
+        let error = at(&server, &[name, ID, "--json"]).fails(1, &code);
+        let next = format!("kallyai call-info {ID} --json");
+        has(&error, json!({ "next_command": next, "call_id": ID }));
+    }
 }

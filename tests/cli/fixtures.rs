@@ -1,16 +1,16 @@
-//! The documented bodies of the API: the client reads them, and the sandbox has their form.
+//! Tests that the client parses the documented bodies of the API and that the sandbox sends the
+//! same fields.
 
-use std::io::{Read as _, Write as _};
-use std::net::{Ipv4Addr, TcpStream};
+use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use kallyai::sandbox::{Options, Sandbox};
 use serde_json::{Value, json};
 
-use crate::support::{Home, ID, Reply, Run, Server};
+use crate::support::{Home, ID, Reply, Run, Server, exchange};
 use crate::wire::words;
 
-/// A documented body, as text and parsed.
+/// Returns a documented body, as text and parsed.
 fn fixture(name: &str) -> (String, Value) {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures");
     let text = std::fs::read_to_string(format!("{folder}/{name}.json")).expect("a fixture");
@@ -19,12 +19,12 @@ fn fixture(name: &str) -> (String, Value) {
 }
 
 #[test]
-fn documented_bodies_are_read() {
+fn documented_bodies_parse() {
     for row in "
         call | call-info ID | table for four | +15551234567 | 1 min 15 s | success
         call_older | call-info ID | table for four | Italian Bistro | terminated
         calls | history | 2026-01-28 | success | +15551234567 | 3f2a0c1e
-        calls_older | history | 2026-01-28 | no_answer | Italian Bistro | Nobody answered.
+        calls_older | history | 2026-01-28 | no_answer | Italian Bistro | A machine answered.
         transcript | transcript ID | 00:00:05  AI | 00:00:09  Human  For how many?
         transcript_older | transcript ID | AI     Hello | Human  For how many?
         transcript_list | transcript ID | AI     Hello | Human  For how many?
@@ -40,7 +40,7 @@ fn documented_bodies_are_read() {
         let (body, value) = fixture(cells.next().expect("a name"));
         let line = cells.next().expect("a line").replace("ID", ID);
         let (home, server) = (Home::new(), Server::always(Reply::new(200, body)));
-        let text = Run::of(&mut home.at(&server, words(&line))).exits(0).stdout;
+        let text = home.run(&server, &words(&line)).exits(0).stdout;
         assert!(
             cells.all(|part| text.contains(part)) && !text.contains("null"),
             "{text}"
@@ -53,14 +53,14 @@ fn documented_bodies_are_read() {
 }
 
 #[test]
-fn documented_refusals_and_refreshes_are_read() {
+fn documented_errors_and_refreshes_parse() {
     let home = Home::new();
     for (name, status, exit, code) in [
         ("error", 404, 1, "call_not_found"),
         ("quota", 402, 5, "quota_exceeded"),
     ] {
         let server = Server::always(Reply::new(status, fixture(name).0));
-        let run = Run::of(&mut home.at(&server, ["call-info", ID, "--json"])).exits(exit);
+        let run = home.run(&server, &["call-info", ID, "--json"]).exits(exit);
         assert_eq!(run.error()["code"], code);
     }
     home.sign_in(-1);
@@ -68,32 +68,26 @@ fn documented_refusals_and_refreshes_are_read() {
         "POST" => Reply::new(200, fixture("refresh").0),
         _ => Reply::new(200, fixture("statistics").0),
     });
-    Run::of(&mut home.at(&server, ["usage"])).exits(0);
+    home.run(&server, &["usage"]).exits(0);
     assert_eq!(home.login()["refresh_token"], "fresh-refresh-token");
 }
 
-/// Sends one request to the sandbox, as any client does.
+/// Sends one request to the sandbox and returns the parsed response.
 fn request(sandbox: &Sandbox, line: &str, token: &str, body: &str) -> Value {
-    let address = sandbox.url().trim_start_matches("http://").to_owned();
-    let mut stream = TcpStream::connect(&address).expect("the sandbox listens");
+    let url = sandbox.url();
+    let address = url.trim_start_matches("http://");
     let length = body.len();
     let head = format!("{line} HTTP/1.1\r\nHost: {address}\r\nAuthorization: Bearer {token}");
-    write!(
-        stream,
-        "{head}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}"
-    )
-    .expect("a request");
-    let mut response = String::new();
-    stream.read_to_string(&mut response).expect("a response");
-    let (_, body) = response.split_once("\r\n\r\n").expect("a body");
-    serde_json::from_str(body).expect("JSON")
+    let request = format!("{head}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}");
+    let response = exchange(address.parse().expect("an address"), request.as_bytes());
+    serde_json::from_str(response.body()).expect("JSON")
 }
 
-/// Asserts that a value has no member that is not documented, and each of the documented type.
+/// Asserts that every field of a value is documented and has the documented type.
 fn assert_form(value: &Value, documented: &Value, path: &str) {
     match (value, documented) {
-        (Value::Object(members), Value::Object(known)) => {
-            for (name, value) in members {
+        (Value::Object(fields), Value::Object(known)) => {
+            for (name, value) in fields {
                 let path = format!("{path}.{name}");
                 let known = known
                     .get(name)
@@ -118,7 +112,7 @@ fn assert_form(value: &Value, documented: &Value, path: &str) {
 }
 
 #[test]
-fn sandbox_responds_in_the_documented_forms() {
+fn sandbox_responses_match_the_documented_bodies() {
     let home = Home::new();
     let sandbox = Sandbox::start(Options {
         address: (Ipv4Addr::LOCALHOST, 0).into(),
@@ -146,21 +140,11 @@ fn sandbox_responds_in_the_documented_forms() {
     ] {
         let response = request(&sandbox, &format!("GET /v1/{path}"), token, "");
         assert_form(&response, &fixture(fixture_name).1, &path);
-        assert!(
-            response
-                .as_object()
-                .is_some_and(|members| !members.is_empty()),
-            "{path}"
-        );
+        assert_ne!(response, json!({}), "{path}");
     }
     let list = request(&sandbox, "GET /v1/calls?limit=1", token, "");
-    assert_eq!(
-        (&list["calls"][0]["call_id"], &list["total"]),
-        (&json!(id), &json!(1))
-    );
+    assert_eq!(list["calls"][0]["call_id"], id);
     let quota = new_call.replace("+15551234567", "+15555550140");
     let refused = request(&sandbox, "POST /v1/calls", token, &quota);
-    let is_error = refused.get("error").is_some();
-    let form = if is_error { "error" } else { "quota" };
-    assert_form(&refused, &fixture(form).1, "quota");
+    assert_form(&refused, &fixture("error").1, "quota");
 }

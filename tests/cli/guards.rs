@@ -1,15 +1,16 @@
-//! Earlier calls that refuse a new one, from the local call log and from the history.
+//! Tests earlier calls, from the local call log and the history, that block a new one.
 
 use serde_json::{Value, json};
 
 use crate::support::{
-    CALL, Gate, Home, LOOK_BEFORE, Post, Reply, Run, Running, Service, at_once, call, moment, now,
+    CALL, Gate, Home, PRE_CALL_LOOKUP, Post, Reply, Run, Running, Service, call, moment, parallel,
+    says,
 };
 
 const ID: &str = "00000000-1111-4222-8333-444444444444";
 const HOUR: i64 = 3600;
 
-/// A call that another client made 30 s ago.
+/// Returns a call that another client made 30 s ago.
 fn running(edit: impl FnOnce(&mut Value)) -> Value {
     let mut running = json!({
         "call_id": ID,
@@ -21,7 +22,7 @@ fn running(edit: impl FnOnce(&mut Value)) -> Value {
     running
 }
 
-/// A file of the local call log that was written `age` seconds ago.
+/// Returns an entry of the local call log that was written `age` seconds ago.
 pub fn entry(service: &Service, key: &str, age: i64) -> Value {
     json!({
         "key": key,
@@ -36,12 +37,8 @@ pub fn entry(service: &Service, key: &str, age: i64) -> Value {
     })
 }
 
-fn code(run: Run) -> Value {
-    run.error()["code"].clone()
-}
-
 #[test]
-fn running_call_of_another_client_refuses_its_number() {
+fn running_call_from_another_client_blocks_its_number() {
     for edit in [
         |_: &mut Value| {},
         |call: &mut Value| call["status"] = json!("ringing"),
@@ -57,19 +54,19 @@ fn running_call_of_another_client_refuses_its_number() {
     ] {
         let (home, service) = (Home::new(), Service::with([]));
         service.put_before(running(edit));
-        let run = Run::of(service.at(&home, CALL).arg("--json")).exits(6);
+        let run = service.json_call(&home).exits(6);
         let error = run.error();
         assert_eq!(error["code"], "call_open");
         assert_eq!(error["call_id"], ID);
         assert_eq!(error["retry_safe"], false);
         assert_eq!(error["next_command"], format!("kallyai resume {ID} --json"));
         assert_eq!((service.posts(), home.journal().len()), (0, 0));
-        Run::of(service.at(&home, CALL).arg("--again")).exits(0);
+        service.call(&home, &["--again"]).exits(0);
     }
 }
 
 #[test]
-fn ended_old_or_other_call_refuses_nothing() {
+fn ended_old_or_unrelated_call_blocks_nothing() {
     for edit in [
         |call: &mut Value| call["status"] = json!("busy"),
         |call: &mut Value| call["metadata"]["created_at"] = json!(moment(-25 * HOUR)),
@@ -90,12 +87,12 @@ fn ended_old_or_other_call_refuses_nothing() {
     ] {
         let service = Service::with([]);
         service.put_before(running(edit));
-        Run::of(&mut service.at(&Home::new(), CALL)).exits(0);
+        service.call(&Home::new(), &[]).exits(0);
     }
 }
 
 #[test]
-fn success_of_another_client_is_not_repeated() {
+fn success_from_another_client_is_not_repeated() {
     let (home, service) = (Home::new(), Service::with([]));
     service.put_before(call(ID, "success"));
     for same in [
@@ -109,11 +106,8 @@ fn success_of_another_client_is_not_repeated() {
         if same[0] != "-t" {
             command.args(&CALL[2..]);
         }
-        let error = Run::of(&mut command).exits(6).error();
-        assert_eq!(
-            (&error["code"], &error["call_id"]),
-            (&json!("already_done"), &json!(ID))
-        );
+        let error = Run::of(&mut command).fails(6, "already_done");
+        assert_eq!(error["call_id"], ID);
         let next = format!("kallyai call-info {ID} --json");
         assert_eq!(error["next_command"], next);
     }
@@ -126,25 +120,18 @@ fn success_of_another_client_is_not_repeated() {
 }
 
 #[test]
-fn same_request_succeeds_once_without_the_service() {
+fn repeated_success_is_refused_while_service_is_down() {
     let (home, service) = (Home::new(), Service::with([]));
-    Run::of(&mut service.at(&home, CALL)).exits(0);
-    let key = service.rings()[0].clone();
-    service.is_gone(true);
+    service.call(&home, &[]).exits(0);
+    let key = service.made()[0].clone();
+    service.set_down(true);
     for same in [CALL, ["-p", "+1 (555) 123-4567", "-t", "RESERVE\na table"]] {
-        let error = Run::of(service.at(&home, same).arg("--json"))
-            .exits(6)
-            .error();
-        assert_eq!(
-            (&error["code"], &error["idempotency_key"]),
-            (&json!("already_done"), &json!(key))
-        );
-        let message = error["message"].as_str().expect("a message");
-        assert!(message.contains("\"Reserve a table\""), "{message}");
-        let hint = error["hint"].as_str().expect("a hint");
-        assert!(hint.contains("cancellation, add --again"), "{hint}");
+        let error = Run::of(service.at(&home, same).arg("--json")).fails(6, "already_done");
+        assert_eq!(error["idempotency_key"], key);
+        says(&error, "message", "\"Reserve a table\"");
+        says(&error, "hint", "cancellation needs --again");
     }
-    let dry = Run::of(service.at(&home, CALL).args(["--dry-run", "--json"]));
+    let dry = service.call(&home, &["--dry-run", "--json"]);
     let dry = dry.exits(0).json();
     assert_eq!(dry["would_place"], false);
     assert_eq!(dry["refusal"]["code"], "already_done");
@@ -152,22 +139,22 @@ fn same_request_succeeds_once_without_the_service() {
 }
 
 #[test]
-fn unsuccessful_call_may_be_repeated() {
+fn unsuccessful_call_can_be_repeated() {
     let home = Home::new();
     for status in ["no_answer", "busy", "failed", "voicemail"] {
         let service = Service::with([]);
-        // The model's own list would show a success.
-        service.look_before(Reply::new(500, ""));
+        // Otherwise the history of the test service would show a success.
+        service.pre_call_lookup(Reply::new(500, ""));
         for _ in 0..2 {
             service.then(Post::lost(Reply::json(201, &call(ID, status))));
-            Run::of(&mut service.at(&home, CALL)).exits(0);
+            service.call(&home, &[]).exits(0);
         }
         assert_eq!(service.posts(), 2, "{status}");
     }
 }
 
 #[test]
-fn unseen_success_refuses_any_words_for_a_day() {
+fn unseen_success_blocks_its_number_for_a_day() {
     let home = Home::new();
     let service = Service::with([]);
     let mut unseen = entry(&service, "dinner", 23 * HOUR);
@@ -177,61 +164,55 @@ fn unseen_success_refuses_any_words_for_a_day() {
     unseen["ended_at"] = json!(moment(-23 * HOUR));
     home.write_journal([unseen.clone()]);
     let other = ["-p", CALL[1], "-t", "Ask for the hours", "--json"];
-    assert_eq!(
-        code(Run::of(&mut service.at(&home, other)).exits(6)),
-        "already_done"
-    );
+    Run::of(&mut service.at(&home, other)).fails(6, "already_done");
     unseen["ended_at"] = json!(moment(-25 * HOUR));
     home.write_journal([unseen]);
     Run::of(&mut service.at(&home, other)).exits(0);
 }
 
 #[test]
-fn old_open_call_is_looked_up_before_another() {
-    let old = moment(-7 * HOUR);
+fn old_open_call_is_looked_up_before_a_new_one() {
     let created = |status: &str| {
         let mut call = call(ID, status);
-        call["metadata"] = json!({ "created_at": old });
+        call["metadata"] = json!({ "created_at": moment(-7 * HOUR) });
         call
     };
-    for (found, expected) in [
-        (Some(created("in_progress")), json!("call_open")),
-        (Some(created("success")), json!("already_done")),
-        (Some(created("busy")), Value::Null),
-        (None, Value::Null),
+    for (found, refusal) in [
+        (Some("in_progress"), Some("call_open")),
+        (Some("success"), Some("already_done")),
+        (Some("busy"), None),
+        (None, None),
     ] {
         let (home, service) = (Home::new(), Service::with([]));
         home.write_journal([entry(&service, "dinner", 7 * HOUR)]);
-        if let Some(call) = found {
+        if let Some(call) = found.map(created) {
             service.put(call.clone(), call);
         }
-        let run = Run::of(service.at(&home, CALL).arg("--json"));
-        match expected {
-            Value::Null => assert_eq!((run.exits(0).exit, service.posts()), (Some(0), 1)),
-            expected => {
-                let error = run.exits(6).error();
-                assert_eq!((&error["code"], service.posts()), (&expected, 0));
-                assert_eq!(error["idempotency_key"], "dinner");
-            }
+        let run = service.json_call(&home);
+        if let Some(code) = refusal {
+            assert_eq!(run.fails(6, code)["idempotency_key"], "dinner");
+        } else {
+            run.exits(0);
         }
+        assert_eq!(service.posts(), usize::from(refusal.is_none()));
     }
 }
 
 #[test]
-fn history_ends_a_call_that_the_log_has_open() {
+fn history_closes_a_call_that_is_open_in_the_log() {
     let (home, service) = (Home::new(), Service::with([]));
     let mut open = entry(&service, "dinner", 60);
     open["call_id"] = json!(ID);
     open["state"] = json!("running");
     home.write_journal([open]);
     service.put_before(call(ID, "busy"));
-    Run::of(&mut service.at(&home, CALL)).exits(0);
+    service.call(&home, &[]).exits(0);
     assert_eq!(home.journal()[0]["state"], "ended");
 }
 
 #[test]
-fn sandbox_only_warns_of_a_repeated_success() {
-    at_once(
+fn sandbox_only_warns_about_a_repeated_success() {
+    parallel(
         [("+15555550102", false), ("+15551234567", true)],
         |(number, is_done)| {
             let home = Home::new();
@@ -249,9 +230,9 @@ fn sandbox_only_warns_of_a_repeated_success() {
 }
 
 #[test]
-fn recent_success_at_the_number_is_a_warning() {
+fn recent_success_at_the_same_number_warns() {
     let (home, service) = (Home::new(), Service::with([]));
-    Run::of(&mut service.at(&home, CALL)).exits(0);
+    service.call(&home, &[]).exits(0);
     let reworded = ["-p", CALL[1], "-t", "Please book a table"];
     let dry = Run::of(service.at(&home, reworded).args(["--dry-run", "--json"]));
     let dry = dry.exits(0).json();
@@ -259,20 +240,20 @@ fn recent_success_at_the_number_is_a_warning() {
     assert_eq!(dry["warnings"][0]["code"], "recent_success");
     let run = Run::of(&mut service.at(&home, reworded)).exits(0);
     let said = "succeeded less than 6 hours ago (\"Reserve a table\")";
-    assert!(run.stderr.contains(said), "{}", run.stderr);
+    run.notes(said);
     let other = ["-p", "+15557654321", "-t", "Reserve a table"];
     let run = Run::of(&mut service.at(&home, other)).exits(0);
     assert_eq!((run.stderr.as_str(), service.posts()), ("", 3));
 
-    // Another computer has only the history.
+    // Another computer has no call log, only the history.
     let service = Service::with([]);
     service.put_before(call(ID, "success"));
     let run = Run::of(service.at(&Home::new(), reworded).arg("--json")).exits(0);
-    assert!(run.stderr.contains("[recent_success]"), "{}", run.stderr);
+    run.notes("[recent_success]");
 }
 
 #[test]
-fn failed_look_at_the_history_stops_nothing() {
+fn failed_history_lookup_does_not_block_a_call() {
     for reply in [
         Reply::new(500, ""),
         Reply::new(403, "<html>"),
@@ -280,26 +261,14 @@ fn failed_look_at_the_history_stops_nothing() {
         Reply::new(200, "[]"),
     ] {
         let service = Service::with([]);
-        service.look_before(reply);
-        Run::of(&mut service.at(&Home::new(), CALL)).exits(0);
+        service.pre_call_lookup(reply);
+        service.call(&Home::new(), &[]).exits(0);
         assert_eq!(service.posts(), 1);
     }
 }
 
 #[test]
-fn clock_difference_is_recorded_with_the_call() {
-    let (home, service) = (Home::new(), Service::with([]));
-    let tomorrow = jiff::Timestamp::from_second(now() + 86_400).expect("a time");
-    let date = tomorrow.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string();
-    service.look_before(Reply::json(200, &json!({ "calls": [] })).with("Date", &date));
-    Run::of(service.at(&home, CALL).arg("--again")).exits(0);
-    let difference = home.journal()[0]["look"]["clock_difference"].as_i64();
-    let ahead = difference.expect("a number");
-    assert!((86_340..=86_400).contains(&ahead), "{ahead}");
-}
-
-#[test]
-fn used_key_is_never_sent_again() {
+fn used_key_is_never_resent() {
     let (home, service) = (Home::new(), Service::with([]));
     let with_key = |request: [&str; 4], flags: &[&str]| {
         let mut command = service.at(&home, request);
@@ -310,31 +279,24 @@ fn used_key_is_never_sent_again() {
     assert_eq!(first.stderr, "");
     let replayed = with_key(CALL, &["--again"]).exits(0);
     assert_eq!(replayed.json(), first.json());
-    let run = Run::of(
-        service
-            .at(&home, CALL)
-            .args(["--idempotency-key", "dinner"]),
-    );
+    let run = service.call(&home, &["--idempotency-key", "dinner"]);
     let note = "This key was already used for this call.";
     assert!(run.exits(0).stderr.starts_with(note));
     let other = ["-p", "+15557654321", "-t", "Ask"];
-    assert_eq!(
-        code(with_key(other, &["--again"]).exits(2)),
-        "invalid_input"
-    );
+    with_key(other, &["--again"]).fails(2, "invalid_input");
     assert_eq!(service.posts(), 1);
 }
 
 #[test]
-fn key_that_is_reserved_during_the_look_is_followed() {
+fn key_reserved_during_the_lookup_is_followed() {
     let (home, gate, service) = (Home::new(), Gate::default(), Service::with([]));
     let page = Reply::json(200, &json!({ "calls": [running(|_| {})] }));
-    service.look_before(Reply::Held(gate.clone(), Box::new(page)));
+    service.pre_call_lookup(gate.hold(page));
     let with_key = ["--idempotency-key", "dinner", "--json", "--again"];
     let first = Running::start(service.at(&home, CALL).args(with_key));
-    service.server.wait_for("GET", LOOK_BEFORE, 1);
+    service.server.wait_for("GET", PRE_CALL_LOOKUP, 1);
     let second = Running::start(service.at(&home, CALL).args(with_key));
-    service.server.wait_for("GET", LOOK_BEFORE, 2);
+    service.server.wait_for("GET", PRE_CALL_LOOKUP, 2);
     gate.open();
     assert_eq!(first.end().exits(0).json(), second.end().exits(0).json());
     assert_eq!(service.posts(), 1);

@@ -1,22 +1,18 @@
-//! Wrong input is refused before anything is sent.
+//! Tests that invalid input is rejected before anything is sent.
 
 use serde_json::json;
 
-use crate::support::{CALL, Home, Reply, Run, Server};
+use crate::support::{CALL, Home, Reply, Run, Server, has, says};
 use crate::wire::words;
 
-/// Asserts that a line is refused with this code in both forms of output.
+/// Asserts that a command line is rejected with this error code, with and without `--json`.
 #[track_caller]
-fn refused(line: &[&str], code: &str) {
+fn assert_rejected(line: &[&str], code: &str) {
     let home = Home::new();
     let server = Server::always(Reply::new(500, ""));
     let run = Run::of(home.at(&server, line).arg("--json")).exits(2);
     let error = run.error();
-    assert_eq!(
-        (&error["code"], &error["retry_safe"]),
-        (&json!(code), &json!(true)),
-        "{line:?}"
-    );
+    has(&error, json!({ "code": code, "retry_safe": true }));
     assert!(
         error["hint"].as_str().is_some_and(|hint| hint.len() > 8),
         "{line:?}: {error}"
@@ -27,16 +23,12 @@ fn refused(line: &[&str], code: &str) {
         "{line:?}"
     );
     let text = Run::of(&mut home.at(&server, line)).exits(2);
-    assert!(
-        text.stderr.contains(&format!("[{code}]\nhint: ")),
-        "{}",
-        text.stderr
-    );
+    text.notes(&format!("[{code}]\nhint: "));
     assert!(server.requests().is_empty());
 }
 
 #[test]
-fn values_outside_the_apis_limits_are_refused() {
+fn values_outside_the_api_limits_are_rejected() {
     for field in r#"
         --party-size 0|--party-size 51|--party-size four|--date 2026-02-30|--date 28.01.2027
         |--date "next friday"|--time 24:00|--time 8|--timezone Mars/Olympus|--user-phone 12
@@ -48,28 +40,25 @@ fn values_outside_the_apis_limits_are_refused() {
         let home = Home::new();
         let error = Run::of(home.kallyai(&line).arg("--json")).exits(2).error();
         let flag = words(field)[0];
-        assert!(
-            error["message"].to_string().contains(flag),
-            "{field}: {error}"
-        );
+        says(&error, "message", flag);
     }
-    refused(
+    assert_rejected(
         &["call", "+15551234567", "Ask", "--date", "2026-02-30"],
         "invalid_input",
     );
-    refused(&["history", "--limit", "201"], "usage");
-    refused(&["history", "--since", "tomorrow"], "invalid_input");
+    assert_rejected(&["history", "--limit", "201"], "usage");
+    assert_rejected(&["history", "--since", "tomorrow"], "invalid_input");
 }
 
 #[test]
 fn emergency_number_is_never_called() {
     for number in ["911", "112", "+34112", "+1 911", "9-1-1"] {
-        refused(&["call", number, "Ask"], "emergency_number");
+        assert_rejected(&["call", number, "Ask"], "emergency_number");
     }
 }
 
 #[test]
-fn command_line_is_one_command() {
+fn lines_without_exactly_one_command_are_rejected() {
     for line in [
         "usage history",
         "--usage --history",
@@ -84,12 +73,12 @@ fn command_line_is_one_command() {
         "login --no-wait --callback-url http://localhost:8976/callback",
         "call +15551234567 Ask --detach --exit-status",
     ] {
-        refused(&words(line), "usage");
+        assert_rejected(&words(line), "usage");
     }
 }
 
 #[test]
-fn bad_environment_is_named_if_the_command_uses_it() {
+fn invalid_variable_is_named_if_the_command_uses_it() {
     let home = Home::new();
     for (name, value) in [
         ("KALLYAI_API_URL", "http://example.org"),
@@ -103,7 +92,7 @@ fn bad_environment_is_named_if_the_command_uses_it() {
         let mut command = home.kallyai(CALL);
         let run = Run::of(command.env(name, value).args(["--json", "--no-input"])).exits(2);
         let error = run.error();
-        assert!(error["message"].to_string().contains(name), "{error}");
+        says(&error, "message", name);
         run.never_says("pw@");
     }
     Run::of(home.kallyai(["skill"]).env("KALLYAI_LANGUAGE", "fr")).exits(0);
@@ -111,7 +100,7 @@ fn bad_environment_is_named_if_the_command_uses_it() {
 
 #[cfg(unix)]
 #[test]
-fn text_that_is_not_utf8_is_refused() {
+fn invalid_utf8_is_rejected() {
     use std::os::unix::ffi::OsStrExt as _;
 
     let home = Home::new();
@@ -132,4 +121,39 @@ fn text_that_is_not_utf8_is_refused() {
     )
     .exits(2);
     assert_eq!(run.error()["code"], "invalid_input");
+}
+
+#[test]
+fn invisible_characters_are_removed_from_values() {
+    for row in "-p \u{202a}+15551234567\u{202c} respondent_phone +15551234567
+        -p \u{feff}+1\u{2060}555\u{2011}123\u{2013}4567\u{200e} respondent_phone +15551234567
+        -p ＋１５５５１２３４５６７ respondent_phone +15551234567
+        --date \u{200b}2027\u{2212}06\u{2011}10\u{2069} appointment_date 2027-06-10
+        --time \u{200e}8pm appointment_time 20:00
+        --user-phone +1\u{2060}5557654321\u{200f} user_phone +15557654321"
+        .lines()
+    {
+        let [flag, typed, field, value] = row.trim().split(' ').collect::<Vec<_>>()[..] else {
+            panic!("{row}");
+        };
+        let home = Home::new();
+        let mut command = home.kallyai(&CALL[if flag == "-p" { 2 } else { 0 }..]);
+        command.args(["--dry-run", "--json", flag, typed]);
+        let run = Run::of(&mut command).exits(0).json();
+        assert_eq!(run["body"]["submission"][field], value, "{typed:?}");
+    }
+}
+
+#[test]
+fn typographic_dash_gets_a_hint_with_hyphens() {
+    let home = Home::new();
+    for (line, flag) in [
+        ("—history", "history"),
+        ("call +15551234567 Ask –dry-run", "dry-run"),
+        ("history −−json", "json"),
+    ] {
+        let run = Run::of(&mut home.kallyai(words(line))).exits(2);
+        let hint = format!("hint: use --{flag}, with two hyphens\n");
+        assert!(run.stderr.ends_with(&hint), "{}", run.stderr);
+    }
 }

@@ -1,4 +1,4 @@
-//! The local call log on disk: a folder with one JSON file per call.
+//! Tests the local call log on disk, a folder with one JSON file per call.
 
 use std::fs::{self, File};
 use std::path::Path;
@@ -6,9 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use serde_json::{Value, json};
 
-use crate::support::{CALL, Home, Post, Reply, Run, Service, call, moment};
-
-const ID: &str = "3f2a0c1e-55aa-4bbb-8ccc-000000000000";
+use crate::support::{CALL, FIRST as ID, Home, Post, Reply, Run, Service, call, moment, says};
 
 fn entry(service: &Service, key: &str) -> Value {
     json!({
@@ -23,38 +21,35 @@ fn entry(service: &Service, key: &str) -> Value {
     })
 }
 
-/// Asserts that a call is refused before anything is sent. Returns the error.
+/// Asserts that a call fails before anything is sent, and returns the error.
 #[track_caller]
-fn is_unavailable(home: &Home, service: &Service) -> Value {
+fn assert_unavailable(home: &Home, service: &Service) -> Value {
     let asked = service.posts();
-    let error = Run::of(service.at(home, CALL).arg("--json"))
-        .exits(1)
-        .error();
-    assert_eq!(error["code"], "journal_unavailable", "{error}");
+    let error = Run::of(service.at(home, CALL).arg("--json")).fails(1, "journal_unavailable");
     assert_eq!(service.posts(), asked);
     error
 }
 
 #[test]
-fn file_in_place_of_the_folder_stops_every_call() {
+fn file_instead_of_the_log_folder_blocks_every_call() {
     let (home, service) = (Home::new(), Service::with([]));
     fs::create_dir_all(home.state()).expect("a folder");
     fs::write(home.calls_folder(), "").expect("a file");
-    let error = is_unavailable(&home, &service);
+    let error = assert_unavailable(&home, &service);
     let hint = error["hint"].as_str().expect("a hint");
     let folder = home.calls_folder().display().to_string();
     assert!(
         hint.contains(&folder) && hint.contains("KALLYAI_STATE_DIR"),
         "{hint}"
     );
-    Run::of(&mut service.at(&home, ["pending"])).exits(1);
+    service.run(&home, &["pending"]).exits(1);
     assert_eq!(service.server.requests().len(), 0);
     fs::remove_file(home.calls_folder()).expect("a file");
-    Run::of(&mut service.at(&home, CALL)).exits(0);
+    service.call(&home, &[]).exits(0);
 }
 
 #[test]
-fn damaged_file_stops_every_call_and_is_named() {
+fn damaged_log_file_blocks_every_call_and_is_named() {
     let (home, service) = (Home::new(), Service::with([]));
     let mut other = entry(&service, "other");
     other["number"] = json!("+15557654321");
@@ -72,106 +67,35 @@ fn damaged_file_stops_every_call_and_is_named() {
         home.write_journal([other.clone()]);
         let file = home.calls_folder().join("call-dinner.json");
         fs::write(&file, content).expect("a file");
-        let error = is_unavailable(&home, &service);
-        let hint = error["hint"].as_str().expect("a hint");
-        assert!(hint.contains(&file.display().to_string()), "{hint}");
-        assert!(hint.contains("removing it forgets that call"), "{hint}");
+        let error = assert_unavailable(&home, &service);
+        says(&error, "hint", &file.display().to_string());
+        says(&error, "hint", "removing it forgets that call");
         assert_eq!(service.server.requests().len(), 0);
 
-        let dry = Run::of(service.at(&home, CALL).args(["--dry-run", "--json"]));
+        let dry = service.call(&home, &["--dry-run", "--json"]);
         let dry = dry.exits(0).json();
         assert_eq!(dry["would_place"], false);
         assert_eq!(dry["refusal"]["code"], "journal_unavailable");
-        let pending = Run::of(&mut service.at(&home, ["pending", "--json"])).exits(0);
-        assert!(
-            pending.stderr.contains("journal_damaged"),
-            "{}",
-            pending.stderr
-        );
+        let pending = service.run(&home, &["pending", "--json"]).exits(0);
+        pending.notes("journal_damaged");
         assert_eq!(pending.json()["pending"][0]["idempotency_key"], "other");
         assert!(file.exists());
     }
     fs::remove_file(home.calls_folder().join("call-dinner.json")).expect("a file");
-    Run::of(&mut service.at(&home, CALL)).exits(0);
+    service.call(&home, &[]).exits(0);
 }
 
 #[test]
-fn files_with_other_names_are_ignored() {
+fn unrelated_files_are_ignored() {
     let (home, service) = (Home::new(), Service::with([]));
     home.write_journal([]);
-    for name in [
-        ".DS_Store",
-        "call-dinner.json~",
-        "notes.json",
-        "call-",
-        "desktop.ini",
-    ] {
+    for name in ".DS_Store call-dinner.json~ notes.json call- desktop.ini".split(' ') {
         fs::write(home.calls_folder().join(name), "").expect("a file");
     }
-    Run::of(&mut service.at(&home, CALL)).exits(0);
+    service.call(&home, &[]).exits(0);
 }
 
-#[test]
-fn later_versions_call_is_open_and_keeps_its_members() {
-    let (home, service) = (Home::new(), Service::with([]));
-    let mut later = entry(&service, "dinner");
-    later["state"] = json!("on_hold");
-    later["call_id"] = json!(ID);
-    later["future"] = json!({ "member": [1.5] });
-    home.write_journal([later]);
-    let error = Run::of(service.at(&home, CALL).arg("--json"))
-        .exits(6)
-        .error();
-    assert_eq!(
-        (&error["code"], &error["idempotency_key"]),
-        (&json!("call_open"), &json!("dinner"))
-    );
-    service.put(call(ID, "busy"), call(ID, "busy"));
-    Run::of(&mut service.at(&home, ["resume"])).exits(0);
-    let entry = &home.journal()[0];
-    assert_eq!(
-        (&entry["state"], &entry["future"]["member"]),
-        (&json!("ended"), &json!([1.5]))
-    );
-    Run::of(&mut service.at(&home, CALL)).exits(0);
-}
-
-#[cfg(unix)]
-#[test]
-fn read_only_folder_stops_every_call() {
-    use std::os::unix::fs::{PermissionsExt as _, chown};
-    use std::os::unix::process::CommandExt as _;
-
-    const NOBODY: u32 = 65_534;
-    let (home, service) = (Home::new(), Service::with([]));
-    home.write_journal([]);
-    let mut command = service.at(&home, CALL);
-    // Root may write everywhere.
-    if rustix::process::geteuid().is_root() {
-        for path in [
-            home.path(""),
-            home.token_file(),
-            home.state(),
-            home.calls_folder(),
-        ] {
-            chown(path, Some(NOBODY), Some(NOBODY)).expect("another owner");
-        }
-        command.uid(NOBODY).gid(NOBODY);
-    }
-    let set = |mode| fs::set_permissions(home.state(), fs::Permissions::from_mode(mode));
-    set(0o500).expect("permissions");
-    let error = Run::of(command.arg("--json")).exits(1).error();
-    assert_eq!(error["code"], "journal_unavailable");
-    let hint = error["hint"].as_str().expect("a hint");
-    assert!(hint.contains("KALLYAI_STATE_DIR"), "{hint}");
-    let message = error["message"].as_str().expect("a message");
-    assert!(message.contains("permission denied"), "{message}");
-    assert_eq!(service.posts(), 0);
-    set(0o700).expect("permissions");
-    Run::of(&mut command).exits(0);
-}
-
-/// A command whose files may have at most so many blocks: writing more fails as on a full disk.
+/// Limits the size of the files that a command writes, so writing more fails as on a full disk.
 #[cfg(target_os = "linux")]
 fn full_after(command: &std::process::Command, blocks: u32) -> std::process::Command {
     let first = format!("trap '' XFSZ && export LLVM_PROFILE_FILE=/dev/null && ulimit -f {blocks}");
@@ -180,15 +104,11 @@ fn full_after(command: &std::process::Command, blocks: u32) -> std::process::Com
 
 #[cfg(target_os = "linux")]
 #[test]
-fn full_disk_stops_every_call() {
+fn full_disk_blocks_every_call() {
     let (home, service) = (Home::new(), Service::with([]));
     let mut command = service.at(&home, CALL);
-    let error = Run::of(&mut full_after(command.arg("--json"), 0))
-        .exits(1)
-        .error();
-    assert_eq!(error["code"], "journal_unavailable");
-    let message = error["message"].as_str().expect("a message");
-    assert!(message.contains("file too large"), "{message}");
+    let error = Run::of(&mut full_after(command.arg("--json"), 0)).fails(1, "journal_unavailable");
+    says(&error, "message", "file too large");
     assert_eq!((service.posts(), home.journal().len()), (0, 0));
     let state = fs::read_dir(home.state()).expect("a folder").flatten();
     let left: Vec<_> = state
@@ -200,7 +120,7 @@ fn full_disk_stops_every_call() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn disk_that_fills_up_swallows_no_result() {
+fn disk_that_fills_up_loses_no_result() {
     let (home, service) = (Home::new(), Service::with([]));
     let mut long = call(ID, "success");
     long["highlights"] = json!("Booked. ".repeat(500));
@@ -208,60 +128,50 @@ fn disk_that_fills_up_swallows_no_result() {
     let mut command = service.at(&home, CALL);
     let run = Run::of(&mut full_after(command.arg("--json"), 4)).exits(0);
     assert_eq!(run.json(), long);
-    assert!(run.stderr.contains("file too large"), "{}", run.stderr);
-    let error = Run::of(service.at(&home, CALL).arg("--json"))
-        .exits(6)
-        .error();
-    assert_eq!(error["code"], "call_open");
+    run.notes("file too large");
+    service.json_call(&home).fails(6, "call_open");
 }
 
 #[test]
-fn lock_that_is_held_for_ten_seconds_stops_the_call() {
+fn lock_held_for_ten_seconds_blocks_the_call() {
     let (home, service) = (Home::new(), Service::with([]));
     fs::create_dir_all(home.state()).expect("a folder");
     let lock = File::create(home.state().join("calls.lock")).expect("a file");
     lock.lock().expect("the lock");
-    let error = is_unavailable(&home, &service);
-    let message = error["message"].as_str().expect("a message");
-    assert!(message.contains("locked by another process"), "{message}");
+    let error = assert_unavailable(&home, &service);
+    says(&error, "message", "locked by another process");
     assert_eq!(home.journal().len(), 0);
     drop(lock);
-    Run::of(&mut service.at(&home, CALL)).exits(0);
+    service.call(&home, &[]).exits(0);
 }
 
 #[test]
-fn other_services_calls_count_only_by_their_keys() {
+fn calls_to_other_services_only_reserve_their_keys() {
     let (home, service) = (Home::new(), Service::with([]));
     let mut other = entry(&service, "dinner");
     other["origin"] = json!("https://other.example");
     home.write_journal([other.clone()]);
-    let pending = Run::of(&mut service.at(&home, ["pending", "--json"])).exits(0);
+    let pending = service.run(&home, &["pending", "--json"]).exits(0);
     assert_eq!(pending.json(), json!({ "pending": [] }));
     let with_key = ["--idempotency-key", "dinner", "--json"];
-    let error = Run::of(service.at(&home, CALL).args(with_key))
-        .exits(2)
-        .error();
-    assert_eq!(error["code"], "invalid_input");
-    Run::of(&mut service.at(&home, CALL)).exits(0);
+    Run::of(service.at(&home, CALL).args(with_key)).fails(2, "invalid_input");
+    service.call(&home, &[]).exits(0);
     assert_eq!(home.journal()[0], other);
 }
 
 #[test]
-fn signing_out_leaves_the_log_alone() {
+fn signing_out_keeps_the_call_log() {
     let (home, service) = (Home::new(), Service::with([]));
-    Run::of(&mut service.at(&home, CALL)).exits(0);
+    service.call(&home, &[]).exits(0);
     let before = home.journal();
-    Run::of(&mut service.at(&home, ["logout"])).exits(0);
+    service.run(&home, &["logout"]).exits(0);
     assert_eq!(home.journal(), before);
-    service.is_gone(true);
-    let error = Run::of(service.at(&home, CALL).arg("--json"))
-        .exits(6)
-        .error();
-    assert_eq!(error["code"], "already_done");
+    service.set_down(true);
+    service.json_call(&home).fails(6, "already_done");
 }
 
 #[test]
-fn old_files_are_deleted_and_others_stay() {
+fn only_old_files_are_deleted() {
     const DAY: u64 = 24 * 3600;
     let (home, service) = (Home::new(), Service::with([]));
     home.write_journal(["old", "young"].map(|key| {
@@ -280,7 +190,7 @@ fn old_files_are_deleted_and_others_stay() {
         fs::write(home.state().join(name), "").expect("a file");
         age(&home.state().join(name), seconds);
     }
-    Run::of(&mut service.at(&home, CALL)).exits(0);
+    service.call(&home, &[]).exits(0);
     let keys: Vec<Value> = home
         .journal()
         .iter()

@@ -1,5 +1,5 @@
-//! SIGKILL of the command, its worker or both, at random moments: no second call, no lost result.
-//! `KALLYAI_FAULTS=all` makes 300 runs, and a plain `cargo test` 30.
+//! Kills the command, its worker or both at random moments. No call may be repeated and no result
+//! lost. `KALLYAI_FAULTS=all` does 300 runs, and a plain `cargo test` does 30.
 
 use std::collections::HashSet;
 use std::time::{Duration, SystemTime};
@@ -9,21 +9,21 @@ use rand::{RngExt as _, SeedableRng as _};
 use rustix::process::{Signal, kill_process};
 use serde_json::Value;
 
-use crate::support::{CALL, Home, Post, Reply, Run, Running, Service, at_once, call};
+use crate::support::{CALL, FIRST as ID, Home, Post, Reply, Run, Running, Service, call, parallel};
 
-const ID: &str = "3f2a0c1e-55aa-4bbb-8ccc-000000000000";
-/// Runs wait more than they work.
-const AT_ONCE: u64 = 10;
+/// Number of concurrent runs. They mostly wait.
+const CONCURRENT: u64 = 10;
 
 #[test]
-fn kills_at_random_moments_keep_the_promise() {
+fn random_kills_never_repeat_or_lose_a_call() {
     let is_full = std::env::var_os("KALLYAI_FAULTS").is_some_and(|which| which == "all");
     let runs = if is_full { 300 } else { 30 };
-    let made: Vec<usize> = (0..runs / AT_ONCE)
+    let made: Vec<usize> = (0..runs / CONCURRENT)
         .map(|round| {
             let results = std::sync::Mutex::new(0);
-            at_once(0..AT_ONCE, |seed| {
-                *results.lock().expect("a count") += usize::from(kill_once(round * AT_ONCE + seed));
+            parallel(0..CONCURRENT, |seed| {
+                *results.lock().expect("a count") +=
+                    usize::from(kill_once(round * CONCURRENT + seed));
             });
             results.into_inner().expect("a count")
         })
@@ -33,7 +33,7 @@ fn kills_at_random_moments_keep_the_promise() {
     assert!(made > 0, "no kill came late enough to mean anything");
 }
 
-/// Kills one run and returns whether it had made a call.
+/// Kills one run and returns whether it had already sent its call.
 fn kill_once(seed: u64) -> bool {
     let mut rng = StdRng::seed_from_u64(seed);
     let home = Home::new();
@@ -60,41 +60,38 @@ fn kill_once(seed: u64) -> bool {
     let mut printed = HashSet::new();
     note(&running.end(), &mut printed);
     let had_made = service.posts() > 0;
-    note(
-        &Run::of(service.at(&home, CALL).arg("--json")),
-        &mut printed,
-    );
+    note(&service.json_call(&home), &mut printed);
     loop {
         if worker {
             forget_workers(&home);
         }
-        let run = Run::of(&mut service.at(&home, ["resume", "--json", "--timeout", "5"]));
+        let run = service.run(&home, &["resume", "--json", "--timeout", "10"]);
         note(&run, &mut printed);
         if run.exit == Some(1) {
             assert_eq!(run.error()["code"], "nothing_to_resume", "seed {seed}");
             break;
         }
-        // Killed between the reservation and the first byte, no call was made.
+        // A worker killed after the reservation but before the first byte has made no call.
         if run.exit == Some(6) && service.posts() == 0 {
             assert_eq!(run.error()["code"], "outcome_unknown", "seed {seed}");
             break;
         }
         assert_eq!(run.exit, Some(0), "seed {seed}: {}", run.stderr);
     }
-    assert!(service.rings().len() <= 1, "seed {seed}: a second call");
+    assert!(service.made().len() <= 1, "seed {seed}: a second call");
     let made = service.calls().len();
     assert_eq!(printed.len(), made, "seed {seed}: {printed:?} of {made}");
     had_made
 }
 
-/// Remembers the call whose result a run printed.
+/// Records the ID of the call whose result a run printed.
 fn note(run: &Run, printed: &mut HashSet<String>) {
     if let Ok(call) = serde_json::from_str::<Value>(&run.stdout) {
         printed.insert(call["call_id"].as_str().expect("an ID").to_owned());
     }
 }
 
-/// A worker that was killed has touched its file just now, and `resume` would wait a minute for it.
+/// Backdates the files of killed workers. Otherwise `resume` would wait a minute for each worker.
 fn forget_workers(home: &Home) {
     for file in home.journal_files() {
         let file = std::fs::File::options().write(true).open(file);

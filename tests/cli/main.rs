@@ -1,4 +1,5 @@
-//! The real binary, in an environment of its own, against the sandbox or against a server that misbehaves on purpose.
+//! Runs the program in an isolated environment against the sandbox or a server that fails on
+//! demand.
 
 #![allow(
     clippy::unwrap_used,
@@ -8,15 +9,17 @@
     clippy::print_stderr,
     missing_docs
 )]
+// Many tests need the processes, files and terminals of one system.
+#![cfg_attr(not(target_os = "linux"), allow(unused))]
 
 mod support;
 
 mod account;
 mod api;
 mod completions;
+mod concurrency;
 #[cfg(unix)]
 mod credentials;
-mod crowd;
 mod dates;
 mod detaching;
 #[cfg(target_os = "linux")]
@@ -25,17 +28,17 @@ mod errors;
 mod fixtures;
 #[cfg(unix)]
 mod guards;
-mod hints;
 mod history;
 mod input;
 mod journal;
 #[cfg(target_os = "linux")]
 mod kills;
-mod kinds;
 mod lost_responses;
 mod mcp;
 mod mcp_sign_in;
 mod network;
+#[cfg(target_os = "linux")]
+mod no_helper;
 mod not_accepted;
 mod placing;
 mod production;
@@ -47,8 +50,6 @@ mod responses;
 mod resuming;
 mod sandbox;
 mod sandbox_server;
-#[cfg(target_os = "linux")]
-mod scarcity;
 #[cfg(unix)]
 mod sign_in;
 mod sign_in_steps;

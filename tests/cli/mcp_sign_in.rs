@@ -1,12 +1,12 @@
-//! Signing in with the tools of the MCP server.
+//! Tests sign-in with the MCP tools.
 
 use std::net::{Ipv4Addr, TcpListener};
 
 use serde_json::{Value, json};
 
-use crate::support::{Client, Home, Reply, Server, exchange, free_port};
+use crate::support::{Client, Home, Reply, Server, exchange, free_port, has, says};
 
-/// A server that is not signed in, its port for the redirect, and the service.
+/// Starts a server without credentials. Returns it, its port for the redirect and the service.
 fn start(home: &Home) -> (Client, u16, Server) {
     let server = Server::always(Reply::json(200, &json!({ "plan_type": "pro" })));
     let port = free_port();
@@ -17,7 +17,7 @@ fn start(home: &Home) -> (Client, u16, Server) {
     (Client::of(&mut command), port, server)
 }
 
-/// Begins a sign-in and returns its instructions and the redirect that ends it.
+/// Starts a sign-in and returns its instructions and the redirect that finishes it.
 fn begin(client: &mut Client, port: u16) -> (String, String) {
     let begun = client.value("sign_in", json!({}));
     assert_eq!(begun["signed_in"], false);
@@ -38,28 +38,25 @@ fn is_signed_in(client: &mut Client) -> bool {
 }
 
 #[test]
-fn redirect_signs_in_without_passing_through_the_model() {
+fn redirect_never_passes_through_the_model() {
     let home = Home::new();
     let (mut client, port, server) = start(&home);
-    let status = client.value("auth_status", json!({}));
-    assert_eq!(
-        (&status["signed_in"], &status["next_tool"]),
-        (&json!(false), &json!("sign_in"))
-    );
+    let expected = json!({ "signed_in": false, "next_tool": "sign_in" });
+    client.gives("auth_status", json!({}), expected);
     let mut arguments = json!({ "phone": "+15551234567", "task": "Reserve a table" });
     let error = client.error("place_call", arguments.clone());
-    assert_eq!(
-        (&error["code"], &error["next_tool"]),
-        (&json!("not_signed_in"), &json!("sign_in"))
-    );
-    // A call can be checked all the same.
+    let expected = json!({ "code": "not_signed_in", "next_tool": "sign_in" });
+    has(&error, expected);
+    // A dry run works without signing in.
     arguments["dry_run"] = json!(true);
     assert_eq!(client.value("place_call", arguments)["would_place"], true);
 
     let (_, redirect) = begin(&mut client, port);
-    // A second request does not end the first: the user may have its URL open.
+    // A second request returns the same URL, because the user may have it open.
     assert_eq!(begin(&mut client, port).1, redirect);
-    assert!(!is_signed_in(&mut client));
+    let status = client.value("auth_status", json!({}));
+    assert_eq!(status["signed_in"], false);
+    says(&status, "hint", "waiting for the user's browser");
     let head = format!("GET {redirect} HTTP/1.1\r\nHost: localhost:{port}\r\n\r\n");
     let response = exchange((Ipv4Addr::LOCALHOST, port).into(), head.as_bytes());
     assert_eq!(response.status, 303, "{}", response.text);
@@ -69,7 +66,7 @@ fn redirect_signs_in_without_passing_through_the_model() {
 }
 
 #[test]
-fn wrong_url_leaves_the_sign_in_pending() {
+fn wrong_url_keeps_the_sign_in_pending() {
     let home = Home::new();
     let (mut client, port, _server) = start(&home);
     let (_, redirect) = begin(&mut client, port);
@@ -81,23 +78,24 @@ fn wrong_url_leaves_the_sign_in_pending() {
         "the page is blank",
     ] {
         let error = client.error("sign_in", json!({ "callback_url": wrong }));
-        assert!(
-            error["hint"].to_string().contains("whole URL"),
-            "{wrong}: {error}"
-        );
+        says(&error, "hint", "whole URL");
         assert!(!is_signed_in(&mut client));
     }
-    // Browsers hide the scheme, and people add quotes.
+    // Browsers may omit the scheme of a copied URL, and people add quotes.
     let pasted = format!("\"localhost:{port}{redirect}\"");
     let signed_in = client.value("sign_in", json!({ "callback_url": pasted }));
     assert_eq!(signed_in, json!({ "signed_in": true }));
     assert!(is_signed_in(&mut client));
-    // The listener is gone.
+    // Repeating either step changes nothing, because the user is already signed in.
+    for arguments in [json!({ "callback_url": pasted }), json!({})] {
+        client.gives("sign_in", arguments, signed_in.clone());
+    }
+    // The listener was closed.
     TcpListener::bind((Ipv4Addr::LOCALHOST, port)).expect("a free port");
 }
 
 #[test]
-fn pasted_url_suffices_if_the_port_is_taken() {
+fn pasted_url_works_if_the_port_is_in_use() {
     let home = Home::new();
     let (mut client, port, _server) = start(&home);
     let _holder = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).expect("a port");

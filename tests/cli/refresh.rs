@@ -1,5 +1,4 @@
-//! Refreshing the credentials: once across all processes, saved before use, and whatever ends the
-//! command.
+//! Tests that credentials are refreshed once across processes and saved even if the command exits.
 
 use std::fs::File;
 use std::process::Stdio;
@@ -7,12 +6,10 @@ use std::sync::Mutex;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use serde_json::{Value, json};
+use serde_json::json;
 
-#[cfg(unix)]
-use crate::support::Terminal;
 use crate::support::{
-    AT_ONCE, CALL, Gate, Home, REFRESH, Reply, Run, Running, Server, TOKEN, at_once, now,
+    Gate, Home, PROMPT, REFRESH, Reply, Run, Running, Server, TOKEN, now, parallel,
 };
 
 pub const REFRESH_PATH: &str = "/v1/auth/refresh";
@@ -22,7 +19,7 @@ fn fresh() -> Reply {
     Reply::json(200, &fresh)
 }
 
-/// A service that accepts every token and always refreshes to the same ones.
+/// Starts a service that accepts every token and always refreshes to the same tokens.
 pub fn renewing() -> Server {
     Server::start(|request| match request.is("POST", REFRESH_PATH) {
         true => fresh(),
@@ -30,12 +27,12 @@ pub fn renewing() -> Server {
     })
 }
 
-/// How many refreshes a service received.
+/// Returns the number of refreshes that a service received.
 pub fn refreshes(server: &Server) -> usize {
     server.count("POST", REFRESH_PATH)
 }
 
-/// A service that gives this reply to a refresh and accepts only the token `fresh`.
+/// Starts a service that sends this reply to a refresh and accepts only the token `fresh`.
 fn strict(refreshed: Reply) -> Server {
     Server::start(
         move |request| match (request.line().as_str(), request.header("authorization")) {
@@ -50,10 +47,10 @@ fn refused(code: &str) -> Reply {
     Reply::json(401, &json!({ "error": { "code": code } }))
 }
 
-/// A service that refreshes once a test opens the gate.
+/// Starts a service that responds to a refresh when the gate opens.
 fn gated() -> (Server, Gate) {
     let gate = Gate::default();
-    (strict(Reply::Held(gate.clone(), Box::new(fresh()))), gate)
+    (strict(gate.hold(fresh())), gate)
 }
 
 /// Starts a command and waits until its refresh has been sent.
@@ -65,7 +62,7 @@ fn refreshing(home: &Home, server: &Server, args: &[&str]) -> Running {
     running
 }
 
-/// The next command waits for the refresh that continues, and needs none of its own.
+/// Asserts that the next command waits for the refresh in progress and doesn't start its own.
 #[track_caller]
 fn assert_saved(home: &Home, server: &Server, gate: &Gate) {
     gate.open();
@@ -74,7 +71,7 @@ fn assert_saved(home: &Home, server: &Server, gate: &Gate) {
     assert_eq!(refreshes(server), 1);
 }
 
-/// A service that rotates refresh tokens, and revokes everything when one is used twice.
+/// Starts a service that rotates refresh tokens and revokes all tokens if one is used twice.
 fn rotating(delay: Duration) -> Server {
     let granted = Mutex::new((REFRESH.to_owned(), None, 0));
     Server::start(move |request| {
@@ -103,8 +100,8 @@ fn rotating(delay: Duration) -> Server {
 }
 
 #[test]
-fn many_commands_refresh_once() {
-    // Expired, or rejected although it has not.
+fn concurrent_commands_refresh_once() {
+    // Test an expired token, and one that is rejected before it expires.
     for expires_in in [-10, 3600] {
         for delay in [0, 1000] {
             let home = Home::new();
@@ -127,12 +124,12 @@ fn kill_at_any_moment_leaves_old_or_new_credentials() {
     let server = renewing();
     home.sign_in(-10);
     let begun = Instant::now();
-    Run::of(&mut home.at(&server, ["usage"])).exits(0);
+    home.run(&server, &["usage"]).exits(0);
     let whole = begun.elapsed();
     for turn in 0..25 {
         home.sign_in(-10);
         let mut running = Running::start(home.at(&server, ["usage"]).stdin(Stdio::null()));
-        // Each turn kills at another moment of what a run takes.
+        // Each turn kills the command at a later moment of its run.
         thread::sleep(whole * turn / 25);
         running.kill();
         running.end();
@@ -142,7 +139,7 @@ fn kill_at_any_moment_leaves_old_or_new_credentials() {
             "{saved:?}"
         );
     }
-    // A lock that outlived its process would be waited for.
+    // If a lock outlived its process, this command would wait for it and time out.
     home.sign_in(-10);
     Run::of(home.at(&server, ["usage"]).args(["--timeout", "10"])).exits(0);
 }
@@ -152,14 +149,14 @@ fn kill_at_any_moment_leaves_old_or_new_credentials() {
 fn refresh_outlives_its_command() {
     use rustix::process::Signal;
 
-    at_once(
+    parallel(
         [
             (&[Signal::INT][..], Some(130)),
             (&[Signal::INT, Signal::INT], Some(130)),
             (&[Signal::TERM], Some(143)),
             (&[Signal::HUP], None),
             (&[Signal::KILL], None),
-            // Out of time.
+            // The timeout ends the command.
             (&[], Some(3)),
         ],
         |(signals, exit)| {
@@ -174,7 +171,7 @@ fn refresh_outlives_its_command() {
     );
 }
 
-/// The first helper process, in whose arguments and environment there are no tokens.
+/// Returns the first helper process. Asserts that its arguments and environment contain no tokens.
 #[cfg(target_os = "linux")]
 pub fn helper(running: &Running) -> rustix::process::Pid {
     let helper = *running.children().first().expect("a helper");
@@ -189,12 +186,12 @@ pub fn helper(running: &Running) -> rustix::process::Pid {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn refresh_outlives_its_group_and_its_service() {
+fn refresh_survives_signals_to_its_process_group() {
     use std::os::unix::process::CommandExt as _;
 
     use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
-    // The kernel sends SIGHUP to the group when its terminal closes.
+    // The kernel sends SIGHUP to the process group when its terminal closes.
     for signal in [Signal::INT, Signal::TERM, Signal::KILL, Signal::HUP] {
         let home = Home::new();
         home.sign_in(-10);
@@ -204,44 +201,12 @@ fn refresh_outlives_its_group_and_its_service() {
         server.wait_for("POST", REFRESH_PATH, 1);
         let helper = helper(&running);
         if [Signal::INT, Signal::TERM].contains(&signal) {
-            // systemd stops every process of a service.
+            // When systemd stops a service, it signals every process.
             kill_process(helper, signal).expect("a signal");
         }
         let group = Pid::from_raw(running.id() as i32).expect("an ID");
         kill_process_group(group, signal).expect("a signal");
         running.end();
-        assert_saved(&home, &server, &gate);
-    }
-}
-
-#[cfg(unix)]
-#[test]
-fn refresh_outlives_its_terminal() {
-    let home = Home::new();
-    home.sign_in(-10);
-    let (server, gate) = gated();
-    let mut terminal = Terminal::start(home.at(&server, ["usage"]));
-    server.wait_for("POST", REFRESH_PATH, 1);
-    terminal.types(b"\x03\x03");
-    assert_eq!(terminal.end(), Some(130));
-    drop(terminal);
-    assert_saved(&home, &server, &gate);
-}
-
-#[cfg(unix)]
-#[test]
-fn refresh_interrupted_before_a_call_makes_no_call() {
-    for expires_in in [-10, 3600] {
-        let home = Home::new();
-        home.sign_in(expires_in);
-        let (server, gate) = gated();
-        let running = refreshing(&home, &server, &[&CALL[..], &["--json"]].concat());
-        running.signal(rustix::process::Signal::INT);
-        let error = running.end().exits(130).error();
-        assert_eq!(error["retry_safe"], true);
-        assert_eq!(error.get("next_command"), None);
-        assert_eq!(home.journal(), [Value::Null; 0]);
-        assert_eq!(server.count("POST", "/v1/calls"), 0);
         assert_saved(&home, &server, &gate);
     }
 }
@@ -253,7 +218,7 @@ fn rejected_token_is_refreshed_once() {
         let home = Home::new();
         home.sign_in(3600);
         let server = strict(Reply::json(200, &json!({ "access_token": token })));
-        let run = Run::of(&mut home.at(&server, ["usage", "--json"])).exits(exit);
+        let run = home.run(&server, &["usage", "--json"]).exits(exit);
         let sent: Vec<String> = server.requests().iter().map(|r| r.line()).collect();
         assert_eq!(sent, [usage, "POST /v1/auth/refresh", usage]);
         if exit == 4 {
@@ -264,18 +229,8 @@ fn rejected_token_is_refreshed_once() {
 }
 
 #[test]
-fn rejected_token_without_refresh_token_ends_the_run() {
-    let home = Home::new();
-    home.write_login(&json!({ "access_token": TOKEN, "expires_at": now() + 999 }));
-    let server = Server::always(Reply::new(401, ""));
-    let run = Run::of(&mut home.at(&server, ["usage"])).exits(4);
-    run.notes("[not_signed_in]");
-    assert_eq!(server.requests().len(), 1);
-}
-
-#[test]
-fn definite_refusal_signs_out() {
-    at_once([400, 401, 403], |status| {
+fn rejected_refresh_token_signs_out() {
+    parallel([400, 401, 403], |status| {
         let home = Home::new();
         home.sign_in(-10);
         let refusal = json!({ "error": { "code": "invalid_refresh_token" } });
@@ -286,16 +241,17 @@ fn definite_refusal_signs_out() {
             Run::of(&mut command).exits(4).notes("[not_signed_in]");
             assert!(!home.token_file().exists());
         }
-        // Another client may need this long to save what it got for the same token.
+        // Another client that refreshed with the same token may need this long to save the new
+        // tokens.
         assert!(begun.elapsed() >= Duration::from_secs(1));
         assert_eq!(server.requests().len(), 1);
     });
 }
 
 #[test]
-fn refusal_yields_to_credentials_that_another_client_saved() {
-    // Still valid, or to be refreshed in turn.
-    at_once([(999, "newer"), (-10, "fresh")], |(expires_in, token)| {
+fn rejected_token_is_replaced_by_one_another_client_saved() {
+    // The newer credentials are valid, or have expired and are refreshed in turn.
+    parallel([(999, "newer"), (-10, "fresh")], |(expires_in, token)| {
         let home = Home::new();
         home.sign_in(-10);
         let file = home.token_file();
@@ -314,7 +270,7 @@ fn refusal_yields_to_credentials_that_another_client_saved() {
             std::fs::write(&file, newer.to_string()).expect("the file");
             refused("invalid_refresh_token")
         });
-        Run::of(&mut home.at(&server, ["usage"])).exits(0);
+        home.run(&server, &["usage"]).exits(0);
         assert_eq!(home.tokens()[0], token);
         let last = server.requests().pop().expect("a request");
         let bearer = format!("Bearer {token}");
@@ -323,7 +279,7 @@ fn refusal_yields_to_credentials_that_another_client_saved() {
 }
 
 #[test]
-fn any_other_response_leaves_the_file_as_it_is() {
+fn any_other_response_leaves_the_file_unchanged() {
     let failing = [429, 500, 503].map(|status| (Reply::new(status, "<html>"), "service_failing"));
     let other = [
         Reply::new(200, "<html>"),
@@ -340,7 +296,7 @@ fn any_other_response_leaves_the_file_as_it_is() {
         Reply::Stall,
     ];
     let other = other.map(|reply| (reply, "unreachable"));
-    at_once(failing.into_iter().chain(other), |(reply, code)| {
+    parallel(failing.into_iter().chain(other), |(reply, code)| {
         let home = Home::new();
         home.write_login(&json!({ "access_token": TOKEN, "refresh_token": REFRESH, "x": null }));
         let server = Server::always(reply.clone());
@@ -357,29 +313,17 @@ fn any_other_response_leaves_the_file_as_it_is() {
 }
 
 #[test]
-fn unreachable_service_is_tried_three_times() {
-    let home = Home::new();
-    home.sign_in(-10);
-    let run = Run::of(&mut home.at_url("http://127.0.0.1:9", ["usage", "--debug"])).exits(3);
-    let sent = run
-        .stderr
-        .matches("> POST http://127.0.0.1:9/v1/auth/refresh");
-    assert_eq!(sent.count(), 3, "{}", run.stderr);
-    assert_eq!(home.tokens(), [TOKEN, REFRESH]);
-}
-
-#[test]
-fn held_lock_is_waited_for_but_not_forever() {
+fn held_lock_is_waited_for_until_the_timeout() {
     let home = Home::new();
     home.sign_in(-10);
     let server = renewing();
     let lock = File::create(home.path("login.json.lock")).expect("a lock file");
     lock.lock().expect("the lock");
-    // A sign-out would be undone by the refresh that holds the lock.
+    // Sign-out waits too, because the refresh that holds the lock would undo it.
     for name in ["usage", "logout"] {
         let begun = Instant::now();
-        Run::of(&mut home.at(&server, [name, "--timeout", "1"])).exits(3);
-        assert!(begun.elapsed() < AT_ONCE);
+        home.run(&server, &[name, "--timeout", "1"]).exits(3);
+        assert!(begun.elapsed() < PROMPT);
         assert_eq!(home.tokens(), [TOKEN, REFRESH]);
     }
     let waiting = Running::start(home.at(&server, ["usage"]).stdin(Stdio::null()));

@@ -1,13 +1,11 @@
-//! The same request in other words, and a different request in similar ones.
+//! Tests the same request in different words, and different requests in similar words.
 
-use serde_json::json;
-
-use crate::support::{Home, Run, Service};
+use crate::support::{Home, Run, Service, says};
 use crate::wire::words;
 
 const NUMBER: [&str; 4] = ["call", "-p", "+15551234567", "--json"];
 
-/// Makes a call whose result cannot be written.
+/// Makes a call whose result cannot be printed.
 #[cfg(target_os = "linux")]
 fn call_unseen(home: &Home, service: &Service, task: &str) {
     let full = std::fs::File::create("/dev/full").expect("a device");
@@ -22,7 +20,7 @@ fn call_unseen(home: &Home, service: &Service, task: &str) {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn lost_output_is_not_repeated_in_other_words() {
+fn unseen_result_blocks_a_reworded_request() {
     for line in r#"
         -t "Please book us a table"|-t "Reserva una mesa" -l es|-t "Reserve a table" --name Ana
         |-t "Reserve a table" --date 2077-01-28
@@ -32,16 +30,9 @@ fn lost_output_is_not_repeated_in_other_words() {
         let (home, service) = (Home::new(), Service::with([]));
         call_unseen(&home, &service, "Reserve a table");
         let run = Run::of(service.at(&home, NUMBER).args(words(line)));
-        let error = run.exits(6).error();
-        assert_eq!(
-            (&error["code"], service.posts()),
-            (&json!("already_done"), 1),
-            "{line}"
-        );
-        assert!(
-            error["message"].to_string().contains("Reserve a table"),
-            "{error}"
-        );
+        let error = run.fails(6, "already_done");
+        assert_eq!(service.posts(), 1, "{line}");
+        says(&error, "message", "Reserve a table");
     }
 }
 
@@ -56,7 +47,7 @@ fn repeated(line: &str) -> (Run, usize) {
 }
 
 #[test]
-fn same_request_in_other_words_is_made_once() {
+fn reworded_request_is_made_once() {
     for line in r#"
         -t "A dentist's appointment" --name Ana --date 2077-01-28 --time 09:00
         |-t "Book a check-up" --date 2077-01-28 --time 9:00am --business "Dr. Sol"
@@ -66,17 +57,13 @@ fn same_request_in_other_words_is_made_once() {
     .split('|')
     {
         let (run, posts) = repeated(line);
-        let error = run.exits(6).error();
-        assert_eq!(
-            (&error["code"], posts),
-            (&json!("already_done"), 1),
-            "{line}"
-        );
+        run.fails(6, "already_done");
+        assert_eq!(posts, 1, "{line}");
     }
 }
 
 #[test]
-fn different_request_in_similar_words_is_made() {
+fn different_request_in_similar_words_is_allowed() {
     for line in r#"
         -t "Book a check-up" --name Eva --date 2077-01-28 --time 9am
         |-t "Book a check-up" --name Ana --party-size 3 --date 2077-01-28 --time 9am

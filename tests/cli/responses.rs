@@ -1,29 +1,29 @@
-//! Every response to the request for a call: one POST each, whatever the response.
+//! Tests every kind of response to a call. No response may cause a second POST.
 
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::support::{CALL, Home, Post, Reply, Run, Service, Shown, at_once, call};
+use crate::support::{
+    FIRST as ID, Home, Post, Reply, Run, Service, Shown, call, has, parallel, says,
+};
 
-/// The first ID of the model service.
-const ID: &str = "3f2a0c1e-55aa-4bbb-8ccc-000000000000";
-/// Programs at a time.
-const CROWD: usize = 12;
+/// Number of concurrent runs.
+const CONCURRENT: usize = 12;
 
 fn refusal(code: &str) -> Value {
     json!({ "error": { "code": code, "message": "The reason is a secret." } })
 }
 
-/// Makes one call. Returns the run, which has sent one POST.
+/// Makes one call and asserts that it sent one POST.
 fn run(name: &str, post: Post) -> (Run, Home) {
     let (home, service) = (Home::new(), Service::with([post]));
-    let run = Run::of(service.at(&home, CALL).arg("--json"));
+    let run = service.json_call(&home);
     assert_eq!(service.posts(), 1, "{name}");
     (run, home)
 }
 
-/// Responses without a call in them.
+/// Returns responses that don't contain the call.
 fn lost() -> Vec<(String, Reply)> {
     let full = call(ID, "success").to_string();
     let utf16: Vec<u8> = full.encode_utf16().flat_map(u16::to_le_bytes).collect();
@@ -61,9 +61,9 @@ fn lost() -> Vec<(String, Reply)> {
 }
 
 #[test]
-fn response_without_a_call_is_looked_up() {
-    for cases in lost().chunks(CROWD) {
-        at_once(cases, |(name, reply)| {
+fn response_without_a_call_triggers_a_lookup() {
+    for cases in lost().chunks(CONCURRENT) {
+        parallel(cases, |(name, reply)| {
             let (run, home) = run(name, Post::lost(reply.clone()));
             assert_eq!(run.exit, Some(0), "{name}: {}", run.stderr);
             assert_eq!(
@@ -72,16 +72,13 @@ fn response_without_a_call_is_looked_up() {
                 "{name}"
             );
             let entry = &home.journal()[0];
-            assert_eq!(
-                (&entry["state"], &entry["shown"]),
-                (&json!("ended"), &json!(true))
-            );
+            has(entry, json!({ "state": "ended", "shown": true }));
         });
     }
 }
 
 #[test]
-fn response_with_a_call_is_its_result() {
+fn response_with_a_call_is_the_result() {
     let full = call(ID, "success").to_string();
     let doubled = full.replacen("\"status\"", "\"status\":\"busy\",\"status\"", 1);
     let after = |head: &str| {
@@ -101,8 +98,8 @@ fn response_with_a_call_is_its_result() {
             after("HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n"),
         ),
     ];
-    at_once(cases, |(name, reply)| {
-        // The history does not show it.
+    parallel(cases, |(name, reply)| {
+        // The history does not show the call, so its result can only come from the response.
         let (run, _) = run(name, Post::lost(reply).shown(Shown::Never));
         assert_eq!(run.exit, Some(0), "{name}: {}", run.stderr);
         assert_eq!(run.stderr, "", "{name}");
@@ -111,7 +108,7 @@ fn response_with_a_call_is_its_result() {
 }
 
 #[test]
-fn refusal_prints_the_services_sentence_and_frees_the_number() {
+fn refusal_prints_server_message_and_frees_the_number() {
     let registered = [
         400, 403, 404, 405, 406, 407, 410, 413, 415, 417, 421, 422, 424, 425, 426, 428, 431, 451,
     ];
@@ -120,18 +117,14 @@ fn refusal_prints_the_services_sentence_and_frees_the_number() {
         .into_iter()
         .chain([(402, 5, "quota_exceeded")])
         .collect();
-    for cases in cases.chunks(CROWD) {
-        at_once(cases, |&(status, exit, code)| {
+    for cases in cases.chunks(CONCURRENT) {
+        parallel(cases, |&(status, exit, code)| {
             let reply = Reply::json(status, &refusal("some_reason"));
             let (run, home) = run(code, Post::refused(reply));
             assert_eq!(run.exit, Some(exit), "{status}: {}", run.stderr);
             let error = run.error();
-            assert_eq!(
-                (&error["code"], &error["retry_safe"]),
-                (&json!(code), &json!(true))
-            );
-            let message = error["message"].as_str().expect("a message");
-            assert!(message.contains("reason is a secret"), "{message}");
+            has(&error, json!({ "code": code, "retry_safe": true }));
+            says(&error, "message", "reason is a secret");
             assert_eq!(home.journal(), Vec::<Value>::new());
         });
     }
@@ -141,20 +134,18 @@ fn refusal_prints_the_services_sentence_and_frees_the_number() {
 }
 
 #[test]
-fn silence_is_neither_a_result_nor_a_refusal() {
+fn missing_response_leaves_the_call_in_progress() {
     let (home, service) = (Home::new(), Service::with([Post::lost(Reply::Stall)]));
     let flags = ["--json", "--timeout", "2"];
-    let run = Run::of(service.at(&home, CALL).args(flags)).exits(6);
+    let run = service.call(&home, &flags).exits(6);
     let error = run.error();
-    assert_eq!(
-        (&error["code"], &error["retry_safe"]),
-        (&json!("in_progress"), &json!(false))
-    );
-    let key = service.rings()[0].clone();
+    let expected = json!({ "code": "in_progress", "retry_safe": false });
+    has(&error, expected);
+    let key = service.made()[0].clone();
     let next = format!("kallyai resume {key} --json --timeout 2");
     assert_eq!(error["next_command"], next);
     assert_eq!(service.posts(), 1);
-    // A late response is still the result.
+    // A late response is still accepted as the result.
     let late = Reply::Late(
         Duration::from_millis(500),
         Box::new(Reply::json(201, &call(ID, "success"))),

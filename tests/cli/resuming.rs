@@ -1,4 +1,4 @@
-//! `resume` and `pending`: each call comes to its result, whatever ended the command.
+//! Tests `resume` and `pending`: every call gets its result, no matter how its command ended.
 
 use std::fs::File;
 use std::time::{Duration, SystemTime};
@@ -6,19 +6,13 @@ use std::time::{Duration, SystemTime};
 use serde_json::{Value, json};
 
 use crate::support::{
-    CALL, Gate, Home, ID, Post, Reply, Run, Running, Service, Shown, call, moment,
+    CALL, FIRST, Gate, Home, ID, Post, Reply, Run, Running, Service, Shown, call, has, moment,
 };
 
-/// The first ID of the model service.
-const FIRST: &str = "3f2a0c1e-55aa-4bbb-8ccc-000000000000";
-
-/// A call whose response comes when the gate opens, and whose command still waits.
-pub fn under_way(home: &Home, flags: &[&str]) -> (Service, Gate, Running) {
+/// Starts a call whose response comes when the gate opens. The command is still waiting.
+pub fn start_held_call(home: &Home, flags: &[&str]) -> (Service, Gate, Running) {
     let gate = Gate::default();
-    let reply = Reply::Held(
-        gate.clone(),
-        Box::new(Reply::json(201, &call(ID, "success"))),
-    );
+    let reply = gate.hold(Reply::json(201, &call(ID, "success")));
     let service = Service::with([Post::lost(reply)]);
     let running = Running::start(service.at(home, CALL).args(flags));
     service.server.wait_for("POST", "/v1/calls", 1);
@@ -26,21 +20,16 @@ pub fn under_way(home: &Home, flags: &[&str]) -> (Service, Gate, Running) {
 }
 
 #[track_caller]
-pub fn is_open(run: &Run, key: &str) {
+pub fn assert_call_open(run: &Run, key: &str) {
     let error = run.error();
-    assert_eq!(
-        (&error["code"], &error["retry_safe"]),
-        (&json!("call_open"), &json!(false))
-    );
+    has(&error, json!({ "code": "call_open", "retry_safe": false }));
     assert_eq!(error["idempotency_key"], key);
-    assert_eq!(
-        error["next_command"],
-        format!("kallyai resume {key} --json")
-    );
+    let next = format!("kallyai resume {key} --json");
+    assert_eq!(error["next_command"], next);
     assert_eq!(run.stdout, "");
 }
 
-/// Makes every call look as if its worker had ended.
+/// Backdates the file of every call, as if its worker had exited.
 fn end_workers(home: &Home) {
     for path in home.journal_files() {
         let file = File::options().write(true).open(path).expect("a file");
@@ -49,7 +38,7 @@ fn end_workers(home: &Home) {
     }
 }
 
-/// A lost call that the history does not show, and whose worker has ended.
+/// Writes a call to the log whose response was lost and whose worker has exited.
 fn lost(home: &Home, service: &Service, key: &str) -> Value {
     let mut entry = json!({
         "key": key,
@@ -74,38 +63,31 @@ fn resume(service: &Service, home: &Home, flags: &[&str]) -> Run {
 }
 
 #[test]
-fn unreachable_service_leaves_a_call_to_resume() {
+fn lost_call_can_be_resumed_after_an_outage() {
     let (home, service) = (Home::new(), Service::with([Post::lost(Reply::Reset)]));
-    service.is_gone(true);
+    service.set_down(true);
     let flags = ["--json", "--timeout", "3"];
-    let error = Run::of(service.at(&home, CALL).args(flags))
-        .exits(6)
-        .error();
-    let key = service.rings()[0].clone();
-    assert_eq!(
-        (&error["retry_safe"], &error["idempotency_key"]),
-        (&json!(false), &json!(key))
-    );
+    let error = service.call(&home, &flags).exits(6).error();
+    let key = service.made()[0].clone();
+    let expected = json!({ "retry_safe": false, "idempotency_key": key });
+    has(&error, expected);
     let next = format!("kallyai resume {key} --json --timeout 3");
     assert_eq!(error["next_command"], next);
-    is_open(
-        &Run::of(service.at(&home, CALL).arg("--json")).exits(6),
-        &key,
-    );
+    assert_call_open(&service.json_call(&home).exits(6), &key);
     assert_eq!(
         resume(&service, &home, &["--timeout", "1"]).exits(6).stdout,
         ""
     );
-    service.is_gone(false);
+    service.set_down(false);
     let run = resume(&service, &home, &[]).exits(0);
     assert_eq!(run.json(), service.calls()[0]);
-    let again = Run::of(service.at(&home, CALL).arg("--json")).exits(6);
+    let again = service.json_call(&home).exits(6);
     assert_eq!(again.error()["code"], "already_done");
     assert_eq!(service.posts(), 1);
 }
 
 #[test]
-fn resumed_call_prints_what_the_call_would_have() {
+fn resumed_call_prints_the_same_result() {
     let direct = Run::of(&mut Service::with([]).at(&Home::new(), CALL)).exits(0);
     let (home, service) = (Home::new(), Service::with([]));
     lost(&home, &service, "dinner");
@@ -127,17 +109,13 @@ fn resumed_call_prints_what_the_call_would_have() {
     }
     let entry = &home.journal()[0];
     assert_eq!(entry["unknown_member"], json!([1, 2]), "kept");
-    assert_eq!(
-        (&entry["state"], &entry["shown"]),
-        (&json!("ended"), &json!(true))
-    );
+    has(entry, json!({ "state": "ended", "shown": true }));
     for (operand, code) in [
         (&[][..], "nothing_to_resume"),
         (&["last-1"], "nothing_to_resume"),
         (&["unheard-of"], "call_not_found"),
     ] {
-        let error = resume(&service, &home, operand).exits(1).error();
-        assert_eq!(error["code"], code);
+        let error = resume(&service, &home, operand).fails(1, code);
         assert_eq!(error["next_command"], "kallyai history --json");
     }
     assert_eq!(service.posts(), 0);
@@ -157,9 +135,7 @@ fn newest_pending_call_is_resumed_first() {
         service.put(made.clone(), made);
     }
     end_workers(&home);
-    let pending = Run::of(&mut service.at(&home, ["pending", "--json"]))
-        .exits(0)
-        .json();
+    let pending = service.run(&home, &["pending", "--json"]).exits(0).json();
     let keys: Vec<&Value> = pending["pending"]
         .as_array()
         .expect("a list")
@@ -172,7 +148,7 @@ fn newest_pending_call_is_resumed_first() {
         let run = resume(&service, &home, &[]).exits(0);
         assert_eq!(run.json()["call_id"], format!("{key}-call"));
     }
-    let run = Run::of(&mut service.at(&home, ["pending"])).exits(0);
+    let run = service.run(&home, &["pending"]).exits(0);
     assert_eq!(
         run.stdout,
         "No pending calls: you have seen every result.\n"
@@ -180,22 +156,16 @@ fn newest_pending_call_is_resumed_first() {
 }
 
 #[test]
-fn call_that_is_still_unknown_points_to_the_history() {
+fn unknown_outcome_suggests_history() {
     let (home, service) = (Home::new(), Service::with([]));
     lost(&home, &service, "dinner");
-    let error = resume(&service, &home, &["--timeout", "1"])
-        .exits(6)
-        .error();
-    assert_eq!(
-        (&error["code"], &error["retry_safe"]),
-        (&json!("outcome_unknown"), &json!(false))
-    );
-    assert_eq!(error["next_command"], "kallyai history --json --timeout 1");
-    assert_eq!(error["idempotency_key"], "dinner");
+    let error = resume(&service, &home, &["--timeout", "1"]).fails(6, "outcome_unknown");
+    let expected = json!({ "retry_safe": false, "next_command": "kallyai history --json --timeout 1", "idempotency_key": "dinner" });
+    has(&error, expected);
 }
 
 #[test]
-fn call_of_another_client_is_watched_by_its_id() {
+fn call_from_another_client_is_resumed_by_id() {
     let (home, service) = (Home::new(), Service::with([]));
     let mut running = call(ID, "in_progress");
     running["metadata"]["ended_at"] = Value::Null;
@@ -203,41 +173,24 @@ fn call_of_another_client_is_watched_by_its_id() {
     service.put_before(call(ID, "busy"));
     let run = resume(&service, &home, &[ID, "--exit-status"]).exits(7);
     assert_eq!(run.json()["status"], "busy");
-    let error = resume(&service, &home, &[FIRST]).exits(1).error();
-    assert_eq!(error["code"], "call_not_found");
+    resume(&service, &home, &[FIRST]).fails(1, "call_not_found");
     assert_eq!((service.posts(), home.journal().len()), (0, 0));
 }
 
 #[test]
-fn recorded_result_is_printed_without_the_service() {
+fn recorded_result_is_printed_while_service_is_down() {
     let (home, service) = (Home::new(), Service::with([]));
-    Run::of(&mut service.at(&home, CALL)).exits(0);
-    service.is_gone(true);
+    service.call(&home, &[]).exits(0);
+    service.set_down(true);
     let run = resume(&service, &home, &["last", "--timeout", "2"]).exits(0);
     assert_eq!(run.json(), service.calls()[0]);
 }
 
-#[test]
-fn response_replaces_a_call_that_a_search_found() {
-    let home = Home::new();
-    let (service, gate, running) = under_way(&home, &["--json"]);
-    // Its computer slept, say.
-    end_workers(&home);
-    let found = resume(&service, &home, &[]).exits(0).json();
-    assert_eq!(
-        (&found["call_id"], &home.journal()[0]["shown"]),
-        (&json!(FIRST), &json!(true))
-    );
-    gate.open();
-    assert_eq!(running.end().exits(0).json()["call_id"], ID);
-    assert_eq!(home.journal()[0]["call_id"], ID);
-}
-
 #[cfg(target_os = "linux")]
 #[test]
-fn killed_worker_is_replaced_by_a_search_at_once() {
+fn killed_worker_triggers_an_immediate_lookup() {
     let home = Home::new();
-    let (service, _gate, running) = under_way(&home, &["--json", "--timeout", "30"]);
+    let (service, _gate, running) = start_held_call(&home, &["--json", "--timeout", "30"]);
     for worker in running.children() {
         rustix::process::kill_process(worker, rustix::process::Signal::KILL).expect("a signal");
     }
@@ -246,16 +199,16 @@ fn killed_worker_is_replaced_by_a_search_at_once() {
 }
 
 #[test]
-fn result_without_a_reader_stays_pending() {
+fn result_stays_pending_if_stdout_is_closed() {
     for flags in [&[][..], &["--json"]] {
         let home = Home::new();
-        let service = Service::with([Post::answered().shown(Shown::Never)]);
+        let service = Service::with([Post::accepted().shown(Shown::Never)]);
         let (reader, writer) = std::io::pipe().expect("a pipe");
         drop(reader);
         let mut command = service.at(&home, CALL);
         let mut child = command.args(flags).stdout(writer).spawn().expect("a run");
         assert!(child.wait().expect("an end").success());
-        let again = Run::of(service.at(&home, CALL).arg("--json")).exits(6);
+        let again = service.json_call(&home).exits(6);
         assert_eq!(again.error()["code"], "already_done");
         assert_eq!(home.journal()[0]["shown"], false);
         assert_eq!(
@@ -271,7 +224,7 @@ fn result_without_a_reader_stays_pending() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn result_that_cannot_be_written_stays_pending() {
+fn unwritable_result_stays_pending() {
     for flag in ["--json", "--detach"] {
         let (home, service) = (Home::new(), Service::with([]));
         let full = File::options().write(true).open("/dev/full");
@@ -282,7 +235,7 @@ fn result_that_cannot_be_written_stays_pending() {
         let stderr = String::from_utf8(output.stderr).expect("UTF-8");
         assert_eq!(output.status.code(), Some(1), "{stderr}");
         assert!(stderr.contains("its result could not be shown"), "{stderr}");
-        let key = &service.rings()[0];
+        let key = &service.made()[0];
         assert!(
             stderr.contains(&format!("kallyai resume {key}")),
             "{stderr}"

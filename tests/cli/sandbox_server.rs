@@ -1,4 +1,4 @@
-//! `serve-sandbox`, with other clients.
+//! Tests `serve-sandbox` with other clients.
 
 use std::net::TcpListener;
 #[cfg(unix)]
@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde_json::{Value, json};
 
-use crate::support::{Home, Run, Running, at_once, exchange};
+use crate::support::{Home, Run, Running, exchange, parallel, says};
 
 fn serve(home: &Home) -> Running {
     let mut command = home.kallyai(["serve-sandbox", "127.0.0.1:0", "--json"]);
@@ -16,7 +16,7 @@ fn serve(home: &Home) -> Running {
 }
 
 #[test]
-fn calls_do_not_hold_up_other_requests() {
+fn calls_do_not_block_other_requests() {
     const CALLS: usize = 32;
     let home = Home::new();
     let mut serving = serve(&home);
@@ -40,7 +40,7 @@ fn calls_do_not_hold_up_other_requests() {
         "task_category": "general", "task_description": "Say hello", "respondent_phone": "+15551234567",
     }});
     let ended = AtomicUsize::new(0);
-    at_once(0..=CALLS, |n| {
+    parallel(0..=CALLS, |n| {
         if n < CALLS {
             assert_eq!(request("POST /v1/calls", &call.to_string()).status, 201);
             ended.fetch_add(1, Ordering::SeqCst);
@@ -62,27 +62,21 @@ fn calls_do_not_hold_up_other_requests() {
 }
 
 #[test]
-fn address_in_use_names_another_one() {
+fn address_in_use_suggests_another_one() {
     let home = Home::new();
     let holder = TcpListener::bind("127.0.0.1:0").expect("a port");
     let held = holder.local_addr().expect("an address").to_string();
     let serve = |address: &str| Run::of(&mut home.kallyai(["serve-sandbox", address, "--json"]));
-    let error = serve(&held).exits(1).error();
-    assert_eq!(error["code"], "address_in_use");
-    assert!(error["message"].to_string().contains(&held), "{error}");
-    assert!(
-        error["hint"]
-            .to_string()
-            .contains("serve-sandbox 127.0.0.1:"),
-        "{error}"
-    );
-    // Other computers have no business here.
+    let error = serve(&held).fails(1, "address_in_use");
+    says(&error, "message", &held);
+    says(&error, "hint", "serve-sandbox 127.0.0.1:");
+    // The sandbox must not be reachable from other computers.
     assert_eq!(serve("0.0.0.0:0").exits(2).error()["code"], "invalid_input");
 }
 
 #[cfg(unix)]
 #[test]
-fn exports_work_in_a_shell() {
+fn printed_exports_work_in_a_shell() {
     let home = Home::new();
     let folder = home.path("it's a \"folder\" of $HOME");
     let mut command = home.kallyai(["serve-sandbox", "127.0.0.1:0"]);

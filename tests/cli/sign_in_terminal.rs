@@ -1,17 +1,15 @@
-//! Signing in: the browser that opens, and a URL pasted on a terminal.
+//! Tests sign-in: opening the browser, and pasting the URL into a terminal.
 
-use std::net::Ipv4Addr;
 use std::process::Command;
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
 
 use crate::support::{
-    Home, Reply, Server, SignIn, Terminal, browser, by_shell, exchange, free_port, state_of,
-    written,
+    Home, Reply, Server, SignIn, Terminal, browser, free_port, state_of, written,
 };
 
-/// Starts `login` with this environment.
+/// Starts `login` with these environment variables.
 fn with(home: &Home, environment: &[(&str, &str)], flag: Option<&str>) -> SignIn {
     let port = free_port();
     let mut command = home.login_command(port);
@@ -22,11 +20,11 @@ fn with(home: &Home, environment: &[(&str, &str)], flag: Option<&str>) -> SignIn
 #[test]
 fn browser_gets_the_url_but_no_token() {
     let home = Home::new();
-    // More noise than a pipe holds.
+    // The browser prints more than fits into a pipe buffer.
     let dump = "yes NOISE | head -c 200000; yes NOISE | head -c 200000 >&2; cat\n\
                 { printf '%s\\n' \"$@\"; env; echo done; } > \"$HOME/opened\"";
     let script = browser(&home, dump);
-    // A browser that the user named opens under SSH too.
+    // A browser set in BROWSER opens in an SSH session too.
     let words = format!("{script} before %s after");
     let environment = [("BROWSER", words.as_str()), ("SSH_CONNECTION", "1 2 3 4")];
     let sign_in = with(&home, &environment, None);
@@ -53,9 +51,9 @@ fn browser_gets_the_url_but_no_token() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn browser_opens_only_on_a_display_of_this_computer() {
+fn browser_opens_only_on_a_local_display() {
     let home = Home::new();
-    // Written by another process: the kernel refuses to run a file that is open for writing.
+    // Write it in another process, because the kernel runs no file that is open for writing.
     let script = "printf '#!/bin/sh\\n{ echo \"$1\"; echo done; } > \"$HOME/opened\"\\n' > \"$0\" \
                   && chmod 755 \"$0\"";
     let mut shell = Command::new("sh");
@@ -78,7 +76,7 @@ fn browser_opens_only_on_a_display_of_this_computer() {
         if opens {
             assert!(written(&home.path("opened")).contains(&sign_in.state));
         } else {
-            // The way from another computer.
+            // The instructions then include SSH port forwarding.
             let forward = format!("ssh -L {0}:localhost:{0}", sign_in.port);
             sign_in.running.says(&forward);
         }
@@ -91,7 +89,7 @@ fn browser_opens_only_on_a_display_of_this_computer() {
     }
 }
 
-/// A sign-in that waits on a terminal.
+/// Starts a sign-in that waits on a terminal.
 fn on_terminal(home: &Home) -> (Terminal, u16, String) {
     let port = free_port();
     let terminal = Terminal::start(home.login_command(port));
@@ -99,7 +97,7 @@ fn on_terminal(home: &Home) -> (Terminal, u16, String) {
     (terminal, port, state)
 }
 
-/// The terminal is as new, and nothing that was typed is left for the shell.
+/// Asserts that the terminal's modes are restored and no typed input is left for the shell.
 #[track_caller]
 fn assert_restored(terminal: &Terminal) {
     let [modes, new] = [terminal, &Terminal::start(Command::new("true"))]
@@ -109,7 +107,7 @@ fn assert_restored(terminal: &Terminal) {
 }
 
 #[test]
-fn pasted_url_of_any_length_signs_in_and_is_not_shown() {
+fn pasted_url_of_any_length_signs_in_and_is_not_echoed() {
     let home = Home::new();
     let (mut terminal, port, state) = on_terminal(&home);
     let token = "t".repeat(5900);
@@ -164,20 +162,4 @@ fn command_without_credentials_signs_in_first_on_a_terminal() {
     terminal.shows("pro");
     let request = server.requests().pop().expect("a request");
     assert_eq!(request.header("authorization"), Some("Bearer granted"));
-}
-
-#[test]
-fn background_sign_in_leaves_the_terminal_alone() {
-    let home = Home::new();
-    let port = free_port();
-    // With job control, a background job has a process group of its own.
-    let script = "set -m; \"$0\" \"$@\" & wait $!; exit";
-    let mut terminal = Terminal::start(by_shell(&home.login_command(port), script));
-    let state = state_of(&terminal.shows("Waiting for you to sign in"));
-    assert_restored(&terminal);
-    let target = format!("/callback?access_token=granted&state={state}");
-    let request = format!("GET {target} HTTP/1.1\r\nHost: localhost:{port}\r\n\r\n");
-    let address = (Ipv4Addr::LOCALHOST, port).into();
-    assert_eq!(exchange(address, request.as_bytes()).status, 303);
-    assert_eq!(terminal.end(), Some(0));
 }

@@ -1,113 +1,109 @@
-//! Signals to the command, before and after its call is sent.
+//! Tests signals that the command receives before and after its call is sent.
 
 use std::time::Instant;
 
 use rustix::process::Signal;
 use serde_json::Value;
 
-use crate::resuming::{is_open, under_way};
-use crate::support::{AT_ONCE, CALL, Home, LOOK_UP, Post, Reply, Run, Running, Server, Service};
+use crate::resuming::{assert_call_open, start_held_call};
+use crate::support::{
+    CALL, Home, LOOKUP, PROMPT, Post, Reply, Run, Running, Server, Service, says,
+};
 
 pub const SIGNALS: [(Signal, i32); 2] = [(Signal::INT, 130), (Signal::TERM, 143)];
 
-/// Signals it and asserts that it ends soon, with this status.
+/// Sends a signal and asserts that the command soon exits with this status.
 #[track_caller]
-fn ended_by(running: Running, signal: Signal, exit: i32) -> Run {
+fn assert_ended_by(running: Running, signal: Signal, exit: i32) -> Run {
     let started = Instant::now();
     running.signal(signal);
     let run = running.end().exits(exit);
-    assert!(started.elapsed() < AT_ONCE, "{:?}", started.elapsed());
+    assert!(started.elapsed() < PROMPT, "{:?}", started.elapsed());
     run
 }
 
 #[track_caller]
-pub fn made_no_call(run: &Run, home: &Home) {
+pub fn assert_no_call(run: &Run, home: &Home) {
     let error = run.error();
     assert_eq!(error["code"], "interrupted");
     assert_eq!(error["retry_safe"], true);
     assert_eq!(error.get("next_command"), None);
-    let message = error["message"].as_str().expect("a message");
-    assert!(message.contains("no call was made"), "{message}");
+    says(&error, "message", "no call was made");
     assert_eq!(home.journal(), Vec::<Value>::new());
 }
 
 #[track_caller]
-fn continues(run: &Run, key: &str) {
+fn assert_continues(run: &Run, key: &str) {
     let error = run.error();
     assert_eq!(error["code"], "interrupted");
     assert_eq!(error["retry_safe"], false);
-    assert_eq!(
-        error["next_command"],
-        format!("kallyai resume {key} --json")
-    );
+    let next = format!("kallyai resume {key} --json");
+    assert_eq!(error["next_command"], next);
 }
 
 #[test]
-fn signal_after_sending_ends_only_the_waiting() {
+fn signal_after_sending_only_ends_the_wait() {
     for (signal, exit) in SIGNALS {
         let home = Home::new();
-        let (service, gate, running) = under_way(&home, &["--json"]);
-        let key = service.rings()[0].clone();
-        continues(&ended_by(running, signal, exit), &key);
-        is_open(
-            &Run::of(service.at(&home, CALL).arg("--json")).exits(6),
-            &key,
-        );
+        let (service, gate, running) = start_held_call(&home, &["--json"]);
+        let key = service.made()[0].clone();
+        assert_continues(&assert_ended_by(running, signal, exit), &key);
+        assert_call_open(&service.json_call(&home).exits(6), &key);
         gate.open();
-        Run::of(&mut service.at(&home, ["resume"])).exits(0);
+        service.run(&home, &["resume"]).exits(0);
         assert_eq!(service.posts(), 1);
     }
     let home = Home::new();
-    let (service, _gate, running) = under_way(&home, &[]);
-    let run = ended_by(running, Signal::INT, 130);
-    assert!(run.stderr.contains("the call continues"), "{}", run.stderr);
-    let command = format!("  kallyai resume {}\n", service.rings()[0]);
+    let (service, _gate, running) = start_held_call(&home, &[]);
+    let run = assert_ended_by(running, Signal::INT, 130);
+    run.notes("the call continues");
+    let command = format!("  kallyai resume {}\n", service.made()[0]);
     assert!(run.stderr.ends_with(&command), "{}", run.stderr);
 }
 
 #[test]
-fn hang_up_ends_only_the_command() {
+fn sighup_only_ends_the_command() {
     let home = Home::new();
-    let (service, gate, running) = under_way(&home, &[]);
+    let (service, gate, running) = start_held_call(&home, &[]);
     running.signal(Signal::HUP);
     assert_eq!(running.end().exit, None, "it has no handler");
     gate.open();
-    Run::of(&mut service.at(&home, ["resume"])).exits(0);
+    service.run(&home, &["resume"]).exits(0);
     assert_eq!(service.posts(), 1);
 }
 
 #[test]
-fn signal_during_the_search_leaves_the_call_open() {
+fn signal_during_the_lookup_leaves_the_call_open() {
     let home = Home::new();
     let service = Service::with([Post::lost(Reply::Reset)]);
-    service.then_look(Reply::Stall);
+    service.then_lookup(Reply::Stall);
     let running = Running::start(service.at(&home, CALL).arg("--json"));
-    service.server.wait_for("GET", LOOK_UP, 1);
-    let key = service.rings()[0].clone();
-    continues(&ended_by(running, Signal::INT, 130), &key);
-    service.then_look(Reply::Stall);
+    service.server.wait_for("GET", LOOKUP, 1);
+    let key = service.made()[0].clone();
+    assert_continues(&assert_ended_by(running, Signal::INT, 130), &key);
+    service.then_lookup(Reply::Stall);
     let running = Running::start(&mut service.at(&home, ["resume", "--json"]));
-    service.server.wait_for("GET", LOOK_UP, 2);
-    continues(&ended_by(running, Signal::TERM, 143), &key);
-    Run::of(&mut service.at(&home, ["resume"])).exits(0);
+    service.server.wait_for("GET", LOOKUP, 2);
+    assert_continues(&assert_ended_by(running, Signal::TERM, 143), &key);
+    service.run(&home, &["resume"]).exits(0);
 }
 
 #[test]
-fn signal_between_two_attempts_leaves_the_call_open() {
+fn signal_between_retries_leaves_the_call_open() {
     let home = Home::new();
     let busy = Reply::new(429, "").with("Retry-After", "2");
     let service = Service::with([Post::refused(busy)]);
     let running = Running::start(service.at(&home, CALL).arg("--json"));
     service.server.wait_for("POST", "/v1/calls", 1);
-    let run = ended_by(running, Signal::INT, 130);
+    let run = assert_ended_by(running, Signal::INT, 130);
     let key = home.journal()[0]["key"].as_str().expect("a key").to_owned();
-    continues(&run, &key);
-    Run::of(&mut service.at(&home, ["resume"])).exits(0);
-    assert_eq!((service.posts(), service.rings().len()), (2, 1));
+    assert_continues(&run, &key);
+    service.run(&home, &["resume"]).exits(0);
+    assert_eq!((service.posts(), service.made().len()), (2, 1));
 }
 
 #[test]
-fn signal_before_the_worker_makes_no_call() {
+fn signal_before_the_worker_starts_makes_no_call() {
     let home = Home::new();
     home.sign_in(-10);
     let server = Server::always(Reply::Stall);
@@ -115,6 +111,6 @@ fn signal_before_the_worker_makes_no_call() {
     command.arg("--json").env("KALLYAI_STATE_DIR", home.state());
     let running = Running::start(&mut command);
     server.wait_for("POST", "/v1/auth/refresh", 1);
-    made_no_call(&ended_by(running, Signal::INT, 130), &home);
+    assert_no_call(&assert_ended_by(running, Signal::INT, 130), &home);
     assert_eq!(server.requests().len(), 1);
 }

@@ -1,12 +1,13 @@
-//! Each screen at the widths where it differs, looked at by a person when it was accepted.
+//! Compares each screen, at every width where its layout changes, with a snapshot that a person
+//! reviewed.
 
 use insta::assert_snapshot;
 use serde_json::{Value, json};
 
-use crate::support::{Home, ID, Reply, Server, seen};
+use crate::support::{Home, ID, Reply, Server, cells, seen};
 use crate::wire::words;
 
-/// A service with a full history.
+/// Starts a service with a long history.
 fn service() -> Server {
     Server::start(|request| {
         let path = request.target.split('?').next().unwrap_or_default();
@@ -54,30 +55,15 @@ fn booked() -> Value {
 
 fn history() -> Value {
     let calls = [
-        (
-            "success",
-            "Casa Lucio",
-            "A table for four at 8 pm, by the window, kept for a quarter of an hour.",
-        ),
-        (
-            "no_answer",
-            "寿司次郎 銀座本店",
-            "誰も電話に出ませんでした。",
-        ),
-        ("failed", "مطعم النخيل", "كان الخط مشغولاً"),
-        (
-            "voicemail",
-            "Pizzería 🍕 Bella",
-            "A message was left 👩‍👩‍👧 e\u{301}te\u{301}.",
-        ),
-        ("in_progress", "Clínica Sol", ""),
-        (
-            "something_new",
-            "A business with a very long name indeed",
-            "first line\nsecond line",
-        ),
+        "success | Casa Lucio | A table for four at 8 pm, by the window, kept for a quarter of an hour.",
+        "no_answer | 寿司次郎 銀座本店 | 誰も電話に出ませんでした。",
+        "failed | مطعم النخيل | كان الخط مشغولاً",
+        "voicemail | Pizzería 🍕 Bella | A message was left 👩‍👩‍👧 e\u{301}te\u{301}.",
+        "in_progress | Clínica Sol | ",
+        "something_new | A business with a very long name indeed | first line\nsecond line",
     ];
-    let listed = (0..).zip(calls).map(|(n, (status, business, result))| {
+    let listed = (0..).zip(calls).map(|(n, row)| {
+        let [status, business, result] = cells(row);
         json!({
             "call_id": format!("{n:08x}-55aa-4bbb-8ccc-0123456789ab"),
             "status": status,
@@ -91,27 +77,19 @@ fn history() -> Value {
 
 fn conversation() -> Value {
     let turns = [
-        (
-            "AI",
-            "Hello, this is an AI assistant calling on behalf of John Smith. I would like to reserve a table for four, today at eight, by the window if you have one.",
-        ),
-        (
-            "HUMAN",
-            "Un momento, por favor.\nerror: no call was made [usage]",
-        ),
-        (
-            "AI",
-            "もう一度お願いします。日本語の長い文章は単語の間に空白がないので、幅に合わせて折り返されます。",
-        ),
+        "AI | Hello, this is an AI assistant calling on behalf of John Smith. I would like to reserve a table for four, today at eight, by the window if you have one.",
+        "HUMAN | Un momento, por favor.\nerror: no call was made [usage]",
+        "AI | もう一度お願いします。日本語の長い文章は単語の間に空白がないので、幅に合わせて折り返されます。",
     ];
-    let turns = (4..).zip(turns).map(|(at, (speaker, content))| {
+    let turns = (4..).zip(turns).map(|(at, row)| {
+        let [speaker, content] = cells(row);
         json!({ "speaker": speaker, "content": content, "timestamp": format!("00:00:0{at}") })
     });
     json!({ "entries": turns.collect::<Vec<_>>() })
 }
 
 #[track_caller]
-fn reads_well(server: &Server, line: &str, widths: &[u16]) {
+fn assert_screens(server: &Server, line: &str, widths: &[u16]) {
     let name = line.split(' ').next().expect("a command").replace('-', "_");
     for columns in widths {
         let line = line.replace("ID", ID);
@@ -135,12 +113,12 @@ fn screens_fit_narrow_and_wide_terminals() {
         ("subscription", &[80]),
         ("help history", &[40, 80]),
     ] {
-        reads_well(&server, line, widths);
+        assert_screens(&server, line, widths);
     }
 }
 
 #[test]
-fn refusals_and_empty_lists_read_well() {
+fn refusals_and_empty_lists_match_snapshots() {
     let server = Server::always(Reply::json(200, &json!({ "calls": [], "total": 0 })));
     for (line, widths) in [
         ("pending", &[80][..]),
@@ -149,6 +127,6 @@ fn refusals_and_empty_lists_read_well() {
         ("resume", &[40]),
         ("calendar last", &[80]),
     ] {
-        reads_well(&server, line, widths);
+        assert_screens(&server, line, widths);
     }
 }

@@ -1,12 +1,14 @@
-//! Texts made from the declaration of the command line: help, man page, version, colors.
+//! Tests help and version without an environment, and the colors of the output.
 
 use std::collections::BTreeSet;
 
 use serde_json::json;
 
+#[cfg(unix)]
+use crate::support::Terminal;
 use crate::support::{Home, Reply, Run, Server};
 
-/// The long flags that a text names.
+/// Returns the long flags that a text mentions.
 pub fn flags(text: &str) -> BTreeSet<&str> {
     let ends = |c: char| !(c.is_ascii_lowercase() || c == '-');
     text.split(ends)
@@ -14,12 +16,12 @@ pub fn flags(text: &str) -> BTreeSet<&str> {
         .collect()
 }
 
-/// Prints a text that needs no service.
+/// Runs a command that needs no service and returns its output.
 pub fn printed(line: &[&str]) -> String {
     Run::of(&mut Home::new().kallyai(line)).exits(0).stdout
 }
 
-/// The commands, as the man page lists them.
+/// Returns the commands that the man page lists.
 pub fn commands(page: &str) -> BTreeSet<&str> {
     let names = page.lines().filter_map(|line| line.strip_prefix(".SS \""));
     names
@@ -36,39 +38,7 @@ fn help_and_version_need_no_environment() {
     }
 }
 
-#[test]
-fn man_page_has_every_command_flag_and_variable() {
-    let page = printed(&["man"]).replace("\\-", "-");
-    for section in [
-        "DATES AND TIMES",
-        "FILES",
-        "ENVIRONMENT",
-        "EXIT STATUS",
-        "EXAMPLES",
-    ] {
-        assert!(
-            page.contains(&format!(".SH {section}"))
-                || page.contains(&format!(".SH \"{section}\"")),
-            "{section}"
-        );
-    }
-    let all = commands(&page);
-    assert_eq!(all.len(), 19, "{all:?}");
-    for command in all {
-        let help = printed(&["help", command]);
-        assert!(help.contains("\nExample:\n  "), "{help}");
-        let missing: Vec<&str> = flags(&help).difference(&flags(&page)).copied().collect();
-        assert!(
-            missing.is_empty() || missing == ["--help"],
-            "{command} {missing:?}"
-        );
-    }
-    for name in variables() {
-        assert!(page.contains(name), "{name}");
-    }
-}
-
-/// The variables that the program reads.
+/// Returns the environment variables that the program reads.
 pub fn variables() -> BTreeSet<&'static str> {
     let settings = include_str!("../../src/settings.rs");
     let words = settings.split(|c: char| !(c.is_ascii_uppercase() || c == '_'));
@@ -97,5 +67,20 @@ fn colors_follow_flag_environment_and_terminal() {
             is_colored,
             "{variables} {when}"
         );
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn unknown_terminal_gets_no_escape_sequences() {
+    for term in [None, Some(""), Some("dumb")] {
+        let home = Home::new();
+        let server = Server::always(Reply::json(200, &json!({ "plan_type": "pro" })));
+        let mut command = home.at(&server, ["usage"]);
+        term.map(|term| command.env("TERM", term));
+        let mut terminal = Terminal::sized(command, 80);
+        let screen = terminal.shows("pro\r\n");
+        assert_eq!(terminal.end(), Some(0));
+        assert!(!screen.contains('\u{1b}'), "{screen}");
     }
 }

@@ -1,17 +1,17 @@
-//! The places that tokens go to, and those that they never do.
+//! Tests where tokens are sent, and that they never appear anywhere else.
 
 use serde_json::{Value, json};
 
 use crate::refresh::REFRESH_PATH;
 use crate::support::{
-    CALL, Gate, Home, REFRESH, Reply, Run, Running, Server, SignIn, TOKEN, free_port, names, now,
+    CALL, Home, REFRESH, Reply, Run, Server, SignIn, TOKEN, free_port, names, now,
 };
 
 fn service() -> Server {
     Server::always(Reply::json(200, &json!({})))
 }
 
-/// Writes credentials of this issuer, and returns them.
+/// Writes credentials from this issuer and returns them.
 fn write(home: &Home, expires_in: i64, issuer: Option<&str>) -> Value {
     let mut credentials = json!({
         "access_token": TOKEN, "refresh_token": REFRESH, "expires_at": now() + expires_in,
@@ -24,7 +24,7 @@ fn write(home: &Home, expires_in: i64, issuer: Option<&str>) -> Value {
 }
 
 #[test]
-fn credentials_of_another_service_are_not_sent() {
+fn credentials_for_another_service_are_not_sent() {
     let server = service();
     let home = Home::new();
     for (issuer, api) in [
@@ -48,7 +48,7 @@ fn credentials_of_another_service_are_not_sent() {
 }
 
 #[test]
-fn other_services_need_a_token_or_file_of_their_own() {
+fn other_services_need_their_own_token_or_file() {
     let home = Home::new();
     write(&home, 3600, None);
     std::fs::rename(home.token_file(), home.path(".kallyai_token.json")).expect("a file");
@@ -78,7 +78,7 @@ fn redirects_are_never_followed() {
 }
 
 #[test]
-fn no_token_is_printed_or_passed_on() {
+fn tokens_are_never_printed_or_passed_on() {
     let refreshed = json!({
         "access_token": "refreshed-access", "refresh_token": "refreshed-refresh", "expires_in": 1,
     });
@@ -106,7 +106,7 @@ fn no_token_is_printed_or_passed_on() {
 }
 
 #[test]
-fn given_token_is_used_as_given_and_never_saved() {
+fn access_token_variable_is_used_but_never_saved() {
     let home = Home::new();
     let server = service();
     let given = |args: &[&str], url: &str, token: &str| {
@@ -124,7 +124,7 @@ fn given_token_is_used_as_given_and_never_saved() {
     for (args, token) in [
         (&["usage"][..], "given\ttoken"),
         (&["usage"], "given-token"),
-        // A sign-in would have no effect.
+        // Signing in would have no effect, because the variable takes precedence.
         (&["login"], "given-token"),
         (&["login", "--no-wait"], "given-token"),
         (&["login", "--callback-url", "x"], "given-token"),
@@ -137,32 +137,13 @@ fn given_token_is_used_as_given_and_never_saved() {
     assert_eq!(names(&home.path("")), [""; 0], "nothing was written");
 }
 
-#[cfg(target_os = "linux")]
 #[test]
-fn given_token_is_not_in_the_environment_of_the_worker() {
-    let home = Home::new();
-    let gate = Gate::default();
-    let held = Reply::Held(gate.clone(), Box::new(Reply::new(400, "")));
-    let server = Server::start(move |request| match request.is("POST", "/v1/calls") {
-        true => held.clone(),
-        false => Reply::json(200, &json!({ "calls": [] })),
-    });
-    let mut command = home.command(server.url(), &CALL);
-    let running = Running::start(command.env("KALLYAI_ACCESS_TOKEN", TOKEN));
-    server.wait_for("POST", "/v1/calls", 1);
-    crate::refresh::helper(&running);
-    gate.open();
-    running.end().exits(1).never_says(TOKEN);
-}
-
-#[test]
-fn without_credentials_off_a_terminal_a_command_ends_at_once() {
+fn command_without_credentials_or_terminal_fails_at_once() {
     let home = Home::new();
     let server = service();
     for args in [&["usage"][..], &CALL, &["auth-status"], &["history"]] {
         let mut command = home.command(server.url(), args);
-        let error = Run::of(command.arg("--json")).exits(4).error();
-        assert_eq!(error["code"], "not_signed_in");
+        let error = Run::of(command.arg("--json")).fails(4, "not_signed_in");
         assert_eq!(error["next_command"], "kallyai login --json");
     }
     assert!(server.requests().is_empty());

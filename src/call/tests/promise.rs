@@ -89,7 +89,7 @@ fn wanted(number: usize) -> Wanted {
 }
 
 #[test]
-fn every_sequence_of_faults_keeps_the_promise() {
+fn no_sequence_of_faults_repeats_or_loses_a_call() {
     let faults = if runs_all() { 4 } else { 2 };
     let runs = walk(faults, async |world, folder| {
         for process in [1, 2] {
@@ -102,7 +102,7 @@ fn every_sequence_of_faults_keeps_the_promise() {
 }
 
 #[test]
-fn every_interleaving_of_two_processes_keeps_the_promise() {
+fn no_interleaving_of_two_processes_repeats_or_loses_a_call() {
     let faults = if runs_all() { 2 } else { 1 };
     let runs = walk(faults, async |world, folder| {
         let processes = [1, 2].map(|process| {
@@ -119,7 +119,7 @@ fn every_interleaving_of_two_processes_keeps_the_promise() {
 }
 
 #[test]
-fn random_sequences_of_processes_keep_the_promise() {
+fn no_random_sequence_of_processes_repeats_or_loses_a_call() {
     let seeds = if runs_all() { 10_000 } else { 1_000 };
     for seed in 0..seeds {
         let rng = Rc::new(RefCell::new(StdRng::seed_from_u64(seed)));

@@ -6,8 +6,9 @@ use serde_json::json;
 use crate::api::{Call, Parsed};
 use crate::call::entry::{Entry, Look, State};
 use crate::call::find::{Finding, find};
-use crate::call::guard::{Earlier, Guards, Refusal, refusal};
+use crate::call::guard::{Earlier, Guards, refusal};
 use crate::domain::{CallFields, CallRequest, Key, Zone};
+use crate::error::Kind;
 
 const HOUR: SignedDuration = SignedDuration::from_hours(1);
 const SECOND: SignedDuration = SignedDuration::from_secs(1);
@@ -27,7 +28,6 @@ fn entry_with(number: &str, task: &str, fields: CallFields) -> Entry {
         Key::generate(),
         "https://example.org".into(),
         &request,
-        None,
         now(),
     )
 }
@@ -60,16 +60,17 @@ fn ended(mut entry: Entry, status: &str, age: SignedDuration, shown: bool) -> Ea
     Earlier::of_entry(&entry)
 }
 
+fn is_refused(earlier: &[Earlier], new: &Entry, guards: Guards, kind: Kind) -> bool {
+    refusal(earlier, new, guards, now()).is_some_and(|error| error.kind == kind)
+}
+
 fn is_done(earlier: Earlier, new: &Entry) -> bool {
-    matches!(refusal(&[earlier], new, ALL, now()), Some(Refusal::Done(_)))
+    is_refused(&[earlier], new, ALL, Kind::AlreadyDone)
 }
 
 fn is_open(entry: &Entry, guards: Guards) -> bool {
     let earlier = [Earlier::of_entry(entry)];
-    matches!(
-        refusal(&earlier, &self::entry("x"), guards, now()),
-        Some(Refusal::Open(_))
-    )
+    is_refused(&earlier, &self::entry("x"), guards, Kind::CallOpen)
 }
 
 #[test]
@@ -84,7 +85,7 @@ fn open_call_refuses_its_number_for_six_hours() {
     assert!(is_open(&sent(SECOND), ALL));
     assert!(is_open(&sent(HOUR * 6 - SECOND), ALL));
     assert!(!is_open(&sent(HOUR * 6), ALL));
-    assert!(!is_open(&sent(SECOND), Guards::NONE), "--again");
+    assert!(!is_open(&sent(SECOND), Guards::unless(true)), "--again");
     let other = entry_with("+15557654321", "x", CallFields::default());
     assert!(!is_open(&other, ALL), "another number");
     for state in [
@@ -198,7 +199,7 @@ fn appointment_decides_which_requests_are_the_same() {
 }
 
 #[test]
-fn running_call_of_the_history_counts_for_a_day() {
+fn running_call_in_the_history_blocks_its_number_for_a_day() {
     let listed = |status: &str, age: SignedDuration, date: Option<&str>| {
         let call = json!({
             "call_id": "a-b", "status": status, "metadata": {"created_at": (now() - age).to_string()},
@@ -206,10 +207,7 @@ fn running_call_of_the_history_counts_for_a_day() {
         });
         let call: Call = serde_json::from_value(call).expect("a call");
         let earlier = [Earlier::of_listed(&call, now()).expect("it names its number")];
-        matches!(
-            refusal(&earlier, &entry("x"), ALL, now()),
-            Some(Refusal::Open(_))
-        )
+        is_refused(&earlier, &entry("x"), ALL, Kind::CallOpen)
     };
     assert!(listed("in_progress", HOUR * 23, None));
     assert!(!listed("in_progress", HOUR * 25, None));

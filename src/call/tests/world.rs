@@ -1,40 +1,40 @@
 //! A simulated service and its clients, in which every fault, kill and interleaving is a choice.
 
+mod commands;
+
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
-use std::path::Path;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
-use tokio::sync::watch;
 use tokio::time::Instant;
 
-use crate::api::{Call, Parsed};
-use crate::call::entry::{Entry, Look};
+use crate::api::{Call, Parsed, Response, SendError};
+use crate::call::entry::Entry;
 use crate::call::find::{Finding, find};
-use crate::call::guard::{Guards, Refusal};
-use crate::call::journal::Journal;
-use crate::call::record::{Recorder, Reserver, Shared};
-use crate::call::run::{Backend, Change, Limits, Posted, Reserve, Start, run};
-use crate::domain::{CallFields, CallId, CallRequest, Key, Zone};
+use crate::call::guard::Guards;
+use crate::call::record::{Recorder, Reserver};
+use crate::call::run::{Backend, Change, Limits};
+use crate::domain::CallId;
 use crate::error::{Error, Kind, Result};
+
+pub use commands::{Wanted, command, resume};
 
 const ORIGIN: &str = "https://example.org";
 const ALL: Guards = Guards {
     open: true,
     done: true,
 };
-/// Three looks: after 0, 2 and 5 s.
+/// Three lookups: after 0, 2 and 5 s.
 const LIMITS: Limits = Limits {
     search: Duration::from_secs(5),
     watch: Duration::from_secs(5),
 };
-/// Shorter than the looks, so that a watched call ends.
+/// Short enough that a watched call ends before the lookups do.
 const CALL_TAKES: Duration = Duration::from_secs(4);
 
 /// Picks one of `n` options. Option 0 is the one without a fault.
@@ -220,6 +220,7 @@ struct Client<'w> {
     world: &'w World,
     process: usize,
     recorder: Recorder<'w>,
+    reserver: Option<Reserver>,
 }
 
 impl Client<'_> {
@@ -239,49 +240,40 @@ impl Client<'_> {
 }
 
 impl Backend for Client<'_> {
-    async fn post(&mut self, _: Instant, reserve: Reserve) -> Posted {
+    async fn post(&mut self, _: Instant) -> Result<Response, SendError> {
         self.point().await;
         let unreachable = || Error::new(Kind::Unreachable, "no connection");
+        let never_sent = |error, retryable| SendError::NeverSent { error, retryable };
         if self.world.fault(2) == 1 {
-            return Posted::NeverSent {
-                error: unreachable(),
-                retryable: true,
-            };
+            return Err(never_sent(unreachable(), true));
         }
         self.world.turn(self.process).await;
-        if let Err(error) = reserve().await {
-            return Posted::NeverSent {
-                error,
-                retryable: false,
-            };
+        let reserver = self.reserver.as_ref().expect("a request");
+        if let Err(error) = reserver.reserve(self.world.now()).await {
+            return Err(never_sent(error, false));
         }
         self.point().await;
-        let response = |status| Posted::Response {
-            status,
-            retry_after: None,
-            error: Error::new(Kind::Refused, format!("status {status}")),
-        };
         let make = || self.world.make(&self.entry());
         let made = match self.world.fault(8) {
             0 => make(),
             1 => {
                 make();
-                return Posted::Lost(unreachable());
+                return Err(SendError::Lost(unreachable()));
             }
-            2 => return Posted::Lost(unreachable()),
-            3 => return response(401),
-            4 => return response(429),
+            2 => return Err(SendError::Lost(unreachable())),
+            3 => return Ok(response(401, vec![])),
+            4 => return Ok(response(429, vec![])),
             5 => {
                 make();
-                return response(503);
+                return Ok(response(503, vec![]));
             }
-            6 => return response(422),
-            _ => return Posted::Call(self.world.read(make())),
+            6 => return Ok(response(422, vec![])),
+            _ => return Ok(response(202, self.world.read(make()).raw)),
         };
         self.point().await;
         tokio::time::sleep(CALL_TAKES).await;
         self.point().await;
-        Posted::Call(self.world.read(made))
+        Ok(response(200, self.world.read(made).raw))
     }
 
     async fn renew(&mut self) -> Result<()> {
@@ -328,96 +320,12 @@ impl Backend for Client<'_> {
     }
 }
 
-/// A request that one process is asked to make.
-#[derive(Clone)]
-pub struct Wanted {
-    pub number: &'static str,
-    pub key: Option<Key>,
-}
-
-/// The command `kallyai call`: checks, makes the call, prints the result. Returns whether there was a
-/// result or a definite refusal.
-pub async fn command(world: &World, process: usize, folder: &Path, wanted: Wanted) {
-    let journal = Journal::new(folder.to_path_buf(), ORIGIN.into());
-    let now = world.now();
-    let task = "Reserve a table for 4 at 8pm".to_owned();
-    let phone = wanted.number.parse().expect("a number");
-    let fields = CallFields::default();
-    let request = CallRequest::new(phone, task, fields, Zone::UTC, now);
-    let look = Look {
-        clock_difference: 0,
-        listed: world
-            .list()
-            .iter()
-            .filter_map(|call| call.call_id.parse().ok())
-            .collect(),
-    };
-    let key = wanted.key.unwrap_or_else(Key::generate);
-    let entry = Entry::new(key, ORIGIN.into(), &request, Some(look), now);
-    let refusal = journal.read().expect("a journal").refusal(&entry, ALL, now);
-    match refusal {
-        Some(Refusal::SameKey(_)) => return resume(world, process, folder).await,
-        Some(_) => return,
-        None => {}
-    }
-    // The viewer stays: its end is tested from outside.
-    let watching = watch::Sender::new(true);
-    let shared = Shared::new(entry);
-    let reserver = Arc::new(Reserver {
-        journal: journal.clone(),
-        entry: shared.clone(),
-        guards: ALL,
-        is_watched: watching.subscribe(),
-        is_reserved: watch::Sender::new(false),
-    });
-    let began = (world.began.0, world.began.1);
-    let reserve: Reserve = Arc::new(move || {
-        let reserver = Arc::clone(&reserver);
-        let elapsed = SignedDuration::try_from(began.0.elapsed()).expect("a short time");
-        Box::pin(async move { reserver.reserve(began.1 + elapsed).await })
-    });
-    follow(world, process, &journal, shared, Start::Send(reserve)).await;
-}
-
-/// The command `kallyai resume`, for every call whose result was not shown.
-pub async fn resume(world: &World, process: usize, folder: &Path) {
-    let journal = Journal::new(folder.to_path_buf(), ORIGIN.into());
-    let contents = journal.read().expect("a journal");
-    let pending: Vec<Entry> = contents
-        .calls
-        .iter()
-        .filter(|entry| !entry.shown)
-        .cloned()
-        .collect();
-    for entry in pending {
-        if entry.not_made().is_some() {
-            journal.remove(&entry).await.expect("a journal");
-            continue;
-        }
-        let start = entry.call_id.clone().map_or(Start::Find, Start::Watch);
-        follow(world, process, &journal, Shared::new(entry), start).await;
-    }
-}
-
-async fn follow(world: &World, process: usize, journal: &Journal, entry: Shared, start: Start) {
-    let is_sender = matches!(start, Start::Send(_));
-    let recorder = Recorder::new(journal, Some(entry.clone()), is_sender);
-    let mut client = Client {
-        world,
-        process,
-        recorder,
-    };
-    let outcome = run(&mut client, start, LIMITS).await;
-    client.point().await;
-    if let Ok(call) = outcome {
-        world.calls.borrow()[world.index_of(&call.value.call_id)]
-            .is_shown
-            .set(true);
-        client.point().await;
-        world.turn(process).await;
-        journal
-            .change(&entry.get(), |entry| entry.shown = true)
-            .await
-            .expect("a journal");
+fn response(status: u16, body: Vec<u8>) -> Response {
+    Response {
+        status,
+        retry_after: None,
+        date: None,
+        redirect: None,
+        body,
     }
 }

@@ -1,10 +1,10 @@
 use crate::mcp::{INSTRUCTIONS, Server};
 
-/// Clients send all of it to the model with every conversation.
+/// Maximum length of all schemas and instructions, which clients send in every conversation.
 const MAX_LENGTH: usize = 8_800;
 
 #[test]
-fn schemas_hold_nothing_but_facts() {
+fn schemas_have_no_superfluous_keywords() {
     let tools = Server::tool_router().list_all();
     assert_eq!(tools.len(), 11);
     for tool in &tools {

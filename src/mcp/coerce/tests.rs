@@ -9,7 +9,7 @@ fn place_call(name: &str, value: Value) -> Result<JsonObject> {
 }
 
 #[test]
-fn values_in_other_forms_are_accepted() {
+fn loosely_typed_values_are_converted() {
     for (name, given, expected) in [
         ("party_size", json!(" 4"), json!(4)),
         ("party_size", json!(4.0), json!(4)),
@@ -35,7 +35,7 @@ fn values_in_other_forms_are_accepted() {
 }
 
 #[test]
-fn wrong_values_are_refused_with_what_is_allowed() {
+fn invalid_value_error_names_the_allowed_values() {
     for (name, value, message) in [
         ("party_size", json!(51), "party_size must be 1 to 50"),
         ("party_size", json!("0"), "party_size must be 1 to 50"),
@@ -57,7 +57,7 @@ fn wrong_values_are_refused_with_what_is_allowed() {
 }
 
 #[test]
-fn unknown_argument_names_the_nearest_one() {
+fn unknown_argument_hint_suggests_the_nearest_name() {
     let hint = |name: &str| place_call(name, json!(1)).unwrap_err().hint().to_owned();
     assert_eq!(hint("dryrun"), "did you mean dry_run?");
     assert!(hint("wait_seconds").starts_with("the arguments are phone, task, "));

@@ -1,15 +1,15 @@
-//! A client of the MCP server.
+//! A client for the MCP server.
 
 use std::io::{BufRead as _, BufReader, PipeReader, PipeWriter, Write as _};
 use std::process::{Child, ChildStdout, Command, Stdio};
 
 use serde_json::{Value, json};
 
-/// A client of one server process.
+/// A client connected to one server process.
 pub struct Client {
     child: Child,
     stdin: Option<PipeWriter>,
-    /// The other end of the same pipe: it shows when no process has it open for writing.
+    /// The read end of the server's stdin. It shows when no process has the pipe open for writing.
     #[cfg_attr(windows, expect(dead_code))]
     reader: PipeReader,
     stdout: BufReader<ChildStdout>,
@@ -20,7 +20,7 @@ pub struct Client {
 }
 
 impl Client {
-    /// A client that has sent nothing yet.
+    /// Starts a server and connects without sending anything.
     pub fn start(command: &mut Command) -> Self {
         let (reader, writer) = std::io::pipe().expect("a pipe");
         command
@@ -28,7 +28,7 @@ impl Client {
             .stdout(Stdio::piped())
             .stderr(Stdio::null());
         let mut child = command.spawn().expect("the server starts");
-        // It holds the end of the pipe that the server reads.
+        // Drop the command's copy of the pipe's read end.
         command.stdin(Stdio::null());
         let stdout = BufReader::new(child.stdout.take().expect("a pipe"));
         Self {
@@ -41,7 +41,7 @@ impl Client {
         }
     }
 
-    /// A client after the handshake.
+    /// Starts a server and completes the handshake.
     pub fn of(command: &mut Command) -> Self {
         let mut client = Self::start(command);
         let begun = client.initialize("2025-11-25", json!({}));
@@ -58,13 +58,12 @@ impl Client {
         begun
     }
 
-    /// Writes a line.
     pub fn write(&mut self, line: &str) {
         let stdin = self.stdin.as_mut().expect("an open pipe");
         writeln!(stdin, "{line}").expect("the server reads");
     }
 
-    /// Reads a line.
+    /// Reads a line and parses it.
     pub fn read(&mut self) -> Value {
         let mut line = String::new();
         let read = self.stdout.read_line(&mut line).expect("UTF-8");
@@ -72,7 +71,7 @@ impl Client {
         serde_json::from_str(&line).unwrap_or_else(|e| panic!("{e}: {line}"))
     }
 
-    /// The response to a request.
+    /// Waits for the response to a request.
     pub fn response(&mut self, id: i64) -> Value {
         loop {
             let message = self.read();
@@ -111,22 +110,28 @@ impl Client {
         self.write(&message.to_string());
     }
 
-    /// The result of a tool call.
+    /// Calls a tool and returns the result.
     pub fn call(&mut self, tool: &str, arguments: Value) -> Value {
         let id = self.send_call(tool, &arguments);
         self.response(id)["result"].clone()
     }
 
-    /// The value of a tool call that succeeds.
+    /// Calls a tool, asserts that it succeeds and returns the structured content.
     #[track_caller]
     pub fn value(&mut self, tool: &str, arguments: Value) -> Value {
         self.structured(tool, arguments, false)
     }
 
-    /// The error of a tool call that fails.
+    /// Calls a tool, asserts that it fails and returns the structured error.
     #[track_caller]
     pub fn error(&mut self, tool: &str, arguments: Value) -> Value {
         self.structured(tool, arguments, true)
+    }
+
+    /// Calls a tool and asserts these fields of its value.
+    #[track_caller]
+    pub fn gives(&mut self, tool: &str, arguments: Value, fields: Value) {
+        super::has(&self.value(tool, arguments), fields);
     }
 
     #[track_caller]
@@ -150,7 +155,7 @@ impl Client {
         }
     }
 
-    /// Closes the server's stdin and waits for its end.
+    /// Closes the server's stdin and returns its exit status.
     pub fn end(mut self) -> Option<i32> {
         self.leave();
         self.child.wait().expect("an end").code()

@@ -1,4 +1,5 @@
-//! The base of every test: a home folder of its own, a cleared environment, and runs that cannot hang.
+//! Helpers for all tests: an isolated home folder, a cleared environment and runs with a time
+//! limit.
 
 mod mcp;
 #[cfg(unix)]
@@ -15,37 +16,36 @@ pub use pty::{Terminal, seen};
 #[cfg(unix)]
 pub use run::by_shell;
 pub use run::{Run, Running};
-pub use server::{Gate, Reply, Request, Server};
-pub use service::{LOOK_BEFORE, LOOK_UP, Post, Service, Shown};
+pub use server::{Gate, Reply, Request, Server, listen};
+pub use service::{FIRST, LOOKUP, PRE_CALL_LOOKUP, Post, Service, Shown};
 #[cfg(unix)]
 pub use sign_in::mode;
 pub use sign_in::{SignIn, browser, connect, exchange, free_port, names, state_of, written};
 pub use tls::{Certificate, Proxy, USUAL};
 
-use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Mutex;
 use std::time::Duration;
 
-use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-/// A user's home, empty at first.
+/// A temporary home folder for one user.
 pub struct Home {
     folder: TempDir,
-    /// The server that the last command spoke to, which issued the login.
+    /// The server of the last command, which counts as the issuer of the credentials.
     issuer: Mutex<Option<String>>,
 }
 
-/// The limit for what ends at once, on a busy machine. A wait in vain takes 30 s or more.
-pub const AT_ONCE: Duration = Duration::from_secs(10);
+/// Time limit for commands that should not wait, generous for busy machines. A command that waits
+/// by mistake takes at least 30 s.
+pub const PROMPT: Duration = Duration::from_secs(20);
 
-/// An access token that must never be seen.
+/// An access token that must never appear in output.
 pub const TOKEN: &str = "secret-access-token-1";
-/// A refresh token that must never be seen.
+/// A refresh token that must never appear in output.
 pub const REFRESH: &str = "secret-refresh-token-1";
 
 impl Home {
@@ -60,38 +60,37 @@ impl Home {
         self.folder.path().join(name)
     }
 
-    /// The credentials file for a test server.
+    /// Returns the path of the credentials file.
     pub fn token_file(&self) -> PathBuf {
         self.path("login.json")
     }
 
-    /// The state folder of a run that speaks to a [`Service`].
+    /// Returns the state folder of commands that use a [`Service`].
     pub fn state(&self) -> PathBuf {
         self.path("state")
     }
 
-    /// The folder with one JSON file per call.
+    /// Returns the folder of the call log, with one JSON file per call.
     pub fn calls_folder(&self) -> PathBuf {
         self.state().join("calls")
     }
 
-    /// The files of the journal, oldest call first.
+    /// Returns the files of the call log, oldest call first.
     pub fn journal_files(&self) -> Vec<PathBuf> {
         let listed = std::fs::read_dir(self.calls_folder());
-        let mut files: Vec<PathBuf> = listed
-            .map(|files| files.flatten().map(|file| file.path()).collect())
-            .unwrap_or_default();
+        let listed = listed.into_iter().flatten().flatten();
+        let mut files: Vec<PathBuf> = listed.map(|file| file.path()).collect();
         files.sort_by_key(|file| read_entry(file)["sent_at"].as_str().map(str::to_owned));
         files
     }
 
-    /// The calls of the journal, oldest first.
+    /// Returns the calls in the call log, oldest first.
     pub fn journal(&self) -> Vec<Value> {
         let files = self.journal_files();
         files.iter().map(|file| read_entry(file)).collect()
     }
 
-    /// Writes calls into the journal.
+    /// Writes calls to the call log.
     pub fn write_journal(&self, entries: impl IntoIterator<Item = Value>) {
         std::fs::create_dir_all(self.calls_folder()).expect("a folder");
         for entry in entries {
@@ -101,7 +100,7 @@ impl Home {
         }
     }
 
-    /// A command in a cleared environment with this home.
+    /// Builds a command in a cleared environment with this home folder.
     pub fn kallyai<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_kallyai"));
         command
@@ -109,7 +108,7 @@ impl Home {
             .env_clear()
             .env("HOME", self.folder.path())
             .env("TZ", "America/New_York");
-        // Windows needs these for its libraries and temporary files, and coverage tools the last.
+        // Windows needs these for libraries and temporary files. Coverage tools need the last one.
         for name in ["SystemRoot", "TEMP", "TMP", "LLVM_PROFILE_FILE"] {
             if let Some(value) = std::env::var_os(name) {
                 command.env(name, value);
@@ -118,12 +117,12 @@ impl Home {
         command
             .env("LOCALAPPDATA", self.folder.path())
             .env("USERPROFILE", self.folder.path());
-        // Without a display Linux opens no browser, and other systems would.
+        // Without a display, Linux opens no browser, but other systems would.
         command.env("BROWSER", "none");
         command
     }
 
-    /// A command for `server`, signed in.
+    /// Builds a command with credentials for `server`.
     pub fn at<S: AsRef<OsStr>>(
         &self,
         server: &Server,
@@ -132,7 +131,7 @@ impl Home {
         self.at_url(server.url(), args)
     }
 
-    /// A command for the server at this origin, signed in.
+    /// Builds a command with credentials for the server at this URL.
     pub fn at_url<S: AsRef<OsStr>>(&self, url: &str, args: impl IntoIterator<Item = S>) -> Command {
         self.issued_by(url);
         if std::fs::symlink_metadata(self.token_file()).is_err() {
@@ -145,35 +144,17 @@ impl Home {
         command
     }
 
-    /// Makes this server the issuer of the credentials, now and when they are written again. All other members of the
-    /// file stay.
+    /// Makes this server the issuer of the current credentials and of those written later.
     pub fn issued_by(&self, url: &str) {
         *self.issuer.lock().unwrap() = Some(url.to_owned());
-        let path = self.token_file();
-        let Ok(text) = std::fs::read_to_string(&path) else {
-            return;
-        };
-        let Ok(mut login) = serde_json::from_str::<BTreeMap<String, Box<RawValue>>>(&text) else {
-            return;
-        };
-        let issuer = json!(url).to_string();
-        let has_token = login
-            .get("access_token")
-            .is_some_and(|raw| raw.get().starts_with('"'));
-        if !has_token || login.get("issuer").is_some_and(|raw| raw.get() == issuer) {
-            return;
+        let saved = std::fs::read(self.token_file()).unwrap_or_default();
+        let saved: Option<Value> = serde_json::from_slice(&saved).ok();
+        let is_known = |saved: &Value| saved["issuer"] == url || !saved["access_token"].is_string();
+        if let Some(mut saved) = saved.filter(|saved| !is_known(saved)) {
+            saved["issuer"] = json!(url);
+            // Write in place, because the file may be a symlink.
+            std::fs::write(self.token_file(), saved.to_string()).expect("credentials");
         }
-        login.insert(
-            "issuer".into(),
-            RawValue::from_string(issuer).expect("JSON"),
-        );
-        let before = std::fs::metadata(&path).expect("the file").permissions();
-        let mut writable = before.clone();
-        #[allow(clippy::permissions_set_readonly_false)]
-        writable.set_readonly(false);
-        std::fs::set_permissions(&path, writable).expect("permissions");
-        std::fs::write(&path, serde_json::to_vec(&login).expect("JSON")).expect("a login");
-        std::fs::set_permissions(&path, before).expect("permissions");
     }
 
     /// Writes credentials that expire in this many seconds.
@@ -184,7 +165,7 @@ impl Home {
         );
     }
 
-    /// Replaces the credentials by rename, as every client does: a run may be reading them.
+    /// Replaces the credentials with an atomic rename, because a command may be reading them.
     pub fn write_login(&self, login: &Value) {
         let mut login = login.clone();
         if let (Some(issuer), None) = (&*self.issuer.lock().unwrap(), login.get("issuer")) {
@@ -200,6 +181,11 @@ impl Home {
         serde_json::from_slice(&text).expect("JSON in the login file")
     }
 
+    /// Runs a command with credentials for this server.
+    pub fn run(&self, server: &Server, args: &[&str]) -> Run {
+        Run::of(&mut self.at(server, args))
+    }
+
     /// Runs a command in the sandbox.
     pub fn sandbox(&self, args: &[&str]) -> Run {
         Run::of(self.kallyai(["--sandbox"]).args(args))
@@ -211,8 +197,8 @@ fn read_entry(file: &Path) -> Value {
     serde_json::from_slice(&text).expect("JSON in the journal")
 }
 
-/// Tries each case in a thread of its own, for cases that mostly wait.
-pub fn at_once<T: Send>(cases: impl IntoIterator<Item = T>, test: impl Fn(T) + Sync) {
+/// Runs each case in its own thread. Use it for cases that mostly wait.
+pub fn parallel<T: Send>(cases: impl IntoIterator<Item = T>, test: impl Fn(T) + Sync) {
     std::thread::scope(|scope| {
         for case in cases {
             scope.spawn(|| test(case));
@@ -220,19 +206,34 @@ pub fn at_once<T: Send>(cases: impl IntoIterator<Item = T>, test: impl Fn(T) + S
     });
 }
 
-/// Unix seconds.
+/// Returns the current Unix time in seconds.
 pub fn now() -> i64 {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     since.expect("a clock after 1970").as_secs() as i64
 }
 
-/// The cells of a table's row.
+/// Splits a table row into cells.
 pub fn cells<const N: usize>(row: &str) -> [&str; N] {
     let cells: Vec<&str> = row.split(" | ").map(str::trim).collect();
     cells.try_into().unwrap_or_else(|_| panic!("{row}"))
 }
 
-/// A call as the API gives it, created just now.
+/// Asserts that an object has these fields.
+#[track_caller]
+pub fn has(object: &Value, fields: Value) {
+    for (name, value) in fields.as_object().expect("fields") {
+        assert_eq!(&object[name], value, "{name} of {object}");
+    }
+}
+
+/// Asserts that a field of an object contains a text.
+#[track_caller]
+pub fn says(object: &Value, name: &str, part: &str) {
+    let text = object[name].as_str().unwrap_or_default();
+    assert!(text.contains(part), "{part}: {object}");
+}
+
+/// Returns a call as the API sends it, created just now.
 pub fn call(id: &str, status: &str) -> Value {
     json!({
         "call_id": id,
@@ -249,14 +250,14 @@ pub fn call(id: &str, status: &str) -> Value {
     })
 }
 
-/// The time this many seconds from now, as the API writes it.
+/// Returns the time this many seconds from now, as the API formats it.
 pub fn moment(seconds: i64) -> String {
     jiff::Timestamp::from_second(now() + seconds)
         .expect("a moment")
         .to_string()
 }
 
-/// The arguments of an ordinary call.
+/// Arguments for a typical call.
 pub const CALL: [&str; 4] = ["-p", "+15551234567", "-t", "Reserve a table"];
 
 /// A full call ID.

@@ -1,4 +1,4 @@
-//! A terminal with the program in its foreground.
+//! A pseudoterminal that runs the program in the foreground.
 
 use std::fs::File;
 use std::io::Write as _;
@@ -10,9 +10,9 @@ use std::time::{Duration, Instant};
 
 use rustix::termios::{Termios, Winsize};
 
-use super::run::Stream;
+use super::run::{Stream, by_shell};
 
-/// A terminal. Its other end stays open, so that the modes that the program leaves are seen.
+/// A pseudoterminal. The program's end stays open here, so tests can check the modes it leaves.
 pub struct Terminal {
     keyboard: File,
     user: OwnedFd,
@@ -27,7 +27,7 @@ impl Terminal {
         Self::sized(command, 80)
     }
 
-    /// The same with a terminal of this width.
+    /// Starts a command with a new terminal of this width.
     pub fn sized(mut command: Command, columns: u16) -> Self {
         let pty = rustix_openpty::openpty(None, Some(&size(columns))).expect("a terminal");
         let end = || pty.user.try_clone().expect("a second handle");
@@ -53,7 +53,7 @@ impl Terminal {
         }
     }
 
-    /// Waits until this text is on the screen, and returns the screen.
+    /// Waits for this text on the screen and returns the screen.
     #[track_caller]
     pub fn shows(&self, text: &str) -> String {
         self.screen.holds(text)
@@ -61,10 +61,6 @@ impl Terminal {
 
     pub fn screen(&self) -> String {
         self.screen.holds("")
-    }
-
-    pub fn resize(&self, columns: u16) {
-        rustix::termios::tcsetwinsize(&self.user, size(columns)).expect("another size");
     }
 
     pub fn types(&mut self, bytes: &[u8]) {
@@ -75,7 +71,7 @@ impl Terminal {
         rustix::termios::tcgetattr(&self.user).expect("modes")
     }
 
-    /// The number of bytes that were typed and not read.
+    /// Returns the number of typed bytes that no program has read.
     pub fn unread(&self) -> u64 {
         rustix::io::ioctl_fionread(self.user.as_fd()).expect("a count")
     }
@@ -84,7 +80,7 @@ impl Terminal {
         self.child.id()
     }
 
-    /// Waits for the program's end, and returns its exit status.
+    /// Waits for the program to exit and returns its status.
     #[track_caller]
     pub fn end(&mut self) -> Option<i32> {
         let late = Instant::now() + Duration::from_secs(30);
@@ -92,36 +88,17 @@ impl Terminal {
             if let Some(status) = self.child.try_wait().expect("a status") {
                 return status.code();
             }
-            assert!(
-                Instant::now() < late,
-                "the program does not end: {}",
-                self.screen()
-            );
+            assert!(Instant::now() < late, "it does not end: {}", self.screen());
             std::thread::sleep(Duration::from_millis(5));
         }
     }
 }
 
-/// The screen after a command, on a terminal of this width.
+/// Runs a command on a terminal of this width and returns the final screen.
 pub fn seen(ours: &Command, columns: u16) -> String {
-    // The shell prints a mark after everything else.
-    let mut shell = Command::new("sh");
-    shell
-        .args(["-c", "\"$@\"; echo \"=$?=\"", "sh"])
-        .arg(ours.get_program())
-        .args(ours.get_args())
-        .env_clear();
-    for (name, value) in ours
-        .get_envs()
-        .filter_map(|(name, value)| Some((name, value?)))
-    {
-        shell.env(name, value);
-    }
-    shell
-        .env("PATH", "/usr/bin:/bin")
-        .env("TERM", "xterm")
-        .env("NO_COLOR", "1")
-        .env("BROWSER", "none");
+    // The shell prints a marker after all other output.
+    let mut shell = by_shell(ours, r#""$0" "$@"; echo "=$?="; exit"#);
+    shell.env("TERM", "xterm").env("NO_COLOR", "1");
     let mut terminal = Terminal::sized(shell, columns);
     let screen = terminal.shows("=\r\n");
     terminal.end();
@@ -137,7 +114,7 @@ fn size(columns: u16) -> Winsize {
     }
 }
 
-/// The lines of the final screen. Nothing wraps here.
+/// Interprets the escape sequences and returns the final lines. Does not wrap long lines.
 fn drawn(written: &str) -> Vec<String> {
     let mut lines: Vec<Vec<char>> = vec![Vec::new()];
     let (mut row, mut column) = (0usize, 0usize);

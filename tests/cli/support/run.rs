@@ -1,4 +1,4 @@
-//! Runs of the program, each with an end.
+//! Runs the program with a time limit.
 
 use std::io::{Read, Write as _};
 use std::process::{Child, ChildStdin, Command, Stdio};
@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-/// No test waits longer for a program.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// How long a test waits for the program.
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A finished run.
 pub struct Run {
@@ -18,14 +18,14 @@ pub struct Run {
     pub stderr: String,
 }
 
-/// A run that goes on.
+/// A run in progress.
 pub struct Running {
     child: Child,
     stdout: Arc<Stream>,
     stderr: Arc<Stream>,
 }
 
-/// The output of a pipe so far.
+/// The output read from a pipe so far.
 #[derive(Default)]
 pub struct Stream {
     state: Mutex<Gathered>,
@@ -38,31 +38,29 @@ struct Gathered {
     ended: bool,
 }
 
-/// The same command, run by a shell after another one.
+/// Wraps a command in a shell that first runs another command.
 #[cfg(unix)]
 pub fn by_shell(command: &Command, first: &str) -> Command {
     let mut shell = Command::new("/bin/sh");
     shell.args(["-c", &format!(r#"{first} && exec "$0" "$@""#)]);
     shell.arg(command.get_program()).args(command.get_args());
-    shell.env_clear().envs(
-        command
-            .get_envs()
-            .filter_map(|(name, value)| Some((name, value?))),
-    );
+    let variables = command.get_envs();
+    shell.env_clear();
+    shell.envs(variables.filter_map(|(name, value)| Some((name, value?))));
     shell
 }
 
 impl Run {
-    /// Runs a command to its end, with stdin closed.
+    /// Runs a command with an empty stdin and waits for it to exit.
     pub fn of(command: &mut Command) -> Self {
         Running::start(command.stdin(Stdio::null())).end()
     }
 
-    /// Runs a command with this on stdin.
+    /// Runs a command with this input on stdin.
     pub fn with_input(command: &mut Command, input: &[u8]) -> Self {
         let mut running = Running::start(command.stdin(Stdio::piped()));
         let mut stdin = running.stdin();
-        // A program that ended without reading has closed its side.
+        // The write fails if the program exited without reading.
         let _ = stdin.write_all(input);
         drop(stdin);
         running.end()
@@ -71,24 +69,31 @@ impl Run {
     /// Asserts the exit status.
     #[track_caller]
     pub fn exits(self, status: i32) -> Self {
+        let Self { stdout, stderr, .. } = &self;
         assert_eq!(
             self.exit,
             Some(status),
-            "stdout: {}\nstderr: {}",
-            self.stdout,
-            self.stderr
+            "stdout: {stdout}\nstderr: {stderr}"
         );
         self
     }
 
-    /// The JSON on stdout.
+    /// Asserts the exit status and the error code. Returns the error.
+    #[track_caller]
+    pub fn fails(self, status: i32, code: &str) -> Value {
+        let error = self.exits(status).error();
+        assert_eq!(error["code"], code, "{error}");
+        error
+    }
+
+    /// Parses the JSON on stdout.
     #[track_caller]
     pub fn json(&self) -> Value {
         serde_json::from_str(&self.stdout)
             .unwrap_or_else(|e| panic!("{e}: {}\n{}", self.stdout, self.stderr))
     }
 
-    /// The error object on the last line of stderr.
+    /// Parses the error object on the last line of stderr.
     #[track_caller]
     pub fn error(&self) -> Value {
         let last = self.stderr.lines().last().unwrap_or_default();
@@ -97,22 +102,19 @@ impl Run {
         document["error"].clone()
     }
 
-    /// Asserts that a text is on stderr.
+    /// Asserts that stderr contains a text.
     #[track_caller]
     pub fn notes(&self, text: &str) -> &Self {
         assert!(self.stderr.contains(text), "{text}: {}", self.stderr);
         self
     }
 
-    /// Asserts that a text is in neither stream.
+    /// Asserts that neither stdout nor stderr contains a text.
     #[track_caller]
     pub fn never_says(&self, text: &str) -> &Self {
-        assert!(
-            !self.stdout.contains(text) && !self.stderr.contains(text),
-            "{text}: {} {}",
-            self.stdout,
-            self.stderr
-        );
+        for stream in [&self.stdout, &self.stderr] {
+            assert!(!stream.contains(text), "{text}: {stream}");
+        }
         self
     }
 }
@@ -148,7 +150,7 @@ impl Running {
         let _ = self.child.kill();
     }
 
-    /// Its child processes.
+    /// Returns the child processes.
     #[cfg(target_os = "linux")]
     pub fn children(&self) -> Vec<rustix::process::Pid> {
         let ids = std::fs::read_to_string(format!("/proc/{0}/task/{0}/children", self.id()))
@@ -158,27 +160,27 @@ impl Running {
             .collect()
     }
 
-    /// Its stdin, if that is a pipe.
+    /// Takes the stdin pipe.
     pub fn stdin(&mut self) -> ChildStdin {
         self.child.stdin.take().expect("a pipe")
     }
 
-    /// Waits for this text on stderr, and returns all of stderr so far.
+    /// Waits for this text on stderr and returns all of stderr so far.
     #[track_caller]
     pub fn says(&self, text: &str) -> String {
         self.stderr.holds(text)
     }
 
-    /// The same for stdout.
+    /// Waits for this text on stdout and returns all of stdout so far.
     #[track_caller]
     pub fn prints(&self, text: &str) -> String {
         self.stdout.holds(text)
     }
 
-    /// Waits for its end.
+    /// Waits for the program to exit.
     #[track_caller]
     pub fn end(mut self) -> Run {
-        // The pipes close when the program ends.
+        // The pipes close when the program exits.
         let stdout = self.stdout.whole();
         if stdout.is_none() {
             self.kill();
@@ -216,7 +218,7 @@ impl Stream {
         stream
     }
 
-    /// Waits for this text, and returns all output so far.
+    /// Waits for this text and returns all output so far.
     #[track_caller]
     pub fn holds(&self, text: &str) -> String {
         let so_far = |state: &Gathered| String::from_utf8_lossy(&state.bytes).into_owned();
@@ -224,19 +226,19 @@ impl Stream {
         let missing = |state: &mut Gathered| !state.ended && !so_far(state).contains(text);
         let (state, _) = self
             .changed
-            .wait_timeout_while(state, PATIENCE, missing)
+            .wait_timeout_while(state, TIMEOUT, missing)
             .unwrap();
         let all = so_far(&state);
         assert!(all.contains(text), "never came: {text}\ncame: {all}");
         all
     }
 
-    /// Waits for the end of the output and returns it. `None` if the end does not come in time.
+    /// Waits for the end of the output and returns it, or `None` after the time limit.
     pub fn whole(&self) -> Option<Vec<u8>> {
         let state = self.state.lock().unwrap();
         let (state, _) = self
             .changed
-            .wait_timeout_while(state, PATIENCE, |state| !state.ended)
+            .wait_timeout_while(state, TIMEOUT, |state| !state.ended)
             .unwrap();
         state.ended.then(|| state.bytes.clone())
     }

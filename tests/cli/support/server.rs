@@ -1,84 +1,80 @@
-//! A server that records its requests and responds, or fails to, as a test says.
+//! A server that records its requests and responds, or fails to, as a test configures it.
 
 use std::io::{self, BufRead, BufReader, Write as _};
-use std::net::{Shutdown, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 use std::time::Duration;
 
 use serde_json::Value;
 
-/// A request as it came over the wire.
+/// A request as received.
 #[derive(Debug, Clone)]
 pub struct Request {
     pub method: String,
     /// Path and query, as sent.
     pub target: String,
-    /// Names in lower case.
+    /// The names are in lower case.
     pub headers: Vec<(String, String)>,
     pub body: String,
 }
 
 impl Request {
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers
-            .iter()
-            .find(|(n, _)| n == name)
-            .map(|(_, value)| value.as_str())
+        let found = self.headers.iter().find(|(known, _)| known == name);
+        found.map(|(_, value)| value.as_str())
     }
 
     pub fn json(&self) -> Value {
         serde_json::from_str(&self.body).expect("a JSON body")
     }
 
-    /// `GET /v1/calls?limit=10`.
+    /// Returns the method and target: `GET /v1/calls?limit=10`.
     pub fn line(&self) -> String {
         format!("{} {}", self.method, self.target)
     }
 
     pub fn is(&self, method: &str, path: &str) -> bool {
-        // A path without a query means any query.
-        let target = if path.contains('?') {
-            Some(self.target.as_str())
-        } else {
-            self.target.split('?').next()
-        };
-        self.method == method && target == Some(path)
+        // A path without a query matches any query.
+        let target = self.target.split('?').next();
+        self.method == method && (self.target == path || target == Some(path))
     }
 }
 
-/// The response to a request.
+/// The server's response to a request.
 #[derive(Debug, Clone)]
 pub enum Reply {
-    /// A whole response.
-    Answer {
-        status: u16,
-        headers: Vec<(String, String)>,
-        body: Vec<u8>,
-    },
-    /// These bytes, then the end of the connection.
+    /// A status, headers and a body.
+    Whole(u16, String, Vec<u8>),
+    /// Sends these bytes and closes the connection.
     Raw(Vec<u8>),
-    /// The connection is closed before the status line.
+    /// Closes the connection before the status line.
     CutBeforeStatus,
-    /// The connection is closed in the head.
+    /// Closes the connection within the headers.
     CutInHead,
-    /// The connection is closed in the body.
+    /// Closes the connection within the body.
     CutInBody,
-    /// The connection is reset.
+    /// Resets the connection.
     Reset,
-    /// Nothing comes until the server ends.
+    /// Sends nothing until the server stops.
     Stall,
-    /// The response comes after this time.
+    /// Sends the response after this time.
     Late(Duration, Box<Reply>),
-    /// The response comes when a test opens the gate.
+    /// Sends the response when a test opens the gate.
     Held(Gate, Box<Reply>),
 }
 
-/// Holds a response back, for a minute at most.
+/// Holds a response back for at most a minute.
 #[derive(Debug, Clone, Default)]
 pub struct Gate(Arc<(Mutex<bool>, Condvar)>);
 
 impl Gate {
+    /// Returns a reply that waits for the gate.
+    pub fn hold(&self, reply: Reply) -> Reply {
+        Reply::Held(self.clone(), Box::new(reply))
+    }
+
     pub fn open(&self) {
         *self.0.0.lock().unwrap() = true;
         self.0.1.notify_all();
@@ -94,11 +90,7 @@ impl Gate {
 
 impl Reply {
     pub fn new(status: u16, body: impl Into<Vec<u8>>) -> Self {
-        Self::Answer {
-            status,
-            headers: Vec::new(),
-            body: body.into(),
-        }
+        Self::Whole(status, String::new(), body.into())
     }
 
     pub fn json(status: u16, body: &Value) -> Self {
@@ -106,11 +98,27 @@ impl Reply {
     }
 
     pub fn with(mut self, name: &str, value: &str) -> Self {
-        if let Self::Answer { headers, .. } = &mut self {
-            headers.push((name.to_owned(), value.to_owned()));
+        if let Self::Whole(_, headers, _) = &mut self {
+            *headers += &format!("{name}: {value}\r\n");
         }
         self
     }
+}
+
+/// Returns a port that no other test in this run has used, because a worker left by a test may
+/// still connect to its port. The system assigns ports from another range.
+pub(super) fn next_port() -> u16 {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let turn = std::process::id().wrapping_mul(101);
+    let turn = turn.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed));
+    10_000 + (turn % 20_000) as u16
+}
+
+/// Listens on loopback on a new port.
+pub fn listen() -> TcpListener {
+    let mut tries =
+        std::iter::repeat_with(|| TcpListener::bind((Ipv4Addr::LOCALHOST, next_port())));
+    tries.find_map(Result::ok).expect("a free port")
 }
 
 type Handler = dyn Fn(&Request) -> Reply + Send + Sync;
@@ -124,7 +132,7 @@ struct Shared {
 }
 
 impl Shared {
-    /// Waits for this time, or until the server ends.
+    /// Waits for this time or until the server stops.
     fn wait(&self, time: Duration) {
         let over = self.over.lock().unwrap();
         let waited = self.ended.wait_timeout_while(over, time, |over| !*over);
@@ -132,7 +140,7 @@ impl Shared {
     }
 }
 
-/// A server on loopback. It ends when dropped.
+/// A server on loopback. It stops when dropped.
 pub struct Server {
     url: String,
     shared: Arc<Shared>,
@@ -140,7 +148,7 @@ pub struct Server {
 
 impl Server {
     pub fn start(handler: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let listener = listen();
         let url = format!("http://{}", listener.local_addr().expect("an address"));
         let shared = Arc::new(Shared {
             handler: Box::new(handler),
@@ -162,7 +170,7 @@ impl Server {
         Self { url, shared }
     }
 
-    /// A server with one response to everything.
+    /// Starts a server that sends the same response to every request.
     pub fn always(reply: Reply) -> Self {
         Self::start(move |_| reply.clone())
     }
@@ -171,28 +179,25 @@ impl Server {
         &self.url
     }
 
-    /// The requests so far.
+    /// Returns the requests so far.
     pub fn requests(&self) -> Vec<Request> {
         self.shared.requests.lock().unwrap().clone()
     }
 
-    /// The number of such requests.
+    /// Counts the requests with this method and path.
     pub fn count(&self, method: &str, path: &str) -> usize {
-        self.requests()
-            .iter()
-            .filter(|request| request.is(method, path))
-            .count()
+        let requests = self.requests();
+        requests.iter().filter(|it| it.is(method, path)).count()
     }
 
-    /// Waits until this number of such requests have come.
+    /// Waits for this number of requests with this method and path.
     pub fn wait_for(&self, method: &str, path: &str, count: usize) {
         let requests = self.shared.requests.lock().unwrap();
-        let waiting = |requests: &mut Vec<Request>| {
-            requests.iter().filter(|r| r.is(method, path)).count() < count
-        };
         let limit = Duration::from_secs(30);
         let arrived = &self.shared.arrived;
-        let waited = arrived.wait_timeout_while(requests, limit, waiting);
+        let waited = arrived.wait_timeout_while(requests, limit, |requests| {
+            requests.iter().filter(|r| r.is(method, path)).count() < count
+        });
         let is_late = waited.unwrap().1.timed_out();
         assert!(!is_late, "{method} {path} never came {count} times");
     }
@@ -213,21 +218,19 @@ fn converse(stream: TcpStream, shared: &Shared) {
         let mut reply = (shared.handler)(&request);
         shared.requests.lock().unwrap().push(request);
         shared.arrived.notify_all();
-        reply = loop {
-            reply = match reply {
-                Reply::Late(time, then) => {
-                    shared.wait(time);
-                    *then
-                }
-                Reply::Held(gate, then) => {
-                    gate.pass();
-                    *then
-                }
-                reply => break reply,
-            };
-        };
-        if write(&stream, &reply, shared).is_err() || !matches!(reply, Reply::Answer { .. }) {
-            // Closing without a shutdown sends the reset.
+        match reply {
+            Reply::Late(time, then) => {
+                shared.wait(time);
+                reply = *then;
+            }
+            Reply::Held(gate, then) => {
+                gate.pass();
+                reply = *then;
+            }
+            _ => {}
+        }
+        if write(&stream, &reply, shared).is_err() || !matches!(reply, Reply::Whole(..)) {
+            // Closing the socket without a shutdown sends the reset.
             if !matches!(reply, Reply::Reset) {
                 let _ = stream.shutdown(Shutdown::Both);
             }
@@ -236,7 +239,7 @@ fn converse(stream: TcpStream, shared: &Shared) {
     }
 }
 
-/// Reads the next request. `None` if the client has left.
+/// Reads the next request. Returns `None` if the client closed the connection.
 pub(super) fn read(reader: &mut impl BufRead) -> Option<Request> {
     let mut line = String::new();
     reader.read_line(&mut line).ok()?;
@@ -251,11 +254,8 @@ pub(super) fn read(reader: &mut impl BufRead) -> Option<Request> {
         };
         headers.push((name.to_ascii_lowercase(), value.trim().to_owned()));
     }
-    let length = headers
-        .iter()
-        .find(|(name, _)| name == "content-length")
-        .map_or(0, |(_, n)| n.parse().unwrap());
-    let mut body = vec![0; length];
+    let length = headers.iter().find(|(name, _)| name == "content-length");
+    let mut body = vec![0; length.map_or(0, |(_, n)| n.parse().unwrap())];
     reader.read_exact(&mut body).ok()?;
     Some(Request {
         method,
@@ -265,27 +265,19 @@ pub(super) fn read(reader: &mut impl BufRead) -> Option<Request> {
     })
 }
 
-/// A whole response as it goes over the wire.
+/// Serializes a complete response.
 pub(super) fn bytes(reply: &Reply) -> Option<Vec<u8>> {
-    let Reply::Answer {
-        status,
-        headers,
-        body,
-    } = reply
-    else {
+    let Reply::Whole(status, headers, body) = reply else {
         return None;
     };
-    let mut head = format!("HTTP/1.1 {status} Status\r\n");
-    let length = ("Content-Length".to_owned(), body.len().to_string());
-    for (name, value) in headers.iter().chain([&length]) {
-        head += &format!("{name}: {value}\r\n");
-    }
-    Some([head.as_bytes(), b"\r\n", body].concat())
+    let length = body.len();
+    let head = format!("HTTP/1.1 {status} Status\r\n{headers}Content-Length: {length}\r\n\r\n");
+    Some([head.as_bytes(), body].concat())
 }
 
 fn write(mut stream: &TcpStream, reply: &Reply, shared: &Shared) -> io::Result<()> {
     match reply {
-        Reply::Answer { .. } => stream.write_all(&bytes(reply).unwrap_or_default()),
+        Reply::Whole(..) => stream.write_all(&bytes(reply).unwrap_or_default()),
         Reply::Raw(bytes) => stream.write_all(bytes),
         Reply::CutBeforeStatus | Reply::Late(..) | Reply::Held(..) => Ok(()),
         Reply::CutInHead => stream.write_all(b"HTTP/1.1 201 Created\r\nContent-Le"),

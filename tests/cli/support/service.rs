@@ -1,4 +1,4 @@
-//! A model of the service: it makes calls, keeps them, and spoils its responses as a test says.
+//! A model of the service. It accepts and stores calls, and tests configure how its responses fail.
 
 use std::collections::VecDeque;
 use std::ffi::OsStr;
@@ -7,16 +7,16 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use serde_json::{Value, json};
 
-use super::{Home, Reply, Request, Server, call};
+use super::{CALL, Home, Reply, Request, Run, Server, call};
 
-/// What the service does with a POST.
+/// How the service handles a POST.
 #[derive(Debug, Clone)]
 pub struct Post {
-    /// When the history shows the call. `None`: no call is made.
+    /// When the history shows the call, or `None` to make no call.
     shown: Option<Shown>,
-    /// The number of reads that find the call still running.
+    /// The number of reads that report the call as still running.
     running: usize,
-    /// `None`: the call.
+    /// The response, or `None` to send the call.
     reply: Option<Reply>,
 }
 
@@ -24,14 +24,14 @@ pub struct Post {
 #[derive(Debug, Clone, Copy)]
 pub enum Shown {
     AtOnce,
-    /// After this number of reads that do not show it.
+    /// After this number of history requests that do not show it.
     After(usize),
     Never,
-    /// At once, and with another one that it may be.
+    /// At once, together with a second call that also matches.
     Twice,
 }
 
-/// The service. It ends when dropped.
+/// The service. It stops when dropped.
 pub struct Service {
     pub server: Server,
     state: Arc<Mutex<State>>,
@@ -40,33 +40,35 @@ pub struct Service {
 #[derive(Default)]
 struct State {
     posts: VecDeque<Post>,
-    looks: VecDeque<Reply>,
+    lookups: VecDeque<Reply>,
     reads: VecDeque<Reply>,
-    look_before: Option<Reply>,
+    pre_call_lookup: Option<Reply>,
     gone: bool,
     calls: Vec<Kept>,
-    /// The key of every call that was made.
-    rings: Vec<String>,
+    /// The keys of all calls that were made.
+    made: Vec<String>,
 }
 
 struct Kept {
     call: Value,
-    /// The call in the history.
+    /// The call as the history shows it.
     listed: Value,
     hidden: usize,
     running: usize,
-    /// Whether the look before a call shows it.
+    /// Whether the lookup before a new call shows it.
     is_seen_before: bool,
 }
 
-/// The look at the history before a call.
-pub const LOOK_BEFORE: &str = "/v1/calls?limit=50";
-/// A look at the history for a lost call.
-pub const LOOK_UP: &str = "/v1/calls?limit=200";
+/// The ID of the first call that the service makes.
+pub const FIRST: &str = "3f2a0c1e-55aa-4bbb-8ccc-000000000000";
+/// The request that looks for earlier calls before a new one.
+pub const PRE_CALL_LOOKUP: &str = "/v1/calls?limit=50";
+/// The request that looks for a call whose response was lost.
+pub const LOOKUP: &str = "/v1/calls?limit=200";
 
 impl Post {
-    /// The call is made, and the response has it.
-    pub fn answered() -> Self {
+    /// Makes the call and sends it in the response.
+    pub fn accepted() -> Self {
         Self {
             shown: Some(Shown::AtOnce),
             running: 0,
@@ -74,46 +76,43 @@ impl Post {
         }
     }
 
-    /// The call is made, and this is the response instead.
+    /// Makes the call but sends this response instead.
     pub fn lost(reply: Reply) -> Self {
+        let reply = Some(reply);
         Self {
-            reply: Some(reply),
-            ..Self::answered()
+            reply,
+            ..Self::accepted()
         }
     }
 
-    /// No call is made.
+    /// Makes no call and sends this response.
     pub fn refused(reply: Reply) -> Self {
+        let shown = None;
         Self {
-            shown: None,
+            shown,
             ..Self::lost(reply)
         }
     }
 
     pub fn shown(self, shown: Shown) -> Self {
-        Self {
-            shown: Some(shown),
-            ..self
-        }
+        let shown = Some(shown);
+        Self { shown, ..self }
     }
 
-    pub fn running(self, reads: usize) -> Self {
-        Self {
-            running: reads,
-            ..self
-        }
+    pub fn running(self, running: usize) -> Self {
+        Self { running, ..self }
     }
 }
 
 impl Service {
-    /// A service that does this with the first POSTs, and makes the calls of the others.
+    /// Starts a service that handles the first POSTs like this and accepts all others.
     pub fn with(posts: impl IntoIterator<Item = Post>) -> Self {
         let state = Arc::new(Mutex::new(State {
             posts: posts.into_iter().collect(),
             ..State::default()
         }));
-        let answering = Arc::clone(&state);
-        let server = Server::start(move |request| answering.lock().unwrap().answer(request));
+        let shared = Arc::clone(&state);
+        let server = Server::start(move |request| shared.lock().unwrap().respond(request));
         Self { server, state }
     }
 
@@ -121,77 +120,89 @@ impl Service {
         self.state.lock().unwrap()
     }
 
-    /// Plans one more POST.
+    /// Configures the handling of one more POST.
     pub fn then(&self, post: Post) {
         self.state().posts.push_back(post);
     }
 
-    /// Plans the response to the next reading of the history.
-    pub fn then_look(&self, reply: Reply) {
-        self.state().looks.push_back(reply);
+    /// Sets the response to the next history request.
+    pub fn then_lookup(&self, reply: Reply) {
+        self.state().lookups.push_back(reply);
     }
 
-    /// Plans the response to the next reading of a single call.
+    /// Sets the response to the next request for a single call.
     pub fn then_read(&self, reply: Reply) {
         self.state().reads.push_back(reply);
     }
 
-    /// The response to every look before a call.
-    pub fn look_before(&self, reply: Reply) {
-        self.state().look_before = Some(reply);
+    /// Sets the response to every lookup before a call.
+    pub fn pre_call_lookup(&self, reply: Reply) {
+        self.state().pre_call_lookup = Some(reply);
     }
 
-    /// Whether nothing can be read.
-    pub fn is_gone(&self, gone: bool) {
+    /// Sets whether every read fails.
+    pub fn set_down(&self, gone: bool) {
         self.state().gone = gone;
     }
 
-    /// Adds a call that the look before a call does not show.
+    /// Adds a call that the lookup before a new call does not show.
     pub fn put(&self, call: Value, listed: Value) {
         self.state().calls.push(Kept::new(call, listed, false));
     }
 
-    /// Adds a call of another client.
+    /// Adds a call from another client.
     pub fn put_before(&self, call: Value) {
         let listed = call.clone();
         self.state().calls.push(Kept::new(call, listed, true));
     }
 
-    /// The requests, without looks before a call.
+    /// Returns all requests except the lookups before a call.
     pub fn asked(&self) -> Vec<Request> {
         let requests = self.server.requests().into_iter();
-        requests.filter(|it| it.target != LOOK_BEFORE).collect()
+        requests.filter(|it| it.target != PRE_CALL_LOOKUP).collect()
     }
 
-    /// The keys of the calls that were made.
-    pub fn rings(&self) -> Vec<String> {
-        self.state().rings.clone()
+    /// Returns the keys of the calls that were made.
+    pub fn made(&self) -> Vec<String> {
+        self.state().made.clone()
     }
 
-    /// The calls, oldest first.
+    /// Returns the calls, oldest first.
     pub fn calls(&self) -> Vec<Value> {
-        self.state()
-            .calls
-            .iter()
-            .map(|kept| kept.call.clone())
-            .collect()
+        let state = self.state();
+        state.calls.iter().map(|kept| kept.call.clone()).collect()
     }
 
-    /// The number of POSTs.
+    /// Returns the number of POSTs.
     pub fn posts(&self) -> usize {
         self.server.count("POST", "/v1/calls")
     }
 
-    /// A command that speaks to this service, signed in, with a journal in `home`.
+    /// Builds a command with credentials for this service and a call log in `home`.
     pub fn at<S: AsRef<OsStr>>(&self, home: &Home, args: impl IntoIterator<Item = S>) -> Command {
         let mut command = home.at(&self.server, args);
         command.env("KALLYAI_STATE_DIR", home.state());
         command
     }
+
+    /// Runs a command against this service.
+    pub fn run(&self, home: &Home, args: &[&str]) -> Run {
+        Run::of(&mut self.at(home, args))
+    }
+
+    /// Makes a typical call with these flags.
+    pub fn call(&self, home: &Home, flags: &[&str]) -> Run {
+        Run::of(self.at(home, CALL).args(flags))
+    }
+
+    /// Makes a typical call with `--json`.
+    pub fn json_call(&self, home: &Home) -> Run {
+        self.call(home, &["--json"])
+    }
 }
 
 impl State {
-    fn answer(&mut self, request: &Request) -> Reply {
+    fn respond(&mut self, request: &Request) -> Reply {
         if request.is("POST", "/v1/auth/refresh") {
             return Reply::json(200, &json!({ "access_token": "fresh", "expires_in": 3600 }));
         }
@@ -201,30 +212,28 @@ impl State {
         if self.gone {
             return Reply::CutBeforeStatus;
         }
-        if request.is("GET", LOOK_BEFORE) {
-            if let Some(reply) = &self.look_before {
+        if request.is("GET", PRE_CALL_LOOKUP) {
+            if let Some(reply) = &self.pre_call_lookup {
                 return reply.clone();
             }
-            let seen = self
-                .calls
-                .iter()
-                .filter(|kept| kept.is_seen_before && kept.hidden == 0);
+            let is_seen = |kept: &&Kept| kept.is_seen_before && kept.hidden == 0;
+            let seen = self.calls.iter().filter(is_seen);
             let calls: Vec<_> = seen.map(Kept::look).rev().collect();
             return Reply::json(200, &json!({ "total": calls.len(), "calls": calls }));
         }
         match request.target.strip_prefix("/v1/calls/") {
             Some(id) => self.reads.pop_front().unwrap_or_else(|| self.read(id)),
-            None => self.looks.pop_front().unwrap_or_else(|| self.list()),
+            None => self.lookups.pop_front().unwrap_or_else(|| self.list()),
         }
     }
 
     fn post(&mut self, request: &Request) -> Reply {
-        let post = self.posts.pop_front().unwrap_or_else(Post::answered);
+        let post = self.posts.pop_front().unwrap_or_else(Post::accepted);
         let Some(shown) = post.shown else {
             return post.reply.expect("a response");
         };
         let key = request.header("idempotency-key").expect("a key");
-        self.rings.push(key.to_owned());
+        self.made.push(key.to_owned());
         let first = self.calls.len();
         for n in first..=first + usize::from(matches!(shown, Shown::Twice)) {
             let mut call = call(&format!("3f2a0c1e-55aa-4bbb-8ccc-{n:012x}"), "success");
@@ -253,11 +262,8 @@ impl State {
     }
 
     fn read(&mut self, id: &str) -> Reply {
-        let Some(kept) = self
-            .calls
-            .iter_mut()
-            .find(|kept| kept.call["call_id"] == id)
-        else {
+        let mut calls = self.calls.iter_mut();
+        let Some(kept) = calls.find(|kept| kept.call["call_id"] == id) else {
             return Reply::json(404, &json!({ "error": { "code": "call_not_found" } }));
         };
         let seen = kept.look();
@@ -277,7 +283,7 @@ impl Kept {
         }
     }
 
-    /// The call as it is now.
+    /// Returns the call in its current state.
     fn look(&self) -> Value {
         let mut seen = self.call.clone();
         if self.running > 0 {

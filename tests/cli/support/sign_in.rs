@@ -1,15 +1,15 @@
-//! A sign-in that waits for its redirect, and the browser that comes back to it.
+//! Simulates the browser during a sign-in.
 
 use std::io::{Read as _, Write as _};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
+use super::server::next_port;
 use super::{Home, Run, Running};
 
-const PATIENCE: Duration = Duration::from_secs(20);
+const TIMEOUT: Duration = Duration::from_secs(20);
 
 /// A `login` that has printed its URL and waits.
 pub struct SignIn {
@@ -18,21 +18,21 @@ pub struct SignIn {
     pub state: String,
 }
 
-/// A response of the callback port.
+/// A response from the callback port.
 pub struct Response {
     pub status: u16,
-    /// Head and body.
+    /// The headers and the body.
     pub text: String,
 }
 
 impl SignIn {
-    /// Starts a sign-in without a browser, off a terminal.
+    /// Starts a sign-in without a browser or terminal.
     pub fn start(home: &Home) -> Self {
         let port = free_port();
         Self::of(&mut home.login_command(port), port)
     }
 
-    /// Starts this command, whose sign-in uses this port.
+    /// Starts this command, which uses this port for the redirect.
     pub fn of(command: &mut Command, port: u16) -> Self {
         let running = Running::start(command.stdin(Stdio::null()));
         let state = state_of(&running.says("Waiting for you to sign in"));
@@ -43,7 +43,7 @@ impl SignIn {
         }
     }
 
-    /// The query of a redirect that grants this token.
+    /// Returns the query of a redirect that grants this token.
     pub fn grant(&self, token: &str) -> String {
         format!(
             "access_token={token}&refresh_token=granted-refresh&expires_in=3600&state={}",
@@ -51,38 +51,38 @@ impl SignIn {
         )
     }
 
-    /// The head of a request with the right Host.
+    /// Returns the head of a request with the correct Host.
     pub fn head(&self, line: &str) -> String {
         format!("{line} HTTP/1.1\r\nHost: localhost:{}\r\n\r\n", self.port)
     }
 
     pub fn get(&self, target: &str) -> Response {
-        exchange(self.four(), self.head(&format!("GET {target}")).as_bytes())
+        exchange(self.ipv4(), self.head(&format!("GET {target}")).as_bytes())
     }
 
-    /// Signs in, and loads the page that the browser is sent to.
+    /// Signs in and loads the page that the redirect points to.
     pub fn complete(&self, token: &str) -> Response {
         let redirect = self.get(&format!("/callback?{}", self.grant(token)));
         assert_eq!(redirect.status, 303, "{}", redirect.text);
         self.get(redirect.header("location").expect("a location"))
     }
 
-    /// Signs in, and waits for the program to end with success.
+    /// Signs in and waits for the program to exit successfully.
     pub fn succeed(self, token: &str) -> Run {
         assert_eq!(self.complete(token).status, 200);
         self.running.end().exits(0)
     }
 
-    pub fn four(&self) -> SocketAddr {
+    pub fn ipv4(&self) -> SocketAddr {
         (Ipv4Addr::LOCALHOST, self.port).into()
     }
 
-    pub fn six(&self) -> SocketAddr {
+    pub fn ipv6(&self) -> SocketAddr {
         (Ipv6Addr::LOCALHOST, self.port).into()
     }
 }
 
-/// The state in a printed sign-in URL.
+/// Returns the state in a printed sign-in URL.
 pub fn state_of(printed: &str) -> String {
     let (_, rest) = printed.split_once("state=").expect("the sign-in URL");
     let state: String = rest.chars().take_while(char::is_ascii_hexdigit).collect();
@@ -106,7 +106,7 @@ impl Response {
 }
 
 impl Home {
-    /// A command for the service at this URL, signed in or not.
+    /// Builds a command for the service at this URL, with or without credentials.
     pub fn command(&self, url: &str, args: &[&str]) -> Command {
         let mut command = self.kallyai(args);
         command
@@ -116,13 +116,13 @@ impl Home {
         command
     }
 
-    /// The saved access and refresh tokens.
+    /// Returns the saved access and refresh tokens.
     pub fn tokens(&self) -> [String; 2] {
         let saved = self.login();
         ["access_token", "refresh_token"].map(|name| saved[name].as_str().unwrap_or("").to_owned())
     }
 
-    /// `login` at this port, for a service that is never reached, without a browser.
+    /// Builds a `login` command with this callback port, no browser and an unreachable service.
     pub fn login_command(&self, port: u16) -> Command {
         let args = ["login", "--callback-port", &port.to_string()];
         self.command("http://127.0.0.1:9", &args)
@@ -131,7 +131,7 @@ impl Home {
 
 pub fn connect(address: SocketAddr) -> TcpStream {
     let stream = TcpStream::connect(address).expect("a listener");
-    stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+    stream.set_read_timeout(Some(TIMEOUT)).expect("a timeout");
     stream
 }
 
@@ -149,16 +149,12 @@ pub fn exchange(address: SocketAddr, bytes: &[u8]) -> Response {
     Response { status, text }
 }
 
-/// A free port outside the range that the system assigns by itself.
+/// Returns a free port outside the range that the system assigns.
 pub fn free_port() -> u16 {
-    static NEXT: AtomicU32 = AtomicU32::new(0);
     let is_free = |address: IpAddr, port| TcpListener::bind((address, port)).is_ok();
     let has_six = is_free(Ipv6Addr::LOCALHOST.into(), 0);
     loop {
-        let turn = std::process::id()
-            .wrapping_mul(101)
-            .wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed));
-        let port = 10_000 + (turn % 20_000) as u16;
+        let port = next_port();
         if is_free(Ipv4Addr::UNSPECIFIED.into(), port)
             && (!has_six || is_free(Ipv6Addr::UNSPECIFIED.into(), port))
         {
@@ -167,16 +163,16 @@ pub fn free_port() -> u16 {
     }
 }
 
-/// A value of `BROWSER` that runs this shell script.
+/// Returns a value for `BROWSER` that runs this shell script.
 pub fn browser(home: &Home, script: &str) -> String {
     let path = home.path("browser.sh");
     std::fs::write(&path, script).expect("a script");
     format!("sh {}", path.display())
 }
 
-/// Waits until a script has written a file up to the line `done`.
+/// Waits until a script has written the last line, `done`, to a file.
 pub fn written(path: &Path) -> String {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + TIMEOUT;
     loop {
         match std::fs::read_to_string(path) {
             Ok(text) if text.ends_with("done\n") => return text,
@@ -186,7 +182,7 @@ pub fn written(path: &Path) -> String {
     }
 }
 
-/// The sorted names in a folder.
+/// Returns the sorted names of the files in a folder.
 pub fn names(folder: &Path) -> Vec<String> {
     let entries = std::fs::read_dir(folder).expect("a folder").flatten();
     let names = entries.map(|entry| entry.file_name().into_string().expect("UTF-8"));
@@ -195,7 +191,7 @@ pub fn names(folder: &Path) -> Vec<String> {
     names
 }
 
-/// The permissions of a file or folder.
+/// Returns the permission bits of a file or folder.
 #[cfg(unix)]
 pub fn mode(path: &Path) -> u32 {
     use std::os::unix::fs::PermissionsExt as _;

@@ -1,7 +1,7 @@
-//! An HTTP proxy that is itself the TLS server at the end of its tunnels.
+//! An HTTP proxy that also plays the TLS server in its tunnels.
 
-use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::TcpStream;
 use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
@@ -11,16 +11,16 @@ use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, date_tim
 use rustls::pki_types::PrivateKeyDer;
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
-use super::server::{Gate, Reply, Request, bytes, read};
+use super::server::{Gate, Reply, Request, bytes, listen, read};
 
-/// A certificate of a private authority.
+/// A certificate from a private CA.
 pub struct Certificate {
     pub hosts: &'static [&'static str],
-    /// The years in which it is valid.
+    /// The first and last year of its validity.
     pub years: [i32; 2],
 }
 
-/// For the production address.
+/// The default certificate, for the production host.
 pub const USUAL: Certificate = Certificate {
     hosts: &["api.kallyai.com"],
     years: [2000, 4000],
@@ -29,19 +29,19 @@ pub const USUAL: Certificate = Certificate {
 /// A proxy on loopback.
 pub struct Proxy {
     pub url: String,
-    /// The authority's certificate, in PEM.
+    /// The CA certificate in PEM format.
     authority: String,
     log: Arc<Log>,
 }
 
 #[derive(Default)]
 struct Log {
-    /// The heads of the CONNECT requests, or the credentials of SOCKS5.
+    /// The heads of the CONNECT requests.
     connects: Mutex<Vec<String>>,
     arrived: Condvar,
     /// The requests inside the tunnels.
     requests: Mutex<Vec<Request>>,
-    /// Holds back the tunnels after the first.
+    /// Holds back all tunnels after the first.
     gate: Mutex<Option<Gate>>,
 }
 
@@ -55,7 +55,7 @@ impl Proxy {
         handler: impl Fn(&Request) -> Reply + Send + Sync + 'static,
     ) -> Self {
         let (authority, config) = certify(certificate);
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let listener = listen();
         let url = format!("http://{}", listener.local_addr().expect("an address"));
         let log = Arc::<Log>::default();
         let (shared, handler) = (Arc::clone(&log), Arc::new(handler));
@@ -73,12 +73,12 @@ impl Proxy {
         }
     }
 
-    /// The address with these credentials.
+    /// Returns the proxy URL with these credentials.
     pub fn url_with(&self, credentials: &str) -> String {
         self.url.replace("://", &format!("://{credentials}@"))
     }
 
-    /// Writes the authority's certificate to a file.
+    /// Writes the CA certificate to a file.
     pub fn trust(&self, file: &Path) {
         std::fs::write(file, &self.authority).expect("a file");
     }
@@ -99,7 +99,7 @@ impl Proxy {
         self.log.connects.lock().unwrap().clone()
     }
 
-    /// Lets a gate hold back the tunnels after the first.
+    /// Holds back all tunnels after the first until the gate opens.
     #[cfg(unix)]
     pub fn hold(&self, gate: &Gate) {
         *self.log.gate.lock().unwrap() = Some(gate.clone());
@@ -108,12 +108,9 @@ impl Proxy {
     #[cfg(unix)]
     pub fn wait_for_tunnels(&self, count: usize) {
         let connects = self.log.connects.lock().unwrap();
-        let waiting = |connects: &mut Vec<String>| connects.len() < count;
         let limit = Duration::from_secs(30);
-        let waited = self
-            .log
-            .arrived
-            .wait_timeout_while(connects, limit, waiting);
+        let arrived = &self.log.arrived;
+        let waited = arrived.wait_timeout_while(connects, limit, |all| all.len() < count);
         assert!(!waited.unwrap().1.timed_out(), "there are fewer tunnels");
     }
 }
@@ -148,7 +145,9 @@ fn tunnel(
     handler: &dyn Fn(&Request) -> Reply,
     log: &Log,
 ) {
-    let (is_socks, head) = handshake(&mut stream).expect("a request for a tunnel");
+    let mut head = String::new();
+    let mut reader = BufReader::new(stream.try_clone().expect("a second handle"));
+    while reader.read_line(&mut head).is_ok_and(|length| length > 2) {}
     let is_first = {
         let mut connects = log.connects.lock().unwrap();
         connects.push(head);
@@ -157,11 +156,7 @@ fn tunnel(
     log.arrived.notify_all();
     let gate = log.gate.lock().unwrap().clone();
     gate.filter(|_| !is_first).inspect(Gate::pass);
-    let connected: &[u8] = match is_socks {
-        true => &[5, 0, 0, 1, 0, 0, 0, 0, 0, 0],
-        false => b"HTTP/1.1 200 Connected\r\n\r\n",
-    };
-    if stream.write_all(connected).is_err() {
+    if stream.write_all(b"HTTP/1.1 200 Connected\r\n\r\n").is_err() {
         return;
     }
     let session = ServerConnection::new(config).expect("a session");
@@ -173,41 +168,9 @@ fn tunnel(
             return;
         };
         let stream = tls.get_mut();
-        if stream
-            .write_all(&response)
-            .and_then(|()| stream.flush())
-            .is_err()
-        {
+        let written = stream.write_all(&response);
+        if written.and_then(|()| stream.flush()).is_err() {
             return;
         }
     }
-}
-
-/// Reads the request for a tunnel: the head of a CONNECT, or the credentials of SOCKS5.
-fn handshake(stream: &mut TcpStream) -> io::Result<(bool, String)> {
-    let mut head = String::new();
-    let mut reader = BufReader::new(stream.try_clone()?);
-    if reader.fill_buf()?.first() != Some(&5) {
-        while reader.read_line(&mut head)? > 2 {}
-        return Ok((false, head));
-    }
-    let mut field = |length: Option<usize>| {
-        let mut size = [0];
-        if length.is_none() {
-            reader.read_exact(&mut size)?;
-        }
-        let mut bytes = vec![0; length.unwrap_or(size[0].into())];
-        reader.read_exact(&mut bytes)?;
-        io::Result::Ok(String::from_utf8_lossy(&bytes).into_owned())
-    };
-    // The version and the methods. The second one is a user name and a password.
-    field(Some(1))?;
-    field(None)?;
-    stream.write_all(&[5, 2])?;
-    field(Some(1))?;
-    let credentials = format!("{}:{}", field(None)?, field(None)?);
-    stream.write_all(&[1, 0])?;
-    // The version, the command, and an IPv4 address with its port.
-    field(Some(4 + 4 + 2))?;
-    Ok((true, credentials))
 }

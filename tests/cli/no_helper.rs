@@ -1,16 +1,16 @@
-//! Work in this process if no other can be started.
+//! Tests that the command does the work itself if it cannot start a helper process.
 
 use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Command, Stdio};
 
-use crate::support::{CALL, Home, Post, Reply, Running, Service};
+use crate::support::{CALL, Home, Post, Reply, Running, Service, says};
 
-/// Starts a command, and lets it read this task only once its program can't be started again.
-fn alone(home: &Home, command: &Command) -> Running {
+/// Starts a command. Sends its task only after the program file can no longer be executed.
+fn start_without_helper(home: &Home, command: &Command) -> Running {
     let program = home.path("kallyai");
-    // A process of its own copies it: a child of another test would inherit the open file, and no
-    // program starts while it is open for writing.
+    // Copy it in another process. Otherwise a child of a concurrent test could inherit the open
+    // file, and the kernel runs no file that is open for writing.
     let mut copy = Command::new("cp");
     copy.arg(command.get_program()).arg(&program);
     assert!(copy.status().expect("cp").success());
@@ -30,10 +30,10 @@ fn alone(home: &Home, command: &Command) -> Running {
 }
 
 #[test]
-fn call_is_made_in_this_process() {
+fn call_is_made_without_a_helper_process() {
     let (home, service) = (Home::new(), Service::with([Post::lost(Reply::CutInBody)]));
     let command = service.at(&home, ["--json"]);
-    let run = alone(&home, &command).end().exits(0);
+    let run = start_without_helper(&home, &command).end().exits(0);
     assert_eq!(
         (run.json(), run.stderr.as_str()),
         (service.calls()[0].clone(), "")
@@ -43,24 +43,20 @@ fn call_is_made_in_this_process() {
 }
 
 #[test]
-fn expired_credentials_are_refreshed_in_this_process() {
+fn credentials_are_refreshed_without_a_helper_process() {
     let (home, service) = (Home::new(), Service::with([]));
     home.sign_in(-10);
     let command = service.at(&home, ["--json"]);
-    alone(&home, &command).end().exits(0);
+    start_without_helper(&home, &command).end().exits(0);
     assert_eq!(home.login()["access_token"], "fresh");
     assert_eq!(service.server.count("POST", "/v1/auth/refresh"), 1);
 }
 
 #[test]
-fn detaching_is_an_error() {
+fn detach_without_a_helper_process_is_an_error() {
     let (home, service) = (Home::new(), Service::with([]));
     let command = service.at(&home, ["--json", "--detach"]);
-    let error = alone(&home, &command).end().exits(1).error();
-    let message = error["message"].as_str().expect("a message");
-    assert!(
-        message.contains("no background process can be started"),
-        "{message}"
-    );
+    let error = start_without_helper(&home, &command).end().exits(1).error();
+    says(&error, "message", "no background process can be started");
     assert_eq!((service.posts(), home.journal().len()), (0, 0));
 }

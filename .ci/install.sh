@@ -1,0 +1,97 @@
+#!/bin/sh
+# Installs kallyai for the current user: the program, its man page and its completions.
+#
+#   sh install.sh                  into ~/.local
+#   sh install.sh --to DIR         into another folder, such as /usr/local
+#   sh install.sh --from URL       from a mirror of the release's files
+#   sh install.sh --uninstall      removes these files and keeps your credentials
+set -eu
+
+# Filled in with the address of the releases once there is one: https://.../releases/latest/download
+from=
+
+fail() { echo "install.sh: $*" >&2; exit 1; }
+
+no_binary() { fail "no binary for $(uname -sm), build one with: cargo install --locked kallyai"; }
+
+# A pattern for the target triple. A release has one archive for each system and machine.
+target() {
+    case $(uname -m) in
+        x86_64 | amd64) machine=x86_64 ;;
+        aarch64 | arm64) machine=aarch64 ;;
+        *) no_binary ;;
+    esac
+    case $(uname -s) in
+        Linux) echo "$machine-unknown-linux-[a-z]*" ;;
+        Darwin) echo "$machine-apple-darwin" ;;
+        *) no_binary ;;
+    esac
+}
+
+fetch() { # URL FILE
+    if command -v curl >/dev/null; then
+        curl -fsSL -o "$2" "$1"
+    else
+        wget -q -O "$2" "$1"
+    fi || fail "cannot download $1"
+}
+
+sha256() {
+    if command -v sha256sum >/dev/null; then sha256sum "$1"; else shasum -a 256 "$1"; fi | cut -d ' ' -f 1
+}
+
+# Installed path, path in the archive.
+files='bin/kallyai kallyai
+share/man/man1/kallyai.1 kallyai.1
+share/bash-completion/completions/kallyai completions/kallyai.bash
+share/zsh/site-functions/_kallyai completions/_kallyai
+share/fish/vendor_completions.d/kallyai.fish completions/kallyai.fish'
+
+uninstall() {
+    echo "$files" | while read -r path _; do rm -f "$to/$path"; done
+    echo "removed kallyai from $to"
+}
+
+install() {
+    [ -n "$from" ] || fail "--from URL is missing"
+    # pip installs scripts. Overwriting one would let its uninstallation remove the new program.
+    if [ -e "$to/bin/kallyai" ] && [ "$(head -c 2 "$to/bin/kallyai")" = '#!' ]; then
+        fail "$to/bin/kallyai is a script of another package, remove that first: pip uninstall kallyai-cli"
+    fi
+    target=$(target)
+    work=$(mktemp -d)
+    trap 'rm -rf "$work"' EXIT
+    fetch "$from/SHA256SUMS" "$work/SHA256SUMS"
+    line=$(grep "  kallyai-$target\.tar\.gz$" "$work/SHA256SUMS" | head -n 1)
+    [ -n "$line" ] || no_binary
+    name=$(basename "${line#*  }" .tar.gz)
+    fetch "$from/$name.tar.gz" "$work/$name.tar.gz"
+    [ "$(sha256 "$work/$name.tar.gz")" = "${line%%  *}" ] || fail "$name.tar.gz does not match its checksum, nothing was installed"
+    tar -C "$work" -xzf "$work/$name.tar.gz"
+
+    echo "$files" | while read -r path source; do
+        mkdir -p "$to/$(dirname "$path")"
+        # A running program cannot be overwritten, but it can be replaced.
+        cp "$work/$name/$source" "$to/$path.new"
+        mv -f "$to/$path.new" "$to/$path"
+    done
+    echo "installed $to/bin/kallyai"
+    case :$PATH: in *:"$to/bin":*) ;; *) echo "add $to/bin to your PATH" ;; esac
+}
+
+# A function, so that a script that was cut off by the network does nothing.
+main() {
+    to=$HOME/.local
+    action=install
+    while [ $# -gt 0 ]; do
+        case $1 in
+            --to) to=${2:?"--to needs a folder"}; shift ;;
+            --from) from=${2:?"--from needs a URL"}; shift ;;
+            --uninstall) action=uninstall ;;
+            *) fail "unknown option $1, expected --to DIR, --from URL or --uninstall" ;;
+        esac
+        shift
+    done
+    $action
+}
+main "$@"
