@@ -249,10 +249,11 @@ impl Error {
     }
 }
 
-/// Returns the operating system's message in lower case and without its code: "permission denied".
+/// Returns the operating system's message in lower case, without its code and period: "permission denied".
 pub fn io_reason(error: &io::Error) -> String {
     let text = error.to_string();
     let text = text.split(" (os error").next().unwrap_or_default();
+    let text = text.trim_end_matches('.');
     let mut chars = text.chars();
     let first = chars.next().into_iter().flat_map(char::to_lowercase);
     first.collect::<String>() + chars.as_str()

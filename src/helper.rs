@@ -98,7 +98,7 @@ fn command(kind: &str) -> io::Result<Command> {
 /// Returns the path of this program. On Linux it works even after an upgrade replaced the file.
 fn program() -> io::Result<PathBuf> {
     let running = PathBuf::from("/proc/self/exe");
-    match running.exists() {
+    match cfg!(target_os = "linux") && running.exists() {
         true => Ok(running),
         false => std::env::current_exe(),
     }
