@@ -87,8 +87,7 @@ fn proxy_credentials_are_sent_as_written() {
     assert!(!direct.has_connection());
 }
 
-/// On Windows, the case of a variable's name does not matter.
-#[cfg(unix)]
+#[cfg(unix)] // On Windows, the case of a variable's name does not matter.
 #[test]
 fn first_nonempty_proxy_variable_wins() {
     let home = Home::new();
