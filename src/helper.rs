@@ -36,6 +36,16 @@ pub struct Parent {
     pub is_watching: watch::Receiver<bool>,
 }
 
+/// Runs a future, and the tasks that it spawns, on this thread.
+pub fn on_this_thread<T>(task: impl Future<Output = T>) -> io::Result<T> {
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    let runtime = builder.enable_all().build()?;
+    let done = tokio::task::LocalSet::new().block_on(&runtime, task);
+    // Do not wait for blocking work: a read of stdin or a DNS lookup may never return.
+    runtime.shutdown_background();
+    Ok(done)
+}
+
 /// Returns the kind of job to run if this process is a helper.
 pub fn job_kind(argv: &[OsString]) -> Option<&str> {
     match argv {

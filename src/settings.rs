@@ -84,7 +84,7 @@ impl Settings {
         home.map(|home| home.join(".kallyai_token.json"))
             .ok_or_else(|| {
                 let message = "there is no home folder for the credentials";
-                let hint = "set HOME, or name a file with KALLYAI_TOKEN_FILE";
+                let hint = "set HOME, or set KALLYAI_TOKEN_FILE to a file";
                 Error::new(Kind::TokenFile, message).with_hint(hint)
             })
     }
@@ -102,7 +102,7 @@ impl Settings {
         };
         let mut folder = folder.ok_or_else(|| {
             let message = "there is no home folder for the call log";
-            let hint = "set HOME, or name a folder with KALLYAI_STATE_DIR";
+            let hint = "set HOME, or set KALLYAI_STATE_DIR to a folder";
             Error::new(Kind::JournalUnavailable, message).with_hint(hint)
         })?;
         if self.sandbox {

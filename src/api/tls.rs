@@ -39,7 +39,7 @@ fn roots_from_env() -> Result<Option<RootCertStore>, Invalid> {
     if let Some(file) = file.as_ref().map(Path::new) {
         add_bundle(&mut roots, file).map_err(|reason| {
             let message = format!("SSL_CERT_FILE: can't use {} ({reason})", file.display());
-            Invalid::new(message, "name a PEM file with SSL_CERT_FILE, or unset it")
+            Invalid::new(message, "set SSL_CERT_FILE to a PEM file, or unset it")
         })?;
     }
     for folder in folders.iter().flat_map(std::env::split_paths) {
@@ -95,7 +95,7 @@ fn trust_platform() -> Result<ClientConfig, Invalid> {
 
     let builder = builder()?.with_platform_verifier().map_err(|e| {
         let message = format!("the system's certificate store can't be used: {e}");
-        Invalid::new(message, "name a PEM file with SSL_CERT_FILE")
+        Invalid::new(message, "set SSL_CERT_FILE to a PEM file")
     })?;
     Ok(builder.with_no_client_auth())
 }

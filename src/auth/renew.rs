@@ -16,7 +16,6 @@ use crate::api::{Http, Refusal, Response, Trace};
 use crate::domain::Secret;
 use crate::error::{Error, Kind, Result};
 use crate::helper::{self, Helper, Parent};
-use crate::signals::Signals;
 
 /// Name of the helper job that refreshes the credentials.
 pub const REFRESH_JOB: &str = "refresh";
@@ -76,8 +75,10 @@ impl Refresh<'_> {
         match timeout_at(by, self.follow(&mut helper)).await {
             Ok(Some(refreshed)) => refreshed,
             Ok(None) if helper.is_other_version() => self.run().await,
-            Ok(None) => Err(failed("the process that refreshes them ended")),
-            Err(_) => Err(failed("it takes too long, and continues in the background")),
+            Ok(None) => Err(failed("the background process exited unexpectedly")),
+            Err(_) => Err(failed(
+                "it is taking too long and continues in the background",
+            )),
         }
     }
 
@@ -172,8 +173,6 @@ impl RefreshJob {
 
 /// Runs the refresh in the helper process. Continues even if the parent exits.
 pub async fn run_refresh(job: &RefreshJob, store: &Store, http: &Http, parent: &Parent) {
-    // Ignore Ctrl-C and SIGTERM from here on.
-    let _signals = Signals::listen();
     let rejected = job.rejected.as_deref().and_then(Secret::parse);
     let refresh = Refresh {
         store,

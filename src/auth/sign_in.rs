@@ -71,7 +71,7 @@ impl SignIn<'_> {
         tell(&format!("  ssh -L {port}:localhost:{port} THIS-COMPUTER"));
         if self.may_paste {
             tell("");
-            tell("Or paste the URL you end up on here (it is not shown):");
+            tell("Or paste the URL from the browser's address bar here (it is not shown):");
         }
     }
 
@@ -99,6 +99,7 @@ impl SignIn<'_> {
 pub struct BackgroundSignIn {
     pub url: Url,
     receiver: Receiver,
+    state: OAuthState,
     store: Store,
     folder: PathBuf,
 }
@@ -112,6 +113,7 @@ impl BackgroundSignIn {
         Ok(Self {
             url: sign_in_url(base, port, &state),
             receiver,
+            state,
             store,
             folder: folder.to_owned(),
         })
@@ -121,10 +123,12 @@ impl BackgroundSignIn {
         let by = Instant::now() + Duration::from_secs(two_step::PENDING_LIFETIME.unsigned_abs());
         let replied = timeout_at(by, self.receiver.redirect()).await;
         let (reply, browser) = replied.map_err(|_| timed_out())?;
-        let saved = match two_step::consume_pending(&self.folder) {
-            Ok(()) => save(reply, &self.store).await,
-            Err(error) => Err(error),
-        };
+        let used = two_step::consume_pending(&self.folder, self.store.issuer(), &self.state);
+        if let Err(error) = used {
+            self.receiver.show(browser, Page::OldLink).await;
+            return Err(error);
+        }
+        let saved = save(reply, &self.store).await;
         self.receiver.show(browser, page_of(&saved)).await;
         saved
     }

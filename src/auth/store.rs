@@ -71,7 +71,7 @@ impl Store {
         let login = Login::parse(&bytes).ok_or_else(|| {
             let path = self.path.display();
             let hint =
-                format!("repair or remove {path}, or name another file with KALLYAI_TOKEN_FILE");
+                format!("repair or remove {path}, or set KALLYAI_TOKEN_FILE to another file");
             let message = format!("{path} does not hold credentials");
             Error::new(Kind::TokenFile, message).with_hint(hint)
         })?;

@@ -68,22 +68,24 @@ pub async fn finish(
     let grant = match reply.into_grant() {
         Ok(grant) => grant,
         Err(declined) => {
-            consume_pending(folder)?;
+            consume_pending(folder, store.issuer(), &state)?;
             return Err(declined);
         }
     };
     // Check again before using up the state: the folder may have changed since the first step.
     store.check_saving()?;
-    consume_pending(folder)?;
+    consume_pending(folder, store.issuer(), &state)?;
     store.save_grant(grant, by).await
 }
 
-/// Removes a pending sign-in. If several processes try, only one succeeds.
-pub fn consume_pending(folder: &Path) -> Result<()> {
-    if forget_pending(folder)? {
+/// Removes the pending sign-in with this state. If several processes try, only one succeeds.
+pub fn consume_pending(folder: &Path, issuer: &str, state: &OAuthState) -> Result<()> {
+    let pending = load_pending(folder, issuer);
+    let is_ours = pending.is_some_and(|pending| pending.expose() == state.expose());
+    if is_ours && forget_pending(folder)? {
         return Ok(());
     }
-    let message = "another process has just finished this sign-in";
+    let message = "this sign-in was already finished, or replaced by a newer one";
     Err(Error::new(Kind::SignInFailed, message))
 }
 
@@ -107,7 +109,7 @@ fn file(folder: &Path) -> PathBuf {
 
 fn file_error(action: &str, folder: &Path, error: &io::Error) -> Error {
     Error::io(format!("can't {action} {}", file(folder).display()), error)
-        .with_hint("check the folder, or name another one with KALLYAI_STATE_DIR")
+        .with_hint("check the folder, or set KALLYAI_STATE_DIR to another one")
 }
 
 #[cfg(test)]
@@ -143,6 +145,16 @@ mod tests {
         assert_eq!(saved.access_token.expose(), "granted");
         let again = finished(&good, &store, folder).await.expect_err("used");
         assert!(again.starts_with("no sign-in is pending"), "{again}");
+    }
+
+    #[test]
+    fn older_sign_in_does_not_consume_a_newer_one() {
+        let (folder, store, _) = begun();
+        let (folder, issuer) = (folder.path(), store.issuer());
+        let newer = load_pending(folder, issuer).expect("a pending sign-in");
+        let older = consume_pending(folder, issuer, &OAuthState::generate());
+        assert_eq!(older.expect_err("replaced").kind, Kind::SignInFailed);
+        consume_pending(folder, issuer, &newer).expect("still pending");
     }
 
     #[tokio::test]

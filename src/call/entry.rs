@@ -38,7 +38,7 @@ pub struct Entry {
     pub sent_at: Timestamp,
     /// The history lookup before the call, unless it failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub look: Option<Look>,
+    pub lookup: Option<Lookup>,
     pub state: State,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub call_id: Option<CallId>,
@@ -62,14 +62,14 @@ pub struct Entry {
 
 /// A history lookup before the call.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct Look {
+pub struct Lookup {
     /// The service's clock minus this computer's, in seconds.
     pub clock_difference: i64,
     /// IDs of the calls that were already listed.
     pub listed: Vec<CallId>,
 }
 
-impl Look {
+impl Lookup {
     /// A lookup whose response just arrived.
     pub fn of_page(page: &Page) -> Self {
         let now = Timestamp::now();
@@ -114,7 +114,7 @@ impl Entry {
             time: request.fields.time.map(|time| time.to_string()),
             reserved_at: now,
             sent_at: now,
-            look: None,
+            lookup: None,
             state: State::Sent,
             call_id: None,
             result: None,

@@ -27,9 +27,9 @@ pub fn find(entry: &Entry, listed: &[&Call], taken: &[CallId], clock_difference:
     let is_known = |id: &CallId| {
         taken.contains(id)
             || entry
-                .look
+                .lookup
                 .as_ref()
-                .is_some_and(|look| look.listed.contains(id))
+                .is_some_and(|lookup| lookup.listed.contains(id))
     };
     let fits = |call: &&&Call| is_ours(entry, call, clock_difference);
     let ids = listed
@@ -60,10 +60,10 @@ fn is_ours(entry: &Entry, call: &Call, clock_difference: i64) -> bool {
 }
 
 fn is_in_time(entry: &Entry, created: Timestamp, clock_difference: i64) -> bool {
-    // Without a look before the call, its older calls are unknown: only what came after counts, to
-    // the second in which the service may have cut the time.
-    let (difference, earliest) = match &entry.look {
-        Some(look) => (look.clock_difference, EARLIEST),
+    // Without the lookup before the call, older calls cannot be told apart from ours. Consider only
+    // calls created after it was sent. The service may round times down to the second.
+    let (difference, earliest) = match &entry.lookup {
+        Some(lookup) => (lookup.clock_difference, EARLIEST),
         None => (clock_difference, SignedDuration::from_secs(1)),
     };
     let sent = entry

@@ -168,7 +168,7 @@ fn is_same_request(a: &Earlier, b: &Earlier) -> bool {
     a.date == b.date && a.time == b.time
 }
 
-/// Why `new` must not be made, if earlier calls with other keys speak against it.
+/// Returns why `new` must not be made, judged by earlier calls with other keys.
 pub fn refusal(earlier: &[Earlier], new: &Entry, guards: Guards, now: Timestamp) -> Option<Error> {
     let wanted = Earlier::of_entry(new);
     let number = dialed(&new.number);
@@ -183,7 +183,7 @@ pub fn refusal(earlier: &[Earlier], new: &Entry, guards: Guards, now: Timestamp)
     open.or_else(|| done.find_map(|call| call.done(&wanted, now)))
 }
 
-/// The first of the calls that succeeded at this number within six hours.
+/// Returns a call to this number that succeeded within the last six hours.
 pub fn recent_success<'e>(
     earlier: &'e [Earlier],
     number: &str,
@@ -198,7 +198,7 @@ pub fn recent_success<'e>(
 }
 
 impl Contents {
-    /// The contents if no file is damaged: it may be a call to the same number.
+    /// Returns an error if a file is damaged, since it may record a call to the same number.
     pub fn undamaged(self) -> Result<Self> {
         let Some(path) = self.damaged.first().map(|path| path.display()) else {
             return Ok(self);
@@ -221,7 +221,8 @@ impl Contents {
         calls.find(|entry| entry.key == *key)
     }
 
-    /// The meaning of a key that has a file already: to follow that call, or that it is taken.
+    /// Returns an error if the key was already used: `InProgress` for this request, so that call can
+    /// be followed, or `InvalidInput` for another one.
     pub fn key_in_use(&self, new: &Entry) -> Option<Error> {
         let known = self.of_key(&new.key)?;
         let is_same = known.origin == new.origin
@@ -236,7 +237,7 @@ impl Contents {
     }
 }
 
-/// A time span in words: "3 minutes".
+/// Returns the time since then in words, such as "3 minutes".
 fn age(since: Timestamp, now: Timestamp) -> String {
     let minutes = now.duration_since(since).as_mins().max(0);
     let (count, unit) = match minutes {

@@ -277,7 +277,7 @@ impl Journal {
         result.map_err(|error| {
             let (folder, reason) = (self.calls_folder(), io_reason(&error));
             let folder = folder.display();
-            let hint = format!("check {folder}, or name another folder with KALLYAI_STATE_DIR");
+            let hint = format!("check {folder}, or set KALLYAI_STATE_DIR to another folder");
             let message = format!("the local call log {folder} cannot be used: {reason}");
             Error::new(Kind::JournalUnavailable, message).with_hint(hint)
         })

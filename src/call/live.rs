@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 use url::Url;
 
-use super::entry::Look;
+use super::entry::Lookup;
 use super::find::{Finding, find};
 use super::journal::Journal;
 use super::record::{Recorder, Reserver, Shared};
@@ -100,7 +100,7 @@ impl Backend for Live<'_> {
         };
         let url = history_url(self.session.http.base(), SEARCHED, 0);
         let page = self.get(&url).await?.page()?.value;
-        let clock_difference = Look::of_page(&page).clock_difference;
+        let clock_difference = Lookup::of_page(&page).clock_difference;
         // If the journal cannot be read, `claim` still rejects an ID that another key has.
         let taken = self.recorder.journal.ids_of_others(&entry.key);
         let listed: Vec<&Call> = page.calls.iter().map(|(_, call)| call).collect();

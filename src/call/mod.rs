@@ -26,7 +26,7 @@ mod run;
 mod tests;
 mod worker;
 
-pub use entry::{Entry, Look, State};
+pub use entry::{Entry, Lookup, State};
 pub use guard::{Earlier, Guards, recent_success, refusal};
 pub use journal::{Contents, Journal};
 pub use live::Live;

@@ -66,7 +66,7 @@ impl Start {
     }
 }
 
-/// How long to look for a lost call, and to wait for the end of a running one.
+/// How long to look for a lost call, and how long to wait for a running one.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
     pub search: Duration,
@@ -74,7 +74,7 @@ pub struct Limits {
 }
 
 impl Limits {
-    pub const ONE_LOOK: Self = Self {
+    pub const ONE_LOOKUP: Self = Self {
         search: Duration::ZERO,
         watch: Duration::ZERO,
     };

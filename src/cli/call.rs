@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use super::args::CallArgs;
 use super::error;
 use super::run::{Run, interrupted};
-use crate::domain::{CallId, CallRequest, Key, Language, Zone};
+use crate::domain::{CallId, CallRequest, Key, Zone};
 use crate::error::{Error, Kind, Result};
 use crate::output::Output;
 use crate::service::{CallDraft, Ended, Follow, Outcome, PlaceOptions, Plan, Until};
@@ -131,7 +131,7 @@ impl Run<'_> {
             Ok(Outcome::InProgress { key, call_id }) => {
                 let message = match call_id {
                     Some(_) => "the call is still in progress",
-                    None => "there is no result yet, and the call continues or may be made",
+                    None => "there is no result yet, but the call continues or may be made",
                 };
                 let error = Error::new(Kind::InProgress, message);
                 Err(error.about(key.as_ref(), call_id.as_ref()))
@@ -169,8 +169,7 @@ fn draft(args: CallArgs, out: &Output) -> Result<CallDraft> {
 
 /// Returns `Calling +15551234567 in English, for Fri 2026-12-04 20:00 America/New_York`.
 fn summary(request: &CallRequest) -> String {
-    let language = request.fields.call_language;
-    let language = language.map_or("English", Language::in_words);
+    let language = request.fields.call_language.unwrap_or_default().in_words();
     let when = request.when().map(|when| format!(", for {when}"));
     let when = when.unwrap_or_default();
     format!("Calling {} in {language}{when}", request.phone)
@@ -181,6 +180,6 @@ fn not_shown(error: Error) -> Error {
     if error.kind == Kind::ClosedPipe {
         return error;
     }
-    let message = format!("the call was made, but its result could not be shown ({error})");
+    let message = format!("the call was sent, but the output could not be written ({error})");
     Error::new(Kind::Io, message)
 }

@@ -10,10 +10,10 @@ use clap_complete::env::Shells;
 use clap_complete::{CompleteEnv, CompletionCandidate};
 use jiff::tz::TimeZoneDatabase;
 
-use super::run::on_this_thread;
 use super::{args, compat};
 use crate::api::Call;
 use crate::domain::shell_quoted;
+use crate::helper::on_this_thread;
 use crate::output::clean;
 use crate::service::{Notices, Options, PendingCall, Service};
 use crate::settings::Settings;

@@ -15,6 +15,7 @@ use crate::api::Trace;
 use crate::auth::open_browser;
 use crate::domain::{CallRef, Zone};
 use crate::error::{Error, Kind, Result};
+use crate::helper::on_this_thread;
 use crate::output::Output;
 use crate::service::{self, HistoryQuery, PendingCall, Service};
 use crate::settings::Settings;
@@ -79,16 +80,6 @@ fn service_options(options: &Options) -> service::Options {
 fn trace(options: &Options) -> Trace {
     let out = Output::new(options.color, options.json);
     Rc::new(move |line| out.note_copy(line))
-}
-
-/// Runs a future, and the tasks that it spawns, on this thread.
-pub fn on_this_thread<T>(task: impl Future<Output = T>) -> std::io::Result<T> {
-    let mut builder = tokio::runtime::Builder::new_current_thread();
-    let runtime = builder.enable_all().build()?;
-    let done = tokio::task::LocalSet::new().block_on(&runtime, task);
-    // Do not wait for blocking work: a read of stdin or a DNS lookup may never return.
-    runtime.shutdown_background();
-    Ok(done)
 }
 
 pub fn interrupted(signal: Signal, message: &str) -> Error {

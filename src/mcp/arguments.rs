@@ -91,7 +91,7 @@ pub struct OneCall {
 #[derive(Debug, Deserialize, JsonSchema)]
 pub struct SignIn {
     /// Leave it out to begin. Only if the sign-in does not finish by itself: the whole URL that the
-    /// user's browser ended at. It holds credentials, so never repeat it
+    /// user's browser ended up on. It holds credentials, so never repeat it
     pub callback_url: Option<String>,
 }
 

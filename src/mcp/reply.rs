@@ -72,8 +72,7 @@ impl Notices for Warnings {
 impl Warnings {
     fn to_json(&self) -> Option<Value> {
         let warnings = self.0.borrow();
-        let object = |warning: &Warning| json!({ "code": warning.code, "message": warning.text });
-        (!warnings.is_empty()).then(|| warnings.iter().map(object).collect())
+        (!warnings.is_empty()).then(|| json!(*warnings))
     }
 
     fn to_text(&self) -> String {

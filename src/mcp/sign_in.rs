@@ -6,7 +6,6 @@ use std::cell::RefCell;
 use serde_json::json;
 use tokio::task::{JoinHandle, spawn_local};
 
-use crate::domain::Invalid;
 use crate::error::{Kind, Result};
 use crate::service::{AuthStatus, Service};
 use crate::view::{Block, View};
@@ -46,13 +45,8 @@ impl SignInProgress {
         }
     }
 
-    /// Finishes a sign-in with the URL that the browser ended at.
+    /// Finishes a sign-in with the URL that the browser ended up on.
     pub async fn finish(&self, service: &Service<'_>, url: &str) -> Result<View> {
-        // For "-" the service would read stdin, which carries the protocol.
-        if url.trim() == "-" {
-            let hint = "ask the user for the whole URL that the browser ended at";
-            return Err(Invalid::new("callback_url is not a URL", hint).into());
-        }
         match service.finish_sign_in(url).await {
             // The listener has already signed in with the same URL.
             Err(error) if error.kind == Kind::SignInFailed && is_signed_in(service).await => {

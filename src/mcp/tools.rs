@@ -138,7 +138,7 @@ impl Server {
         .await
     }
 
-    /// Report whether the user is signed in. dry_run and list_pending_calls work without.
+    /// Report whether the user is signed in. dry_run and list_pending_calls work without signing in.
     #[tool(input_schema = schema::<NoArguments>(), annotations(read_only_hint = true))]
     async fn auth_status(&self, args: Args<NoArguments>) -> CallToolResult {
         self.respond(args, async |service, _| match service.auth_status().await {

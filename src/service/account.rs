@@ -32,11 +32,6 @@ pub enum AuthStatus {
     },
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct SignOut {
-    pub was_signed_in: bool,
-}
-
 impl Service<'_> {
     /// Signs in through the browser, in one step. If no user is present, the sandbox creates credentials.
     pub async fn sign_in(&self) -> Result<()> {
@@ -58,7 +53,7 @@ impl Service<'_> {
         self.refuse_given_token()?;
         if self.settings.sandbox {
             return Err(Error::usage(
-                "signing in to the sandbox can't be split in two steps",
+                "the sandbox doesn't support two-step sign-in",
                 "run kallyai serve-sandbox, and use the exports that it prints",
             ));
         }
@@ -126,7 +121,8 @@ impl Service<'_> {
         }
     }
 
-    pub async fn sign_out(&self) -> Result<SignOut> {
+    /// Returns whether the user was signed in.
+    pub async fn sign_out(&self) -> Result<bool> {
         // The file is removed for any service, so a bad address does not matter.
         let issuer = self.settings.issuer().unwrap_or_default();
         let store = auth::Store::new(self.settings.token_file()?, issuer);
@@ -144,7 +140,7 @@ impl Service<'_> {
             let text = "KALLYAI_ACCESS_TOKEN stays in use until you unset it";
             self.notices.warn("access_token", text);
         }
-        Ok(SignOut { was_signed_in })
+        Ok(was_signed_in)
     }
 
     /// Refreshes expired credentials. Returns an error if not signed in.

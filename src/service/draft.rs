@@ -1,6 +1,7 @@
 //! Completes the fields of a call into a request and warns about likely mistakes.
 
 use jiff::Timestamp;
+use serde::Serialize;
 
 use super::Service;
 use crate::domain::{CallFields, CallRequest, Date, Day, LocalTime, Phone, Time, Zone};
@@ -16,9 +17,10 @@ pub struct CallDraft {
 }
 
 /// A likely mistake. `code` is stable.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Warning {
     pub code: &'static str,
+    #[serde(rename = "message")]
     pub text: String,
 }
 
@@ -30,19 +32,15 @@ impl Service<'_> {
         now: Timestamp,
     ) -> Result<(CallRequest, Vec<Warning>)> {
         let mut fields = draft.fields;
-        let chosen_zone = self
-            .options
-            .timezone
-            .clone()
-            .or_else(|| fields.timezone.take());
-        let local = Settings::zone(chosen_zone)?;
+        let chosen_zone = fields.timezone.take();
+        let local = Settings::zone(chosen_zone.or_else(|| self.options.timezone.clone()))?;
         let is_relative = fields.date.is_some_and(Day::is_relative);
         if is_relative && local.is_doubtful() {
             let message = "a relative day needs a time zone, and this computer's is UTC or unknown";
             let hint = "add --timezone, such as --timezone America/New_York, or write the date as YYYY-MM-DD";
             return Err(Error::new(Kind::InvalidInput, message).with_hint(hint));
         }
-        fields.language = self.options.language.or(fields.language);
+        fields.language = fields.language.or(self.options.language);
         if fields.language.is_none() {
             fields.language = Some(Settings::language()?);
         }
@@ -82,7 +80,7 @@ fn warnings(request: &CallRequest, local: &LocalZone, now: Timestamp) -> Result<
     let when = request.when().unwrap_or_default();
     match date.zip(time).map(|(date, time)| zone.local(date, time)) {
         Some(LocalTime::Skipped) => {
-            let message = format!("{when} does not exist: clocks are set forward over it");
+            let message = format!("{when} does not exist: clocks are set forward past it");
             return Err(
                 Error::new(Kind::InvalidInput, message).with_hint("choose a time an hour later")
             );
@@ -90,7 +88,7 @@ fn warnings(request: &CallRequest, local: &LocalZone, now: Timestamp) -> Result<
         Some(LocalTime::Ambiguous) => {
             warn(
                 "ambiguous_time",
-                format!("{when} happens twice, as clocks are set back"),
+                format!("{when} happens twice, because clocks are set back"),
             );
         }
         Some(LocalTime::At(_)) | None => {}

@@ -33,7 +33,7 @@ pub fn start_in(folder: PathBuf) -> Result<Sandbox> {
 fn start_at(address: SocketAddr, folder: PathBuf) -> Result<Sandbox> {
     files::private_folder(&folder).map_err(|error| {
         let message = format!("can't use the sandbox's folder {}", folder.display());
-        Error::io(message, &error).with_hint("name another state folder with KALLYAI_STATE_DIR")
+        Error::io(message, &error).with_hint("set KALLYAI_STATE_DIR to another folder")
     })?;
     let started = Sandbox::start(sandbox::Options {
         address,
@@ -69,7 +69,7 @@ pub fn forget(folder: &Path) -> io::Result<()> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
-    for name in ["calls.lock", "login.json.lock", "sign-in.json"] {
+    for name in ["calls.lock", "login.json.lock"] {
         files::remove(&folder.join(name))?;
     }
     sandbox::forget(folder)

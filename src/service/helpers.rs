@@ -4,9 +4,6 @@ use std::io;
 use std::path::Path;
 use std::rc::Rc;
 
-use tokio::runtime::Builder;
-use tokio::task::LocalSet;
-
 use super::emulator;
 use crate::api::{Http, Trace};
 use crate::auth::{self, RefreshJob, Session, Store};
@@ -22,16 +19,13 @@ use crate::signals::Signals;
 pub fn run(kind: &str) -> io::Result<()> {
     #[cfg(unix)]
     helper::detach();
-    let runtime = Builder::new_current_thread().enable_all().build()?;
-    let done = LocalSet::new().block_on(&runtime, async {
+    helper::on_this_thread(async {
         match kind {
             call::JOB => call_job().await,
             auth::REFRESH_JOB => refresh_job().await,
             _ => Err(io::ErrorKind::Unsupported.into()),
         }
-    });
-    runtime.shutdown_background();
-    done
+    })?
 }
 
 async fn call_job() -> io::Result<()> {

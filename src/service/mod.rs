@@ -12,7 +12,7 @@ mod read;
 mod resume;
 
 pub use crate::call::{Entry as PendingCall, Progress, State, Until};
-pub use account::{AuthStatus, PendingSignIn, SignOut};
+pub use account::{AuthStatus, PendingSignIn};
 pub use draft::{CallDraft, Warning};
 pub use emulator::ServedSandbox;
 pub use helpers::run as run_helper;

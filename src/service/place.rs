@@ -186,7 +186,7 @@ pub(super) fn continues(stop: Stop, key: Option<&Key>, call_id: Option<&CallId>)
         Stop::Signal(signal) => (Kind::Interrupted(signal), "stopped waiting"),
         Stop::Time => (Kind::InProgress, "the time is up"),
     };
-    let message = format!("{why}, and the call continues or may be made");
+    let message = format!("{why}, but the call continues or may be made");
     Error::new(kind, message)
         .with_hint("get the result with the command below")
         .about(key, call_id)

@@ -11,7 +11,8 @@ use super::{CallDraft, READ_TIMEOUT, Service, Warning};
 use crate::api::Call;
 use crate::auth::Session;
 use crate::call::{
-    self, Contents, Earlier, Entry, Guards, Job, Journal, Limits, Live, Look, Shared, Start, State,
+    self, Contents, Earlier, Entry, Guards, Job, Journal, Limits, Live, Lookup, Shared, Start,
+    State,
 };
 use crate::domain::{CallRequest, Key, dialed};
 use crate::error::{Error, Kind, Result};
@@ -31,7 +32,6 @@ pub struct PlaceOptions {
 #[derive(Debug)]
 pub struct Preview {
     pub request: CallRequest,
-    pub would_place: bool,
     /// Why the call would be refused.
     pub refusal: Option<Error>,
     pub warnings: Vec<Warning>,
@@ -62,7 +62,6 @@ impl Service<'_> {
         let refusal = checked.map(|warning| warnings.extend(warning)).err();
         Ok(Preview {
             request,
-            would_place: refusal.is_none(),
             refusal,
             warnings,
         })
@@ -90,7 +89,7 @@ impl Service<'_> {
         let next = match checked {
             Err(error) if error.is_in_progress_under(&entry.key) => NextStep::Replay(entry.key),
             checked => {
-                let (look, warning) = checked?;
+                let (lookup, warning) = checked?;
                 warnings.extend(warning);
                 let what = "the path of the credentials is not usable";
                 let token_file = std::path::absolute(connection.store.path());
@@ -100,7 +99,7 @@ impl Service<'_> {
                     token_file: token_file.map_err(|e| Error::io(what, &e))?,
                     token: token.expose().to_owned(),
                     is_given_token: session.is_given(),
-                    entry: Entry { look, ..entry },
+                    entry: Entry { lookup, ..entry },
                     json: String::from_utf8_lossy(&request.to_json()).into_owned(),
                     guards: Guards {
                         done: !options.again && !self.settings.sandbox,
@@ -142,13 +141,13 @@ impl Service<'_> {
         contents: Contents,
         entry: &Entry,
         options: &PlaceOptions,
-    ) -> Result<(Option<Look>, Option<Warning>)> {
+    ) -> Result<(Option<Lookup>, Option<Warning>)> {
         let by = self.deadline(LOOK_TIMEOUT);
         let by = by.min(Instant::now() + LOOK_TIMEOUT);
         // If the lookup fails, the call is made without it.
         let page = read_page(session, LOOKED_AT, 0, by).await.ok();
         let page = page.map(|page| page.value);
-        let look = page.as_ref().map(Look::of_page);
+        let lookup = page.as_ref().map(Lookup::of_page);
         let listed = page.map(|page| page.calls).unwrap_or_default();
         let listed: Vec<Call> = listed.into_iter().map(|(_, call)| call).collect();
         if !options.again {
@@ -164,7 +163,7 @@ impl Service<'_> {
         let unknown = listed.iter().filter(|call| !is_filed(call));
         let unknown = unknown.filter_map(|call| Earlier::of_listed(call, now));
         let warning = self.check(&contents, unknown.collect(), entry, options, now)?;
-        Ok((look, warning))
+        Ok((lookup, warning))
     }
 
     /// Checks a call against the local call log and against calls that are only in the history. In the
@@ -223,7 +222,7 @@ async fn look_up(
         }
         let shared = Some(Shared::new(entry.clone()));
         let mut live = Live::new(session, journal, shared, None, &|_| {});
-        let looked = call::run(&mut live, Start::again(&entry), Limits::ONE_LOOK);
+        let looked = call::run(&mut live, Start::again(&entry), Limits::ONE_LOOKUP);
         if let Ok(Err(error)) = timeout_at(by, looked).await
             && error.kind == Kind::InProgress
             && is_old

@@ -3,6 +3,7 @@
 use tokio::time::Instant;
 use url::Url;
 
+use super::connection::not_signed_in;
 use super::history::MAX_PAGE;
 use super::{READ_TIMEOUT, Service};
 use crate::api::{
@@ -87,11 +88,9 @@ impl Service<'_> {
     pub async fn newest_calls(&self) -> Result<Vec<Call>> {
         const SHOWN: u16 = 20;
         self.signed_in(READ_TIMEOUT, async |session, deadline| {
-            if !matches!(
-                session.state()?,
-                LoginState::Given | LoginState::Valid { .. }
-            ) {
-                return Err(Error::new(Kind::NotSignedIn, "you are not signed in"));
+            let state = session.state()?;
+            if !matches!(state, LoginState::Given | LoginState::Valid { .. }) {
+                return Err(not_signed_in(state));
             }
             let token = session.token(deadline).await?;
             let url = api::history_url(session.http.base(), SHOWN, 0);

@@ -85,7 +85,7 @@ impl Service<'_> {
                 () = sleep(FILE_POLL) => {}
             }
             entry = journal.find(&key)?.ok_or_else(|| {
-                nothing("that call was not made: another command has reported why")
+                nothing("that call was not made; another command already reported why")
             })?;
         }
         if let Some(error) = entry.not_made() {
@@ -129,7 +129,7 @@ impl Service<'_> {
         let left = deadline.saturating_duration_since(Instant::now());
         let limits = match &entry {
             // The service may know more than was recorded, but do not wait for it.
-            Some(entry) if entry.ended().is_some() => Limits::ONE_LOOK,
+            Some(entry) if entry.ended().is_some() => Limits::ONE_LOOKUP,
             _ => Limits {
                 search: left.min(Limits::default().search),
                 watch: left,

@@ -6,7 +6,7 @@ use super::time::{day, moment};
 use super::{Block, View, fields, line};
 use crate::api::{BillingPortal, Parsed, Plan, Subscription, Usage};
 use crate::domain::{Zone, shell_quoted};
-use crate::service::{AuthStatus, PendingSignIn, ServedSandbox, SignOut};
+use crate::service::{AuthStatus, PendingSignIn, ServedSandbox};
 
 const PRICING: &str = "https://kallyai.com/pricing";
 
@@ -140,12 +140,12 @@ pub fn pending_sign_in(pending: &PendingSignIn, finish: &str) -> View {
     View::own(json, blocks)
 }
 
-pub fn sign_out(done: SignOut) -> View {
-    let text = match done.was_signed_in {
+pub fn sign_out(was_signed_in: bool) -> View {
+    let text = match was_signed_in {
         true => "Signed out.",
         false => "You were not signed in.",
     };
-    let json = json!({ "signed_in": false, "was_signed_in": done.was_signed_in });
+    let json = json!({ "signed_in": false, "was_signed_in": was_signed_in });
     View::own(json, vec![line(text)])
 }
 

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::time::{appointment, duration, moment};
 use super::{Block, View, fields, line};
 use crate::api::{Call, Parsed, Speaker, SubmissionEcho, Transcript, Turn};
-use crate::domain::{CallId, Key, Zone};
+use crate::domain::{CallId, Key, Language, Zone};
 use crate::error::Error;
 use crate::service::{Ended, PendingCall, Preview, State, Warning};
 
@@ -161,15 +161,14 @@ fn state(call: &PendingCall) -> String {
 pub fn preview(preview: &Preview, refusal_json: impl Fn(&Error) -> Value) -> View {
     let (request, refusal) = (&preview.request, &preview.refusal);
     let body = request.to_json();
-    let warning_json = |w: &Warning| json!({ "code": w.code, "message": w.text });
     let json = without_nulls(json!({
         "method": "POST",
         "path": "/v1/calls",
         "body": serde_json::from_slice::<Value>(&body).unwrap_or_default(),
         "when": request.when(),
-        "would_place": preview.would_place,
+        "would_place": refusal.is_none(),
         "refusal": refusal.as_ref().map(refusal_json),
-        "warnings": preview.warnings.iter().map(warning_json).collect::<Vec<_>>(),
+        "warnings": preview.warnings,
     }));
     let mut blocks = vec![line("POST /v1/calls"), Block::Raw(body)];
     blocks.extend(request.when().map(|when| line(format!("When: {when}"))));
@@ -214,11 +213,8 @@ fn languages(asked: &SubmissionEcho) -> Option<String> {
 
 /// Returns the name of a language code. An unknown code is returned unchanged.
 fn language(code: &str) -> &str {
-    match code {
-        "en" => "English",
-        "es" => "Spanish",
-        other => other,
-    }
+    code.parse::<Language>()
+        .map_or(code, |language| language.in_words())
 }
 
 #[cfg(test)]

@@ -188,13 +188,13 @@ mod linux {
         assert_eq!(run.json(), service.calls()[0]);
     }
 
-    /// Waits until the command has started its worker. Returns the worker's process ID.
-    fn worker(running: &Running) -> Vec<Pid> {
+    /// Waits until the command has started its worker.
+    fn wait_for_worker(running: &Running) {
         let until = Instant::now() + Duration::from_secs(20);
-        while running.children().is_empty() && Instant::now() < until {
+        while running.children().is_empty() {
+            assert!(Instant::now() < until, "no worker started");
             std::thread::yield_now();
         }
-        running.children()
     }
 
     #[test]
@@ -206,7 +206,7 @@ mod linux {
             let mut command = service.at(&home, CALL);
             command.args(["--detach", "--json"]).process_group(0);
             let running = Running::start(&mut command);
-            worker(&running);
+            wait_for_worker(&running);
             let group = Pid::from_raw(i32::try_from(running.id()).expect("a number"));
             let _ = kill_process_group(group.expect("a group"), Signal::INT);
             let run = running.end();

@@ -65,7 +65,7 @@ impl Connecting {
     fn assert_sends_nothing(self) {
         wait_for_exit(&self.worker);
         self.gate.open();
-        assert_eq!(self.proxy.requests().len(), 1, "the look at the history");
+        assert_eq!(self.proxy.requests().len(), 1, "the history lookup");
         assert_eq!(self.home.journal(), Vec::<Value>::new());
     }
 }

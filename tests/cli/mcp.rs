@@ -61,7 +61,9 @@ fn tool_list_is_strict_and_short() {
 #[test]
 fn every_tool_works_in_the_sandbox() {
     let home = Home::new();
-    let mut client = sandbox(&home);
+    // The time zone of an argument wins over that of the server.
+    let mut client =
+        Client::of(&mut home.kallyai(["mcp", "--sandbox", "--timezone", "Europe/Madrid"]));
     let booking = json!({
         "phone": "+15551234567", "task": "Reserve a table", "category": "restaurant", "name": "Ann",
         "party_size": 4, "date": "2077-01-28", "time": "20:00", "timezone": "America/New_York",

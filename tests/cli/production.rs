@@ -63,9 +63,9 @@ fn commands_work_through_a_proxy_and_a_private_ca() {
     assert!(tunnels.iter().all(is_ours), "{tunnels:?}");
     let lines: Vec<String> = proxy.requests().iter().map(|sent| sent.line()).collect();
     let usage = "GET /v1/users/me/statistics";
-    let (look, call) = ("GET /v1/calls?limit=50", "POST /v1/calls");
+    let (lookup, call) = ("GET /v1/calls?limit=50", "POST /v1/calls");
     let refresh = "POST /v1/auth/refresh";
-    assert_eq!(lines, [usage, look, call, refresh, usage, usage]);
+    assert_eq!(lines, [usage, lookup, call, refresh, usage, usage]);
     let saved = saved(&home);
     assert!(
         saved.contains("fresh") && !saved.contains("issuer"),

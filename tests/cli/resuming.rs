@@ -48,7 +48,7 @@ fn lost(home: &Home, service: &Service, key: &str) -> Value {
         "task": CALL[3],
         "reserved_at": moment(-2),
         "sent_at": moment(-2),
-        "look": { "clock_difference": 0, "listed": [] },
+        "lookup": { "clock_difference": 0, "listed": [] },
         "state": "lost",
         "unknown_member": [1, 2],
     });
@@ -234,7 +234,10 @@ fn unwritable_result_stays_pending() {
         let output = child.expect("a run").wait_with_output().expect("an end");
         let stderr = String::from_utf8(output.stderr).expect("UTF-8");
         assert_eq!(output.status.code(), Some(1), "{stderr}");
-        assert!(stderr.contains("its result could not be shown"), "{stderr}");
+        assert!(
+            stderr.contains("the output could not be written"),
+            "{stderr}"
+        );
         let key = &service.made()[0];
         assert!(
             stderr.contains(&format!("kallyai resume {key}")),

@@ -230,7 +230,7 @@ async fn missing_response_is_lost_at_the_deadline() {
 }
 
 #[tokio::test]
-async fn get_is_retried_until_it_succeeds() {
+async fn get_is_retried_but_never_redirected() {
     let (listener, address) = listen();
     let busy = "HTTP/1.1 503 Busy\r\nretry-after: 0\r\nconnection: close\r\n\r\n";
     let found =

@@ -4,7 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
 use crate::api::{Call, Parsed};
-use crate::call::entry::{Entry, Look, State};
+use crate::call::entry::{Entry, Lookup, State};
 use crate::call::find::{Finding, find};
 use crate::call::guard::{Earlier, Guards, refusal};
 use crate::domain::{CallFields, CallRequest, Key, Zone};
@@ -228,7 +228,7 @@ fn listed(number: &str, task: Option<&str>, created: SignedDuration) -> Call {
 fn lost_call_is_found_by_number_task_and_time() {
     let long = "Reserve a table for four people at eight";
     let mut ours = entry(long);
-    ours.look = Some(Look::default());
+    ours.lookup = Some(Lookup::default());
     let number = "+15551234567";
     for (call, is_ours) in [
         (listed(number, Some(long), SECOND), true),
@@ -275,7 +275,7 @@ fn known_calls_are_not_ours_and_several_are_listed() {
     let second_id = second.call_id.parse().expect("an ID");
     assert_eq!(find(&ours, &both, &taken, 0), Finding::Ours(second_id));
     let listed = both.map(|call| call.call_id.parse().expect("an ID")).into();
-    ours.look = Some(Look {
+    ours.lookup = Some(Lookup {
         clock_difference: 0,
         listed,
     });

@@ -218,7 +218,7 @@ impl State {
             }
             let is_seen = |kept: &&Kept| kept.is_seen_before && kept.hidden == 0;
             let seen = self.calls.iter().filter(is_seen);
-            let calls: Vec<_> = seen.map(Kept::look).rev().collect();
+            let calls: Vec<_> = seen.map(Kept::json).rev().collect();
             return Reply::json(200, &json!({ "total": calls.len(), "calls": calls }));
         }
         match request.target.strip_prefix("/v1/calls/") {
@@ -266,7 +266,7 @@ impl State {
         let Some(kept) = calls.find(|kept| kept.call["call_id"] == id) else {
             return Reply::json(404, &json!({ "error": { "code": "call_not_found" } }));
         };
-        let seen = kept.look();
+        let seen = kept.json();
         kept.running = kept.running.saturating_sub(1);
         Reply::json(200, &seen)
     }
@@ -284,7 +284,7 @@ impl Kept {
     }
 
     /// Returns the call in its current state.
-    fn look(&self) -> Value {
+    fn json(&self) -> Value {
         let mut seen = self.call.clone();
         if self.running > 0 {
             seen["status"] = json!("ringing");

@@ -5,7 +5,7 @@ use std::path::Path;
 use tokio::sync::watch;
 
 use super::{ALL, Client, LIMITS, ORIGIN, World};
-use crate::call::entry::{Entry, Look};
+use crate::call::entry::{Entry, Lookup};
 use crate::call::journal::Journal;
 use crate::call::record::{Recorder, Reserver, Shared};
 use crate::call::run::{Start, run};
@@ -26,7 +26,7 @@ pub async fn command(world: &World, process: usize, folder: &Path, wanted: Wante
     let phone = wanted.number.parse().expect("a number");
     let fields = CallFields::default();
     let request = CallRequest::new(phone, task, fields, Zone::UTC, now);
-    let look = Look {
+    let lookup = Lookup {
         clock_difference: 0,
         listed: world
             .list()
@@ -36,7 +36,7 @@ pub async fn command(world: &World, process: usize, folder: &Path, wanted: Wante
     };
     let key = wanted.key.unwrap_or_else(Key::generate);
     let entry = Entry {
-        look: Some(look),
+        lookup: Some(lookup),
         ..Entry::new(key, ORIGIN.into(), &request, now)
     };
     let contents = journal.read().expect("a journal");
