@@ -22,21 +22,6 @@ fn running(edit: impl FnOnce(&mut Value)) -> Value {
     running
 }
 
-/// Returns an entry of the local call log that was written `age` seconds ago.
-pub fn entry(service: &Service, key: &str, age: i64) -> Value {
-    json!({
-        "key": key,
-        "origin": service.server.url(),
-        "reservation": "1",
-        "number": CALL[1],
-        "task": CALL[3],
-        "reserved_at": moment(-age),
-        "sent_at": moment(-age),
-        "state": "lost",
-        "shown": false,
-    })
-}
-
 #[test]
 fn running_call_from_another_client_blocks_its_number() {
     for edit in [
@@ -157,7 +142,7 @@ fn unsuccessful_call_can_be_repeated() {
 fn unseen_success_blocks_its_number_for_a_day() {
     let home = Home::new();
     let service = Service::with([]);
-    let mut unseen = entry(&service, "dinner", 23 * HOUR);
+    let mut unseen = service.entry("dinner", 23 * HOUR);
     unseen["state"] = json!("ended");
     unseen["call_id"] = json!(ID);
     unseen["result"] = call(ID, "success");
@@ -184,7 +169,7 @@ fn old_open_call_is_looked_up_before_a_new_one() {
         (None, None),
     ] {
         let (home, service) = (Home::new(), Service::with([]));
-        home.write_journal([entry(&service, "dinner", 7 * HOUR)]);
+        home.write_journal([service.entry("dinner", 7 * HOUR)]);
         if let Some(call) = found.map(created) {
             service.put(call.clone(), call);
         }
@@ -201,7 +186,7 @@ fn old_open_call_is_looked_up_before_a_new_one() {
 #[test]
 fn history_closes_a_call_that_is_open_in_the_log() {
     let (home, service) = (Home::new(), Service::with([]));
-    let mut open = entry(&service, "dinner", 60);
+    let mut open = service.entry("dinner", 60);
     open["call_id"] = json!(ID);
     open["state"] = json!("running");
     home.write_journal([open]);

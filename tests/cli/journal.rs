@@ -6,7 +6,6 @@ use std::time::{Duration, SystemTime};
 
 use serde_json::{Value, json};
 
-use crate::guards::entry;
 use crate::support::{CALL, FIRST as ID, Home, Post, Reply, Run, Service, call, says};
 
 /// Asserts that a call fails before anything is sent, and returns the error.
@@ -39,9 +38,9 @@ fn file_instead_of_the_log_folder_blocks_every_call() {
 #[test]
 fn damaged_log_file_blocks_every_call_and_is_named() {
     let (home, service) = (Home::new(), Service::with([]));
-    let mut other = entry(&service, "other", 60);
+    let mut other = service.entry("other", 60);
     other["number"] = json!("+15557654321");
-    let whole = entry(&service, "dinner", 60).to_string();
+    let whole = service.entry("dinner", 60).to_string();
     let mistyped = whole.replace("\"lost\"", "{\"lost\":1}");
     let contents: [&[u8]; 6] = [
         b"",
@@ -136,7 +135,7 @@ fn lock_held_for_ten_seconds_blocks_the_call() {
 #[test]
 fn calls_to_other_services_only_reserve_their_keys() {
     let (home, service) = (Home::new(), Service::with([]));
-    let mut other = entry(&service, "dinner", 60);
+    let mut other = service.entry("dinner", 60);
     other["origin"] = json!("https://other.example");
     home.write_journal([other.clone()]);
     let pending = service.run(&home, &["pending", "--json"]).exits(0);
@@ -163,7 +162,7 @@ fn only_old_files_are_deleted() {
     const DAY: u64 = 24 * 3600;
     let (home, service) = (Home::new(), Service::with([]));
     home.write_journal(["old", "young"].map(|key| {
-        let mut ended = entry(&service, key, 60);
+        let mut ended = service.entry(key, 60);
         ended["state"] = json!("refused");
         ended
     }));

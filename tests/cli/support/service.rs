@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use serde_json::{Value, json};
 
-use super::{CALL, Home, Reply, Request, Run, Server, call};
+use super::{CALL, Home, Reply, Request, Run, Server, call, moment};
 
 /// How the service handles a POST.
 #[derive(Debug, Clone)]
@@ -198,6 +198,21 @@ impl Service {
     /// Makes a typical call with `--json`.
     pub fn json_call(&self, home: &Home) -> Run {
         self.call(home, &["--json"])
+    }
+
+    /// Returns an entry of the local call log for a lost call made `age` seconds ago.
+    pub fn entry(&self, key: &str, age: i64) -> Value {
+        json!({
+            "key": key,
+            "origin": self.server.url(),
+            "reservation": "1",
+            "number": CALL[1],
+            "task": CALL[3],
+            "reserved_at": moment(-age),
+            "sent_at": moment(-age),
+            "state": "lost",
+            "shown": false,
+        })
     }
 }
 
