@@ -106,6 +106,7 @@ impl Journal {
         now: Timestamp,
     ) -> Result<Reservation> {
         let prepared = self.prepare(entry)?;
+        self.usable(prepared.as_file().sync_all())?;
         let lock = self.lock().await?;
         let reserved = self.reserve_locked(prepared, entry, guards, is_watched, now);
         // There is no await while the lock is held, so this cannot be cancelled halfway.
@@ -138,13 +139,12 @@ impl Journal {
         parents.try_for_each(files::sync_folder)
     }
 
-    /// Writes an entry to a temporary file and syncs it.
+    /// Writes an entry to a temporary file, without syncing it.
     fn write(&self, entry: &Entry) -> io::Result<NamedTempFile> {
         let mut json = serde_json::to_vec_pretty(entry)?;
         json.push(b'\n');
         let mut file = files::temp_file(&self.folder, TEMPORARY)?;
         file.write_all(&json)?;
-        file.as_file().sync_all()?;
         Ok(file)
     }
 
@@ -195,8 +195,12 @@ impl Journal {
             return Ok(());
         };
         change(&mut entry);
-        let written = self.write(&entry);
-        self.usable(written.and_then(|file| files::persist(file, &self.file(&call.key))))
+        let replace = || {
+            let file = self.write(&entry)?;
+            file.as_file().sync_all()?;
+            files::persist(file, &self.file(&call.key))
+        };
+        self.usable(replace())
     }
 
     /// Returns the call IDs recorded under other keys.
