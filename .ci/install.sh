@@ -2,19 +2,19 @@
 # Installs kallyai for the current user: the program, its man page and its completions.
 #
 #   sh install.sh                  into ~/.local
-#   sh install.sh --to DIR         into another folder, such as /usr/local
+#   sh install.sh --to DIR         into another folder, for example /usr/local
 #   sh install.sh --from URL       from a mirror of the release's files
-#   sh install.sh --uninstall      removes these files and keeps your credentials
+#   sh install.sh --uninstall      removes these files but keeps your credentials
 set -eu
 
-# Filled in with the address of the releases once there is one: https://.../releases/latest/download
+# Default URL of the release's files. None exists yet. It will be like https://.../releases/latest/download
 from=
 
 fail() { echo "install.sh: $*" >&2; exit 1; }
 
-no_binary() { fail "no binary for $(uname -sm), build one with: cargo install --locked kallyai"; }
+no_binary() { fail "there is no binary for $(uname -sm). Build one with: cargo install --locked kallyai"; }
 
-# A pattern for the target triple. A release has one archive for each system and machine.
+# Prints a pattern for the target triple. A release has one archive per system and machine.
 target() {
     case $(uname -m) in
         x86_64 | amd64) machine=x86_64 ;;
@@ -40,7 +40,7 @@ sha256() {
     if command -v sha256sum >/dev/null; then sha256sum "$1"; else shasum -a 256 "$1"; fi | cut -d ' ' -f 1
 }
 
-# Installed path, path in the archive.
+# The installed path of each file, and its path in the archive.
 files='bin/kallyai kallyai
 share/man/man1/kallyai.1 kallyai.1
 share/bash-completion/completions/kallyai completions/kallyai.bash
@@ -54,9 +54,9 @@ uninstall() {
 
 install() {
     [ -n "$from" ] || fail "--from URL is missing"
-    # pip installs scripts. Overwriting one would let its uninstallation remove the new program.
+    # pip installs the command as a script. If that were overwritten, uninstalling it would remove the new program.
     if [ -e "$to/bin/kallyai" ] && [ "$(head -c 2 "$to/bin/kallyai")" = '#!' ]; then
-        fail "$to/bin/kallyai is a script of another package, remove that first: pip uninstall kallyai-cli"
+        fail "$to/bin/kallyai belongs to another package. Remove that first: pip uninstall kallyai-cli"
     fi
     target=$(target)
     work=$(mktemp -d)
@@ -66,12 +66,12 @@ install() {
     [ -n "$line" ] || no_binary
     name=$(basename "${line#*  }" .tar.gz)
     fetch "$from/$name.tar.gz" "$work/$name.tar.gz"
-    [ "$(sha256 "$work/$name.tar.gz")" = "${line%%  *}" ] || fail "$name.tar.gz does not match its checksum, nothing was installed"
+    [ "$(sha256 "$work/$name.tar.gz")" = "${line%%  *}" ] || fail "$name.tar.gz does not match its checksum. Nothing was installed"
     tar -C "$work" -xzf "$work/$name.tar.gz"
 
     echo "$files" | while read -r path source; do
         mkdir -p "$to/$(dirname "$path")"
-        # A running program cannot be overwritten, but it can be replaced.
+        # A running program cannot be overwritten, but a rename can replace it.
         cp "$work/$name/$source" "$to/$path.new"
         mv -f "$to/$path.new" "$to/$path"
     done
@@ -79,7 +79,7 @@ install() {
     case :$PATH: in *:"$to/bin":*) ;; *) echo "add $to/bin to your PATH" ;; esac
 }
 
-# A function, so that a script that was cut off by the network does nothing.
+# This is a function so that a script that was only partly downloaded does nothing.
 main() {
     to=$HOME/.local
     action=install
@@ -88,7 +88,7 @@ main() {
             --to) to=${2:?"--to needs a folder"}; shift ;;
             --from) from=${2:?"--from needs a URL"}; shift ;;
             --uninstall) action=uninstall ;;
-            *) fail "unknown option $1, expected --to DIR, --from URL or --uninstall" ;;
+            *) fail "unknown option $1: use --to DIR, --from URL or --uninstall" ;;
         esac
         shift
     done

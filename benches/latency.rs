@@ -1,7 +1,7 @@
 //! Measures the latency of whole commands. Prints the table in docs/performance.md.
 //!
 //! The two commands of a comparison run alternately against the same TLS service on loopback. The
-//! table shows the median over all pairs. Runs on Unix only, because it needs `true` and `curl`.
+//! table shows the median of all pairs. Runs on Unix only, because it needs `true` and `curl`.
 
 #![allow(missing_docs, clippy::unwrap_used, clippy::print_stdout)]
 
@@ -18,8 +18,9 @@ use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use rustls::pki_types::PrivateKeyDer;
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
-/// Number of calls in the service's history, and on one page.
+/// Number of calls in the service's history.
 const HISTORY: usize = 10_000;
+/// Number of calls on one page of the history.
 const PAGE: usize = 200;
 
 fn main() {
@@ -34,7 +35,7 @@ fn main() {
     let last = HISTORY - PAGE;
     let pages = || bench.curl(format!("/v1/calls?limit={PAGE}&offset=[0-{last}:{PAGE}]"));
 
-    println!("| what | median | lowest to highest |\n|---|---|---|");
+    println!("| measurement | median | lowest to highest |\n|---|---|---|");
     row("`--version` ÷ `true`", "", ratios(201, version, nothing));
     row("`--help` ÷ `true`", "", ratios(201, help, nothing));
     row("`usage` ÷ `curl`", "", ratios(101, usage, statistics));
@@ -46,15 +47,15 @@ fn main() {
     row("`history --all` of 10,000 ÷ `curl`", "", all);
 }
 
-fn row(what: &str, unit: &str, mut values: Vec<f64>) {
+fn row(name: &str, unit: &str, mut values: Vec<f64>) {
     values.sort_by(f64::total_cmp);
     let (lowest, highest) = (values[0], values[values.len() - 1]);
     let median = values[values.len() / 2];
-    println!("| {what} | {median:.2}{unit} | {lowest:.2} to {highest:.2} |");
+    println!("| {name} | {median:.2}{unit} | {lowest:.2} to {highest:.2} |");
 }
 
 /// Runs two commands alternately and returns how long each took, in seconds. Drops the first two
-/// rounds, which warm up the caches.
+/// rounds, which only warm up the caches.
 fn pairs(
     rounds: usize,
     this: impl Fn() -> Command,
@@ -69,7 +70,7 @@ fn ratios(rounds: usize, this: impl Fn() -> Command, that: impl Fn() -> Command)
     pairs(rounds, this, that).map(ratio).collect()
 }
 
-/// Runs all commands at once and returns the seconds until the last one has succeeded.
+/// Runs all commands at once and returns the time until the last one succeeds, in seconds.
 fn seconds(commands: Vec<Command>) -> f64 {
     let started = Instant::now();
     let spawn = |mut command: Command| {
@@ -134,7 +135,7 @@ impl Bench {
         command
     }
 
-    /// Returns a command that calls a new number each time.
+    /// Returns a command that makes a call, each time to a different number.
     fn call(&self) -> Command {
         let number = 2_000_000 + self.calls.fetch_add(1, Ordering::Relaxed);
         let number = format!("+1555{number}");
@@ -151,7 +152,7 @@ impl Bench {
     }
 }
 
-/// A server that responds to every request without delay. New calls have already ended.
+/// A server that responds to every request without delay. A new call has ended by then.
 struct Service {
     tls: Arc<ServerConfig>,
     pages: Vec<String>,
@@ -203,12 +204,12 @@ impl Service {
     }
 }
 
-/// Creates a server certificate and writes a bundle with its CA and the system's CAs. Real clients
-/// read as many.
+/// Creates a server certificate and writes a bundle with its CA and the system's CAs, because real
+/// clients also read that many.
 fn certify(bundle: &Path) -> Arc<ServerConfig> {
     let authority_key = KeyPair::generate().unwrap();
     let mut authority = CertificateParams::default();
-    // Without a distinct name, curl takes the server certificate for a self-signed one.
+    // Without a distinct name, curl mistakes the server certificate for a self-signed one.
     let name = &mut authority.distinguished_name;
     name.push(DnType::CommonName, "benchmark authority");
     authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);

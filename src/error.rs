@@ -10,7 +10,7 @@ use crate::signals::Signal;
 
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// `Display` prints the message for the user.
+/// An error. `Display` prints only its message for the user.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 #[error("{message}")]
 pub struct Error {
@@ -27,10 +27,10 @@ pub enum Kind {
     /// The user declined at the prompt.
     Cancelled,
     NotSignedIn,
-    /// `KALLYAI_ACCESS_TOKEN` was rejected, or prevents a sign-in.
+    /// `KALLYAI_ACCESS_TOKEN` was rejected, or must be unset before a sign-in.
     AccessToken,
     SignInFailed,
-    /// The pasted URL is not the redirect of the pending sign-in, which stays valid.
+    /// The pasted URL does not belong to the pending sign-in, which stays valid.
     CallbackUrl,
     PortInUse,
     TokenFile,
@@ -42,7 +42,7 @@ pub enum Kind {
     Certificate,
     /// The proxy rejected the connection or requires credentials.
     Proxy,
-    /// The API rejected the request. The error code is the API's own.
+    /// The API rejected the request. The error code comes from the API.
     Refused,
     CallNotFound,
     UnexpectedResponse,
@@ -50,6 +50,8 @@ pub enum Kind {
     /// `resume` could not determine the outcome either.
     StillUnknown,
     InProgress,
+    /// The key was already used for this request, so that call can be followed.
+    KeyInUse,
     CallOpen,
     AlreadyDone,
     NothingToResume,
@@ -66,14 +68,14 @@ pub enum Kind {
 pub enum Next {
     Nothing,
     SignIn,
-    /// The second step of a sign-in.
+    /// The second step of a two-step sign-in.
     FinishSignIn,
     Resume,
     ShowCall,
     History,
 }
 
-/// The table row of a kind of error.
+/// The table row for a kind of error.
 struct Row {
     code: &'static str,
     exit: u8,
@@ -97,8 +99,8 @@ const fn row(kind: Kind) -> Row {
         Kind::Cancelled => new("cancelled", 2, Nothing, "", ""),
         Kind::NotSignedIn => new("not_signed_in", 4, SignIn, "sign in with the command below", "call sign_in and give its URL to the user"),
         Kind::AccessToken => new("not_signed_in", 4, SignIn, "unset KALLYAI_ACCESS_TOKEN or give it a valid token", "ask the user to correct KALLYAI_ACCESS_TOKEN for this server"),
-        Kind::SignInFailed => new("sign_in_failed", 4, SignIn, "try again", "call auth_status, and sign_in without arguments if not signed in"),
-        Kind::CallbackUrl => new("sign_in_failed", 4, FinishSignIn, "paste the whole URL", "ask for the whole URL, or call sign_in without arguments"),
+        Kind::SignInFailed => new("sign_in_failed", 4, SignIn, "try again", "call auth_status, then sign_in without arguments if the user is not signed in"),
+        Kind::CallbackUrl => new("sign_in_failed", 4, FinishSignIn, "paste the whole URL", "ask the user for the whole URL, or call sign_in without arguments"),
         Kind::PortInUse => new("port_in_use", 4, SignIn, "close the program that uses the port, or choose another port", ""),
         Kind::TokenFile => new("token_file", 4, Nothing, "repair the file, or set KALLYAI_TOKEN_FILE to another one", ""),
         Kind::WrongIssuer => new("wrong_issuer", 4, Nothing, "set KALLYAI_TOKEN_FILE to a file with this service's credentials", ""),
@@ -108,12 +110,12 @@ const fn row(kind: Kind) -> Row {
         Kind::Proxy => new("proxy", 1, Nothing, "check the proxy variable", ""),
         Kind::Refused => new("refused", 1, Nothing, "", ""),
         Kind::CallNotFound => new("call_not_found", 1, History, "list your calls to find the ID", "take a key from list_pending_calls or an ID from list_calls"),
-        Kind::UnexpectedResponse => new("unexpected_response", 1, Nothing, "try again; if it keeps happening, add --debug", "try again, and tell the user if it keeps happening"),
+        Kind::UnexpectedResponse => new("unexpected_response", 1, Nothing, "try again, and add --debug if it keeps happening", "try again, and tell the user if it keeps happening"),
         Kind::OutcomeUnknown => new("outcome_unknown", 6, Resume, "do not call again: get the result with the command below", "do not call again: get the result with next_tool"),
         Kind::StillUnknown => new("outcome_unknown", 6, History, "do not call again: look for it among your past calls", "do not call again: look for it with list_calls"),
-        Kind::InProgress => new("in_progress", 6, Resume, "get the result with the command below", "do not call again: call get_call_result until it has ended"),
+        Kind::InProgress | Kind::KeyInUse => new("in_progress", 6, Resume, "get the result with the command below", "do not call again: call get_call_result until the call has ended"),
         Kind::CallOpen => new("call_open", 6, Resume, "get its result with the command below, and add --again only to call a second time", "get its result with next_tool, and set again: true only if the user asks for a second call"),
-        Kind::AlreadyDone => new("already_done", 6, ShowCall, "report that result; a different request, a change or a cancellation needs --again", "report that result; a different request, a change or a cancellation needs the user's consent and again: true"),
+        Kind::AlreadyDone => new("already_done", 6, ShowCall, "use that result; to ask for something else, or to change or cancel it, add --again", "use that result; to ask for something else, or to change or cancel it, set again: true with the user's consent"),
         Kind::NothingToResume => new("nothing_to_resume", 1, History, "see your past calls with the command below", "see past calls with list_calls"),
         Kind::JournalUnavailable => new("journal_unavailable", 1, Nothing, "check the folder, or set KALLYAI_STATE_DIR to another one", ""),
         Kind::AddressInUse => new("address_in_use", 1, Nothing, "choose another address", ""),
@@ -133,13 +135,11 @@ pub struct Facts {
     pub server_code: Option<String>,
     pub http_status: Option<u16>,
     pub correlation_id: Option<String>,
-    /// In seconds.
-    pub retry_after: Option<u64>,
-    /// The call's key, if the call log has a file for it. If an interrupted command has a key, its
-    /// call continues.
+    /// The call's key, if the call log has a file for it. After an interruption, a key means that
+    /// the call continues.
     pub key: Option<Key>,
     pub call_id: Option<CallId>,
-    /// Calls that match a request whose response was lost.
+    /// The calls that could be meant, if a lost request or an ID prefix matches several.
     pub candidates: Vec<CallId>,
 }
 
@@ -156,7 +156,7 @@ impl Error {
         Self::new(Kind::Usage, message).with_hint(hint)
     }
 
-    /// Builds an error for a failed read or write. `what` names the failure: "can't read a.txt".
+    /// Creates an error for failed I/O. `what` is the failure, for example "can't read a.txt".
     pub fn io(what: impl std::fmt::Display, source: &io::Error) -> Self {
         Self::new(Kind::Io, format!("{what}: {}", io_reason(source)))
     }
@@ -179,13 +179,6 @@ impl Error {
         self
     }
 
-    /// Returns whether another process reserved `key` first. If this process had sent the call, the
-    /// error would have its call ID.
-    pub fn is_in_progress_under(&self, key: &Key) -> bool {
-        let has_id = self.facts.call_id.is_some();
-        self.kind == Kind::InProgress && self.facts.key.as_ref() == Some(key) && !has_id
-    }
-
     /// Returns the stable name that programs match on.
     pub fn code(&self) -> &str {
         match (self.kind, self.facts.server_code.as_deref()) {
@@ -204,7 +197,7 @@ impl Error {
         }
     }
 
-    /// Returns whether the same command can be repeated without calling someone twice.
+    /// Returns whether the same command can be run again without a risk of calling someone twice.
     pub fn retry_safe(&self) -> bool {
         let is_cut_short = matches!(self.kind, Kind::Interrupted(_) | Kind::Io);
         self.exit() != 6 && !(is_cut_short && self.facts.key.is_some())
@@ -220,6 +213,8 @@ impl Error {
             ("", Kind::Refused, Next::SignIn) => row(Kind::NotSignedIn).tool_hint,
             ("", Kind::Refused, Next::History) => row(Kind::CallNotFound).tool_hint,
             ("", Kind::Refused, Next::ShowCall) => "see the call's status with get_call",
+            // The candidates are more helpful than a list of all calls.
+            (_, Kind::CallNotFound, _) if !self.facts.candidates.is_empty() => self.hint(),
             ("", _, _) => self.hint(),
             (hint, _, _) => hint,
         }
@@ -241,7 +236,7 @@ impl Error {
             Next::Resume if self.facts.key.is_some() || has_call => Next::Resume,
             Next::ShowCall if has_call => Next::ShowCall,
             Next::ShowCall if self.facts.key.is_some() => Next::Resume,
-            // The interrupted command started no call.
+            // The command was interrupted before it made a call, so there is nothing to resume.
             Next::Resume if matches!(self.kind, Kind::Interrupted(_)) => Next::Nothing,
             Next::Resume | Next::ShowCall => Next::History,
             next => next,
@@ -249,7 +244,7 @@ impl Error {
     }
 }
 
-/// Returns the operating system's message in lower case, without its code and period: "permission denied".
+/// Returns the operating system's message in our style, for example "permission denied".
 pub fn io_reason(error: &io::Error) -> String {
     let text = error.to_string();
     let text = text.split(" (os error").next().unwrap_or_default();
@@ -261,7 +256,7 @@ pub fn io_reason(error: &io::Error) -> String {
 
 impl From<Invalid> for Error {
     fn from(invalid: Invalid) -> Self {
-        let kind = match invalid.is_emergency() {
+        let kind = match invalid.is_emergency {
             true => Kind::EmergencyNumber,
             false => Kind::InvalidInput,
         };

@@ -11,15 +11,15 @@ use tokio::time::Instant;
 /// The name prefix of temporary files that are about to replace another file.
 pub const TEMPORARY: &str = ".kallyai-new-";
 
-/// Makes new files private with mode 0600. On Windows a file inherits its folder's permissions, and
-/// a user's profile is private.
+/// Makes new files private (mode 0600). On Windows, a file inherits the permissions of its folder,
+/// which is in the user's profile and therefore private.
 pub fn private(options: &mut OpenOptions) -> &mut OpenOptions {
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(options, 0o600);
     options
 }
 
-/// Creates a folder and its parents with mode 0700.
+/// Creates a folder and any missing parents with mode 0700.
 pub fn private_folder(folder: &Path) -> io::Result<()> {
     let mut builder = std::fs::DirBuilder::new();
     builder.recursive(true);
@@ -50,7 +50,7 @@ pub fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
 
 /// Renames a temporary file into place.
 pub fn persist(file: NamedTempFile, path: &Path) -> io::Result<()> {
-    // Close it first: Windows cannot rename an open file.
+    // Close the file first: Windows cannot rename an open file.
     let mut temporary = file.into_temp_path();
     retry_while_shared(|| std::fs::rename(&temporary, path))?;
     temporary.disable_cleanup(true);
@@ -66,7 +66,7 @@ pub fn remove(path: &Path) -> io::Result<bool> {
     }
 }
 
-/// Retries for half a second on Windows while a virus scanner or another process has the file open.
+/// On Windows, retries for half a second if a virus scanner or another process has the file open.
 pub fn retry_while_shared<T>(mut work: impl FnMut() -> io::Result<T>) -> io::Result<T> {
     for _ in 0..100 {
         match work() {
@@ -80,7 +80,7 @@ pub fn retry_while_shared<T>(mut work: impl FnMut() -> io::Result<T>) -> io::Res
     work()
 }
 
-/// Flushes a folder to disk so a rename survives a power failure. Windows has no such call.
+/// Flushes a folder to disk so that a rename survives a power failure. Does nothing on Windows.
 pub fn sync_folder(folder: &Path) -> io::Result<()> {
     match cfg!(unix) {
         true => File::open(folder)?.sync_all(),
@@ -126,7 +126,7 @@ impl Lock {
 
 impl Drop for Lock {
     fn drop(&mut self) {
-        // Closing the file does not release the lock if a child process inherited it.
+        // Closing the file does not release the lock if a child process inherited the file.
         let _ = self.0.unlock();
     }
 }

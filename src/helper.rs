@@ -1,39 +1,58 @@
-//! Runs a job in a helper process, which outlives the command. The helper is this same program in a
-//! session of its own.
+//! Runs a job in a helper process, which can outlive the command. The helper is this same program in
+//! its own session.
 //!
 //! The parent writes the job, including secrets, to the child's stdin and reads reports from its
 //! stdout, one JSON document per line. The job never appears in arguments, environment variables or
 //! files. The parent keeps the child's stdin open as long as it wants the job done.
 
+use std::any::Any;
 use std::ffi::OsString;
 use std::io::{self, BufRead as _, BufReader, Write as _};
 use std::path::PathBuf;
-use std::process::{ChildStdin, Command, Stdio};
+use std::process::{Command, Stdio};
+use std::rc::Rc;
 
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, watch};
+
+use crate::error::Error;
 
 /// The first argument of a helper process. It is not a flag, because users never type it.
 const ARGUMENT: &str = "kallyai-helper";
 
-/// Sent with the job. After an upgrade the child may be newer than its parent, and then it refuses
-/// the job.
+/// Sent with the job. After an upgrade, the child may be newer than its parent. It then refuses the
+/// job.
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 const OTHER_VERSION: &str = "\"other version\"";
 
-/// The parent's handle to a helper process.
+/// A report from a helper to its parent. The last one is `Done` or `Failed`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub enum Report<P> {
+    Progress(P),
+    Warning(String),
+    Trace(String),
+    /// The job's result, as JSON.
+    Done(String),
+    Failed(Box<Error>),
+}
+
+/// The parent's handle to a helper. Dropping it closes the helper's stdin, which a job may ignore.
 pub struct Helper {
-    stdin: Option<ChildStdin>,
+    /// The helper's stdin, or a channel if the job runs in this process. It stays open as long as
+    /// the parent wants the job done.
+    link: Option<Box<dyn Any>>,
     reports: mpsc::UnboundedReceiver<String>,
     is_other_version: bool,
 }
 
-/// The helper's handle to its parent process.
+/// The helper's handle to its parent.
 #[derive(Clone)]
 pub struct Parent {
-    /// Whether the parent still holds this process's stdin open.
-    pub is_watching: watch::Receiver<bool>,
+    /// Closed once the parent no longer wants the job done.
+    link: watch::Receiver<()>,
+    /// `None` in a helper process, which reports on stdout.
+    reports: Option<mpsc::UnboundedSender<String>>,
 }
 
 /// Runs a future, and the tasks that it spawns, on this thread.
@@ -46,7 +65,7 @@ pub fn on_this_thread<T>(task: impl Future<Output = T>) -> io::Result<T> {
     Ok(done)
 }
 
-/// Returns the kind of job to run if this process is a helper.
+/// Returns the kind of job to run, or `None` if this process is not a helper.
 pub fn job_kind(argv: &[OsString]) -> Option<&str> {
     match argv {
         [_, argument, kind] if argument == ARGUMENT => kind.to_str(),
@@ -64,22 +83,26 @@ pub fn start(kind: &str, job: &impl Serialize) -> io::Result<Helper> {
     let reader = std::thread::Builder::new().stack_size(64 * 1024);
     reader.spawn(move || {
         let lines = stdout.into_iter().flat_map(|it| BufReader::new(it).lines());
-        // Reads every line, even if the receiver is gone, so the child never blocks on a full pipe.
+        // Read every line, even if the receiver is gone, so the child never blocks on a full pipe.
         lines
             .map_while(Result::ok)
             .for_each(|line| drop(sender.send(line)));
         drop(sender);
         child.wait()
     })?;
-    // If the child has already exited, the end of its reports shows it.
+    // Ignore errors: if the child has already exited, the caller sees that its reports have ended.
     if let Some(stdin) = &mut stdin {
         let _ = writeln!(stdin, "{line}");
     }
-    Ok(Helper {
-        stdin,
-        reports,
-        is_other_version: false,
-    })
+    Ok(Helper::new(stdin, reports))
+}
+
+/// Returns both handles for a job that runs in this process because no helper can be started.
+pub fn in_this_process() -> (Helper, Parent) {
+    let (sender, received) = mpsc::unbounded_channel();
+    let (open, link) = watch::channel(());
+    let reports = Some(sender);
+    (Helper::new(open, received), Parent { link, reports })
 }
 
 fn command(kind: &str) -> io::Result<Command> {
@@ -105,7 +128,7 @@ fn command(kind: &str) -> io::Result<Command> {
     Ok(command)
 }
 
-/// Returns the path of this program. On Linux it works even after an upgrade replaced the file.
+/// Returns the path of this program. On Linux, it works even after an upgrade replaces the file.
 fn program() -> io::Result<PathBuf> {
     let running = PathBuf::from("/proc/self/exe");
     match cfg!(target_os = "linux") && running.exists() {
@@ -120,7 +143,7 @@ fn spawn(command: &mut Command) -> io::Result<std::process::Child> {
 }
 
 /// Starts the child without a console, in its own process group and, if allowed, outside the job
-/// object that kills it together with the parent.
+/// object that would kill it together with the parent.
 #[cfg(windows)]
 fn spawn(command: &mut Command) -> io::Result<std::process::Child> {
     use std::os::windows::process::CommandExt as _;
@@ -136,9 +159,17 @@ fn spawn(command: &mut Command) -> io::Result<std::process::Child> {
 }
 
 impl Helper {
-    /// Waits for the next report and skips lines that do not parse. Returns `None` when the process
-    /// has exited.
-    pub async fn report<T: DeserializeOwned>(&mut self) -> Option<T> {
+    fn new(link: impl Any, reports: mpsc::UnboundedReceiver<String>) -> Self {
+        Self {
+            link: Some(Box::new(link)),
+            reports,
+            is_other_version: false,
+        }
+    }
+
+    /// Returns the next report, skipping lines that do not parse, or `None` when the helper has
+    /// exited.
+    pub async fn report<P: DeserializeOwned>(&mut self) -> Option<Report<P>> {
         loop {
             let line = self.reports.recv().await?;
             self.is_other_version |= line == OTHER_VERSION;
@@ -153,15 +184,15 @@ impl Helper {
         self.is_other_version
     }
 
-    /// Closes the helper's stdin, which signals that the parent no longer wants the job done.
-    pub fn close_stdin(&mut self) {
-        self.stdin = None;
+    /// Tells the helper that its parent no longer wants the job done.
+    pub fn close(&mut self) {
+        self.link = None;
     }
 }
 
 /// Reads this helper process's job from stdin.
 pub async fn take_job<J: DeserializeOwned>() -> io::Result<(J, Parent)> {
-    let (sender, is_watching) = watch::channel(true);
+    let (open, link) = watch::channel(());
     let (job_sender, job) = tokio::sync::oneshot::channel();
     let reader = std::thread::Builder::new().stack_size(64 * 1024);
     reader.spawn(move || {
@@ -169,9 +200,9 @@ pub async fn take_job<J: DeserializeOwned>() -> io::Result<(J, Parent)> {
         let mut line = String::new();
         drop(stdin.read_line(&mut line));
         drop(job_sender.send(std::mem::take(&mut line)));
-        // The parent writes nothing else, so this read returns when it closes the pipe or exits.
+        // The parent writes nothing else, so this read returns only when the pipe is closed.
         drop(stdin.read_line(&mut line));
-        sender.send_replace(false);
+        drop(open);
     })?;
     let line = job.await.map_err(io::Error::other)?;
     let (version, job): (String, serde_json::Value) = serde_json::from_str(&line)?;
@@ -180,7 +211,8 @@ pub async fn take_job<J: DeserializeOwned>() -> io::Result<(J, Parent)> {
         return Err(io::ErrorKind::Unsupported.into());
     }
     let job = serde_json::from_value(job)?;
-    Ok((job, Parent { is_watching }))
+    let reports = None;
+    Ok((job, Parent { link, reports }))
 }
 
 /// Stops child processes from inheriting the standard handles. Otherwise a program that reads this
@@ -191,7 +223,7 @@ pub async fn take_job<J: DeserializeOwned>() -> io::Result<(J, Parent)> {
     unsafe_code,
     reason = "the standard library cannot change a handle's flags"
 )]
-pub fn keep_standard_handles() {
+pub fn stop_handle_inheritance() {
     use windows_sys::Win32::Foundation::{HANDLE_FLAG_INHERIT, SetHandleInformation};
     use windows_sys::Win32::System::Console::{
         GetStdHandle, STD_ERROR_HANDLE, STD_INPUT_HANDLE, STD_OUTPUT_HANDLE,
@@ -238,10 +270,30 @@ fn close_inherited() {
 }
 
 impl Parent {
-    /// Sends a report to the parent. Does nothing if the parent has exited.
-    pub fn report(&self, report: &impl Serialize) {
+    /// Returns whether the parent still wants the job done.
+    pub fn is_watching(&self) -> bool {
+        self.link.has_changed().is_ok()
+    }
+
+    /// Waits until the parent no longer wants the job done.
+    pub async fn left(&self) {
+        let mut link = self.link.clone();
+        while link.changed().await.is_ok() {}
+    }
+
+    /// Sends a report. Does nothing if the parent has exited.
+    pub fn report<P: Serialize>(&self, report: &Report<P>) {
         if let Ok(line) = serde_json::to_string(report) {
-            let _ = writeln!(io::stdout(), "{line}");
+            match &self.reports {
+                Some(reports) => drop(reports.send(line)),
+                None => drop(writeln!(io::stdout(), "{line}")),
+            }
         }
+    }
+
+    /// Returns a function that reports a line of a trace to the parent.
+    pub fn trace(&self) -> Rc<dyn Fn(&str)> {
+        let parent = self.clone();
+        Rc::new(move |line| parent.report(&Report::<()>::Trace(line.to_owned())))
     }
 }

@@ -1,7 +1,7 @@
 //! `kallyai` makes phone calls through the KallyAI service and gets their results.
 //!
 //! A front end parses its input into validated types and calls an operation in `service`, which
-//! uses `call`, `auth` and `api` and returns a value. `view` turns the value into a document, and
+//! uses `call`, `auth` and `api` and returns a value. `view` turns the value into text and JSON, and
 //! the front end prints it. A module imports only from modules lower in this table.
 //!
 //! | module | purpose |
@@ -9,9 +9,9 @@
 //! | `cli` | front end: the command line, with its flags and exit statuses |
 //! | `mcp` | front end: a Model Context Protocol server |
 //! | `output` | terminal output: the only module that prints results and messages |
-//! | `view` | results as documents and as JSON |
-//! | `service` | the operations of the product |
-//! | `call` | making and following one call, and the local call log, so it is never sent twice |
+//! | `view` | results as text and as JSON |
+//! | `service` | the operations that the front ends call |
+//! | `call` | making a call at most once, following it, and the local call log |
 //! | `auth` | credentials: sign-in, storage, refresh |
 //! | `api` | the HTTP API: the only module that sends requests |
 //! | `settings` | environment variables |
@@ -46,7 +46,7 @@ use std::process::ExitCode;
 /// Returns an error if this is a helper process that could not start its job.
 pub fn run(argv: impl IntoIterator<Item = OsString>) -> std::io::Result<ExitCode> {
     #[cfg(windows)]
-    helper::keep_standard_handles();
+    helper::stop_handle_inheritance();
     let argv: Vec<OsString> = argv.into_iter().collect();
     match helper::job_kind(&argv) {
         Some(kind) => service::run_helper(kind).map(|()| ExitCode::SUCCESS),

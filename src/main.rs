@@ -1,9 +1,9 @@
-//! The `kallyai` program: everything it does is in the library.
+//! The `kallyai` program, a thin wrapper around the library.
 
 use std::process::ExitCode;
 
 use anyhow::Context as _;
 
 fn main() -> anyhow::Result<ExitCode> {
-    kallyai::run(std::env::args_os()).context("the background process could not begin")
+    kallyai::run(std::env::args_os()).context("the background process could not start")
 }

@@ -3,8 +3,11 @@
 
 use std::path::PathBuf;
 
-use crate::domain::{ApiBase, Invalid, Language, Phone, Secret, Zone, parse_text};
+use crate::domain::{ApiBase, Day, Invalid, Language, Phone, Secret, Zone, parse_text};
 use crate::error::{Error, Kind, Result};
+
+/// The issuer of the sandbox's credentials. A fixed name, since the sandbox's URL varies by run.
+pub const SANDBOX: &str = "sandbox";
 
 /// Settings from the environment. Most are read on demand.
 #[derive(Debug, Clone, Copy)]
@@ -17,17 +20,28 @@ pub struct Settings {
 #[derive(Debug, Clone)]
 pub struct LocalZone {
     pub zone: Zone,
-    /// Whether the flag or `KALLYAI_TIMEZONE` set the zone.
+    /// Whether `--timezone` or `KALLYAI_TIMEZONE` set the zone.
     pub is_chosen: bool,
-    /// The value of `TZ`, if it was ignored because it is not an IANA zone.
+    /// The value of `TZ`, if it was ignored because it is not an IANA time zone.
     pub ignored_tz: Option<String>,
 }
 
 impl LocalZone {
-    /// Returns whether the zone may be wrong: many computers default to UTC although their user
-    /// lives elsewhere.
-    pub fn is_doubtful(&self) -> bool {
+    /// Returns whether the time zone may be wrong: many computers are set to UTC although their
+    /// users live elsewhere.
+    pub fn is_uncertain(&self) -> bool {
         self.zone.is_utc() && !self.is_chosen
+    }
+
+    /// Returns an error for a relative day, such as `tomorrow`, if the time zone is uncertain.
+    pub fn check(&self, day: Day) -> Result<(), Invalid> {
+        match day.is_relative() && self.is_uncertain() {
+            false => Ok(()),
+            true => Err(Invalid::new(
+                "a relative day needs a time zone, but this computer's is UTC or unknown",
+                "write the date as YYYY-MM-DD, or add a zone: --timezone America/New_York",
+            )),
+        }
     }
 }
 
@@ -37,10 +51,14 @@ impl Settings {
         Self { sandbox }
     }
 
-    /// Returns the API's address. Any service other than KallyAI's needs its own credentials.
-    pub fn api(self) -> Result<ApiBase, Invalid> {
+    /// Returns the API's address, or `None` for the sandbox. Any service other than KallyAI's needs
+    /// its own credentials.
+    pub fn api(self) -> Result<Option<ApiBase>, Invalid> {
+        if self.sandbox {
+            return Ok(None);
+        }
         let Some(url) = text("KALLYAI_API_URL") else {
-            return ApiBase::PRODUCTION.parse();
+            return ApiBase::PRODUCTION.parse().map(Some);
         };
         let base: ApiBase = url.parse()?;
         let token = text("KALLYAI_TOKEN_FILE").or_else(|| text("KALLYAI_ACCESS_TOKEN"));
@@ -50,15 +68,12 @@ impl Settings {
                 "set KALLYAI_TOKEN_FILE or KALLYAI_ACCESS_TOKEN for that server too",
             ));
         }
-        Ok(base)
+        Ok(Some(base))
     }
 
-    /// Returns the service that credentials and calls belong to: its origin, or `sandbox`.
+    /// Returns the service that credentials and calls belong to.
     pub fn issuer(self) -> Result<String, Invalid> {
-        match self.sandbox {
-            true => Ok("sandbox".into()),
-            false => Ok(self.api()?.origin()),
-        }
+        Ok(issuer(self.api()?.as_ref()))
     }
 
     /// Reads `KALLYAI_ACCESS_TOKEN`. The sandbox ignores it.
@@ -67,7 +82,7 @@ impl Settings {
             return Ok(None);
         };
         Secret::parse(given.trim()).map(Some).ok_or_else(|| {
-            let message = "KALLYAI_ACCESS_TOKEN has spaces or special characters";
+            let message = "KALLYAI_ACCESS_TOKEN contains spaces or special characters";
             Error::new(Kind::AccessToken, message)
         })
     }
@@ -111,12 +126,16 @@ impl Settings {
         Ok(folder)
     }
 
-    /// Reads `KALLYAI_NAME`.
+    /// Parses a phone number. In a US or Canadian zone, the hint for a national number suggests +1.
+    pub fn phone(text: &str) -> Result<Phone, Invalid> {
+        let local = Self::zone(None).ok();
+        Phone::parse_in(text, local.as_ref().map(|local| &local.zone))
+    }
+
     pub fn name() -> Result<Option<String>, Invalid> {
         parsed("KALLYAI_NAME", parse_text)
     }
 
-    /// Reads `KALLYAI_USER_PHONE`.
     pub fn user_phone() -> Result<Option<Phone>, Invalid> {
         parsed("KALLYAI_USER_PHONE", str::parse)
     }
@@ -138,7 +157,7 @@ impl Settings {
             None => parsed("KALLYAI_TIMEZONE", str::parse)?,
         };
         let is_chosen = chosen.is_some();
-        // Some Linux systems set TZ to this path so that glibc checks the file only once.
+        // Ignore this path: some Linux systems set it so that glibc checks the file only once.
         let tz =
             text("TZ").filter(|tz| !is_chosen && tz.trim_start_matches(':') != "/etc/localtime");
         let named = tz.as_deref().and_then(zone_of_tz);
@@ -153,10 +172,18 @@ impl Settings {
     }
 }
 
+/// Returns the name of a service for credentials and calls: its origin, or [`SANDBOX`] for `None`.
+pub fn issuer(api: Option<&ApiBase>) -> String {
+    api.map_or_else(|| SANDBOX.into(), ApiBase::origin)
+}
+
 /// Parses `TZ` as an IANA zone name or a path in a zoneinfo folder, after an optional colon.
 fn zone_of_tz(tz: &str) -> Option<Zone> {
     let path = tz.strip_prefix(':').unwrap_or(tz);
     let name = path.split_once("zoneinfo/").map_or(path, |(_, name)| name);
+    let name = name
+        .trim_start_matches("posix/")
+        .trim_start_matches("right/");
     name.parse().ok()
 }
 

@@ -29,7 +29,7 @@ impl Signal {
 }
 
 /// A listener for signals.
-pub struct Signals(Option<Sources>);
+pub struct Signals(Option<(Interrupt, Terminate)>);
 
 impl Signals {
     /// Returns a listener that never receives a signal.
@@ -37,47 +37,31 @@ impl Signals {
         Self(None)
     }
 
-    /// Starts listening. From now on, signals no longer end the process by default.
+    /// Starts listening. From then on, these signals no longer end the process.
     pub fn listen() -> io::Result<Self> {
-        Sources::listen().map(|sources| Self(Some(sources)))
+        #[cfg(unix)]
+        let (interrupt, terminate) = {
+            use tokio::signal::unix::{SignalKind, signal};
+            (
+                signal(SignalKind::interrupt())?,
+                signal(SignalKind::terminate())?,
+            )
+        };
+        #[cfg(windows)]
+        let (interrupt, terminate) = {
+            use tokio::signal::windows::{ctrl_break, ctrl_c};
+            (ctrl_c()?, ctrl_break()?)
+        };
+        Ok(Self(Some((interrupt, terminate))))
     }
 
     pub async fn next(&mut self) -> Signal {
-        match &mut self.0 {
-            Some(sources) => sources.next().await,
-            None => std::future::pending().await,
-        }
-    }
-}
-
-struct Sources {
-    interrupt: Interrupt,
-    terminate: Terminate,
-}
-
-impl Sources {
-    #[cfg(unix)]
-    fn listen() -> io::Result<Self> {
-        use tokio::signal::unix::{SignalKind, signal};
-
-        Ok(Self {
-            interrupt: signal(SignalKind::interrupt())?,
-            terminate: signal(SignalKind::terminate())?,
-        })
-    }
-
-    #[cfg(windows)]
-    fn listen() -> io::Result<Self> {
-        Ok(Self {
-            interrupt: tokio::signal::windows::ctrl_c()?,
-            terminate: tokio::signal::windows::ctrl_break()?,
-        })
-    }
-
-    async fn next(&mut self) -> Signal {
+        let Some((interrupt, terminate)) = &mut self.0 else {
+            return std::future::pending().await;
+        };
         tokio::select! {
-            _ = self.interrupt.recv() => Signal::Interrupt,
-            _ = self.terminate.recv() => Signal::Terminate,
+            _ = interrupt.recv() => Signal::Interrupt,
+            _ = terminate.recv() => Signal::Terminate,
         }
     }
 }

@@ -1,12 +1,12 @@
 //! Account routes: usage, subscription and billing.
 
 use serde::Deserialize;
-use url::Url;
 
-use super::lenient::{Lenient, Text};
-use crate::domain::ApiBase;
+pub const USAGE: &str = "/v1/users/me/statistics";
+pub const SUBSCRIPTION: &str = "/v1/users/me/subscription";
+pub const BILLING_PORTAL: &str = "/v1/stripe/billing-portal";
 
-/// The response to `GET /v1/users/me/statistics`, for the current billing period.
+/// The response to `GET` [`USAGE`]: the usage in the current billing period.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 pub struct Usage {
     pub plan_type: Option<String>,
@@ -20,41 +20,29 @@ pub struct Usage {
     pub period_end: Option<String>,
 }
 
-/// The response to `GET /v1/users/me/subscription`.
+/// The response to `GET` [`SUBSCRIPTION`].
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct Subscription {
     pub has_active_subscription: bool,
-    pub provider: Text,
-    pub plan: Lenient<Plan>,
+    pub provider: Option<String>,
+    pub plan: Option<Plan>,
     pub status: Option<String>,
-    pub expires_at: Text,
-    pub auto_renew: Lenient<Option<bool>>,
-    pub management_url: Text,
+    pub expires_at: Option<String>,
+    pub auto_renew: Option<bool>,
+    pub management_url: Option<String>,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 pub struct Plan {
     #[serde(rename = "type")]
-    pub kind: Text,
-    pub period: Text,
-    pub minutes_included: Lenient<Option<f64>>,
+    pub kind: Option<String>,
+    pub period: Option<String>,
+    pub minutes_included: Option<f64>,
 }
 
-/// The response to `GET /v1/stripe/billing-portal`.
+/// The response to `GET` [`BILLING_PORTAL`].
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct BillingPortal {
-    /// URL for one visit. Anyone who has it can open the billing portal.
+    /// URL of one portal session. Anyone who has this URL can use the portal.
     pub url: String,
-}
-
-pub fn usage_url(base: &ApiBase) -> Url {
-    base.route(&["v1", "users", "me", "statistics"])
-}
-
-pub fn subscription_url(base: &ApiBase) -> Url {
-    base.route(&["v1", "users", "me", "subscription"])
-}
-
-pub fn billing_portal_url(base: &ApiBase) -> Url {
-    base.route(&["v1", "stripe", "billing-portal"])
 }

@@ -1,71 +1,43 @@
-//! Call routes, and every response format that the API has been seen to send.
+//! Call routes, and parsing of every call format that the API is known to return.
+
+use std::ops::Deref;
 
 use jiff::Timestamp;
 use jiff::civil;
 use jiff::tz::TimeZone;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use serde_json::value::RawValue;
 use url::Url;
 
-use super::lenient::{Lenient, Text};
 use super::response::{Parsed, Response, object};
-use crate::domain::{ApiBase, CallId, CallStatus};
+use crate::domain::{ApiBase, CallId, CallRequest, CallStatus, dialed};
 use crate::error::Result;
 
 /// A call, in the newer format (`metadata`, `submission`) or the older one (all fields at the top
-/// level). Only the ID is guaranteed.
+/// level). Only the ID is guaranteed: any other field may be missing, null or of the wrong type.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct Call {
-    /// The ID exactly as the service sent it. A URL needs a parsed [`CallId`].
+    /// The ID exactly as the service sent it. Parse it as a [`CallId`] before using it in a URL.
     pub call_id: String,
-    pub status: Lenient<Option<CallStatus>>,
-    pub next_steps: Text,
-    /// Length of the conversation.
-    pub duration_seconds: Lenient<Option<f64>>,
-    /// Time zone of the appointment, as an IANA name.
-    pub timezone: Text,
-    pub submission: Lenient<SubmissionEcho>,
-    highlights: Text,
-    metadata: Lenient<Timestamps>,
-    created_at: Text,
-    ended_at: Text,
-    to: Text,
-    business_name: Text,
-    result_summary: Text,
+    #[serde(flatten)]
+    pub fields: Fields,
 }
 
-#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
-struct Timestamps {
-    created_at: Text,
-    ended_at: Text,
-}
+impl Deref for Call {
+    type Target = Fields;
 
-/// The submission as the service echoes it back.
-#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
-pub struct SubmissionEcho {
-    pub task_category: Text,
-    pub task_description: Text,
-    pub respondent_phone: Text,
-    pub business_name: Text,
-    pub user_name: Text,
-    pub user_phone: Text,
-    pub party_size: Lenient<Option<u32>>,
-    pub appointment_date: Text,
-    pub appointment_time: Text,
-    pub time_preference_text: Text,
-    /// Language of the report.
-    pub language: Text,
-    /// Language spoken on the call.
-    pub call_language: Text,
-    pub is_urgent: Lenient<Option<bool>>,
-    /// One instruction per line.
-    pub additional_instructions: Text,
+    fn deref(&self) -> &Fields {
+        &self.fields
+    }
 }
 
 impl Call {
     pub fn created_at(&self) -> Option<Timestamp> {
-        let newer = self.metadata.created_at.as_deref();
-        timestamp(newer.or(self.created_at.as_deref())?)
+        timestamp(
+            self.text("/metadata/created_at")
+                .or(self.text("/created_at"))?,
+        )
     }
 
     pub fn ended_at(&self) -> Option<Timestamp> {
@@ -73,66 +45,106 @@ impl Call {
     }
 
     fn end(&self) -> Option<&str> {
-        let newer = self.metadata.ended_at.as_deref();
-        newer.or(self.ended_at.as_deref())
+        self.text("/metadata/ended_at").or(self.text("/ended_at"))
     }
 
-    /// Returns the status as the API names it, or `unknown` if the service sent none.
-    pub fn status_name(&self) -> &str {
-        self.status.as_ref().map_or("unknown", CallStatus::as_str)
+    pub fn status(&self) -> Option<CallStatus> {
+        self.text("/status").map(CallStatus::new)
     }
 
-    /// Returns whether the call is still running. If its status is missing or unknown, it counts as
-    /// running until it has an end time, a duration or a result.
+    /// Returns the API's name for the status, or `unknown` if the response has no status.
+    pub fn status_name(&self) -> String {
+        let status = self.status();
+        status.map_or("unknown".into(), |status| status.as_str().to_owned())
+    }
+
+    /// Returns whether the call is still running. A call with a missing or unknown status
+    /// counts as running until it has an end time, a duration or a result.
     pub fn is_running(&self) -> bool {
-        match &self.status.0 {
-            Some(CallStatus::Running(_)) => true,
-            Some(CallStatus::Other(_)) | None => {
-                self.end().is_none() && self.duration_seconds.is_none() && self.summary().is_none()
-            }
-            Some(_) => false,
-        }
+        let is_known_to_run = self.status().and_then(|status| status.is_running());
+        is_known_to_run.unwrap_or_else(|| {
+            self.end().is_none() && self.seconds().is_none() && self.summary().is_none()
+        })
     }
 
     pub fn is_success(&self) -> bool {
-        self.status.0 == Some(CallStatus::Success)
+        self.status().is_some_and(|status| status.is_success())
     }
 
-    /// Returns the requested appointment, if the service echoed its date. Without a time, returns
-    /// the end of that day.
+    /// Returns the duration of the conversation in seconds.
+    pub fn seconds(&self) -> Option<f64> {
+        self.value("/duration_seconds")?.as_f64()
+    }
+
+    /// Returns the service's summary of the result.
+    pub fn summary(&self) -> Option<&str> {
+        self.text("/highlights").or(self.text("/result_summary"))
+    }
+}
+
+/// The fields of a call, from a request body or a response.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Fields(Value);
+
+impl Fields {
+    pub fn of_request(request: &CallRequest) -> Self {
+        Self(request.body())
+    }
+
+    pub fn to_json(&self) -> String {
+        self.0.to_string()
+    }
+
+    /// Returns the field at a JSON pointer such as `/submission/party_size`.
+    pub fn value(&self, pointer: &str) -> Option<&Value> {
+        self.0.pointer(pointer)
+    }
+
+    /// Returns the text at a JSON pointer, unless it is blank.
+    pub fn text(&self, pointer: &str) -> Option<&str> {
+        let text = self.value(pointer)?.as_str()?;
+        Some(text).filter(|text| !text.trim().is_empty())
+    }
+
+    /// Returns the time of the requested appointment, or the end of its day if it has no time.
+    /// Returns `None` if the service did not echo the date of the appointment.
     pub fn appointment(&self) -> Option<Timestamp> {
-        let echo = &self.submission;
-        let date: civil::Date = echo.appointment_date.as_deref()?.parse().ok()?;
-        let time = echo.appointment_time.as_deref();
+        let date: civil::Date = self.text("/submission/appointment_date")?.parse().ok()?;
+        let time = self.text("/submission/appointment_time");
         let time = time.and_then(|time| time.parse().ok());
-        let zone = self.timezone.as_deref();
+        let zone = self.text("/timezone");
         let zone = zone.and_then(|zone| TimeZone::get(zone).ok());
         let local = date.to_datetime(time.unwrap_or(civil::time(23, 59, 0, 0)));
         zone.unwrap_or(TimeZone::UTC).to_timestamp(local).ok()
     }
 
     pub fn number(&self) -> Option<&str> {
-        let newer = self.submission.respondent_phone.as_deref();
-        newer.or(self.to.as_deref())
+        self.text("/submission/respondent_phone")
+            .or(self.text("/to"))
+    }
+
+    /// Returns the digits of the number, for comparison with another number.
+    pub fn dialed(&self) -> Option<String> {
+        self.number().map(dialed)
     }
 
     pub fn business(&self) -> Option<&str> {
-        let newer = self.submission.business_name.as_deref();
-        newer.or(self.business_name.as_deref())
+        self.text("/submission/business_name")
+            .or(self.text("/business_name"))
     }
 
     pub fn task(&self) -> Option<&str> {
-        self.submission.task_description.as_deref()
+        self.text("/submission/task_description")
     }
 
-    /// Returns the service's summary of the result.
-    pub fn summary(&self) -> Option<&str> {
-        let newer = self.highlights.as_deref();
-        newer.or(self.result_summary.as_deref())
+    pub fn party_size(&self) -> Option<u32> {
+        let people = self.value("/submission/party_size")?.as_u64()?;
+        people.try_into().ok()
     }
 }
 
-/// Parses an RFC 3339 timestamp. Without an offset, as Python servers may write it, it is in UTC.
+/// Parses an RFC 3339 timestamp. Without an offset, which Python servers may omit, assumes UTC.
 fn timestamp(text: &str) -> Option<Timestamp> {
     let utc = || format!("{text}Z").parse();
     text.parse().or_else(|_| utc()).ok()
@@ -141,13 +153,13 @@ fn timestamp(text: &str) -> Option<Timestamp> {
 /// A page of the call history.
 #[derive(Debug)]
 pub struct Page {
-    /// The readable calls, newest first, as raw JSON and parsed.
+    /// The valid calls, newest first, each as raw JSON and as a parsed call.
     pub calls: Vec<(Box<RawValue>, Call)>,
-    /// Number of items, including unreadable ones.
+    /// Number of items on the page, including invalid ones.
     pub len: usize,
-    /// Number of calls in the whole history, if the service sends it.
+    /// Number of calls in the whole history, if the service reports it.
     pub total: Option<u64>,
-    /// Time of the response by the service's clock.
+    /// Time of the response, according to the service's clock.
     pub date: Option<Timestamp>,
 }
 
@@ -155,39 +167,29 @@ impl Page {
     fn parse(body: &[u8], date: Option<Timestamp>) -> Option<Self> {
         #[derive(Deserialize)]
         struct Body {
-            calls: Lenient<Option<Vec<Box<RawValue>>>>,
-            /// The older name of `calls`. A response may contain both.
-            items: Lenient<Option<Vec<Box<RawValue>>>>,
-            total: Lenient<Option<u64>>,
+            #[serde(alias = "items")]
+            calls: Vec<Box<RawValue>>,
+            #[serde(default)]
+            total: Value,
         }
         let page: Body = object(body)?;
-        let items = match (page.calls.0, page.items.0) {
-            (Some(calls), Some(items)) if calls.is_empty() => items,
-            (Some(list), _) | (None, Some(list)) => list,
-            (None, None) => return None,
-        };
-        let len = items.len();
-        // One unreadable item must not hide the others.
-        let calls = items.into_iter().filter_map(|raw| {
+        let len = page.calls.len();
+        // Skip invalid items, so that they do not hide the valid calls.
+        let calls = page.calls.into_iter().filter_map(|raw| {
             let call = object(raw.get().as_bytes())?;
             Some((raw, call))
         });
         Some(Self {
             calls: calls.collect(),
             len,
-            total: page.total.0,
+            total: page.total.as_u64(),
             date,
         })
-    }
-
-    /// Returns whether there are items but none can be read.
-    fn is_unreadable(&self) -> bool {
-        self.len > 0 && self.calls.is_empty()
     }
 }
 
 impl Response {
-    /// Returns the call in this response, if it is a 2xx and contains a call with a valid ID.
+    /// Returns the call, if this is a 2xx response that contains a call with a valid ID.
     pub fn call(&self) -> Option<Parsed<Call>> {
         let value: Call = object(&self.body).filter(|_| self.is_success())?;
         value.call_id.parse::<CallId>().ok()?;
@@ -207,10 +209,11 @@ impl Response {
     /// Parses this response as a page of the call history.
     pub fn page(self) -> Result<Parsed<Page>> {
         let page = Page::parse(&self.body, self.date);
-        self.parsed(page.filter(|page| !page.is_unreadable()))
+        let is_valid = |page: &Page| page.len == 0 || !page.calls.is_empty();
+        self.parsed(page.filter(is_valid))
     }
 
-    /// Returns the iCalendar file in this response, with CRLF line endings.
+    /// Returns the iCalendar file in this response, with its line endings converted to CRLF.
     pub fn calendar(self) -> Result<Vec<u8>> {
         let body = self.body.strip_prefix(b"\xef\xbb\xbf");
         let file = body.unwrap_or(&self.body).trim_ascii_end();
@@ -234,16 +237,10 @@ pub fn history_url(base: &ApiBase, limit: u16, offset: u64) -> Url {
     url
 }
 
-pub fn call_url(base: &ApiBase, id: &CallId) -> Url {
-    base.route(&["v1", "calls", id.as_str()])
-}
-
-pub fn transcript_url(base: &ApiBase, id: &CallId) -> Url {
-    base.route(&["v1", "calls", id.as_str(), "transcript"])
-}
-
-pub fn calendar_url(base: &ApiBase, id: &CallId) -> Url {
-    base.route(&["v1", "calls", id.as_str(), "calendar.ics"])
+/// Returns the URL of a call or, with `part`, of its `transcript` or `calendar.ics`.
+pub fn call_url(base: &ApiBase, id: &CallId, part: Option<&str>) -> Url {
+    let route = ["v1", "calls", id.as_str()].into_iter().chain(part);
+    base.route(&route.collect::<Vec<_>>())
 }
 
 #[cfg(test)]
@@ -277,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn call_with_unknown_status_runs_until_it_has_a_result() {
+    fn unknown_status_counts_as_running_until_there_is_a_result() {
         for (fields, is_running) in [
             (r#""status":null"#, true),
             (r#""status":"archived","highlights":"","ended_at":"""#, true),
@@ -292,32 +289,23 @@ mod tests {
     }
 
     #[test]
-    fn page_accepts_calls_or_items() {
+    fn page_may_list_its_calls_under_calls_or_items() {
         let newer = page(r#"{"calls":[{"call_id":"a","n":1.10}],"total":7}"#).expect("a page");
         assert_eq!(newer.calls[0].0.get(), r#"{"call_id":"a","n":1.10}"#);
         assert_eq!(newer.total, Some(7));
-        let one = r#"[{"call_id":"a"}]"#;
-        for (calls, items) in [
-            (one, "7"),
-            ("null", one),
-            (one, "[]"),
-            ("[]", one),
-            (one, one),
-        ] {
-            let both = page(&format!(r#"{{"calls":{calls},"items":{items}}}"#));
-            assert_eq!(both.expect("a page").len, 1, "{calls} {items}");
-        }
+        let older = page(r#"{"items":[{"call_id":"a"}]}"#).expect("a page");
+        assert_eq!((older.len, older.total), (1, None));
         for other in r#"[] {} {"calls":{}} {"calls":null} <html>"#.split(' ') {
             assert!(page(other).is_none(), "{other}");
         }
     }
 
     #[test]
-    fn unreadable_item_does_not_hide_the_others() {
+    fn invalid_item_does_not_hide_the_valid_calls() {
         let items = r#"{"calls":[{"call_id":null},{"call_id":"a\ud83d"},7,{"call_id":"b"}]}"#;
         let mixed = page(items).expect("a page");
         assert_eq!((mixed.calls.len(), mixed.len), (2, 4));
-        assert!(page(r#"{"calls":[{}]}"#).expect("a page").is_unreadable());
+        assert!(Response::of(200, r#"{"calls":[{}]}"#).page().is_err());
     }
 
     #[test]

@@ -1,5 +1,5 @@
-//! Classifies a failed request: whether it was sent, whether a retry may help, and otherwise what
-//! the user can change.
+//! Determines whether a failed request may have been sent, whether a retry may help, and what the
+//! user can do.
 
 use std::error::Error as StdError;
 use std::io;
@@ -11,7 +11,7 @@ use super::http::SendError;
 use super::proxy::Proxy;
 use crate::error::{Error, Kind, io_reason};
 
-const INTERCEPTED: &str = "check the address and the network, which may intercept connections";
+const INTERCEPTED: &str = "check the address, and whether your network intercepts connections";
 
 pub fn never_sent(error: Error, retryable: bool) -> SendError {
     SendError::NeverSent { error, retryable }
@@ -23,7 +23,7 @@ pub fn no_response(host: &str) -> SendError {
     SendError::Lost(Error::new(Kind::Unreachable, message))
 }
 
-/// Determines from the chain of causes whether the request was sent.
+/// Determines from the causes of `error` whether the request may have been sent.
 pub fn classify(error: &reqwest::Error, host: &str, proxy: Option<&Proxy>) -> SendError {
     if let Some(refused) = find::<Error>(error) {
         return never_sent(refused.clone(), false);
@@ -33,16 +33,15 @@ pub fn classify(error: &reqwest::Error, host: &str, proxy: Option<&Proxy>) -> Se
         let message = format!("lost the connection to {host} ({reason})");
         return SendError::Lost(Error::new(Kind::Unreachable, message));
     }
-    let proxy_error = proxy.and_then(|proxy| proxy_error(error, proxy, host));
-    let peer = match (proxy, &proxy_error) {
-        (Some(proxy), Some(_)) => proxy.address(),
-        _ => host,
-    };
-    match (find::<rustls::Error>(error), proxy_error) {
-        (Some(tls), _) => never_sent(tls_error(tls, peer), false),
+    let failed_proxy = proxy.filter(|_| is_at_proxy(error));
+    if let Some(tls) = find::<rustls::Error>(error) {
+        let peer = failed_proxy.map_or(host, |proxy| &proxy.address);
+        return never_sent(tls_error(tls, peer), false);
+    }
+    match failed_proxy {
         _ if error.is_timeout() => unreachable(host, "timed out", proxy),
-        (None, Some(proxy_error)) => never_sent(proxy_error, false),
-        (None, None) => unreachable(host, &reason, proxy),
+        Some(proxy) => never_sent(proxy_error(proxy, host, &reason), false),
+        None => unreachable(host, &reason, proxy),
     }
 }
 
@@ -66,7 +65,7 @@ fn tls_error(error: &rustls::Error, peer: &str) -> Error {
         Bad::Expired | Bad::ExpiredContext { .. } => ("has expired", Some(clock)),
         Bad::NotValidYet | Bad::NotValidYetContext { .. } => ("is not valid yet", Some(clock)),
         Bad::NotValidForName | Bad::NotValidForNameContext { .. } => {
-            ("is for another name", Some(INTERCEPTED.into()))
+            ("is for a different host name", Some(INTERCEPTED.into()))
         }
         Bad::UnknownIssuer => ("is not trusted (unknown issuer)", None),
         other => (&*format!("is not trusted ({other})"), None),
@@ -77,44 +76,27 @@ fn tls_error(error: &rustls::Error, peer: &str) -> Error {
     error
 }
 
-/// Returns an error if the proxy itself failed. hyper-util's proxy errors are private types, so
-/// only their messages distinguish them.
-fn proxy_error(error: &reqwest::Error, proxy: &Proxy, host: &str) -> Option<Error> {
-    let texts: Vec<String> = causes(error).map(ToString::to_string).collect();
-    let says = |part: &str| texts.iter().any(|text| text.contains(part));
-    if !says("tunnel error: ") && !says("SOCKS error: ") {
-        return None;
-    }
-    let address = proxy.address();
-    let needs = ["authorization required", "authentication", "credentials"];
-    let (problem, hint) = if says("failed to create underlying connection") {
-        let problem = format!("couldn't connect to the proxy {address}");
-        (problem, format!("check {proxy}"))
-    } else if needs.into_iter().any(says) {
-        let (verb, hint) = match proxy.has_credentials() {
-            true => ("rejected the credentials", "check user:password@ in"),
-            false => ("asks for credentials", "put user:password@ into"),
-        };
-        let problem = format!("the proxy {address} {verb}");
-        (problem, format!("{hint} {proxy}"))
-    } else {
-        let problem = format!("the proxy {address} refused to connect to {host}");
-        (
-            problem,
-            format!("check {proxy}, or list {host} in NO_PROXY"),
-        )
-    };
-    let message = format!("{problem} ({})", reason(error));
-    Some(Error::new(Kind::Proxy, message).with_hint(hint))
+fn proxy_error(proxy: &Proxy, host: &str, reason: &str) -> Error {
+    let message = format!("the proxy {} failed ({reason})", proxy.address);
+    let hint = format!("check the credentials and address in {proxy}, or add {host} to NO_PROXY");
+    Error::new(Kind::Proxy, message).with_hint(hint)
 }
 
-/// Returns an error and its causes, root cause last.
+/// Returns whether the failure occurred at the proxy. hyper-util's proxy errors are private types,
+/// so only their messages identify them.
+fn is_at_proxy(error: &reqwest::Error) -> bool {
+    let texts: Vec<String> = causes(error).map(ToString::to_string).collect();
+    let says = |part: &str| texts.iter().any(|text| text.contains(part));
+    says("tunnel error: ") || says("SOCKS error: ")
+}
+
+/// Returns an iterator over an error and its causes, which ends with the root cause.
 fn causes<'e>(
     error: &'e (dyn StdError + 'static),
 ) -> impl Iterator<Item = &'e (dyn StdError + 'static)> {
     std::iter::successors(Some(error), |e| {
         let e: &'e (dyn StdError + 'static) = *e;
-        // An I/O error's `source` skips the error that it wraps.
+        // Get the error that an I/O error wraps, because `source` would skip that error.
         match e.downcast_ref().and_then(io::Error::get_ref) {
             Some(inner) => Some(inner),
             None => e.source(),
@@ -132,11 +114,6 @@ fn reason(error: &reqwest::Error) -> String {
     let root = || causes(error).last().map(ToString::to_string);
     let text = io.or_else(root).unwrap_or_default();
     // Drop the name of the failed step, such as "failed to lookup address information: ".
-    lower_first(text.rsplit(": ").next().unwrap_or_default())
-}
-
-fn lower_first(text: &str) -> String {
-    let mut chars = text.chars();
-    let first = chars.next().map(|c| c.to_ascii_lowercase());
-    first.into_iter().chain(chars).collect()
+    let step = text.rsplit(": ").next();
+    step.unwrap_or_default().to_lowercase()
 }

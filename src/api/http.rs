@@ -1,5 +1,5 @@
-//! The HTTP client, which sends every request of the program. Each failure reports whether the
-//! request may have arrived.
+//! The HTTP client that sends all of the program's requests. Every error says whether the request
+//! may have reached the service.
 
 use std::cell::OnceCell;
 use std::pin::Pin;
@@ -17,6 +17,7 @@ use tower::timeout::TimeoutLayer;
 use tower::util::AndThenLayer;
 use url::Url;
 
+use super::calls::Fields;
 use super::failure::{classify, never_sent, no_response};
 use super::proxy::Proxy;
 use super::response::Response;
@@ -27,61 +28,63 @@ use crate::error::{Error, Kind, Result};
 
 const USER_AGENT: &str = concat!("kallyai/", env!("CARGO_PKG_VERSION"));
 const JSON: &str = "application/json";
-/// TCP keep-alive interval. NATs drop connections that are idle for minutes, and a connection is
-/// idle for as long as its call takes.
+/// TCP keep-alive interval. NAT routers drop connections after minutes of idling, and a connection
+/// is idle for the whole duration of a call.
 const KEEP_ALIVE: Duration = Duration::from_secs(30);
-/// Time limit for DNS, TCP, proxy and TLS together. Calls have a limit of their own.
+/// Timeout for DNS, TCP, proxy and TLS together. For calls, see [`CallPost::connect_by`] instead.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const ATTEMPTS: u32 = 3;
-/// Pause before the second attempt. It doubles before the third.
+/// Pause before the second attempt. The pause before the third is twice as long.
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 
-/// Receives the lines of the `--debug` trace, with tokens redacted.
+/// Callback for each line of the `--debug` trace, with credentials redacted.
 pub type Trace = Rc<dyn Fn(&str)>;
 
 /// A response with any status, or the reason why there is no complete response.
 type Sent = Result<Response, SendError>;
 
-/// Proof that a call is in the local call log. Only the journal's reservation implements this
-/// trait, so a call cannot be sent without a reservation.
+/// Proof that a call is in the local call log. Only a reservation in that log implements
+/// this trait, so an unrecorded call cannot be sent.
 pub trait Reserved: Send + 'static {}
 
 pub struct Http {
     base: ApiBase,
     tracer: Tracer,
-    /// Created for the first request, because reading certificates takes most of the start-up time.
-    route: OnceCell<Route>,
+    /// Created on the first request, because reading certificates takes most of the start-up time.
+    transport: OnceCell<Transport>,
 }
 
-/// Connection settings, and a client that reuses connections.
-struct Route {
+/// TLS and proxy settings, and a client that reuses connections.
+struct Transport {
     tls: ClientConfig,
     proxy: Option<Proxy>,
-    /// Client with a connection pool, for everything but calls.
+    /// Client with a connection pool, for all requests except those that start calls.
     pooled: Client,
 }
 
 /// A request to start a call.
 pub struct CallPost<'a> {
-    pub json: &'a [u8],
+    pub body: &'a Fields,
     pub key: &'a Key,
     pub token: &'a Secret,
-    /// Deadline for the TLS handshake. It does not limit the reservation.
+    /// Deadline for connecting, including TLS. It does not limit the reservation.
     pub connect_by: Instant,
     /// Deadline for the complete response.
     pub deadline: Instant,
 }
 
 /// The reason why there is no complete response.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, thiserror::Error)]
 pub enum SendError {
-    /// The request was certainly not sent.
+    /// The request was definitely not sent.
+    #[error("never sent: {error}")]
     NeverSent {
         error: Error,
         /// Whether another attempt may succeed.
         retryable: bool,
     },
     /// The request may have arrived.
+    #[error("response lost: {0}")]
     Lost(Error),
 }
 
@@ -100,14 +103,14 @@ impl From<Error> for SendError {
 }
 
 impl Http {
-    /// Creates a client. It reads no file and opens no connection before the first request.
+    /// Creates a client. Reads no files and opens no connection until the first request.
     pub fn new(base: ApiBase, trace: Option<Trace>) -> Self {
         let tracer = Tracer::new(trace);
-        let route = OnceCell::new();
+        let transport = OnceCell::new();
         Self {
             base,
             tracer,
-            route,
+            transport,
         }
     }
 
@@ -119,10 +122,10 @@ impl Http {
         self.tracer.trace.as_ref()
     }
 
-    /// Sends a GET request to a URL under the base URL. Retries connect errors, lost responses, 429
-    /// and 502 to 504 before the deadline. Returns a response with any status.
+    /// Sends a GET request and returns the response, whatever its status. Before the deadline,
+    /// retries after connection errors, lost responses, and the statuses 429 and 502 to 504.
     pub async fn get(&self, url: &Url, token: &Secret, deadline: Instant) -> Result<Response> {
-        let client = &self.route()?.pooled;
+        let client = &self.transport()?.pooled;
         let request = || client.get(url.clone()).bearer_auth(token.expose());
         let may_retry = |sent: &Sent| match sent {
             Ok(response) => matches!(response.status, 429 | 502..=504),
@@ -132,10 +135,10 @@ impl Http {
         Ok(self.send_with_retry(request, may_retry, deadline).await?)
     }
 
-    /// Exchanges a refresh token. Retries only connect errors, because using a refresh token twice
-    /// may end the session.
+    /// Exchanges a refresh token for new tokens. Retries only after connection errors, because
+    /// using a refresh token twice may end the session.
     pub async fn post_refresh(&self, token: &Secret, deadline: Instant) -> Sent {
-        let client = &self.route()?.pooled;
+        let client = &self.transport()?.pooled;
         let url = self.base.route(&["v1", "auth", "refresh"]);
         let json = serde_json::json!({ "refresh_token": token.expose() }).to_string();
         let request = || {
@@ -149,10 +152,10 @@ impl Http {
         self.send_with_retry(request, may_retry, deadline).await
     }
 
-    /// Sends a call at most once. The request goes out once, on its own connection. After the TLS
-    /// handshake and before the first byte, `reserve` records the call in the local call log. If
-    /// that fails, no byte is written. If it succeeds, every later failure is reported as a lost
-    /// response, never as an unsent request.
+    /// Sends the POST that starts a call, at most once and on its own connection. After the TLS
+    /// handshake and before the first byte of the request, `reserve` records the call in the local
+    /// call log. If that fails, nothing is sent. If it succeeds, every later failure is reported as
+    /// a lost response, never as an unsent request.
     pub async fn post_call<R: Reserved>(
         &self,
         post: &CallPost<'_>,
@@ -161,11 +164,11 @@ impl Http {
         let may_be_sent = Arc::<AtomicBool>::default();
         let left = post.connect_by.saturating_duration_since(Instant::now());
         let reserve = before_first_byte(reserve, Arc::clone(&may_be_sent));
-        let route = self.route()?;
-        let builder = builder(&route.tls, route.proxy.as_ref())?
-            // Without a pool, hyper connects in the future polled here, so dropping it cancels.
+        let transport = self.transport()?;
+        let builder = builder(&transport.tls, transport.proxy.as_ref())?
+            // Without a pool, hyper connects in this future. Dropping the future stops connecting.
             .pool_max_idle_per_host(0)
-            // The first layer is the inner one: the timeout covers the handshake, but not the
+            // The first layer is the innermost: the timeout covers the handshake but not the
             // reservation.
             .connector_layer(TimeoutLayer::new(left))
             .connector_layer(AndThenLayer::new(reserve));
@@ -175,7 +178,7 @@ impl Http {
             .bearer_auth(post.token.expose())
             .header("Idempotency-Key", post.key.as_str())
             .header(CONTENT_TYPE, JSON)
-            .body(post.json.to_vec());
+            .body(post.body.to_json());
         let sent = self.send(request, post.deadline).await;
         match (sent, may_be_sent.load(Ordering::SeqCst)) {
             (Err(SendError::NeverSent { error, .. }), true) => Err(SendError::Lost(error)),
@@ -184,17 +187,17 @@ impl Http {
         }
     }
 
-    fn route(&self) -> Result<&Route> {
-        if let Some(route) = self.route.get() {
-            return Ok(route);
+    fn transport(&self) -> Result<&Transport> {
+        if let Some(transport) = self.transport.get() {
+            return Ok(transport);
         }
         let proxy = Proxy::from_env(&self.base)?;
         let tls = match self.base.is_tls() {
             true => tls::client_config()?,
             false => tls::trust(RootCertStore::empty())?,
         };
-        let route = Route::new(tls, proxy)?;
-        Ok(self.route.get_or_init(|| route))
+        let transport = Transport::new(tls, proxy)?;
+        Ok(self.transport.get_or_init(|| transport))
     }
 
     async fn send_with_retry(
@@ -220,7 +223,7 @@ impl Http {
     /// Sends one request and reads the whole response.
     async fn send(&self, request: RequestBuilder, deadline: Instant) -> Sent {
         let host = self.base.host();
-        let proxy = self.route()?.proxy.as_ref();
+        let proxy = self.transport()?.proxy.as_ref();
         let failed = |error: reqwest::Error| classify(&error, host, proxy);
         let request = request.header(ACCEPT, "application/json, text/calendar");
         let (client, request) = request.build_split();
@@ -239,7 +242,7 @@ impl Http {
     }
 }
 
-impl Route {
+impl Transport {
     fn new(tls: ClientConfig, proxy: Option<Proxy>) -> Result<Self> {
         let pooled = builder(&tls, proxy.as_ref())?.connect_timeout(CONNECT_TIMEOUT);
         let pooled = pooled.build().map_err(not_set_up)?;
@@ -265,16 +268,17 @@ fn builder(tls: &ClientConfig, proxy: Option<&Proxy>) -> Result<ClientBuilder> {
 }
 
 fn not_set_up(error: reqwest::Error) -> Error {
-    let message = format!("the connection can't be set up: {error}");
+    let message = format!("couldn't create the HTTP client: {error}");
     Error::new(Kind::Io, message).with_hint("report this as a bug")
 }
 
-/// Returns a connector step that runs `reserve` before anything is written to a connection.
+/// Returns a connector step that runs `reserve` after the TLS handshake and before the request is
+/// written. In this order, a call is always recorded before it is sent.
 fn before_first_byte<C: Send + 'static, R: Reserved>(
     reserve: impl Future<Output = Result<R>> + Send + 'static,
     may_be_sent: Arc<AtomicBool>,
 ) -> impl FnOnce(C) -> Pin<Box<dyn Future<Output = Result<C, BoxError>> + Send>> + Clone {
-    // The layer is cloned for each connection. `reserve` runs once, so a second connection fails.
+    // The step is cloned for each connection. `reserve` runs only once: a second connection fails.
     let reserve = Arc::new(Mutex::new(Some(reserve)));
     move |connection| {
         let reserve = reserve
@@ -282,7 +286,7 @@ fn before_first_byte<C: Send + 'static, R: Reserved>(
             .unwrap_or_else(PoisonError::into_inner)
             .take();
         Box::pin(async move {
-            let reserve = reserve.ok_or("a call has one connection")?;
+            let reserve = reserve.ok_or("a call must use only one connection")?;
             may_be_sent.store(true, Ordering::SeqCst);
             let reserved = reserve.await;
             may_be_sent.store(reserved.is_ok(), Ordering::SeqCst);

@@ -12,11 +12,9 @@ mod tls;
 mod trace;
 mod transcript;
 
-pub use account::{
-    BillingPortal, Plan, Subscription, Usage, billing_portal_url, subscription_url, usage_url,
-};
-pub use calls::{Call, Page, SubmissionEcho, calendar_url, call_url, history_url, transcript_url};
+pub use account::{BILLING_PORTAL, BillingPortal, Plan, SUBSCRIPTION, Subscription, USAGE, Usage};
+pub use calls::{Call, Fields, Page, call_url, history_url};
 pub use http::{CallPost, Http, Reserved, SendError, Trace};
 pub use refusal::Refusal;
 pub use response::{Parsed, Response, object};
-pub use transcript::{Speaker, Transcript, Turn};
+pub use transcript::{Speaker, Turn};

@@ -1,6 +1,6 @@
-//! The proxy set in the environment. It is used exactly as written, or rejected with an error that
-//! names the variable. The HTTP library would ignore a value that it can't parse and connect
-//! directly.
+//! The proxy that is set in the environment. Its URL is used exactly as written, or rejected with an
+//! error that contains the variable's name. On its own, reqwest would ignore an invalid value and
+//! connect directly.
 
 use std::fmt;
 
@@ -17,7 +17,7 @@ const VARIABLES: [&str; 4] = ["https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PR
 pub struct Proxy {
     variable: &'static str,
     /// Scheme, host and port, without credentials.
-    address: String,
+    pub address: String,
     /// The address with credentials.
     url: Url,
 }
@@ -36,7 +36,7 @@ impl Proxy {
         })
     }
 
-    /// Chooses a proxy from the variables that `get` reads. A loopback base URL never uses one.
+    /// Returns the proxy from the variables that `get` reads, or `None` to connect directly.
     fn choose(
         base: &ApiBase,
         get: impl Fn(&str) -> Option<String>,
@@ -56,8 +56,8 @@ impl Proxy {
     pub(super) fn parse(variable: &'static str, value: &str) -> Result<Self, Invalid> {
         let refused = |problem: &str| {
             let hint = format!(
-                "write it like {variable}=http://user:password@proxy.example:3128, \
-                 percent-encode special characters, or unset it"
+                "set it like {variable}=http://user:password@proxy.example:3128, \
+                 with special characters percent-encoded, or unset it"
             );
             Invalid::new(format!("{variable} {problem}"), hint)
         };
@@ -68,24 +68,20 @@ impl Proxy {
         let is_host = |c: char| !c.is_whitespace() && !"/\\?#".contains(c);
         let url = Url::parse(&format!("{scheme}://{host}")).ok();
         let url = url.filter(|url| url.host_str() > Some("") && host.chars().all(is_host));
-        let mut url = url.ok_or_else(|| refused("is not the address of a proxy"))?;
+        let mut url = url.ok_or_else(|| refused("is not a valid proxy address"))?;
         let address = url.as_str().trim_end_matches('/').to_owned();
         match url.scheme() {
             "http" | "https" | "socks5" | "socks5h" => {}
-            "socks4" | "socks4a" if credentials.is_empty() => {}
-            "socks4" | "socks4a" => {
-                return Err(refused("has credentials, which SOCKS4 doesn't support"));
-            }
-            _ => return Err(refused("names a kind of proxy that is not supported")),
+            _ => return Err(refused("has a proxy type that is not supported")),
         }
         let (user, password) = match credentials.split_once(':') {
             Some((user, password)) => (user, Some(password)),
             None => (credentials, None),
         };
-        // Both percent-encode special characters, and leave encoded ones unchanged.
+        // Both setters percent-encode special characters and leave encoded characters unchanged.
         let is_set = url.set_username(user).is_ok() && url.set_password(password).is_ok();
         if !is_set || credentials.contains('\u{fffd}') {
-            return Err(refused("has credentials that can't be used"));
+            return Err(refused("contains invalid credentials"));
         }
         Ok(Self {
             variable,
@@ -94,27 +90,18 @@ impl Proxy {
         })
     }
 
-    /// Returns the scheme, host and port, without credentials.
-    pub fn address(&self) -> &str {
-        &self.address
-    }
-
-    pub fn has_credentials(&self) -> bool {
-        self.url.authority().contains('@')
-    }
-
     pub fn to_reqwest(&self) -> reqwest::Result<reqwest::Proxy> {
         reqwest::Proxy::all(self.url.clone())
     }
 }
 
 /// Returns whether `NO_PROXY` lists the base URL's host: as `*`, by its name or a parent domain, by
-/// its IP address, or in CIDR notation. Handles `*.name` and ports itself, because hyper-util
+/// its IP address, or in CIDR notation. `*.name` and ports are handled here, because hyper-util
 /// doesn't support them.
 fn is_listed(list: &str, base: &ApiBase) -> bool {
     let port = base.route(&[]).port_or_known_default();
     let without_port = |entry: &str| {
-        // An IPv6 address contains colons. A port can only follow its closing bracket.
+        // An IPv6 address contains colons. A port can only follow the closing bracket.
         let (name, given) = match entry.rsplit_once(':') {
             Some((name, given)) if !name.contains(':') || name.ends_with(']') => {
                 (name, given.parse().ok())
@@ -175,7 +162,6 @@ mod tests {
             ("https://[::1]:444", "https://[::1]:444", "", None),
             ("socks5://127.0.0.1:80", "socks5://127.0.0.1:80", "", None),
             ("socks5h://u:p@p", "socks5h://p", "u", Some("p")),
-            ("socks4://p:1080", "socks4://p:1080", "", None),
             ("u@p:1", "http://p:1", "u", None),
             ("u:a@b@c@p", "http://p", "u", Some("a%40b%40c")),
             ("u:[^\\/#?@p", "http://p", "u", Some("%5B%5E%5C%2F%23%3F")),
@@ -184,16 +170,15 @@ mod tests {
             let proxy = Proxy::parse("ALL_PROXY", value).expect(value);
             let credentials = (proxy.url.username(), proxy.url.password());
             assert_eq!(credentials, (user, password), "{value}");
-            assert_eq!(proxy.has_credentials(), !user.is_empty());
             assert_eq!(proxy.to_string(), format!("ALL_PROXY ({address})"));
             proxy.to_reqwest().expect(value);
         }
     }
 
     #[test]
-    fn unusable_proxy_error_names_the_variable() {
+    fn error_for_unusable_proxy_starts_with_the_variable() {
         let values = "http://|http://u:p@|p:port|p:99999|two words|/run/proxy|http:///p|//p|p:1/x|\
-                      ftp://p|socks://p|socks4://u:p@p|u:\u{fffd}@p| ";
+                      ftp://p|socks://p|socks4://p|u:\u{fffd}@p| ";
         for value in values.split('|') {
             let refused = choose(HOST, &[("all_proxy", value)]).expect_err(value);
             assert!(refused.to_string().starts_with("all_proxy "), "{refused}");

@@ -1,7 +1,6 @@
-//! Requests that the API refuses, with an error object or a 402.
+//! Parses the API's refusals: responses with an error object or status 402.
 
 use serde_json::Value;
-use url::Url;
 
 use super::response::object;
 use crate::domain::{collapse_whitespace, redact};
@@ -10,23 +9,23 @@ use crate::error::{Error, Kind};
 /// The API's error codes, each with a message to use if the service sends none, and a hint.
 #[rustfmt::skip]
 const CODES: [(&str, &str, &str); 17] = [
-    (QUOTA, "you're out of minutes", "no call was made: upgrade at https://kallyai.com/pricing or wait for the renewal"),
-    ("missing_phone_number", "the request has no phone number", "give the number to call"),
+    (QUOTA, "you're out of minutes", "no call was made: upgrade at https://kallyai.com/pricing or wait for your plan to renew"),
+    ("missing_phone_number", "the request has no phone number", "add the number to call"),
     ("emergency_number", "emergency numbers can't be called", "in an emergency, dial the number yourself"),
-    ("toll_number", "premium-rate numbers can't be called", "try another number of this business"),
-    ("safety_violation", "this task isn't allowed", "KallyAI blocks tasks that could harm someone: if yours couldn't, reword it"),
+    ("toll_number", "premium-rate numbers can't be called", "try another number for this business"),
+    ("safety_violation", "this task isn't allowed", "KallyAI blocks tasks that could harm someone: if yours is harmless, reword it"),
     ("scheduling_violation", "the date or time isn't allowed", "change the date or time"),
     ("consent_denied", "consent was declined", "give your consent, then try again"),
     ("unsupported_language", "this language isn't supported", "use en or es"),
-    ("blocked_number", "this number can't be called", "check the number, or try another one of this business"),
-    ("suppression_violation", "this number can't be called", "check the number, or try another one of this business"),
-    ("country_restriction", "calls to this country aren't supported", "check the country code, or try one of their numbers in another country"),
-    ("unsupported_country", "calls to this country aren't supported", "check the country code, or try one of their numbers in another country"),
+    ("blocked_number", "this number can't be called", "check the number, or try another one for this business"),
+    ("suppression_violation", "this number can't be called", "check the number, or try another one for this business"),
+    ("country_restriction", "calls to this country aren't supported", "check the country code, or try a number in another country"),
+    ("unsupported_country", "calls to this country aren't supported", "check the country code, or try a number in another country"),
     ("forbidden", "your sign-in doesn't permit this", "sign out, then sign in again"),
-    ("missing_token", "the service asks you to sign in", "sign in with the command below"),
+    ("missing_token", "the service requires you to sign in", "sign in with the command below"),
     ("call_not_found", "there is no call with that ID", "list your calls to find the ID"),
-    ("transcript_not_found", "there is no transcript (yet)", "a call gets one after it was answered and has ended"),
-    ("calendar_not_found", "there is no appointment (yet)", "a call gets one after it has ended successfully"),
+    ("transcript_not_found", "there is no transcript (yet)", "a call has a transcript only after it was answered and has ended"),
+    ("calendar_not_found", "there is no appointment (yet)", "a call has an appointment only after it has ended successfully"),
 ];
 
 const QUOTA: &str = "quota_exceeded";
@@ -37,7 +36,7 @@ pub struct Refusal {
     pub error: Error,
     /// The message that the service sent.
     pub message: Option<String>,
-    /// Whether the service itself refused. A gateway may also send an error object, but no code.
+    /// Whether the service itself refused the request. A gateway's error object has no code.
     pub is_definite: bool,
 }
 
@@ -63,10 +62,6 @@ impl Refusal {
         let code = text("/error/code").filter(|code| is_code(code));
         let mut error = refused(status, code.as_deref(), message.as_deref());
         error.facts.correlation_id = text("/error/correlation_id");
-        if let Some(url) = text("/upgrade_url").filter(|url| is_kallyai_page(url)) {
-            let hint = format!("no call was made: upgrade at {url} or wait for the renewal");
-            error = error.with_hint(hint);
-        }
         let is_definite = code.is_some();
         Some(Self {
             error,
@@ -97,8 +92,8 @@ fn refused(status: u16, code: Option<&str>, said: Option<&str>) -> Error {
     error
 }
 
-/// Converts a message from the service to our style: no final period, and a lower-case first word
-/// if it is a common one.
+/// Converts a message from the service to our style: no final period, and a lowercase first word
+/// if that word is common.
 fn normalized(message: &str) -> String {
     const ORDINARY: &str = "The This That There No Your You A An It Invalid Missing Please Call";
     let message = collapse_whitespace(&redact(message));
@@ -113,29 +108,19 @@ fn normalized(message: &str) -> String {
     }
 }
 
-/// Returns whether this is a single short word. Programs match on a code, and messages quote it.
+/// Returns whether `text` is a single short word that is safe to print as an error code.
 fn is_code(text: &str) -> bool {
     let is_allowed = |b: u8| b.is_ascii_alphanumeric() || b"_-.".contains(&b);
     (1..=64).contains(&text.len()) && text.bytes().all(is_allowed)
 }
 
-/// Returns whether a URL is unambiguously an HTTPS page on kallyai.com or a subdomain.
-fn is_kallyai_page(text: &str) -> bool {
-    let url = Url::parse(text).ok();
-    let domain = url.as_ref().and_then(Url::domain).unwrap_or_default();
-    let is_ours = domain == "kallyai.com" || domain.ends_with(".kallyai.com");
-    is_ours && text.starts_with("https://") && !text.contains(['@', '\\', ' '])
-}
-
-/// Describes the minutes used, which a 402 may contain instead of an error object.
+/// Returns a summary of the usage that a 402 may contain instead of an error object.
 fn quota(body: &Value) -> Option<String> {
     let used = body["minutes_used"].as_f64()?;
     let allocated = body["minutes_allocated"].as_f64()?;
-    let plan = body["plan_type"].as_str();
-    let plan = plan.map(|plan| format!(" on the {plan} plan"));
+    let plan = body["plan_type"].as_str().unwrap_or("current");
     Some(format!(
-        "{used:.1} of {allocated:.0} used{}",
-        plan.unwrap_or_default()
+        "{used:.1} of {allocated:.0} minutes used on the {plan} plan"
     ))
 }
 
@@ -165,7 +150,7 @@ mod tests {
             (404, r#"{"code":"call_not_found"}"#, "call_not_found", "there is no call with that ID"),
             (418, r#"{"code":"new"}"#, "new", "the service refused the request (status 418)"),
             (403, r#"{"code":7,"message":[]}"#, "forbidden", "your sign-in doesn't permit this"),
-            (401, "{}", "missing_token", "the service asks you to sign in"),
+            (401, "{}", "missing_token", "the service requires you to sign in"),
             (422, r#"{"code":"two words","message":"US numbers…"}"#, "refused", "US numbers…"),
         ];
         for (status, error, code, message) in rows {
@@ -183,32 +168,16 @@ mod tests {
 
     #[test]
     fn every_402_is_quota_exceeded() {
-        let used = r#"{"plan_type":"free","minutes_allocated":10,"minutes_used":10.5,"upgrade_url":"https://app.kallyai.com/up?a"}"#;
-        let used_said = " (10.5 of 10 used on the free plan)";
-        let object = r#"{"error":{"code":"x","message":"Pay."}}"#;
-        for (body, said, page) in [
-            (used, used_said, "app.kallyai.com/up?a"),
-            ("<html>", "", "kallyai.com/pricing"),
-            (object, " (Pay)", "kallyai.com/pricing"),
+        let used = r#"{"plan_type":"free","minutes_allocated":10,"minutes_used":10.5}"#;
+        for (body, said) in [
+            (used, " (10.5 of 10 minutes used on the free plan)"),
+            ("<html>", ""),
+            (r#"{"error":{"code":"x","message":"Pay."}}"#, " (Pay)"),
         ] {
             let error = refusal(402, body).error;
             assert_eq!((error.code(), error.exit()), ("quota_exceeded", 5));
             assert_eq!(error.to_string(), format!("you're out of minutes{said}"));
-            assert!(
-                error
-                    .hint()
-                    .contains(&format!("upgrade at https://{page} or"))
-            );
-        }
-    }
-
-    #[test]
-    fn upgrade_url_on_another_site_is_rejected() {
-        let urls = "javascript:alert(1)|http://kallyai.com/up|https://kallyai.com.evil.example/|\
-                    https://notkallyai.com/|https://kallyai.com@evil.example/|https://kallyai.com/ x|\
-                    https://user@kallyai.com/|https://evil.example\\.kallyai.com";
-        for url in urls.split('|') {
-            assert!(!is_kallyai_page(url), "{url}");
+            assert!(error.hint().contains("https://kallyai.com/pricing"));
         }
     }
 }

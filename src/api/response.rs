@@ -1,4 +1,4 @@
-//! HTTP responses, and the errors for those that are not a success.
+//! HTTP responses, and the errors for unsuccessful ones.
 
 use std::time::Duration;
 
@@ -16,9 +16,9 @@ use crate::error::{Error, Kind, Result};
 #[derive(Debug)]
 pub struct Response {
     pub status: u16,
-    /// Delay from `Retry-After`. A date in it is relative to the response's own `Date`.
+    /// Delay from `Retry-After`. If that is a date, the delay starts at the response's own `Date`.
     pub retry_after: Option<Duration>,
-    /// Time of the response by the server's clock.
+    /// Time of the response, according to the server's clock.
     pub date: Option<Timestamp>,
     /// The host that a redirect points to.
     pub redirect: Option<String>,
@@ -32,10 +32,18 @@ pub struct Parsed<T> {
     pub raw: Vec<u8>,
 }
 
+impl<T: DeserializeOwned> Parsed<T> {
+    /// Parses a JSON object.
+    pub fn object(raw: Vec<u8>) -> Option<Self> {
+        let value = object(&raw)?;
+        Some(Self { value, raw })
+    }
+}
+
 /// Parses a JSON object leniently. See [`lenient::parse`].
 pub fn object<T: DeserializeOwned>(body: &[u8]) -> Option<T> {
     let text = lenient::text(body)?;
-    // serde alone would also parse a list as a struct.
+    // Without this check, serde would also parse a list as a struct.
     lenient::parse(text).filter(|_| text.starts_with('{'))
 }
 
@@ -61,8 +69,8 @@ impl Response {
         self.parsed(value)
     }
 
-    /// Combines the value parsed from this response with its raw body. `None` means that the
-    /// response is unexpected.
+    /// Combines a value parsed from this response with the raw body. If parsing failed (`None`),
+    /// returns the error for an unexpected response.
     pub(super) fn parsed<T>(self, value: Option<T>) -> Result<Parsed<T>> {
         let value = value.ok_or_else(|| self.unexpected())?;
         let raw = self.body;
@@ -73,7 +81,7 @@ impl Response {
         matches!(self.status, 200..=299)
     }
 
-    /// Returns this response if it is a 2xx, or its error.
+    /// Returns this response if it is a 2xx, or the matching error otherwise.
     pub fn into_success(self) -> Result<Self> {
         match self.is_success() {
             true => Ok(self),
@@ -81,7 +89,7 @@ impl Response {
         }
     }
 
-    /// Returns the error for a response other than a 2xx: refused, failing or unexpected.
+    /// Returns the error for a response that is not a 2xx: refused, failing or unexpected.
     pub fn into_error(self) -> Error {
         let refusal = Refusal::parse(self.status, &self.body);
         let mut error = match (self.status, refusal) {
@@ -99,13 +107,12 @@ impl Response {
             _ => self.unexpected(),
         };
         error.facts.http_status = Some(self.status);
-        error.facts.retry_after = self.retry_after.map(|wait| wait.as_secs());
         error
     }
 
     fn failing(&self, problem: &str, refusal: Option<Refusal>) -> Error {
         let said = refusal.as_ref().and_then(|refusal| refusal.message.clone());
-        // An HTML page is unreadable in a message.
+        // Don't quote an HTML page: it would be unreadable.
         let is_text = !matches!(self.body.trim_ascii_start().first(), None | Some(b'<'));
         let said = said.or_else(|| is_text.then(|| excerpt(&self.body)));
         let said = said.map(|said| format!(": {said}")).unwrap_or_default();
@@ -121,28 +128,29 @@ impl Response {
     /// Returns the error for a response that the API does not document.
     pub fn unexpected(&self) -> Error {
         let status = self.status;
-        let (message, hint) = match &self.redirect {
-            Some(host) => (
-                format!("the service redirected to {host} (status {status})"),
-                Some("check the address, or sign in to the network in a browser".into()),
-            ),
+        let failed = |message| Error::new(Kind::UnexpectedResponse, message);
+        let mut error = match &self.redirect {
+            Some(host) => failed(format!(
+                "the service redirected to {host} (status {status})"
+            ))
+            .with_hint("check the address, or sign in to the network in a browser"),
             None => {
                 let start = excerpt(&self.body);
-                let message = format!("unexpected response (status {status}): {start}");
-                (message, None)
+                failed(format!("unexpected response (status {status}): {start}"))
             }
         };
-        let mut error = Error::new(Kind::UnexpectedResponse, message);
-        error.facts.hint = hint;
         error.facts.http_status = Some(status);
         error
     }
 }
 
-/// Parses a `Retry-After` header: seconds or an HTTP date. A past date becomes zero.
+/// Parses a `Retry-After` header (seconds or an HTTP date). Returns zero for a date in the past.
 fn retry_after(value: &str, now: Timestamp) -> Option<Duration> {
-    if let Ok(seconds) = value.trim().parse::<u32>() {
-        return Some(Duration::from_secs(seconds.into()));
+    let value = value.trim();
+    if !value.is_empty() && value.bytes().all(|b| b.is_ascii_digit()) {
+        return Some(Duration::from_secs(
+            value.parse::<u32>().unwrap_or(u32::MAX).into(),
+        ));
     }
     let wait = http_date(value)?.duration_since(now);
     Some(Duration::try_from(wait).unwrap_or(Duration::ZERO))
@@ -155,16 +163,11 @@ fn http_date(value: &str) -> Option<Timestamp> {
 /// Returns the first 200 printable characters of a body on one line, with tokens redacted.
 fn excerpt(body: &[u8]) -> String {
     const SHOWN: usize = 200;
-    // Enough for the longest token: only a complete token can be redacted.
-    const READ: usize = 128 * 1024;
-    let start = body.get(..READ).unwrap_or(body);
-    let text = redact(&without_invisible(&String::from_utf8_lossy(start)));
+    let text = redact(&without_invisible(&String::from_utf8_lossy(body)));
     let text = collapse_whitespace(&text.replace(char::is_control, " "));
-    let shown: String = text.chars().take(SHOWN).collect();
-    if shown.is_empty() {
-        "an empty body".into()
-    } else {
-        shown
+    match text.is_empty() {
+        true => "an empty body".into(),
+        false => text.chars().take(SHOWN).collect(),
     }
 }
 
@@ -194,7 +197,7 @@ mod tests {
             ("soon", None),
             ("-1", None),
             ("1.5", None),
-            ("99999999999999999999", None),
+            ("99999999999999999999", Some(u32::MAX.into())),
         ] {
             let wait = retry_after(value, now).map(|wait| wait.as_secs());
             assert_eq!(wait, seconds, "{value}");

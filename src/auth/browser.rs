@@ -3,12 +3,12 @@
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-/// Opens a web page in the browser. Returns whether a browser was started. Starts none over SSH or
-/// without a display, unless `BROWSER` names one.
+/// Opens a web page. Returns whether a browser was started. Over SSH or without a display, starts
+/// only a browser that is set in `BROWSER`.
 pub fn open_browser(url: &str) -> bool {
     let var = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
     let any = |names: &[&str]| names.iter().any(|name| var(name).is_some());
-    // WSL opens the Windows browser.
+    // WSL can open the Windows browser without a display.
     let displays = [
         "DISPLAY",
         "WAYLAND_DISPLAY",

@@ -1,5 +1,5 @@
 //! The loopback server that receives the sign-in redirect. It binds the port on both loopback
-//! addresses before the browser opens: a program listening on either one could receive the tokens.
+//! addresses before the browser opens. Otherwise a program on the other one could get the tokens.
 
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{Notify, Semaphore, mpsc};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
@@ -18,7 +18,7 @@ use super::request::{parse_head, read_head};
 use crate::error::{Error, Kind, Result, io_reason};
 
 const MAX_CONNECTIONS: usize = 64;
-/// Time limit for a connection. Browsers open some that they never use.
+/// Time limit for a connection. Browsers open connections that they never use.
 const CONNECTION_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long to wait for the browser to load the final page.
 const PAGE_TIMEOUT: Duration = Duration::from_millis(1500);
@@ -28,26 +28,24 @@ const MAX_DRAINED: u64 = 256 * 1024;
 /// Listens on the callback port until dropped.
 pub struct Receiver {
     shared: Arc<Shared>,
-    events: mpsc::UnboundedReceiver<Event>,
+    redirects: mpsc::UnboundedReceiver<Redirect>,
     /// The accept loops, aborted on drop.
     _listening: JoinSet<()>,
 }
 
-enum Event {
-    /// The redirect, and the browser's connection, which still needs a response.
-    Redirect(Reply, TcpStream),
-    PageLoaded,
-}
+/// A redirect's reply, and the browser's connection, which still needs a response.
+type Redirect = (Reply, TcpStream);
 
 struct Shared {
     port: u16,
-    events: mpsc::UnboundedSender<Event>,
+    redirects: mpsc::UnboundedSender<Redirect>,
+    page_loaded: Notify,
     phase: Mutex<Phase>,
 }
 
 enum Phase {
     Waiting(OAuthState),
-    /// The redirect has arrived. The state can be used once, so any other redirect is rejected.
+    /// The redirect has arrived. The state can be used only once, so later redirects are rejected.
     Received,
     Shown(Page),
 }
@@ -68,10 +66,11 @@ impl Receiver {
             let message = format!("can't listen on port {port}: {}", io_reason(&error));
             Error::new(Kind::SignInFailed, message).with_hint(other_port(port))
         })?;
-        let (sender, events) = mpsc::unbounded_channel();
+        let (sender, redirects) = mpsc::unbounded_channel();
         let shared = Arc::new(Shared {
             port,
-            events: sender,
+            redirects: sender,
+            page_loaded: Notify::new(),
             phase: Mutex::new(Phase::Waiting(state)),
         });
         let limit = Arc::new(Semaphore::new(MAX_CONNECTIONS));
@@ -81,29 +80,26 @@ impl Receiver {
         }
         Ok(Self {
             shared,
-            events,
+            redirects,
             _listening: listening,
         })
     }
 
     /// Waits for the redirect. Returns the reply, and the browser's connection for
     /// [`Receiver::show`].
-    pub async fn redirect(&mut self) -> (Reply, TcpStream) {
-        loop {
-            match self.events.recv().await {
-                Some(Event::Redirect(reply, browser)) => return (reply, browser),
-                Some(Event::PageLoaded) => {}
-                None => std::future::pending().await,
-            }
+    pub async fn redirect(&mut self) -> Redirect {
+        match self.redirects.recv().await {
+            Some(redirect) => redirect,
+            None => std::future::pending().await,
         }
     }
 
     /// Shows the result in the browser. Ignores errors, because the user may have closed it.
-    pub async fn show(mut self, mut browser: TcpStream, page: Page) {
+    pub async fn show(self, mut browser: TcpStream, page: Page) {
         self.shared.set(Phase::Shown(page));
         let shown = async {
             respond(&mut browser, &page.redirect()).await?;
-            let _ = self.events.recv().await;
+            self.shared.page_loaded.notified().await;
             io::Result::Ok(())
         };
         let _ = timeout(PAGE_TIMEOUT, shown).await;
@@ -116,7 +112,7 @@ fn port_in_use(port: u16) -> Error {
 }
 
 fn other_port(port: u16) -> String {
-    // 8976 is the default callback port, and 8977 is the sandbox's port.
+    // Avoid 8976, the default callback port, and 8977, the sandbox's port.
     let other = if port == 8978 { 8979 } else { 8978 };
     format!("close the program that uses the port, or add --callback-port {other}")
 }
@@ -142,8 +138,8 @@ async fn bind(port: u16) -> io::Result<Vec<TcpListener>> {
     Ok(listeners)
 }
 
-/// Returns whether the port is in use. Windows reports a permission error for a port that it
-/// reserves or another user has bound.
+/// Returns whether an error means that the port is in use. Windows reports a permission error for a
+/// port that it has reserved or that another user has bound.
 fn is_in_use(error: &io::Error) -> bool {
     let is_reserved = cfg!(windows) && error.kind() == io::ErrorKind::PermissionDenied;
     is_reserved || error.kind() == io::ErrorKind::AddrInUse
@@ -182,10 +178,10 @@ async fn handle(mut stream: TcpStream, shared: &Shared) {
         }
         Response::LastPage(bytes) => {
             let _ = respond(&mut stream, &bytes).await;
-            let _ = shared.events.send(Event::PageLoaded);
+            shared.page_loaded.notify_one();
         }
         Response::Later(reply) => {
-            let _ = shared.events.send(Event::Redirect(reply, stream));
+            let _ = shared.redirects.send((reply, stream));
         }
     }
 }
@@ -307,7 +303,7 @@ mod tests {
             idle.push(connect(port).await);
         }
         let browser = tokio::spawn(async move { get(port, &callback()).await });
-        // The oldest idle connections are closed when they time out.
+        // Each idle connection is closed after this timeout. Allow 3 s more on a busy machine.
         let limit = CONNECTION_TIMEOUT + Duration::from_secs(3);
         let (_, waiting) = timeout(limit, receiver.redirect()).await.expect("in time");
         receiver.show(waiting, Page::SignedIn).await;

@@ -7,9 +7,9 @@ use serde_json::{Map, Value};
 use super::Grant;
 use crate::domain::{ApiBase, Secret};
 
-/// How long before their expiry to refresh tokens, in seconds. All clients use this margin.
+/// Tokens are refreshed this many seconds before they expire. All clients use this margin.
 const REFRESH_MARGIN: i64 = 60;
-/// Assumed lifetime of a token if the service sends none, in seconds.
+/// Lifetime to assume for a token if the service sends none, in seconds.
 const DEFAULT_LIFETIME: f64 = 3600.0;
 /// Longest accepted lifetime, in seconds: ten years. It keeps `expires_at` a sensible date.
 const MAX_LIFETIME: f64 = 10.0 * 365.25 * 86_400.0;
@@ -18,7 +18,7 @@ const MAX_LIFETIME: f64 = 10.0 * 365.25 * 86_400.0;
 pub struct Login {
     pub access_token: Secret,
     pub refresh_token: Option<Secret>,
-    /// Expiry in Unix seconds, earlier than the service's by [`REFRESH_MARGIN`].
+    /// When to refresh, in Unix seconds: [`REFRESH_MARGIN`] before the access token expires.
     pub expires_at: i64,
     /// The service that issued the tokens. `None` is the production service.
     issuer: Option<String>,
@@ -115,7 +115,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn files_written_by_every_client_are_parsed() {
+    fn files_written_by_other_clients_are_parsed() {
         for (fields, refresh, expires_at) in [
             (r#""refresh_token":"r","expires_at":17.9"#, Some("r"), 17),
             (r#""refresh_token":null,"expires_at":18"#, None, 18),
@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn serialized_format_suits_every_client() {
+    fn saved_credentials_contain_no_nulls_or_fractions() {
         let text = r#"{"access_token":"a","expires_at":17.9,"refresh_token":null,"theirs":[1,"x"],"issuer":"sandbox"}"#;
         let login = Login::parse(text.as_bytes()).expect("credentials");
         let expected =
@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn lifetime_is_defaulted_and_capped() {
+    fn missing_lifetime_gets_a_default_and_a_long_one_is_capped() {
         let before = Timestamp::now().as_second();
         for (seconds, lifetime) in [
             (None, 3540),

@@ -1,10 +1,10 @@
-//! Credentials: signing in, refreshing them, and the file shared with other clients.
+//! Credentials: signing in, refreshing tokens, and the file that is shared with other clients.
 //!
 //! | module | contents |
 //! |---|---|
 //! | `store`, `login` | the credentials file, its lock and its format |
 //! | `session` | the credentials for one run |
-//! | `renew` | refreshing, in a helper process |
+//! | `renew` | refreshing the credentials in a helper process |
 //! | `sign_in`, `two_step` | signing in, in one step or two |
 //! | `callback`, `request`, `page` | the loopback server that receives the redirect |
 //! | `redirect` | the redirect's query, which contains the tokens |
@@ -33,7 +33,7 @@ pub use two_step::{PENDING_LIFETIME, begin, finish, forget_pending};
 
 use crate::domain::Secret;
 
-/// Code of warnings about saving the credentials.
+/// The code for warnings about saving the credentials.
 pub const SAVE_WARNING: &str = "token_file";
 
 /// Tokens granted by a sign-in or a refresh.

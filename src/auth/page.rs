@@ -1,12 +1,12 @@
 //! Pages that the browser shows at the end of a sign-in. They are static: they have no scripts and
-//! repeat nothing from the request.
+//! contain nothing from the request.
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Page {
     SignedIn,
     NotSaved,
     Declined,
-    /// Shown for the redirect of an earlier sign-in, at the callback path itself.
+    /// Shown at the callback path for a redirect from an earlier sign-in.
     OldLink,
 }
 
@@ -18,7 +18,7 @@ main{max-width:26rem;padding:2rem;text-align:center;text-wrap:balance}\
 h1{font-size:1.5rem;font-weight:600;margin:0 0 .5rem}\
 p{margin:0;opacity:.75}";
 
-/// The hash of [`STYLE`], which the content security policy allows.
+/// The hash of [`STYLE`]. The content security policy allows only a style with this hash.
 const STYLE_HASH: &str = "sha256-0yKCzsQ8tmZLnoFUhmBe+w0AqmrBxLQBcSy3q68r0Ss=";
 
 impl Page {

@@ -18,7 +18,7 @@ impl Lines {
         let (sender, lines) = mpsc::channel(1);
         let hidden = terminal::hide();
         if hidden.is_ok() {
-            // A thread and not a task, because a blocked read can't be canceled.
+            // Use a thread, not a task, because a blocked read can't be canceled.
             let thread = std::thread::Builder::new().name("stdin".into());
             let _ = thread.spawn(move || read_lines(&sender));
         }
@@ -81,7 +81,7 @@ mod terminal {
     pub struct Hidden(Termios);
 
     /// Turns off echo and canonical mode if stdin is a terminal. Fails in a background process,
-    /// because changing the terminal would stop it.
+    /// because changing the terminal's settings would suspend that process.
     pub fn hide() -> io::Result<Option<Hidden>> {
         let stdin = io::stdin();
         if !stdin.is_terminal() {
@@ -102,7 +102,7 @@ mod terminal {
 
     impl Drop for Hidden {
         fn drop(&mut self) {
-            // Flush, because the unread part of a paste must not reach the shell.
+            // Discard unread input: the rest of a paste must not reach the shell.
             let _ = tcsetattr(io::stdin(), OptionalActions::Flush, &self.0);
         }
     }
@@ -136,7 +136,7 @@ mod terminal {
     pub struct Hidden(u32);
 
     /// Turns off echo and line mode if stdin is a console.
-    #[expect(unsafe_code, reason = "the standard library has no console modes")]
+    #[expect(unsafe_code, reason = "the standard library cannot set console modes")]
     pub fn hide() -> io::Result<Option<Hidden>> {
         let mut before = 0;
         // SAFETY: the functions fail for a handle that is not a console.
@@ -149,14 +149,14 @@ mod terminal {
     }
 
     impl Drop for Hidden {
-        #[expect(unsafe_code, reason = "the standard library has no console modes")]
+        #[expect(unsafe_code, reason = "the standard library cannot set console modes")]
         fn drop(&mut self) {
-            // SAFETY: as above.
+            // SAFETY: the functions fail for a handle that is not a console.
             unsafe { SetConsoleMode(GetStdHandle(STD_INPUT_HANDLE), self.0) };
         }
     }
 
-    /// Returns immediately, because reading from the console blocks.
+    /// Does not wait, because the read that follows blocks until there is input.
     pub fn wait_for_input(lines: &mpsc::Sender<String>) -> bool {
         !lines.is_closed()
     }

@@ -82,7 +82,7 @@ impl Reply {
     /// Parses a redirect URL that the user copied. Only the query matters: browsers hide the
     /// scheme, terminals add quotes, and port forwarding may change the host name.
     pub fn parse_pasted(text: &str, state: &OAuthState) -> Result<Self, InvalidCallback> {
-        let is_around = |c: char| c.is_whitespace() || "\"'`<>\u{feff}".contains(c);
+        let is_around = |c: char| c.is_whitespace() || "\"'`<>“”„‘’«»‹›\u{feff}".contains(c);
         let url = text.trim_matches(is_around);
         let query = url.split_once('?').map_or(url, |(_, query)| query);
         let query = query.split_once('#').map_or(query, |(query, _)| query);
@@ -91,7 +91,7 @@ impl Reply {
 
     /// Returns the grant, or an error if the sign-in was declined.
     pub fn into_grant(self) -> Result<Grant> {
-        /// In characters. Longer than any real error code.
+        /// The longest reason to show, in characters. Real error codes are shorter.
         const LONGEST_REASON: usize = 60;
 
         let reason = match self {

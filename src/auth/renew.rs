@@ -1,10 +1,9 @@
-//! Refreshes the credentials once across all processes, and saves them before they are used.
+//! Refreshes the credentials in one process at a time, and saves the new ones before using them.
 //!
 //! A refresh token can be used only once. A helper process exchanges it, so the new tokens are
 //! saved even if the command is killed.
 
 use std::path::PathBuf;
-use std::rc::Rc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -12,7 +11,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 
 use super::login::Login;
 use super::{Grant, SaveWarning, Store};
-use crate::api::{Http, Refusal, Response, Trace};
+use crate::api::{Http, Refusal, Response};
 use crate::domain::Secret;
 use crate::error::{Error, Kind, Result};
 use crate::helper::{self, Helper, Parent};
@@ -28,38 +27,32 @@ const LOCK_TIMEOUT: Duration = Duration::from_secs(15);
 /// lock, so one of them may have used the same refresh token.
 const OTHER_CLIENTS_SAVE: Duration = Duration::from_secs(1);
 
-/// The helper process's job. Saves the new credentials even if the command is killed.
+/// The job of a helper process: refreshes the credentials, even if the command is killed.
 #[derive(Serialize, Deserialize)]
 pub struct RefreshJob {
     /// The API's base URL, or `None` for the sandbox.
     pub api: Option<String>,
     pub token_file: PathBuf,
-    /// The access token that the service rejected.
+    /// The access token that the service rejected, if any.
     rejected: Option<String>,
-    is_traced: bool,
+    pub is_traced: bool,
 }
 
-#[derive(Serialize, Deserialize)]
-enum Report {
-    Warning(String),
-    Trace(String),
-    /// The new contents of the credentials file.
-    Refreshed(String),
-    Failed(Error),
-}
+/// A refresh reports no progress. `Done` contains the new content of the credentials file.
+type Report = helper::Report<()>;
 
 /// The inputs of a refresh.
 pub struct Refresh<'a> {
     pub store: &'a Store,
     pub http: &'a Http,
     pub warn: &'a dyn Fn(&str),
-    /// The access token that the service rejected.
+    /// The access token that the service rejected, if any.
     pub rejected: Option<&'a Secret>,
 }
 
 impl Refresh<'_> {
-    /// Returns valid credentials: either new ones, or those that another process has just
-    /// refreshed. They have not expired and are not the rejected ones.
+    /// Refreshes in a helper process, unless another process has just done so. Returns credentials
+    /// that have not expired and were not rejected.
     pub async fn in_helper(&self, api: Option<&str>, by: Instant) -> Result<Login> {
         let job = RefreshJob {
             api: api.map(str::to_owned),
@@ -77,7 +70,7 @@ impl Refresh<'_> {
             Ok(None) if helper.is_other_version() => self.run().await,
             Ok(None) => Err(failed("the background process exited unexpectedly")),
             Err(_) => Err(failed(
-                "it is taking too long and continues in the background",
+                "the refresh is taking too long and continues in the background",
             )),
         }
     }
@@ -86,13 +79,10 @@ impl Refresh<'_> {
         loop {
             match helper.report().await? {
                 Report::Warning(text) => (self.warn)(&text),
-                Report::Trace(line) => {
-                    if let Some(trace) = self.http.trace() {
-                        trace(&line);
-                    }
-                }
-                Report::Refreshed(json) => return Login::parse(json.as_bytes()).map(Ok),
-                Report::Failed(error) => return Some(Err(error)),
+                Report::Trace(line) => self.http.trace().iter().for_each(|trace| trace(&line)),
+                Report::Done(json) => return Login::parse(json.as_bytes()).map(Ok),
+                Report::Failed(error) => return Some(Err(*error)),
+                Report::Progress(()) => {}
             }
         }
     }
@@ -124,10 +114,10 @@ impl Refresh<'_> {
         }
     }
 
-    /// Warns if saving failed. This is not an error: the old refresh token is spent, so this run
-    /// still uses the unsaved tokens.
+    /// Warns about a problem with saving, even an error: the old refresh token is spent, so this run
+    /// uses the new tokens even if they were not saved.
     fn report_saving(&self, saved: Result<SaveWarning>) {
-        let lost = "the refreshed credentials were not saved, and you have to sign in again";
+        let lost = "the refreshed credentials were not saved, so you will have to sign in again";
         let warning = saved.unwrap_or_else(|error| Some(format!("{lost}: {error}")));
         if let Some(text) = warning {
             (self.warn)(&text);
@@ -135,7 +125,7 @@ impl Refresh<'_> {
     }
 }
 
-/// Parses the response to a refresh. `None` means that the service permanently rejected the refresh
+/// Parses the response to a refresh. Returns `None` if the service permanently rejected the refresh
 /// token.
 fn parse_response(response: Response) -> Result<Option<Grant>> {
     let is_refusal = || {
@@ -145,7 +135,7 @@ fn parse_response(response: Response) -> Result<Option<Grant>> {
     match response.status {
         400 | 401 | 403 if is_refusal() => Ok(None),
         429 | 500..=599 => Err(response.into_error()),
-        // Probably from a gateway or a captive portal, so keep the credentials.
+        // Without tokens, a gateway or captive portal probably responded: keep the credentials.
         status => match Grant::parse(&response.body) {
             Some(grant) if matches!(status, 200..=299) => Ok(Some(grant)),
             _ => Err(failed(&response.unexpected().to_string())),
@@ -162,15 +152,6 @@ fn failed(reason: &str) -> Error {
     Error::new(Kind::Unreachable, message)
 }
 
-impl RefreshJob {
-    /// Returns a trace that forwards its lines to the waiting command.
-    pub fn trace(&self, parent: &Parent) -> Option<Trace> {
-        let parent = parent.clone();
-        let trace = move |line: &str| parent.report(&Report::Trace(line.to_owned()));
-        self.is_traced.then(|| Rc::new(trace) as Trace)
-    }
-}
-
 /// Runs the refresh in the helper process. Continues even if the parent exits.
 pub async fn run_refresh(job: &RefreshJob, store: &Store, http: &Http, parent: &Parent) {
     let rejected = job.rejected.as_deref().and_then(Secret::parse);
@@ -181,7 +162,7 @@ pub async fn run_refresh(job: &RefreshJob, store: &Store, http: &Http, parent: &
         rejected: rejected.as_ref(),
     };
     parent.report(&match refresh.run().await {
-        Ok(login) => Report::Refreshed(login.to_json()),
-        Err(error) => Report::Failed(error),
+        Ok(login) => Report::Done(login.to_json()),
+        Err(error) => Report::Failed(Box::new(error)),
     });
 }

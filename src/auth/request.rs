@@ -4,7 +4,7 @@ use std::str;
 
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 
-/// In bytes. Leaves room for cookies: browsers send those of every program on localhost.
+/// Limit in bytes. Leaves room for cookies: browsers send the cookies of every localhost server.
 const MAX_HEAD: usize = 64 * 1024;
 const MAX_FIELDS: usize = 256;
 
@@ -28,8 +28,8 @@ pub async fn read_head(stream: &mut (impl AsyncRead + Unpin)) -> Option<Vec<u8>>
     }
 }
 
-/// Returns the path and query of a GET request to this loopback port, or the status for rejecting
-/// the request.
+/// Returns the path and query of a GET request to this loopback port, or else the HTTP
+/// status to reject the request with.
 pub fn parse_head(head: &[u8], port: u16) -> Result<(&str, &str), u16> {
     if head.len() > MAX_HEAD {
         return Err(431);
@@ -48,7 +48,7 @@ pub fn parse_head(head: &[u8], port: u16) -> Result<(&str, &str), u16> {
     let is_host = |field: &&httparse::Header<'_>| field.name.eq_ignore_ascii_case("host");
     let mut hosts = request.headers.iter().filter(is_host);
     match (hosts.next(), hosts.next()) {
-        // Prevents DNS rebinding: another site's page could resolve its own name to this computer.
+        // Prevents DNS rebinding: a site could make its own host name resolve to this computer.
         (Some(host), None) if !is_loopback(host.value, port) => return Err(403),
         (Some(_), None) => {}
         _ => return Err(400),
@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn other_requests_are_rejected() {
+    fn requests_other_than_the_callback_are_rejected() {
         for (line, host, status) in [
             ("HEAD /callback", "localhost:8976", 405),
             ("POST /callback", "localhost:8976", 405),

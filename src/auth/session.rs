@@ -129,7 +129,7 @@ impl<'a> Session<'a> {
     }
 
     /// Sends a GET request to a URL under the base URL. After a 401, refreshes the credentials and
-    /// tries again once. Returns a 2xx response, and an error for any other.
+    /// tries again once. Returns an error unless the response is 2xx.
     pub async fn get(&self, url: &Url, by: Instant) -> Result<Response> {
         let token = self.token(by).await?;
         let mut response = self.http.get(url, &token, by).await?;

@@ -17,7 +17,7 @@ use crate::domain::ApiBase;
 use crate::error::{Error, Kind, Result};
 
 /// How long to wait, after the user has signed in, for another process to release the lock on the
-/// credentials. A refresh may take this long.
+/// credentials. A process that refreshes them may hold it this long.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A one-step sign-in through the browser.
@@ -66,16 +66,16 @@ impl SignIn<'_> {
             return tell("Opening your browser… Waiting for you to sign in (Ctrl-C to cancel).");
         }
         tell("Waiting for you to sign in (Ctrl-C to cancel).");
-        tell("On another computer? Forward the port from there first:");
+        tell("Is your browser on another computer? Run this there first to forward the port:");
         tell("");
-        tell(&format!("  ssh -L {port}:localhost:{port} THIS-COMPUTER"));
+        tell(&format!("  ssh -L {port}:localhost:{port} USER@HOST"));
         if self.may_paste {
             tell("");
-            tell("Or paste the URL from the browser's address bar here (it is not shown):");
+            tell("Or paste the URL from the browser's address bar here (it will not be shown):");
         }
     }
 
-    /// Waits for the redirect URL on stdin. Never returns if stdin ends without one.
+    /// Waits for the redirect URL on stdin. Never returns if stdin ends without it.
     async fn pasted_reply(&self, lines: Option<&mut Lines>, state: &OAuthState) -> Reply {
         let Some(lines) = lines else {
             return std::future::pending().await;

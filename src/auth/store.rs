@@ -11,9 +11,8 @@ use super::login::Login;
 use crate::domain::ApiBase;
 use crate::error::{Error, Kind, Result, io_reason};
 use crate::files::{self, Lock};
+use crate::settings::SANDBOX;
 
-/// Issuer of the sandbox's credentials. Its address can't be used: it changes with each run.
-const SANDBOX: &str = "sandbox";
 /// Upper bound for the size of the credentials, in bytes.
 const CREDENTIALS_SIZE: usize = 16 * 1024;
 
@@ -55,7 +54,7 @@ impl Store {
         }
         let (path, wanted) = (self.path.display(), issuer_name(&self.issuer));
         let message = format!(
-            "the credentials in {path} are for {}, and this command uses {wanted}",
+            "the credentials in {path} are for {}, but this command uses {wanted}",
             issuer_name(&found)
         );
         Err(Error::new(Kind::WrongIssuer, message))
@@ -66,7 +65,10 @@ impl Store {
         let bytes = match files::retry_while_shared(|| std::fs::read(&self.path)) {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(self.error("can't be read", &error)),
+            Err(error) => {
+                let message = format!("{}: {}", self.path.display(), io_reason(&error));
+                return Err(Error::new(Kind::TokenFile, message));
+            }
         };
         let login = Login::parse(&bytes).ok_or_else(|| {
             let path = self.path.display();
@@ -79,8 +81,8 @@ impl Store {
         Ok(Some(login))
     }
 
-    /// Removes other users' access to the file, which another client may have granted. Ignores
-    /// errors, because the file is used either way.
+    /// Removes other users' access to the file, in case another client granted it. Ignores errors,
+    /// because the file is used either way.
     fn make_private(&self) {
         #[cfg(unix)]
         if let Ok(metadata) = std::fs::metadata(&self.path) {
@@ -92,9 +94,12 @@ impl Store {
         }
     }
 
+    /// Returns the error for credentials that can't be saved.
     fn error(&self, problem: &str, error: &io::Error) -> Error {
-        let message = format!("{} {problem}: {}", self.path.display(), io_reason(error));
-        Error::new(Kind::TokenFile, message)
+        let (path, target) = (self.path.display(), self.target());
+        let folder = files::folder_of(&target).display();
+        let hint = format!("check {folder}, or set KALLYAI_TOKEN_FILE to another file");
+        Error::io(format!("{path} {problem}"), error).with_hint(hint)
     }
 
     /// Locks the credentials. Every change requires this lock.
@@ -113,7 +118,7 @@ impl Store {
     /// Returns the path of the file after following symlinks, so saving does not replace a
     /// symlink. The file need not exist yet.
     fn target(&self) -> PathBuf {
-        /// The same limit as on Linux.
+        /// Linux has the same limit.
         const MAX_LINKS: usize = 40;
         let mut path = self.path.clone();
         for _ in 0..MAX_LINKS {
@@ -209,14 +214,13 @@ impl Store {
 }
 
 fn issuer_name(issuer: &str) -> &str {
-    if issuer == SANDBOX {
-        "the sandbox"
-    } else {
-        issuer
+    match issuer {
+        SANDBOX => "the sandbox",
+        issuer => issuer,
     }
 }
 
-/// Overwrites a file in place. A single write makes it unlikely that readers see half of it.
+/// Overwrites a file in place. With a single write, readers are unlikely to see a partial file.
 fn write_in_place(path: &Path, content: &[u8]) -> io::Result<()> {
     let mut file = OpenOptions::new().write(true).open(path)?;
     file.write_all(content)?;
@@ -312,7 +316,7 @@ mod tests {
     }
 
     #[test]
-    fn writing_in_place_truncates_longer_content() {
+    fn writing_in_place_leaves_nothing_of_longer_content() {
         let (_folder, store) = store("a longer old content");
         write_in_place(store.path(), b"new").expect("written");
         assert_eq!(std::fs::read(store.path()).expect("a file"), b"new");

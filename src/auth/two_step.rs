@@ -1,4 +1,4 @@
-//! Two-step sign-in. Its state is kept in a private file for ten minutes and one use.
+//! Two-step sign-in. Its state is kept in a private file and is valid once, for ten minutes.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -57,9 +57,9 @@ pub async fn finish(
     by: Instant,
 ) -> Result<SaveWarning> {
     let Some(state) = load_pending(folder, store.issuer()) else {
-        let message = "no sign-in is pending: it expired after 10 minutes or was already finished";
+        let message = "no sign-in is pending: the last one was finished or has expired";
         return Err(Error::new(Kind::SignInFailed, message)
-            .with_hint("check kallyai auth-status, and start again if you are not signed in"));
+            .with_hint("run kallyai auth-status, and start again if you are not signed in"));
     };
     let reply = Reply::parse_pasted(pasted, &state).map_err(|_| {
         let message = "that URL doesn't match your last sign-in";
@@ -89,7 +89,7 @@ pub fn consume_pending(folder: &Path, issuer: &str, state: &OAuthState) -> Resul
     Err(Error::new(Kind::SignInFailed, message))
 }
 
-/// Removes a pending sign-in, if there is one. Returns whether there was.
+/// Removes the pending sign-in, if there is one. Returns whether there was one.
 pub fn forget_pending(folder: &Path) -> Result<bool> {
     files::remove(&file(folder)).map_err(|error| file_error("remove", folder, &error))
 }

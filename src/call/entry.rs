@@ -7,70 +7,55 @@ use rand::Rng as _;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::api::{Call, Page, Parsed};
+use crate::api::{Call, Fields, Page, Parsed};
 use crate::domain::{CallId, CallRequest, Key};
 use crate::error::Error;
 
-/// A worker touches its file every 15 s. A file untouched for longer than this has no worker.
+/// A worker touches its call's file every 15 s. A file untouched for this long has no worker.
 const ALIVE: Duration = Duration::from_secs(60);
 
-/// A call that may have been sent. Unknown fields are kept.
+/// A call that may have been sent. Unknown fields in the file are kept.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Entry {
     pub key: Key,
     /// The service's origin, or `sandbox`.
     pub origin: String,
-    /// A random number that identifies this reservation, so a process never changes the file of
-    /// another one that uses the same key.
+    /// A random ID, so that two processes with the same key never change each other's file.
     pub reservation: String,
-    pub number: String,
-    pub task: String,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub name: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub party_size: Option<u8>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub date: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub time: Option<String>,
+    /// The body of the request.
+    pub request: Fields,
     pub reserved_at: Timestamp,
-    /// When the request was last sent. Later than `reserved_at` after a 401 or 429.
+    /// When the request was last sent: later than `reserved_at` if it was resent.
     pub sent_at: Timestamp,
-    /// The history lookup before the call, unless it failed.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// The result of the history lookup before the call, or `None` if the lookup failed.
     pub lookup: Option<Lookup>,
     pub state: State,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub call_id: Option<CallId>,
     /// The ended call, as the service returned it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub result: Option<Value>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended_at: Option<Timestamp>,
     /// The reason why the call was not made.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<Error>,
     /// Whether the user has seen the result.
-    #[serde(default)]
     pub shown: bool,
-    /// When the file was last touched, if the entry was read from one.
+    /// When the file was last modified, if the entry was read from a file.
     #[serde(skip)]
     pub touched: Option<SystemTime>,
     #[serde(flatten)]
     pub other: Map<String, Value>,
 }
 
-/// A history lookup before the call.
+/// The result of the history lookup before a call.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Lookup {
     /// The service's clock minus this computer's, in seconds.
     pub clock_difference: i64,
-    /// IDs of the calls that were already listed.
+    /// IDs of the calls that the history already listed.
     pub listed: Vec<CallId>,
 }
 
 impl Lookup {
-    /// A lookup whose response just arrived.
+    /// Creates a lookup from a page of the history that has just arrived.
     pub fn of_page(page: &Page) -> Self {
         let now = Timestamp::now();
         let difference = page.date.map(|date| date.duration_since(now).as_secs());
@@ -82,19 +67,18 @@ impl Lookup {
     }
 }
 
-/// The states of a call. An unknown state counts as open.
+/// The state of a call. An unknown state, from a newer version, counts as open.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum State {
-    /// The request may have been sent, and the response has not arrived yet.
+    /// The request is being sent or was sent, and no response has arrived yet.
     Sent,
     /// The response was lost: the call may have been made.
     Lost,
     Running,
     Ended,
-    Refused,
-    /// The service certainly did not accept the call.
-    NotAccepted,
+    /// The service refused the call, or definitely did not accept it.
+    NotMade,
     #[serde(untagged)]
     Unknown(String),
 }
@@ -106,12 +90,7 @@ impl Entry {
             key,
             origin,
             reservation: format!("{:016x}", rand::rng().next_u64()),
-            number: request.phone.as_str().to_owned(),
-            task: request.task.clone(),
-            name: request.fields.name.clone(),
-            party_size: request.fields.party_size,
-            date: request.date().map(|date| date.to_string()),
-            time: request.fields.time.map(|time| time.to_string()),
+            request: Fields::of_request(request),
             reserved_at: now,
             sent_at: now,
             lookup: None,
@@ -126,35 +105,30 @@ impl Entry {
         }
     }
 
-    /// Whether the call may still be in progress.
+    /// Returns whether the call may still be in progress.
     pub fn is_open(&self) -> bool {
-        !matches!(
-            self.state,
-            State::Ended | State::Refused | State::NotAccepted
-        )
+        !matches!(self.state, State::Ended | State::NotMade)
     }
 
-    /// Whether a worker is running the call.
+    /// Returns whether a worker process is handling the call.
     pub fn has_worker(&self) -> bool {
         let is_fresh = |at: SystemTime| at.elapsed().is_ok_and(|age| age < ALIVE);
         self.is_open() && self.touched.is_some_and(is_fresh)
     }
 
-    /// Returns the recorded result.
+    /// Returns the recorded result, if the call has ended.
     pub fn ended(&self) -> Option<Parsed<Call>> {
         let result = self
             .result
             .as_ref()
             .filter(|_| self.state == State::Ended)?;
-        let raw = serde_json::to_vec(result).ok()?;
-        let value = serde_json::from_value(result.clone()).ok()?;
-        Some(Parsed { value, raw })
+        Parsed::object(serde_json::to_vec(result).ok()?)
     }
 
-    /// Returns the status of a call that has ended.
+    /// Returns the final status, if the call has ended.
     pub fn status(&self) -> Option<String> {
         let call = self.ended()?.value;
-        Some(call.status_name().to_owned())
+        Some(call.status_name())
     }
 
     pub fn is_success(&self) -> bool {
@@ -172,30 +146,28 @@ impl Entry {
         own.is_some_and(|own| own.as_str().eq_ignore_ascii_case(id))
     }
 
-    /// Records the call's ID. If it replaces another ID, that one's result is dropped.
-    fn set_id(&mut self, id: &CallId) {
+    /// Records the ID of a running call. If the ID is new, drops the result recorded for the old one.
+    pub fn set_running(&mut self, id: &CallId) {
         if self.call_id.as_ref() != Some(id) {
             self.call_id = Some(id.clone());
+            (self.result, self.ended_at, self.shown) = (None, None, false);
             self.state = State::Running;
-            (self.result, self.ended_at) = (None, None);
-            self.shown = false;
         }
-    }
-
-    pub fn set_running(&mut self, id: &CallId) {
-        self.set_id(id);
         if self.is_open() {
             self.state = State::Running;
         }
     }
 
-    pub fn set_ended(&mut self, call: &Parsed<Call>, now: Timestamp) {
+    /// Records a call as the service returned it.
+    pub fn set_call(&mut self, call: &Parsed<Call>, now: Timestamp) {
         if let Ok(id) = call.value.call_id.parse() {
-            self.set_id(&id);
+            self.set_running(&id);
         }
-        self.state = State::Ended;
-        self.result = serde_json::from_slice(&call.raw).ok();
-        let ended_at = call.value.ended_at().filter(|at| *at < now);
-        self.ended_at = self.ended_at.or(ended_at).or(Some(now));
+        if !call.value.is_running() {
+            self.state = State::Ended;
+            self.result = serde_json::from_slice(&call.raw).ok();
+            let ended_at = call.value.ended_at().filter(|at| *at < now);
+            self.ended_at = self.ended_at.or(ended_at).or(Some(now));
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! The journal: a folder with one JSON file per call.
 //!
-//! Every write creates a complete temporary file and renames it, under one advisory lock, so no
-//! reader ever sees half a file. A damaged file affects one call only.
+//! Every write creates a complete temporary file and renames it into place under one advisory lock,
+//! so readers never see a partial file. If a file is damaged, only that call's record is lost.
 
 use std::cmp::Reverse;
 use std::ffi::OsStr;
@@ -10,40 +10,30 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use jiff::Timestamp;
 use tempfile::NamedTempFile;
 use tokio::time::Instant;
 
 use super::entry::Entry;
-use super::guard::Guards;
-use crate::api::Reserved;
 use crate::domain::{CallId, Key};
 use crate::error::{Error, Kind, Result, io_reason};
 use crate::files::{self, Lock};
 
-/// How long to wait for another process to release the lock. It normally holds it for a few
-/// milliseconds.
+/// How long to wait for the lock. Another process normally holds it for a few milliseconds.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(10);
-/// A request is resent only within this time of its reservation.
-const RESEND_WITHIN: jiff::SignedDuration = jiff::SignedDuration::from_mins(10);
-/// How long an untouched file is kept.
+/// How long a call's file is kept after its last change.
 const KEPT: Duration = Duration::from_secs(90 * 24 * 3600);
+/// How long a temporary file is kept, in case another process is still using it.
 const TEMPORARY_KEPT: Duration = Duration::from_secs(3600);
 const TEMPORARY: &str = ".new-";
 
-/// The calls in one state folder.
+/// A handle to the journal in one state folder.
 #[derive(Debug, Clone)]
 pub struct Journal {
     folder: PathBuf,
     origin: String,
 }
 
-/// Proof that a call was recorded in the journal.
-pub struct Reservation(());
-
-impl Reserved for Reservation {}
-
-/// The journal's content at one moment.
+/// A snapshot of the journal.
 #[derive(Debug, Default)]
 pub struct Contents {
     /// Calls made through this service, newest first.
@@ -55,7 +45,7 @@ pub struct Contents {
 }
 
 impl Journal {
-    /// `folder` is the state folder, which may not exist yet. `origin` identifies the service.
+    /// Creates a handle. The state folder need not exist yet. `origin` identifies the service.
     pub fn new(folder: PathBuf, origin: String) -> Self {
         Self { folder, origin }
     }
@@ -76,7 +66,7 @@ impl Journal {
                 continue;
             }
             match read_file(&path) {
-                // Deleted after the folder was listed.
+                // The file was deleted after the folder was listed.
                 Ok(None) => {}
                 Err(_) => contents.damaged.push(path),
                 Ok(Some(entry)) if entry.origin == self.origin => contents.calls.push(entry),
@@ -87,49 +77,19 @@ impl Journal {
         Ok(contents)
     }
 
-    /// Returns the call with this key.
+    /// Returns the call with this key, if it was made through this service.
     pub fn find(&self, key: &Key) -> Result<Option<Entry>> {
         let found = self.usable(read_file(&self.file(key)))?;
         Ok(found.filter(|entry| entry.origin == self.origin))
     }
 
-    /// Records a call before its first byte is written. If the service did not accept the call the
-    /// first time, updates the time of sending instead.
-    ///
-    /// `is_watched` tells whether the user is still waiting. It is checked last, just before the file
-    /// is renamed into place.
-    pub async fn reserve(
-        &self,
-        entry: &Entry,
-        guards: Guards,
-        is_watched: impl Fn() -> bool,
-        now: Timestamp,
-    ) -> Result<Reservation> {
-        let prepared = self.prepare(entry)?;
-        self.usable(prepared.as_file().sync_all())?;
-        let lock = self.lock().await?;
-        let reserved = self.reserve_locked(prepared, entry, guards, is_watched, now);
-        // There is no await while the lock is held, so this cannot be cancelled halfway.
-        drop(lock);
-        reserved?;
-        if let Err(error) = self.usable(files::sync_folder(&self.calls_folder())) {
-            let file = self.file(&entry.key);
-            let hint = format!("no call was made: remove {}", file.display());
-            return Err(match self.remove(entry).await {
-                Ok(()) => error,
-                Err(_) => error.with_hint(hint),
-            });
-        }
-        Ok(Reservation(()))
-    }
-
-    /// Writes the temporary file for a reservation. Called early too, so an unwritable folder is
-    /// reported even if the service is unreachable.
+    /// Writes the temporary file for reserving a call. Also called before connecting, so that an
+    /// unwritable folder is reported even if the service is unreachable.
     pub fn prepare(&self, call: &Entry) -> Result<NamedTempFile> {
         self.usable(self.create_folder().and_then(|()| self.write(call)))
     }
 
-    /// Creates the folder and syncs the parents of every folder that it creates.
+    /// Creates the folder for calls. Syncs the parent of every folder that it creates.
     fn create_folder(&self) -> io::Result<()> {
         let calls = self.calls_folder();
         let is_missing = |folder: &&Path| !folder.is_dir();
@@ -148,41 +108,9 @@ impl Journal {
         Ok(file)
     }
 
-    fn reserve_locked(
-        &self,
-        prepared: NamedTempFile,
-        entry: &Entry,
-        guards: Guards,
-        is_watched: impl Fn() -> bool,
-        now: Timestamp,
-    ) -> Result<()> {
-        let contents = self.read()?.undamaged()?;
-        let refusal = contents.refusal(entry, guards, now);
-        let own = contents.of_key(&entry.key);
-        if let Some(own) = own.filter(|own| own.reservation == entry.reservation) {
-            let is_late = now.duration_since(own.reserved_at) >= RESEND_WITHIN;
-            return match refusal {
-                Some(refusal) => Err(not_sent_again(&refusal.to_string())),
-                None if is_late => Err(not_sent_again("it has been waiting for too long")),
-                None => self.change_locked(own, |entry| entry.sent_at = now),
-            };
-        }
-        if entry.sent_at != entry.reserved_at {
-            return Err(not_sent_again("it was removed from the local call log"));
-        }
-        if let Some(refusal) = contents.key_in_use(entry).or(refusal) {
-            return Err(refusal);
-        }
-        self.prune(&contents);
-        if !is_watched() {
-            return Err(Error::new(Kind::Cancelled, "no call was made"));
-        }
-        self.usable(files::persist(prepared, &self.file(&entry.key)))
-    }
-
-    /// Changes the file of a reservation. Does nothing if the file was removed.
+    /// Applies `change` to the call's file. Does nothing if the file was removed.
     pub async fn change(&self, call: &Entry, change: impl FnOnce(&mut Entry)) -> Result<()> {
-        // Never reserved, or removed: do not wait for the lock.
+        // If the call was never reserved or was removed, do not wait for the lock.
         if matches!(self.owned(call), Ok(None)) {
             return Ok(());
         }
@@ -190,11 +118,15 @@ impl Journal {
         self.change_locked(call, change)
     }
 
-    fn change_locked(&self, call: &Entry, change: impl FnOnce(&mut Entry)) -> Result<()> {
+    pub fn change_locked(&self, call: &Entry, change: impl FnOnce(&mut Entry)) -> Result<()> {
         let Some(mut entry) = self.owned(call)? else {
             return Ok(());
         };
+        let before = entry.clone();
         change(&mut entry);
+        if entry == before {
+            return Ok(());
+        }
         let replace = || {
             let file = self.write(&entry)?;
             file.as_file().sync_all()?;
@@ -210,8 +142,8 @@ impl Journal {
         Ok(others.filter_map(|entry| entry.call_id).collect())
     }
 
-    /// Records the ID that a search found, unless another key already has it. Returns whether it is
-    /// ours.
+    /// Records a call ID that a lookup found. Returns `false`, and records nothing, if the ID is
+    /// already recorded under another key.
     pub async fn claim(&self, call: &Entry, id: &CallId) -> Result<bool> {
         let _lock = self.lock().await?;
         if self.ids_of_others(&call.key)?.contains(id) {
@@ -225,7 +157,7 @@ impl Journal {
         Ok(true)
     }
 
-    /// Deletes the file of a reservation.
+    /// Deletes the call's file, unless it holds another reservation.
     pub async fn remove(&self, call: &Entry) -> Result<()> {
         let _lock = self.lock().await?;
         if self.owned(call)?.is_some() {
@@ -234,7 +166,7 @@ impl Journal {
         Ok(())
     }
 
-    /// Shows other processes that a worker is at work. The file is never created.
+    /// Updates the modification time of the call's file, to show that its worker is still running.
     pub fn touch(&self, call: &Entry) -> Result<()> {
         if self.owned(call)?.is_none() {
             return Ok(());
@@ -243,14 +175,14 @@ impl Journal {
         self.usable(file.and_then(|file| file.set_modified(SystemTime::now())))
     }
 
-    /// Reads a call's file. Returns `None` if it now holds another reservation.
+    /// Reads a call's file. Returns `None` if it is gone or holds another reservation.
     fn owned(&self, call: &Entry) -> Result<Option<Entry>> {
         let found = self.find(&call.key)?;
         Ok(found.filter(|entry| entry.reservation == call.reservation))
     }
 
-    /// Deletes old files. Errors are ignored: a file that stays does no harm.
-    fn prune(&self, contents: &Contents) {
+    /// Deletes old files. Ignores errors, because leftover files are harmless.
+    pub fn prune(&self, contents: &Contents) {
         let is_older = |at: SystemTime, age| at.elapsed().is_ok_and(|elapsed| elapsed >= age);
         for call in &contents.calls {
             if call.touched.is_some_and(|at| is_older(at, KEPT)) {
@@ -266,18 +198,18 @@ impl Journal {
         }
     }
 
-    async fn lock(&self) -> Result<Lock> {
+    pub async fn lock(&self) -> Result<Lock> {
         let path = self.folder.join("calls.lock");
         let locked = Lock::acquire(&path, Instant::now() + LOCK_TIMEOUT).await;
         self.usable(locked)?.ok_or_else(|| {
             let message = "the local call log has been locked by another process for 10 s";
             Error::new(Kind::JournalUnavailable, message)
-                .with_hint(format!("find the process that locks {}", path.display()))
+                .with_hint(format!("end the process that locks {}", path.display()))
         })
     }
 
-    /// Converts an I/O error into the one that says the journal cannot be used.
-    fn usable<T>(&self, result: io::Result<T>) -> Result<T> {
+    /// Converts an I/O error into an error that says that the journal cannot be used.
+    pub fn usable<T>(&self, result: io::Result<T>) -> Result<T> {
         result.map_err(|error| {
             let (folder, reason) = (self.calls_folder(), io_reason(&error));
             let folder = folder.display();
@@ -287,28 +219,23 @@ impl Journal {
         })
     }
 
-    fn calls_folder(&self) -> PathBuf {
+    pub fn calls_folder(&self) -> PathBuf {
         self.folder.join("calls")
     }
 
-    fn file(&self, key: &Key) -> PathBuf {
+    pub fn file(&self, key: &Key) -> PathBuf {
         self.calls_folder()
             .join(format!("call-{}.json", key.folded()))
     }
 }
 
-fn not_sent_again(why: &str) -> Error {
-    let message = format!("the service did not accept the call, and it was not sent again: {why}");
-    Error::new(Kind::ServiceFailing, message)
-}
-
-/// Whether a file holds a call. Its name is `call-*.json`.
+/// Returns whether a file holds a call, judging by its name, `call-*.json`.
 fn is_call(path: &Path) -> bool {
     let name = path.file_name().and_then(OsStr::to_str).unwrap_or_default();
     name.starts_with("call-") && name.ends_with(".json")
 }
 
-/// Reads a call's file, if it exists.
+/// Reads a call's file. Returns `None` if it does not exist.
 fn read_file(path: &Path) -> io::Result<Option<Entry>> {
     let read = files::retry_while_shared(|| {
         let touched = fs::metadata(path)?.modified()?;

@@ -1,5 +1,5 @@
-//! The command line as a clap declaration. Help, suggestions, completions and the man page are
-//! generated from it.
+//! Declares the command line for clap. The help of each command, the suggestions, the completions
+//! and the man page are generated from this declaration.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -9,8 +9,10 @@ use clap_complete::ArgValueCandidates;
 
 use super::complete;
 use super::values::{self, TaskSource};
-use crate::domain::{CallFields, CallRef, Key, Language, PastDay, Phone, StatusFilter, Zone};
+use crate::domain::{CallFields, CallRef, Key, Language, Phone, Zone};
 use crate::output::Color;
+use crate::service::HistoryQuery;
+use crate::settings::Settings;
 
 #[derive(Debug, Parser)]
 #[command(
@@ -37,13 +39,14 @@ pub enum Command {
     Call(Box<CallArgs>),
     /// List recent calls
     #[command(alias = "list")]
-    History(HistoryArgs),
+    History(HistoryQuery),
     /// Show a call
     #[command(long_flag_alias = "call")]
     CallInfo {
-        #[command(flatten)]
-        call: CallName,
-        /// Exit with 7 unless the call succeeded
+        /// Call ID or its first characters, last or last-1
+        #[arg(value_name = "ID", value_parser = values::call, add = ArgValueCandidates::new(complete::call_ids))]
+        id: CallRef,
+        /// Exit with status 7 unless the call succeeded
         #[arg(long)]
         exit_status: bool,
     },
@@ -56,7 +59,7 @@ pub enum Command {
         /// Key or call ID [default: the newest pending call]
         #[arg(value_name = "KEY", add = ArgValueCandidates::new(complete::keys))]
         which: Option<String>,
-        /// Exit with 7 unless the call succeeded
+        /// Exit with status 7 unless the call succeeded
         #[arg(long)]
         exit_status: bool,
     },
@@ -65,7 +68,7 @@ pub enum Command {
     /// Show minutes and calls used and remaining
     #[command(alias = "stats", long_flag_alias = "us")]
     Usage,
-    /// Show the plan and its renewal
+    /// Show the plan and its renewal date
     #[command(alias = "sub")]
     Subscription,
     /// Open the billing portal
@@ -76,23 +79,23 @@ pub enum Command {
     Logout,
     /// Check whether you are signed in
     AuthStatus,
-    /// GET a path under /v1/ and print the body
+    /// Send a GET request to a /v1/ path and print the body
     Api { path: String },
     /// Run an MCP server for AI agents (stdio)
     Mcp,
     /// Run the sandbox as a local server
     ServeSandbox {
-        /// Address on this computer [default: 127.0.0.1:8977]
+        /// Loopback address to listen on [default: 127.0.0.1:8977]
         #[arg(value_name = "HOST:PORT", value_parser = values::loopback)]
         address: Option<SocketAddr>,
     },
-    /// Print a shell's completion script
+    /// Print a shell completion script
     Completions { shell: clap_complete::Shell },
     /// Print the man page
     Man,
     /// Print the skill for AI agents (SKILL.md)
     Skill {
-        /// Add the details
+        /// Also print the details
         #[arg(value_parser = ["full"])]
         part: Option<String>,
     },
@@ -100,16 +103,16 @@ pub enum Command {
 
 #[derive(Debug, Args)]
 pub struct CallArgs {
-    /// Call this number: +15551234567
-    #[arg(short, long, value_name = "NUMBER", value_parser = values::phone)]
+    /// Call this number, for example +15551234567
+    #[arg(short, long, value_name = "NUMBER", value_parser = Settings::phone)]
     pub phone: Option<Phone>,
-    /// Give the task (- for stdin, @FILE for a file)
+    /// Set the task (- for stdin, @FILE for a file)
     #[arg(short, long, value_name = "TEXT")]
     pub task: Option<TaskSource>,
     /// Number to call
-    #[arg(value_name = "NUMBER", conflicts_with = "phone", value_parser = values::phone)]
+    #[arg(value_name = "NUMBER", conflicts_with = "phone", value_parser = Settings::phone)]
     pub number: Option<Phone>,
-    /// Task of the call
+    /// Task for the call
     #[arg(value_name = "TASK", conflicts_with = "task")]
     pub words: Option<TaskSource>,
     #[command(flatten)]
@@ -117,59 +120,26 @@ pub struct CallArgs {
     /// Validate and show the call without making it
     #[arg(long)]
     pub dry_run: bool,
-    /// Call even if one is in progress or already succeeded
+    /// Call even if an earlier call is running or has succeeded
     #[arg(long)]
     pub again: bool,
-    /// Return without waiting; get the result with resume
+    /// Return without waiting (get the result with resume)
     #[arg(long, conflicts_with = "exit_status")]
     pub detach: bool,
-    /// Make a retry of this command safe
+    /// Key that makes this command safe to retry
     #[arg(long, value_name = "KEY")]
     pub idempotency_key: Option<Key>,
-    /// Exit with 7 unless the call succeeded
+    /// Exit with status 7 unless the call succeeded
     #[arg(long)]
     pub exit_status: bool,
 }
 
 #[derive(Debug, Args)]
-pub struct HistoryArgs {
-    /// Show N calls, 1 to 200 [default: 10]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=200))]
-    pub limit: Option<u16>,
-    /// Skip the newest N calls
-    #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
-    pub offset: u64,
-    /// Show all calls
-    #[arg(long)]
-    pub all: bool,
-    /// Show only calls with one of these statuses
-    #[arg(long, value_name = "STATUS,…", value_delimiter = ',',
-          add = ArgValueCandidates::new(complete::statuses))]
-    pub status: Vec<StatusFilter>,
-    /// Show only calls since a day: 2027-01-28, friday, 7d
-    #[arg(long, value_name = "DAY")]
-    pub since: Option<PastDay>,
-    /// Show only calls up to a day
-    #[arg(long, value_name = "DAY")]
-    pub until: Option<PastDay>,
-    /// Show only calls containing a text
-    #[arg(long, value_name = "TEXT")]
-    pub search: Option<String>,
-}
-
-#[derive(Debug, Args)]
-pub struct CallName {
-    /// Call ID, the beginning of one, last or last-1
-    #[arg(value_name = "ID", value_parser = values::call,
-          add = ArgValueCandidates::new(complete::call_ids))]
-    pub id: CallRef,
-}
-
-#[derive(Debug, Args)]
 pub struct Export {
-    #[command(flatten)]
-    pub call: CallName,
-    /// Write to a file
+    /// Call ID or its first characters, last or last-1
+    #[arg(value_name = "ID", value_parser = values::call, add = ArgValueCandidates::new(complete::call_ids))]
+    pub id: CallRef,
+    /// Write to a file instead of stdout
     #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub output: Option<PathBuf>,
 }
@@ -179,7 +149,7 @@ pub struct LoginArgs {
     /// Print the sign-in URL and exit
     #[arg(long, conflicts_with = "callback_url")]
     pub no_wait: bool,
-    /// Finish with the URL your browser ended up on (- for stdin)
+    /// Finish signing in with the redirect URL (- for stdin)
     #[arg(long, value_name = "URL")]
     pub callback_url: Option<String>,
 }
@@ -193,17 +163,17 @@ pub struct Options {
     /// Simulate the service (no account, no real calls)
     #[arg(long, global = true, overrides_with = "sandbox")]
     pub sandbox: bool,
-    /// Stop waiting after this time [default for a call: none, else 30]
+    /// Wait at most this long [default: 30, no limit for calls]
     #[arg(long, global = true, value_name = "SECONDS",
           value_parser = clap::value_parser!(u64).range(1..=86_400))]
     pub timeout: Option<u64>,
-    /// Disable prompts and the browser
+    /// Never prompt or open a browser
     #[arg(long, global = true, overrides_with = "no_input")]
     pub no_input: bool,
     /// Do not open a browser
     #[arg(long, global = true, overrides_with = "no_browser")]
     pub no_browser: bool,
-    /// Choose the local port of the sign-in redirect
+    /// Choose the local port for the sign-in redirect
     #[arg(long, global = true, value_name = "PORT", default_value_t = 8976,
           value_parser = clap::value_parser!(u16).range(1..))]
     pub callback_port: u16,
@@ -216,7 +186,7 @@ pub struct Options {
     /// Choose the language of the call and its report
     #[arg(short, long, global = true, value_name = "LANG", value_enum)]
     pub language: Option<Language>,
-    /// Set the time zone of the call, --since and --until
+    /// Set the time zone for dates and times
     #[arg(long, global = true, value_name = "ZONE",
           add = ArgValueCandidates::new(complete::zones))]
     pub timezone: Option<Zone>,
@@ -226,7 +196,7 @@ pub struct Options {
     version: Option<bool>,
 }
 
-/// Examples by command. Any other command is its own example.
+/// One help example per command. The example for any other command is `kallyai COMMAND`.
 const EXAMPLES: &str = "\
 call: kallyai call +15551234567 \"A table for 4\" --name \"John Smith\" --date friday --time 8pm
 history: kallyai history --since yesterday --until yesterday --status unsuccessful
@@ -241,17 +211,17 @@ completions: source <(kallyai completions bash)
 man: kallyai man | man -l -
 skill: kallyai skill full";
 
-/// Returns the complete declaration.
+/// Returns the declaration of the whole command line, with the help of every command.
 pub fn command() -> clap::Command {
     declared().mut_subcommands(completed)
 }
 
-/// Returns the declaration without the additions of [`completed`].
+/// Returns the declaration without the examples and settings that [`completed`] adds.
 pub fn declared() -> clap::Command {
     Cli::command().mut_args(with_dash)
 }
 
-/// Adds the example of a command. Adding them to all commands would slow a short run down by 10%.
+/// Adds one command's example and settings. Doing so for all commands makes a short run 10% slower.
 pub fn completed(command: clap::Command) -> clap::Command {
     let name = command.get_name().to_owned();
     let of_name = |line: &'static str| line.strip_prefix(&*name)?.strip_prefix(": ");
@@ -261,7 +231,7 @@ pub fn completed(command: clap::Command) -> clap::Command {
     command.mut_args(with_dash)
 }
 
-/// Lets the value of a flag start with a dash. `compat` has already rejected values that are flags.
+/// Allows a flag's value to start with a dash. `compat` has already rejected a flag as a value.
 fn with_dash(arg: clap::Arg) -> clap::Arg {
     let is_valued = arg.get_long().is_some() && arg.get_action().takes_values();
     arg.allow_hyphen_values(is_valued)

@@ -1,22 +1,25 @@
-//! `call` and `resume`: reads the task, confirms a doubtful call and shows the result.
+//! The `call` and `resume` commands. `call` may ask for confirmation, and both show the result.
 
 use std::io::IsTerminal as _;
 use std::time::Duration;
 
+use serde_json::json;
 use tokio::time::Instant;
 
 use super::args::CallArgs;
 use super::error;
 use super::run::{Run, interrupted};
-use crate::domain::{CallId, CallRequest, Key, Zone};
+use crate::domain::{CallId, CallRequest, Zone};
 use crate::error::{Error, Kind, Result};
 use crate::output::Output;
-use crate::service::{CallDraft, Ended, Follow, Outcome, PlaceOptions, Plan, Until};
+use crate::service::{CallDraft, Ended, Follow, Outcome, PlaceOptions, Plan, Progress, Until};
 use crate::signals::Signals;
 use crate::view;
 
-/// Codes of warnings about a likely mistake. Such a call needs a confirmation.
+/// Codes of warnings that suggest a mistake. On a terminal, `call` asks for confirmation.
 const DOUBTS: [&str; 4] = ["past_date", "ambiguous_time", "no_name", "recent_success"];
+
+const WAITING: &str = "Waiting (Ctrl-C won't hang up)";
 
 impl Run<'_> {
     pub fn call(&self, args: CallArgs) -> Result<u8> {
@@ -25,14 +28,14 @@ impl Run<'_> {
             key: args.idempotency_key.clone(),
         };
         let (detach, is_dry_run) = (args.detach, args.dry_run);
-        // Read the task before listening for signals, so Ctrl-C at its prompt ends the program.
+        // Read the task before listening for signals, so that Ctrl-C at the prompt exits.
         let draft = draft(args, self.out)?;
         if is_dry_run {
             let preview = self.service.preview(draft, &options)?;
             let refusal = |error: &Error| error::json(error, self.kept.next_command(error));
             return self.show(&view::preview(&preview, refusal));
         }
-        let zone = self.zone()?;
+        let zone = self.service.zone()?;
         self.block_on(async |signals| {
             let until = self.until(detach);
             let plan = tokio::select! {
@@ -43,7 +46,7 @@ impl Run<'_> {
             self.confirm(&plan, options.again, signals).await?;
             let progress = &mut |progress| {
                 if !detach {
-                    self.console.progress(progress);
+                    self.progress(progress);
                 }
             };
             let follow = Follow {
@@ -57,32 +60,31 @@ impl Run<'_> {
     }
 
     pub fn resume(&self, which: Option<&str>) -> Result<u8> {
-        let zone = self.zone()?;
+        let zone = self.service.zone()?;
         self.block_on(async |signals| {
-            self.console.wait();
+            self.out.spin(WAITING);
             let follow = Follow {
                 until: self.until(false),
                 signals,
-                progress: &mut |progress| self.console.progress(progress),
+                progress: &mut |progress| self.progress(progress),
             };
             let outcome = self.service.resume(which, follow).await;
             self.finish(outcome, false, &zone).await
         })
     }
 
-    fn until(&self, detach: bool) -> Until {
-        let timeout = self.options.timeout.map(Duration::from_secs);
-        match timeout.map(|timeout| Instant::now() + timeout) {
-            at if detach => Until::Sent(at),
-            Some(at) => Until::At(at),
-            None => Until::End,
+    fn until(&self, is_detached: bool) -> Until {
+        let timeout = self.service.options.timeout.map(Duration::from_secs);
+        Until {
+            at: timeout.map(|timeout| Instant::now() + timeout),
+            is_detached,
         }
     }
 
-    /// Shows the call and its warnings. On a terminal, asks the user to confirm a doubtful call.
+    /// Shows the request and its warnings. On a terminal, asks for confirmation if one is in `DOUBTS`.
     async fn confirm(&self, plan: &Plan, again: bool, signals: &mut Signals) -> Result<()> {
         if self.out.is_watched() {
-            self.console.note(&summary(&plan.request));
+            self.out.note(&summary(&plan.request));
         }
         for warning in &plan.warnings {
             self.out.warn(warning.code, &warning.text);
@@ -91,7 +93,7 @@ impl Run<'_> {
         let is_doubtful = warnings.any(|warning| DOUBTS.contains(&warning.code));
         let may_ask = self.out.is_watched()
             && std::io::stdin().is_terminal()
-            && !self.options.no_input
+            && self.service.options.is_interactive
             && !again
             && !self.service.settings.sandbox;
         if !is_doubtful || !may_ask {
@@ -105,7 +107,7 @@ impl Run<'_> {
         let reply = tokio::select! {
             reply = read => reply.ok().and_then(Result::ok).unwrap_or_default(),
             signal = signals.next() => {
-                // Ends the line of the prompt.
+                // Start a new line after the prompt.
                 self.out.note("");
                 return Err(interrupted(signal, "no call was made"));
             }
@@ -116,25 +118,46 @@ impl Run<'_> {
         }
     }
 
-    /// Shows the outcome. The call stays pending in the call log until its result was written.
+    /// Shows the progress of a call, unless `--json` is on.
+    fn progress(&self, progress: Progress) {
+        if self.out.json {
+            return;
+        }
+        match progress {
+            Progress::Sent | Progress::Running(_) => self.out.spin(WAITING),
+            Progress::Retrying(reason) => {
+                let text = format!("Lost the connection: {reason}. Retrying…");
+                self.out.spin(&text);
+            }
+            Progress::Lost(reason) => {
+                let text = format!("Lost the response: {reason}. Checking on the call…");
+                self.out.note(&text);
+            }
+            Progress::Replayed => {
+                let text = "This key was already used for this request. Showing its result.";
+                self.out.note(text);
+            }
+        }
+    }
+
+    /// Shows the outcome. The call stays pending in the call log until its result has been shown.
     async fn finish(&self, outcome: Result<Outcome>, detach: bool, zone: &Zone) -> Result<u8> {
-        self.console.stop();
+        self.out.stop_spinner();
         match outcome {
             Ok(Outcome::Ended(ended)) => self.ended(&ended, zone).await,
-            Ok(Outcome::InProgress { key, call_id }) if detach => {
-                let name = key.as_ref().map(Key::as_str);
-                let name = name.or(call_id.as_ref().map(CallId::as_str));
-                let next = self.kept.resume(name.unwrap_or("last"));
-                let shown = self.show(&view::in_progress(key.as_ref(), call_id.as_ref(), &next));
-                shown.map_err(|error| not_shown(error).about(key.as_ref(), call_id.as_ref()))
-            }
             Ok(Outcome::InProgress { key, call_id }) => {
                 let message = match call_id {
                     Some(_) => "the call is still in progress",
-                    None => "there is no result yet, but the call continues or may be made",
+                    None => "there is no result yet: the call may be in progress",
                 };
-                let error = Error::new(Kind::InProgress, message);
-                Err(error.about(key.as_ref(), call_id.as_ref()))
+                let (key, call_id) = (key.as_ref(), call_id.as_ref());
+                let error = Error::new(Kind::InProgress, message).about(key, call_id);
+                let Some(next) = self.kept.next_command(&error).filter(|_| detach) else {
+                    return Err(error);
+                };
+                let json = json!({ "next_command": next });
+                let shown = self.show(&view::in_progress(key, call_id, &next, json));
+                shown.map_err(|error| not_shown(error).about(key, call_id))
             }
             Err(error) => {
                 error::report(self.out, &error, &self.kept);
@@ -167,7 +190,7 @@ fn draft(args: CallArgs, out: &Output) -> Result<CallDraft> {
     })
 }
 
-/// Returns `Calling +15551234567 in English, for Fri 2026-12-04 20:00 America/New_York`.
+/// Formats a request as `Calling +15551234567 in English, for Fri 2026-12-04 20:00 Europe/Paris`.
 fn summary(request: &CallRequest) -> String {
     let language = request.fields.call_language.unwrap_or_default().in_words();
     let when = request.when().map(|when| format!(", for {when}"));
@@ -175,11 +198,11 @@ fn summary(request: &CallRequest) -> String {
     format!("Calling {} in {language}{when}", request.phone)
 }
 
-/// Builds the error for a call that was made but whose result could not be written.
+/// Builds the error for a call that was requested but whose result could not be written.
 fn not_shown(error: Error) -> Error {
     if error.kind == Kind::ClosedPipe {
         return error;
     }
-    let message = format!("the call was sent, but the output could not be written ({error})");
+    let message = format!("the call was requested, but the output could not be written ({error})");
     Error::new(Kind::Io, message)
 }

@@ -1,7 +1,7 @@
-//! Moves the command to the front of a command line, without its dashes, and leaves the rest to
-//! clap: `--limit 5 --history` becomes `history --limit 5`, `-p N -t T` becomes
-//! `call -p N -t T`. Also expands abbreviated flags, which clap would only match against one
-//! command.
+//! Prepares a command line for clap by moving the command to the front and removing its dashes:
+//! `--limit 5 --history` becomes `history --limit 5`, and `-p N -t T` becomes `call -p N -t T`.
+//! Also expands abbreviated flags, because clap does not know commands in flag form, such as
+//! `--history`.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -13,17 +13,17 @@ use crate::error::{Error, Result};
 #[derive(Clone, Copy, PartialEq)]
 enum Flag<'c> {
     Command(&'c str),
-    /// Takes a value.
+    /// A flag that takes a value.
     Value,
     Switch,
 }
 
 type Names<'c> = BTreeMap<String, Flag<'c>>;
 
-/// A word other than the command, and whether it is a flag.
+/// A word that is not the command, and whether the word is a flag.
 type Word = (OsString, bool);
 
-/// Moves the command to the front. `argv` starts with the program's name.
+/// Returns `argv` with the command moved to the front, right after the program's name.
 pub fn command_first(root: &Command, argv: &[OsString]) -> Result<Vec<OsString>> {
     let all = names(root, None);
     let (mut commands, mut rest): (Vec<&str>, Vec<Word>) = Default::default();
@@ -37,7 +37,7 @@ pub fn command_first(root: &Command, argv: &[OsString]) -> Result<Vec<OsString>>
             rest.push((word, false));
             rest.extend(words.by_ref().map(|word| (word, false)));
         } else if text == "-" || !text.starts_with('-') {
-            // After the command, a word is an operand.
+            // Once the command is known, any other word is an operand.
             match root.find_subcommand(&word) {
                 Some(command) if commands.is_empty() => commands.push(command.get_name()),
                 None if word == "help" && commands.is_empty() => rest.push(("--help".into(), true)),
@@ -56,6 +56,10 @@ pub fn command_first(root: &Command, argv: &[OsString]) -> Result<Vec<OsString>>
             rest.extend(value.transpose()?);
         }
     }
+    // Clap shows help without looking at the words after --help.
+    if !rest.iter().any(|(word, _)| word == "--") {
+        rest.sort_by_key(|(word, is_flag)| *is_flag && (word == "--help" || word == "-h"));
+    }
     if let [first, second, ..] = commands[..] {
         let message = format!("{first} and {second} cannot be combined");
         return Err(Error::usage(message, "run one command at a time"));
@@ -68,7 +72,7 @@ pub fn command_first(root: &Command, argv: &[OsString]) -> Result<Vec<OsString>>
     start.map(Ok).chain(rest).collect()
 }
 
-/// Checks the value after a flag. If it is itself a flag, the user probably forgot the value.
+/// Returns the word after a flag as the flag's value. Fails if that word is a flag itself.
 fn separate_value(all: &Names, flag: &str, value: OsString) -> Result<Word> {
     let text = value.to_string_lossy();
     if text == "--" || all.contains_key(&*text) {
@@ -78,7 +82,7 @@ fn separate_value(all: &Names, flag: &str, value: OsString) -> Result<Word> {
     Ok((value, false))
 }
 
-/// Expands an abbreviated flag.
+/// Expands an abbreviated flag. Fails if the abbreviation is ambiguous.
 fn expanded(own: &Names, (word, is_flag): Word) -> Result<OsString> {
     let Some(text) = word.to_str().filter(|_| is_flag) else {
         return Ok(word);
@@ -95,8 +99,8 @@ fn expanded(own: &Names, (word, is_flag): Word) -> Result<OsString> {
     }
 }
 
-/// Returns the flag forms of all commands, and the flags of all commands or of one (`only`). `call`
-/// has no flag form, because `--call ID` has always meant `call-info`.
+/// Returns the commands in flag form, such as `--usage`, and the flags of every command or `only`.
+/// `call` has no flag form, because `--call ID` has always meant `call-info`.
 fn names<'c>(root: &'c Command, only: Option<&str>) -> Names<'c> {
     let mut names = Names::from(["-h", "--help"].map(|name| (name.into(), Flag::Switch)));
     for command in root.get_subcommands() {
@@ -126,7 +130,7 @@ fn matching<'n, 'c>(names: &'n Names<'c>, name: &str) -> Vec<(&'n str, Flag<'c>)
     let all = names.iter().map(|(long, flag)| (long.as_str(), *flag));
     let found = all.filter(|(long, _)| *long == name || begins(long));
     let mut found: Vec<_> = found.collect();
-    // Two names of one command are not ambiguous.
+    // Two names for the same command are not ambiguous.
     found.dedup_by(|a, b| matches!(a.1, Flag::Command(_)) && a.1 == b.1);
     found
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use clap::{Arg, ArgAction, Command};
 use clap_complete::env::Shells;
-use clap_complete::{CompleteEnv, CompletionCandidate};
+use clap_complete::{ArgValueCandidates, CompleteEnv, CompletionCandidate};
 use jiff::tz::TimeZoneDatabase;
 
 use super::{args, compat};
@@ -18,13 +18,13 @@ use crate::output::clean;
 use crate::service::{Notices, Options, PendingCall, Service};
 use crate::settings::Settings;
 
-/// The environment variable that the completion script sets.
+/// The environment variable that the completion script sets when it runs this program.
 const VARIABLE: &str = "KALLYAI_COMPLETE";
 
-/// How long pressing Tab may wait for the service.
+/// Maximum time to wait for the service after the user presses Tab.
 const LIMIT: Duration = Duration::from_millis(300);
 
-/// Returns the completion script of a shell. It runs this program to get candidates.
+/// Returns a shell's completion script. The script runs this program to get candidates.
 pub fn registration(shell: clap_complete::Shell) -> io::Result<Vec<u8>> {
     let mut script = Vec::new();
     let shells = Shells::builtins();
@@ -34,7 +34,7 @@ pub fn registration(shell: clap_complete::Shell) -> io::Result<Vec<u8>> {
     Ok(script)
 }
 
-/// Prints candidates if the completion script started this program. Returns whether it did.
+/// If the completion script started this program, prints candidates and returns `true`.
 pub fn respond(argv: &[OsString]) -> bool {
     let is_asked = std::env::var_os(VARIABLE).is_some_and(|shell| !shell.is_empty());
     let [program, dashes, words @ ..] = argv else {
@@ -45,7 +45,7 @@ pub fn respond(argv: &[OsString]) -> bool {
     }
     let cursor = std::env::var("_CLAP_COMPLETE_INDEX").ok();
     let cursor: Option<usize> = cursor.and_then(|index| index.parse().ok());
-    // If the shell does not report the cursor, it is at the last word.
+    // If the shell does not report the cursor position, assume the last word.
     let cursor = cursor.unwrap_or(words.len() - 1);
     let (before, at_cursor) = words.split_at(cursor.min(words.len()));
     let Some((command, moved)) = moved(before, at_cursor.first()) else {
@@ -60,12 +60,12 @@ pub fn respond(argv: &[OsString]) -> bool {
 }
 
 /// Returns the declaration, and the words before the cursor with the command moved to the front.
-/// The number of words stays the same, because the shell refers to the cursor by its index.
+/// The number of words must not change, because the shell passes the cursor as a word index.
 fn moved(before: &[OsString], at_cursor: Option<&OsString>) -> Option<(Command, Vec<OsString>)> {
     let root = args::command();
     let mut words = compat::command_first(&root, before).ok()?;
     let command = words.get(1).and_then(|word| root.find_subcommand(word));
-    // Without a command, a flag belongs to `call` or is the flag form of a command.
+    // If there is no command yet, a flag is one of `call` or stands for a command (`--history`).
     let is_flag = at_cursor.is_some_and(|word| word.to_string_lossy().starts_with('-'));
     if is_flag && command.is_none() {
         words.insert(1.min(words.len()), "call".into());
@@ -74,10 +74,13 @@ fn moved(before: &[OsString], at_cursor: Option<&OsString>) -> Option<(Command, 
     if is_longer {
         words.remove(0);
     }
+    let root = root.mut_subcommand("history", |history| {
+        history.mut_arg("status", |arg| arg.add(ArgValueCandidates::new(statuses)))
+    });
     Some((with_flag_forms(root).no_binary_name(is_longer), words))
 }
 
-/// Adds flags such as `--history` to `call`. They are hidden unless nothing else matches.
+/// Adds flags such as `--history` to `call`. They are offered only if nothing else matches.
 fn with_flag_forms(root: Command) -> Command {
     let form = |command: &Command| {
         let name = command.get_name().to_owned();
@@ -107,7 +110,7 @@ fn service() -> Service<'static> {
 pub fn call_ids() -> Vec<CompletionCandidate> {
     let calls = newest_calls().unwrap_or_default();
     let last = candidate("last", calls.first().map(describe).unwrap_or_default());
-    // Shells do not quote candidates, so skip IDs that need quotes.
+    // Shells do not quote candidates, so skip IDs that need quoting.
     let calls = calls
         .iter()
         .filter(|call| shell_quoted(&call.call_id) == call.call_id);
@@ -124,14 +127,19 @@ fn newest_calls() -> Option<Vec<Call>> {
 fn describe(call: &Call) -> String {
     let number = call.business().or(call.number());
     let result = call.summary().or(call.task());
-    let known = [Some(call.status_name()), number, result];
+    let status = call.status_name();
+    let known = [Some(status.as_str()), number, result];
     known.into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
 
 /// Returns the keys of pending calls.
 pub fn keys() -> Vec<CompletionCandidate> {
     let pending = service().pending().unwrap_or_default();
-    let about = |call: &PendingCall| format!("{}, {}", call.number, call.task);
+    let about = |call: &PendingCall| {
+        [call.request.number(), call.request.task()]
+            .map(Option::unwrap_or_default)
+            .join(", ")
+    };
     let keys = pending
         .iter()
         .map(|call| candidate(call.key.as_str(), about(call)));
@@ -145,7 +153,7 @@ pub fn zones() -> Vec<CompletionCandidate> {
     names.map(CompletionCandidate::new).collect()
 }
 
-pub fn statuses() -> Vec<CompletionCandidate> {
+fn statuses() -> Vec<CompletionCandidate> {
     let names = "success no_answer busy failed voicemail cancelled terminated unsuccessful \
         in_progress scheduled";
     names.split(' ').map(CompletionCandidate::new).collect()

@@ -46,14 +46,14 @@ impl Kept {
     pub fn next_command(&self, error: &Error) -> Option<String> {
         let key = error.facts.key.as_ref().map(Key::as_str);
         let call_id = error.facts.call_id.as_ref().map(CallId::as_str);
-        let is_at_once = self.options.is_interactive || self.json || self.sandbox;
+        let is_one_step = self.options.is_interactive || self.json || self.sandbox;
         Some(match error.next() {
             Next::Nothing => return None,
             Next::SignIn if error.kind == Kind::PortInUse => {
                 let free = 8978 + u16::from(self.options.callback_port == 8978);
                 self.command(&format!("login --callback-port {free}"))
             }
-            Next::SignIn if is_at_once => self.command("login"),
+            Next::SignIn if is_one_step => self.command("login"),
             Next::SignIn => self.command("login --no-wait"),
             Next::FinishSignIn => self.command("login --callback-url -"),
             Next::Resume => self.resume(key.or(call_id)?),
@@ -69,7 +69,7 @@ pub fn report(out: &Output, error: &Error, kept: &Kept) {
         return;
     }
     let next = kept.next_command(error);
-    if out.is_json() {
+    if out.json {
         out.error_json(&json!({ "error": json(error, next) }));
     } else {
         let message = error.to_string();
@@ -94,14 +94,14 @@ pub fn json(error: &Error, next: Option<String>) -> Value {
     }))
 }
 
-/// Returns whether a command line asks for JSON, even if it does not parse.
+/// Returns whether `--json` is given. This also works if the command line is invalid.
 pub fn wants_json(argv: &[OsString]) -> bool {
     argv.iter()
         .take_while(|word| *word != "--")
         .any(|word| word == "--json")
 }
 
-/// Converts an error from clap. `see_help` is the hint if there is no better one.
+/// Converts an error from clap. `see_help` is the default hint.
 pub fn from_clap(error: &clap::Error, root: &clap::Command, see_help: &str) -> Error {
     let source = error.source().and_then(|source| source.downcast_ref());
     if let Some(invalid) = source.cloned() {
@@ -112,7 +112,11 @@ pub fn from_clap(error: &clap::Error, root: &clap::Command, see_help: &str) -> E
             false => Error::from(invalid),
         };
     }
-    if error.kind() == ErrorKind::MissingSubcommand {
+    let is_command_missing = [
+        ErrorKind::MissingSubcommand,
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand,
+    ];
+    if is_command_missing.contains(&error.kind()) {
         return Error::usage("no command was given", "see kallyai --help");
     }
     let word = context(error, ContextKind::InvalidSubcommand);
@@ -120,7 +124,7 @@ pub fn from_clap(error: &clap::Error, root: &clap::Command, see_help: &str) -> E
     let word = word.unwrap_or_default().trim_start_matches('-');
     if ["cancel", "hangup", "hang-up", "stop"].contains(&word) {
         let message = "a running call cannot be ended";
-        return Error::usage(message, "see its state with kallyai pending");
+        return Error::usage(message, "check its status with kallyai pending");
     }
     let text = error.render().to_string();
     let hint = typographic_dash(error)
@@ -157,7 +161,7 @@ fn sentence(error: &clap::Error, text: &str) -> String {
         ContextKind::InvalidSubcommand,
     ];
     for given in given.into_iter().filter_map(|kind| context(error, kind)) {
-        // A pasted redirect URL contains tokens, so redact it. Only names of flags contain `<`.
+        // Hide long values, which may be URLs with tokens. Skip flags: only they contain `<`.
         if !given.contains('<') {
             sentence = sentence.replace(&format!("'{given}'"), &quoted(given));
         }
@@ -171,7 +175,9 @@ fn tip(error: &clap::Error, text: &str) -> Option<String> {
         return Some("to make a call, run kallyai call NUMBER TASK".into());
     }
     match error.get(ContextKind::ValidValue) {
-        Some(ContextValue::Strings(values)) => Some(format!("use {}", values.join(" or "))),
+        Some(ContextValue::Strings(values)) if !values.is_empty() => {
+            Some(format!("use {}", values.join(" or ")))
+        }
         _ => {
             let mut lines = text.lines().map(str::trim);
             lines.find_map(|line| line.strip_prefix("tip: ").map(str::to_owned))
@@ -179,7 +185,7 @@ fn tip(error: &clap::Error, text: &str) -> Option<String> {
     }
 }
 
-/// Returns the hint for a flag whose hyphens a web page or word processor turned into dashes.
+/// Returns a hint if a web page or word processor turned the hyphens of a flag into dashes.
 fn typographic_dash(error: &clap::Error) -> Option<String> {
     let given = context(error, ContextKind::InvalidSubcommand)
         .or_else(|| context(error, ContextKind::InvalidArg))?;
@@ -188,8 +194,7 @@ fn typographic_dash(error: &clap::Error) -> Option<String> {
     (flag != given).then(|| format!("use --{name}, with two hyphens"))
 }
 
-/// Returns the hint for a typo in a word or flag. clap does not know that a command may be written
-/// as a flag.
+/// Returns a hint for a mistyped word or flag. Unlike clap, also considers commands in flag form.
 fn nearest_name(error: &clap::Error, root: &clap::Command) -> Option<String> {
     use ContextKind::{InvalidArg, SuggestedArg, SuggestedSubcommand, SuggestedValue};
 
@@ -212,7 +217,7 @@ mod tests {
     use crate::signals::Signal;
 
     #[test]
-    fn next_command_repeats_the_given_flags() {
+    fn suggested_command_keeps_the_given_flags() {
         let kept = Kept {
             json: true,
             sandbox: true,

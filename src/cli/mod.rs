@@ -4,7 +4,6 @@ mod args;
 mod call;
 mod compat;
 mod complete;
-mod console;
 mod error;
 mod run;
 mod texts;
@@ -20,7 +19,7 @@ use crate::error::{Error, Result};
 use crate::output::{Color, Output};
 use args::Cli;
 
-/// The reason not to run a command.
+/// The reason why no command runs.
 #[derive(Debug)]
 enum Stop {
     /// The user asked for help or the version.
@@ -28,7 +27,7 @@ enum Stop {
     Fail(Error),
 }
 
-/// Runs a command line. `argv` starts with the program's name.
+/// Runs a command line and returns the exit status. `argv` starts with the program's name.
 pub fn run(argv: Vec<OsString>) -> ExitCode {
     if complete::respond(&argv) {
         return ExitCode::SUCCESS;
@@ -56,16 +55,13 @@ fn parse(argv: &[OsString]) -> Result<Cli, Stop> {
     let mut command = args::declared();
     let argv = compat::command_first(&command, argv).map_err(Stop::Fail)?;
     let named = argv.get(1).and_then(|word| command.find_subcommand(word));
-    let named = named.map(|command| command.get_name().to_owned());
-    let page = named
-        .as_ref()
-        .map_or(String::new(), |name| format!(" {name}"));
-    if let Some(name) = named {
+    let mut see_help = "see kallyai --help".to_owned();
+    if let Some(name) = named.map(|command| command.get_name().to_owned()) {
+        see_help = format!("see kallyai {name} --help");
         command = command.mut_subcommand(name, args::completed);
     }
     // Leak the declaration, because freeing it takes longer than parsing.
     let command: &'static mut clap::Command = Box::leak(Box::new(command));
-    let see_help = format!("see kallyai{page} --help");
     let version = command.render_version();
     let parsed = command.try_get_matches_from_mut(argv);
     parsed

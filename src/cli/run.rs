@@ -1,4 +1,4 @@
-//! Runs the operation of a command, shows its result and returns the exit status.
+//! Runs a command's operation, shows the result and returns the exit status.
 
 use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
@@ -7,29 +7,26 @@ use std::rc::Rc;
 
 use serde_json::json;
 
-use super::args::{Cli, Command, Export, HistoryArgs, LoginArgs, Options};
-use super::console::Console;
+use super::args::{Cli, Command, Export, LoginArgs, Options};
 use super::error::{self, Kept};
 use super::{complete, texts};
 use crate::api::Trace;
 use crate::auth::open_browser;
-use crate::domain::{CallRef, Zone};
+use crate::domain::CallRef;
 use crate::error::{Error, Kind, Result};
 use crate::helper::on_this_thread;
 use crate::output::Output;
-use crate::service::{self, HistoryQuery, PendingCall, Service};
+use crate::service::{self, HistoryQuery, Notices, PendingCall, Service};
 use crate::settings::Settings;
 use crate::signals::{Signal, Signals};
-use crate::view::{self, Block, Json, View};
+use crate::view::{self, Block, View};
 
 /// The exit status with `--exit-status` if the call did not succeed.
 const NO_SUCCESS: u8 = 7;
 
 pub struct Run<'a> {
     pub out: &'a Output,
-    pub console: &'a Console<'a>,
     pub service: &'a Service<'a>,
-    pub options: &'a Options,
     pub kept: Kept,
 }
 
@@ -37,35 +34,39 @@ pub struct Run<'a> {
 pub fn run(cli: Cli, out: &Output) -> u8 {
     let Cli { command, options } = cli;
     let settings = Settings::new(options.sandbox);
-    let console = Console::new(out, !options.debug);
-    let trace = options.debug.then(|| trace(&options));
-    let service = Service::new(settings, service_options(&options), &console, trace);
+    let trace = options.debug.then(|| {
+        let out = out.clone();
+        out.note_copy(
+            "This log contains phone numbers, names and tasks, but no credentials. Review it before \
+             sharing.",
+        );
+        Rc::new(move |line: &str| out.note_copy(line)) as Trace
+    });
+    let exit_status = match &command {
+        Command::Call(args) => args.exit_status,
+        Command::CallInfo { exit_status, .. } | Command::Resume { exit_status, .. } => *exit_status,
+        _ => false,
+    };
+    let service = Service::new(settings, service_options(options), out, trace);
     let kept = Kept {
-        json: options.json,
+        json: out.json,
         sandbox: settings.sandbox,
-        exit_status: match &command {
-            Command::Call(args) => args.exit_status,
-            Command::CallInfo { exit_status, .. } => *exit_status,
-            Command::Resume { exit_status, .. } => *exit_status,
-            _ => false,
-        },
+        exit_status,
         options: service.options.clone(),
     };
     let run = Run {
         out,
-        console: &console,
         service: &service,
-        options: &options,
         kept,
     };
     run.command(command).unwrap_or_else(|error| {
-        console.stop();
+        out.stop_spinner();
         error::report(out, &error, &run.kept);
         error.exit()
     })
 }
 
-fn service_options(options: &Options) -> service::Options {
+fn service_options(options: Options) -> service::Options {
     let has_terminal = std::io::stdin().is_terminal() || std::io::stderr().is_terminal();
     service::Options {
         timeout: options.timeout,
@@ -73,13 +74,18 @@ fn service_options(options: &Options) -> service::Options {
         may_open_browser: !options.no_input && !options.no_browser,
         is_interactive: !options.no_input && has_terminal,
         language: options.language,
-        timezone: options.timezone.clone(),
+        timezone: options.timezone,
     }
 }
 
-fn trace(options: &Options) -> Trace {
-    let out = Output::new(options.color, options.json);
-    Rc::new(move |line| out.note_copy(line))
+impl Notices for Output {
+    fn warn(&self, code: &'static str, text: &str) {
+        self.warn(code, text);
+    }
+
+    fn tell(&self, text: &str) {
+        self.note(text);
+    }
 }
 
 pub fn interrupted(signal: Signal, message: &str) -> Error {
@@ -89,22 +95,23 @@ pub fn interrupted(signal: Signal, message: &str) -> Error {
 impl Run<'_> {
     fn command(&self, command: Command) -> Result<u8> {
         if self.service.settings.sandbox {
-            self.out.note("Sandbox: simulated, no real call");
+            self.out.note("Sandbox: simulated, no real calls");
         }
         match command {
             Command::Call(args) => self.call(*args),
             Command::Resume { which, .. } => self.resume(which.as_deref()),
             Command::Pending => self.pending(),
-            Command::History(args) => self.wait(self.history(args)),
-            Command::CallInfo { call, .. } => self.wait(self.call_info(call.id)),
+            Command::History(query) => self.wait(self.history(query)),
+            Command::CallInfo { id, .. } => self.wait(self.call_info(id)),
             Command::Transcript(export) => self.wait(self.transcript(export)),
             Command::Calendar(export) => self.wait(self.calendar(export)),
             Command::Usage => self.wait(async {
-                self.show(&view::usage(&self.service.usage().await?, &self.zone()?))
+                let usage = self.service.usage().await?;
+                self.show(&view::usage(&usage, &self.service.zone()?))
             }),
             Command::Subscription => self.wait(async {
                 let subscription = self.service.subscription().await?;
-                self.show(&view::subscription(&subscription, &self.zone()?))
+                self.show(&view::subscription(&subscription, &self.service.zone()?))
             }),
             Command::Billing => self.wait(self.billing()),
             Command::Login(args) => self.wait_or(pin!(self.sign_in(args)), "sign-in cancelled"),
@@ -112,12 +119,9 @@ impl Run<'_> {
                 self.wait(async { self.show(&view::sign_out(self.service.sign_out().await?)) })
             }
             Command::AuthStatus => self.wait(self.auth_status()),
-            Command::Api { path } => self.wait(async {
-                let body = self.service.raw(&path).await?.body;
-                let mut view = View::own(json!(null), vec![Block::Raw(body.clone())]);
-                view.json = Json::Server(body);
-                self.show(&view)
-            }),
+            Command::Api { path } => {
+                self.wait(async { self.show(&View::raw(self.service.raw(&path).await?.body)) })
+            }
             Command::Mcp => self.serve_mcp(),
             Command::ServeSandbox { address } => self.serve_sandbox(address),
             Command::Completions { shell } => self.print(complete::registration(shell)),
@@ -129,11 +133,11 @@ impl Run<'_> {
     fn pending(&self) -> Result<u8> {
         let calls = self.service.pending()?;
         let next = |call: &PendingCall| Some(self.kept.resume(call.key.as_str()));
-        self.show(&view::pending(&calls, &self.zone()?, next))
+        self.show(&view::pending(&calls, &self.service.zone()?, next))
     }
 
     fn print(&self, text: std::io::Result<Vec<u8>>) -> Result<u8> {
-        let text = text.map_err(|e| Error::io("can't generate this page", &e))?;
+        let text = text.map_err(|e| Error::io("can't generate the output", &e))?;
         self.out.raw(&text).map(|()| 0)
     }
 
@@ -147,12 +151,7 @@ impl Run<'_> {
         self.out.show(view).map(|()| 0)
     }
 
-    /// Returns the time zone for displayed times. Falls back to UTC.
-    pub fn zone(&self) -> Result<Zone> {
-        Ok(Settings::zone(self.options.timezone.clone())?.zone)
-    }
-
-    /// Runs an operation. From now on, signals no longer end the program by default.
+    /// Runs an operation that handles signals. Once it starts, a signal no longer ends the program.
     pub fn block_on(&self, work: impl AsyncFnOnce(&mut Signals) -> Result<u8>) -> Result<u8> {
         let failed = |error| Error::io("the program cannot start", &error);
         let done = on_this_thread(async {
@@ -181,21 +180,10 @@ impl Run<'_> {
         })
     }
 
-    async fn history(&self, args: HistoryArgs) -> Result<u8> {
-        // With --all, the limit is the page size.
-        let default = if args.all { 200 } else { 10 };
-        let query = HistoryQuery {
-            limit: args.limit.unwrap_or(default),
-            offset: args.offset,
-            all: args.all,
-            statuses: args.status,
-            since: args.since,
-            until: args.until,
-            search: args.search,
-        };
-        let zone = self.zone()?;
+    async fn history(&self, query: HistoryQuery) -> Result<u8> {
+        let zone = self.service.zone()?;
         let history = self.service.history(&query).await?;
-        let is_for_program = self.out.is_json() || !self.out.is_terminal();
+        let is_for_program = self.out.json || !self.out.is_terminal();
         if let Some(why) = view::no_calls(&history, &query).filter(|_| is_for_program) {
             self.out.note(&why);
         }
@@ -203,7 +191,7 @@ impl Run<'_> {
     }
 
     async fn call_info(&self, call: CallRef) -> Result<u8> {
-        let zone = self.zone()?;
+        let zone = self.service.zone()?;
         let call = self.service.call(&call).await?;
         self.show(&view::call(&call, &zone))?;
         if call.value.is_running() {
@@ -214,15 +202,13 @@ impl Run<'_> {
     }
 
     async fn transcript(&self, export: Export) -> Result<u8> {
-        let transcript = self.service.transcript(&export.call.id).await?;
+        let transcript = self.service.transcript(&export.id).await?;
         self.export(&view::transcript(&transcript), export.output)
     }
 
     async fn calendar(&self, export: Export) -> Result<u8> {
-        let bytes = self.service.calendar(&export.call.id).await?;
-        let json = json!({ "calendar": String::from_utf8_lossy(&bytes) });
-        let view = View::own(json, vec![Block::Raw(bytes.clone())]);
-        self.export(&view, export.output)
+        let bytes = self.service.calendar(&export.id).await?;
+        self.export(&view::calendar(bytes), export.output)
     }
 
     /// Shows a view or writes it to a file. Raw bytes, such as a calendar, are written unchanged.
@@ -230,14 +216,14 @@ impl Run<'_> {
         let Some(file) = output.filter(|file| *file != Path::new("-")) else {
             return self.show(view);
         };
-        let bytes = match (view.doc.blocks.as_slice(), &view.json) {
-            ([Block::Raw(bytes)], _) => bytes.clone(),
-            (_, Json::Server(bytes)) if self.options.json => bytes.clone(),
-            _ => format!("{}\n", view.doc.to_text().trim_end()).into_bytes(),
+        let bytes = match view.blocks.as_slice() {
+            [Block::Raw(bytes)] => bytes.clone(),
+            _ if self.out.json => view.json.clone(),
+            _ => view.to_text().into_bytes(),
         };
         let name = file.display().to_string();
         std::fs::write(file, bytes).map_err(|e| Error::io(format!("can't write {name}"), &e))?;
-        if self.options.json {
+        if self.out.json {
             return self.show(&View::own(json!({ "output": name }), Vec::new()));
         }
         self.out.note(&format!("Saved to {name}"));
@@ -250,15 +236,15 @@ impl Run<'_> {
         let url = &portal.value.url;
         let is_page = url.starts_with("https://") || url.starts_with("http://127.0.0.1:");
         let may_open = self.service.options.may_open_browser && self.out.is_terminal();
-        if may_open && is_page && !self.options.json && open_browser(url) {
+        if may_open && is_page && !self.out.json && open_browser(url) {
             self.out.note("Opening your browser…");
         }
         Ok(0)
     }
 
     async fn sign_in(&self, args: LoginArgs) -> Result<u8> {
-        // A script has no user to wait for, and the sandbox needs none.
-        let has_user = self.service.options.is_interactive || self.service.settings.sandbox;
+        // A real sign-in needs a user at the browser. The sandbox signs in without a user.
+        let can_sign_in_now = self.service.options.is_interactive || self.service.settings.sandbox;
         if let Some(url) = args.callback_url {
             let prompt = || {
                 if std::io::stdin().is_terminal() {
@@ -270,7 +256,7 @@ impl Run<'_> {
                 _ => url,
             };
             self.service.finish_sign_in(&url).await?;
-        } else if args.no_wait || (self.options.json && !has_user) {
+        } else if args.no_wait || (self.out.json && !can_sign_in_now) {
             let pending = self.service.begin_sign_in().await?;
             let finish = self.kept.command("login --callback-url -");
             return self.show(&view::pending_sign_in(&pending, &finish));
@@ -281,11 +267,11 @@ impl Run<'_> {
     }
 
     async fn auth_status(&self) -> Result<u8> {
-        let status = self.service.auth_status().await?;
-        self.show(&view::auth_status(&status, &self.zone()?))
+        let until = self.service.auth_status().await?;
+        self.show(&view::auth_status(until, &self.service.zone()?))
     }
 
-    /// Serves until the client disconnects or a signal arrives.
+    /// Serves MCP requests until the client disconnects or a signal arrives.
     fn serve_mcp(&self) -> Result<u8> {
         let options = self.service.options.clone();
         self.block_on(async |signals| {
@@ -295,7 +281,7 @@ impl Run<'_> {
             }
             tokio::select! {
                 biased;
-                served = crate::mcp::serve(self.service.settings, options) => served.map(|()| 0),
+                () = crate::mcp::serve(self.service.settings, options) => Ok(0),
                 signal = signals.next() => Ok(signal.exit()),
             }
         })
@@ -305,9 +291,9 @@ impl Run<'_> {
         self.block_on(async |signals| {
             let served = self.service.serve_sandbox(address).await?;
             self.show(&view::served_sandbox(&served))?;
-            self.console.note("Sandbox running (Ctrl-C to stop).");
+            self.out.note("Sandbox running (Ctrl-C to stop).");
             let signal = signals.next().await;
-            self.console.note("Sandbox stopped.");
+            self.out.note("Sandbox stopped.");
             Ok(match signal {
                 Signal::Interrupt => 0,
                 Signal::Terminate => signal.exit(),

@@ -1,4 +1,4 @@
-//! The top help page, the man page and the skill.
+//! The top-level help, the man page and the skill for AI agents.
 
 use std::io::{self, Write};
 
@@ -20,23 +20,9 @@ pub fn skill(is_full: bool) -> String {
     }
 }
 
-/// The sections of the man page that follow the options.
-const MAN: &str = include_str!("man.roff");
-
-const MAN_START: &str = "\
-.SH SYNOPSIS
-\\fBkallyai call\\fR \\fINUMBER TASK\\fR [\\fIOPTIONS\\fR]
-.br
-\\fBkallyai \\-p\\fR \\fINUMBER\\fR \\fB\\-t\\fR \\fITASK\\fR [\\fIOPTIONS\\fR]
-.br
-\\fBkallyai\\fR \\fICOMMAND\\fR [\\fIOPTIONS\\fR]
-.SH DESCRIPTION
-KallyAI's voice assistant calls a business, books the table or asks the question, and kallyai prints the result.
-A call is requested at most once: if the connection is lost, kallyai finds the call instead of calling again.
-.PP
-Each command can be written with or without dashes: \\fBkallyai history\\fR is \\fBkallyai \\-\\-history\\fR.
-.SH COMMANDS
-";
+/// The sections of the man page before and after the commands and options.
+const MAN_START: &str = include_str!("man_start.roff");
+const MAN_END: &str = include_str!("man_end.roff");
 
 /// Renders one man page for all commands. clap_mangen would render one per command.
 pub fn man() -> io::Result<Vec<u8>> {
@@ -62,16 +48,16 @@ pub fn man() -> io::Result<Vec<u8>> {
     }
     let global_options = options(Cli::command())?;
     write!(page, ".SH \"CALL OPTIONS\"\n{call_options}")?;
-    write!(page, ".SH \"GLOBAL OPTIONS\"\n{global_options}{MAN}")?;
+    write!(page, ".SH \"GLOBAL OPTIONS\"\n{global_options}{MAN_END}")?;
     Ok(page)
 }
 
-/// Renders the options of a command.
+/// Renders a command's options.
 fn options(command: Command) -> io::Result<String> {
     let mut page = Vec::new();
     Man::new(command.disable_help_flag(true)).render_options_section(&mut page)?;
     let page = String::from_utf8_lossy(&page);
-    // Drop the section heading, and definitions that are already at the start of the page.
+    // Drop the section heading and the macro definitions, which the page already has.
     let is_option = |line: &&str| ![".SH", ".ie", ".el"].contains(&line.get(..3).unwrap_or(line));
     let options = page.lines().filter(is_option);
     Ok(options.map(|line| format!("{line}\n")).collect())

@@ -5,10 +5,9 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use crate::domain::{CallRef, Invalid, Phone, parse_task, quoted};
+use crate::domain::{CallRef, Invalid, parse_task, quoted};
 use crate::error::{Result, io_reason};
 use crate::output::Output;
-use crate::settings::Settings;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TaskSource {
@@ -24,7 +23,7 @@ impl FromStr for TaskSource {
         match text.strip_prefix('@') {
             None if text == "-" => Ok(Self::Stdin),
             None => Ok(Self::Text(text.to_owned())),
-            Some("") => Err(Invalid::new("@ names no file", "use @FILE")),
+            Some("") => Err(Invalid::new("missing file name after @", "use @FILE")),
             Some(text) if text.starts_with('@') => Ok(Self::Text(text.to_owned())),
             Some(path) => Ok(Self::File(path.into())),
         }
@@ -32,7 +31,7 @@ impl FromStr for TaskSource {
 }
 
 impl TaskSource {
-    /// Reads the task. Stdin and files may be UTF-8 or UTF-16, as PowerShell writes them.
+    /// Reads the task. Also accepts UTF-16 from stdin and files, because PowerShell writes it.
     pub fn read(self, out: &Output) -> Result<String> {
         let (bytes, name) = match self {
             Self::Text(text) => return Ok(parse_task(&text)?),
@@ -41,7 +40,7 @@ impl TaskSource {
         };
         let bytes = bytes.map_err(|error| {
             let reason = io_reason(&error);
-            let hint = "name a text file, or use --task @@TEXT for a text that begins with @";
+            let hint = "check the file name, or use --task @@TEXT if the task begins with @";
             Invalid::new(format!("can't read {name}: {reason}"), hint)
         })?;
         let text = decode(&bytes)
@@ -57,14 +56,14 @@ fn read_stdin(out: &Output) -> std::io::Result<Vec<u8>> {
             true => "Ctrl-Z, Enter",
             false => "Ctrl-D",
         };
-        out.prompt(&format!("Task of the call ({end} ends it): "));
+        out.prompt(&format!("Task for the call ({end} to finish): "));
     }
     let mut bytes = Vec::new();
     stdin.read_to_end(&mut bytes)?;
     Ok(bytes)
 }
 
-/// Decodes UTF-8, or UTF-16 with a byte order mark.
+/// Decodes UTF-8, or UTF-16 with a byte order mark. Returns `None` for anything else.
 fn decode(bytes: &[u8]) -> Option<String> {
     let utf16 = |bytes: &[u8], unit: fn([u8; 2]) -> u16| {
         let (units, rest) = bytes.as_chunks::<2>();
@@ -78,15 +77,7 @@ fn decode(bytes: &[u8]) -> Option<String> {
     }
 }
 
-/// Parses a number to call. The computer's time zone suggests the country of a national number.
-pub fn phone(text: &str) -> Result<Phone, Invalid> {
-    text.parse().or_else(|invalid| match Settings::zone(None) {
-        Ok(local) => Phone::parse_in(text, Some(&local.zone)),
-        Err(_) => Err(invalid),
-    })
-}
-
-/// Parses the ID of a call. A phone number gets a hint: `--call +15551234567` is a likely mistake.
+/// Parses a call reference. A phone number has its own hint: `--call NUMBER` is a likely mistake.
 pub fn call(text: &str) -> Result<CallRef, Invalid> {
     if text.starts_with('+') {
         return Err(Invalid::new(
@@ -102,8 +93,8 @@ pub fn loopback(text: &str) -> Result<SocketAddr, Invalid> {
     let address = text.replace("localhost", "127.0.0.1").parse().ok();
     let address = address.filter(|address: &SocketAddr| address.ip().is_loopback());
     address.ok_or_else(|| {
-        let message = format!("{} is not an address of this computer", quoted(text));
-        Invalid::new(message, "use HOST:PORT, such as 127.0.0.1:8977")
+        let message = format!("{} is not a loopback address with a port", quoted(text));
+        Invalid::new(message, "use HOST:PORT, for example 127.0.0.1:8977")
     })
 }
 

@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use url::{Host, Url};
+use url::{Host, Position, Url};
 
 use super::Invalid;
 
@@ -13,7 +13,6 @@ pub struct ApiBase(Url);
 impl ApiBase {
     pub const PRODUCTION: &str = "https://api.kallyai.com";
 
-    /// Returns whether this is the production service.
     pub fn is_production(&self) -> bool {
         self.origin() == Self::PRODUCTION
     }
@@ -45,7 +44,7 @@ impl ApiBase {
         self.0.as_str()
     }
 
-    /// Returns the URL of a route. Percent-encodes segments, so an ID can't lead to another route.
+    /// Returns the URL of a route. Percent-encodes segments, so an ID cannot change the route.
     pub fn route(&self, segments: &[&str]) -> Url {
         let mut url = self.0.clone();
         if let Ok(mut path) = url.path_segments_mut() {
@@ -63,16 +62,14 @@ impl FromStr for ApiBase {
             "use an address such as https://api.kallyai.com or http://127.0.0.1:8977";
         let refused = |why: &str| Invalid::new(format!("KALLYAI_API_URL {why}"), HINT);
         let base = Self(Url::parse(text).map_err(|_| refused("is not a URL"))?);
-        if !base.0.username().is_empty() || base.0.password().is_some() {
-            return Err(refused("holds a user name or password"));
-        }
-        if base.0.query().is_some() || base.0.fragment().is_some() {
-            return Err(refused("has a query or a fragment"));
-        }
-        match base.0.scheme() {
+        let url = &base.0;
+        let has_credentials = !url.username().is_empty() || url.password().is_some();
+        match url.scheme() {
+            _ if has_credentials => Err(refused("contains a user name or password")),
+            _ if url[Position::AfterPath..] != *"" => Err(refused("has a query or a fragment")),
             "https" => Ok(base),
             "http" if base.is_loopback() => Ok(base),
-            "http" => Err(refused("is http://, which sends credentials unencrypted")),
+            "http" => Err(refused("uses http://, which sends credentials unencrypted")),
             _ => Err(refused("is not an https:// address")),
         }
     }
@@ -97,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn id_cannot_lead_to_another_route() {
+    fn id_cannot_change_the_route() {
         let base: ApiBase = "https://api.kallyai.com/base/".parse().expect("an address");
         let url = base.route(&["v1", "calls", "a/../b?c#d"]);
         let expected = "https://api.kallyai.com/base/v1/calls/a%2F..%2Fb%3Fc%23d";

@@ -1,4 +1,4 @@
-//! Call IDs, and other ways to refer to a call.
+//! Call IDs and other ways to refer to a call.
 
 use std::str::FromStr;
 
@@ -32,18 +32,18 @@ impl FromStr for CallId {
 /// A reference to a call, as the user writes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CallRef {
-    /// `last` (0) is the newest call, `last-1` the one before it.
+    /// `last` (0) is the newest call, and `last-1` (1) is the one before it.
     Last(u8),
     /// The first characters of an ID: hexadecimal digits and dashes.
     Prefix(String),
     Id(CallId),
 }
 
-/// The API returns at most 200 calls per page, and `last-199` is the oldest of those.
+/// Maximum N in `last-N`. The API returns at most 200 calls per page.
 const MAX_BACK: u8 = 199;
-/// Minimum length of a prefix. A shorter one would often match several calls.
+/// Minimum length of a prefix, in characters. A shorter one would often match several calls.
 const MIN_PREFIX: usize = 4;
-/// Length of a complete ID. The service's IDs are UUIDs.
+/// Length of a complete ID, in characters. The service uses UUIDs.
 const UUID_LENGTH: usize = 36;
 
 impl FromStr for CallRef {
@@ -68,7 +68,7 @@ impl FromStr for CallRef {
         }
         if typed.len() < MIN_PREFIX {
             return Err(Invalid::new(
-                format!("{} is too short", quoted(text)),
+                format!("{} is too short for a call ID", quoted(text)),
                 format!("use at least {MIN_PREFIX} characters of the ID, or last"),
             ));
         }
@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn invalid_references_are_rejected() {
+    fn invalid_call_references_are_rejected() {
         for text in "|9|3f2|last-200|last-99999|last-|last1|lastly|..|a\u{7}bcd".split('|') {
             assert!(text.parse::<CallRef>().is_err(), "{text:?}");
         }

@@ -18,13 +18,13 @@ pub enum Category {
 }
 
 impl Category {
-    /// Returns whether a reservation needs a name.
+    /// Returns whether a booking in this category is made under a name.
     pub fn takes_a_name(self) -> bool {
         self != Self::General
     }
 }
 
-/// The languages allowed for `language` and `call_language`.
+/// A language for `language` or `call_language`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize, JsonSchema, ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum Language {
@@ -34,7 +34,7 @@ pub enum Language {
 }
 
 impl Language {
-    /// Returns the language of a POSIX locale such as `es_ES.UTF-8`: Spanish, or English otherwise.
+    /// Returns Spanish for a Spanish POSIX locale, such as `es_ES.UTF-8`, and English otherwise.
     pub fn of_locale(locale: &str) -> Self {
         let language = locale.split(['_', '-', '.', '@']).next();
         match language.map(str::to_ascii_lowercase).as_deref() {
@@ -57,7 +57,7 @@ impl std::str::FromStr for Language {
     fn from_str(text: &str) -> Result<Self, Invalid> {
         ValueEnum::from_str(text.trim(), true).map_err(|_| {
             let message = format!("{} is not a language KallyAI speaks", quoted(text));
-            Invalid::new(message, "choose en or es")
+            Invalid::new(message, "use en or es")
         })
     }
 }

@@ -4,8 +4,8 @@ use std::str::FromStr;
 
 use super::{Invalid, quoted};
 
-/// The `Idempotency-Key` of a call, which stays the same if the request is repeated. The header
-/// keeps its case, and everything else ignores case.
+/// The `Idempotency-Key` of a call. A retry of the request sends the same key. The header keeps the
+/// user's case, and everything else ignores case.
 #[derive(Debug, Clone, serde::Serialize)]
 pub struct Key(String);
 
@@ -41,14 +41,14 @@ impl FromStr for Key {
     fn from_str(text: &str) -> Result<Self, Invalid> {
         let is_allowed = |b: u8| b.is_ascii_alphanumeric() || b"._-".contains(&b);
         let is_key = (1..=MAX_LENGTH).contains(&text.len()) && text.bytes().all(is_allowed);
-        // `kallyai resume KEY` would parse a leading dash as a flag, and `last` as a call.
+        // `kallyai resume KEY` would parse `-x` as a flag and `last` as the newest call.
         let is_reserved = text.starts_with('-') || text.to_ascii_lowercase().starts_with("last");
         if is_key && !is_reserved {
             return Ok(Self(text.to_owned()));
         }
         Err(Invalid::new(
-            format!("{} is not an idempotency key", quoted(text)),
-            "use 1 to 128 letters, digits, dots, dashes and underscores, such as dentist-2027-01-28",
+            format!("{} is not a valid idempotency key", quoted(text)),
+            "use 1 to 128 letters, digits, dots, dashes and underscores, for example dentist-2027-01-28",
         ))
     }
 }
@@ -58,7 +58,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn key_keeps_its_case_and_compares_without_it() {
+    fn key_keeps_its_case_but_comparison_ignores_case() {
         let key: Key = "Dentist-2027.01_28".parse().expect("a key");
         assert_eq!(Ok(key.clone()), "dentist-2027.01_28".parse());
         assert_eq!(key.as_str(), "Dentist-2027.01_28");

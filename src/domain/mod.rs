@@ -1,16 +1,15 @@
-//! Validated values. Each is parsed once, when it enters the program.
+//! Validated values. Each value is parsed once, when it enters the program.
 
 mod api_base;
 mod call_fields;
 mod call_id;
 mod call_status;
 mod choice;
-mod day;
 mod key;
 mod phone;
 mod secret;
 mod text;
-mod time;
+mod when;
 mod zone;
 
 pub use api_base::ApiBase;
@@ -18,7 +17,7 @@ pub use call_fields::{CallFields, CallRequest, parse_task};
 pub use call_id::{CallId, CallRef};
 pub use call_status::{CallStatus, StatusFilter};
 pub use choice::{Category, Language};
-pub use day::{Day, PastDay};
+
 pub use jiff::civil::Date;
 pub use key::Key;
 pub use phone::{Phone, dialed};
@@ -27,8 +26,8 @@ pub use text::{
     collapse_whitespace, comparable, is_invisible, nearest, parse_text, plain, quoted,
     shell_quoted, with_whole_pairs, without_invisible,
 };
-pub use time::Time;
-pub use zone::{LocalTime, Zone};
+pub use when::{Day, PastDay, Time};
+pub use zone::Zone;
 
 /// The reason why a value is rejected.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -36,7 +35,7 @@ pub use zone::{LocalTime, Zone};
 pub struct Invalid {
     message: String,
     hint: String,
-    is_emergency: bool,
+    pub is_emergency: bool,
 }
 
 impl Invalid {
@@ -51,7 +50,7 @@ impl Invalid {
 
     /// Creates the error for an emergency number, which an assistant must never call.
     pub fn emergency(shown: &str) -> Self {
-        let message = format!("{shown} is an emergency number, and KallyAI never calls those");
+        let message = format!("{shown} is an emergency number, which KallyAI never calls");
         Self {
             is_emergency: true,
             ..Self::new(message, "in an emergency, dial the number yourself")
@@ -60,10 +59,6 @@ impl Invalid {
 
     pub fn hint(&self) -> &str {
         &self.hint
-    }
-
-    pub fn is_emergency(&self) -> bool {
-        self.is_emergency
     }
 
     /// Adds the value's source to the message: an environment variable, a flag or an MCP argument.
@@ -97,4 +92,5 @@ macro_rules! display_as_str {
 }
 
 display_as_str!(CallId, Key, Phone);
-deserialize_from_str!(CallId, Day, Key, PastDay, Phone, Time, Zone);
+deserialize_from_str!(CallId, CallRef, Day, Key, PastDay);
+deserialize_from_str!(Phone, StatusFilter, Time, Zone);

@@ -8,7 +8,7 @@ use std::sync::{Mutex, PoisonError};
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
 
-/// Minimum length for redaction. A shorter token could be an ordinary word.
+/// Minimum length for redaction, in characters. A shorter token could be an ordinary word.
 const MIN_REDACTED: usize = 8;
 
 static KNOWN: Mutex<Vec<String>> = Mutex::new(Vec::new());
@@ -37,7 +37,7 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// Redacts this process's tokens in a text that quotes a response.
+/// Redacts this process's tokens in text that quotes a response.
 pub fn redact(text: &str) -> String {
     let known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
     let hide = |text: String, token: &String| text.replace(token, "[redacted]");
@@ -49,7 +49,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn tokens_are_redacted_in_debug_and_quoted_text() {
+    fn tokens_are_redacted_in_debug_output_and_quoted_text() {
         let token = Secret::parse("secret_rs_hunter2").expect("a token");
         assert_eq!(format!("{:?}", Some(&token)), "Some([redacted])");
         assert_eq!(redact("a secret_rs_hunter2!"), "a [redacted]!");

@@ -2,12 +2,12 @@
 
 use super::Invalid;
 
-/// Replaces every run of white space with one space.
+/// Trims text and replaces each run of white space in it with one space.
 pub fn collapse_whitespace(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// Returns only the letters and digits of a text, in lower case, for comparison.
+/// Returns the letters and digits of `text` in lower case, for comparison.
 pub fn comparable(text: &str) -> String {
     let seen = text.chars().filter(|c| c.is_alphanumeric());
     seen.flat_map(char::to_lowercase).collect()
@@ -23,13 +23,15 @@ pub fn plain(text: &str) -> String {
     let typed = text.chars().filter(|c| !is_invisible(*c)).map(|c| match c {
         '\u{ff01}'..='\u{ff5e}' => char::from_u32(u32::from(c) - 0xfee0).unwrap_or(c),
         '\u{2010}'..='\u{2015}' | '\u{2043}' | '\u{2212}' | '\u{fe58}' | '\u{fe63}' => '-',
+        '\u{2024}' => '.',
+        '\u{fe62}' => '+',
         c if c.is_whitespace() => ' ',
         c => c,
     });
     typed.collect::<String>().trim().to_owned()
 }
 
-/// Trims a text. Fails if it has no visible characters.
+/// Returns the trimmed text. Fails if the text has no visible characters.
 pub fn parse_text(text: &str) -> Result<String, Invalid> {
     let is_blank = |c: char| c.is_whitespace() || c.is_control() || is_invisible(c);
     if text.chars().all(is_blank) {
@@ -39,7 +41,7 @@ pub fn parse_text(text: &str) -> Result<String, Invalid> {
 }
 
 /// Returns whether Unicode lists a character as `Default_Ignorable_Code_Point`: soft hyphens,
-/// joiners, bidi marks, fillers, variation selectors, tags.
+/// joiners, bidi marks, fillers, variation selectors and tags.
 pub fn is_invisible(c: char) -> bool {
     match u32::from(c) {
         0xad | 0x34f | 0x61c | 0x115f | 0x1160 | 0x17b4 | 0x17b5 | 0x3164 | 0xfeff | 0xffa0 => true,
@@ -49,28 +51,33 @@ pub fn is_invisible(c: char) -> bool {
     }
 }
 
-/// Replaces unpaired surrogate escapes in JSON with U+FFFD. No Rust string can contain them.
+/// Replaces unpaired surrogate escapes in JSON with U+FFFD. A Rust string cannot hold surrogates.
 pub fn with_whole_pairs(json: &str) -> String {
-    let unit = |escape: &str| u16::from_str_radix(escape.strip_prefix('u')?.get(..4)?, 16).ok();
-    let is_low = |escape: &str| matches!(unit(escape), Some(0xdc00..=0xdfff));
-    let mut escapes = json.split('\\').peekable();
-    let mut whole = escapes.next().unwrap_or_default().to_owned();
-    while let Some(escape) = escapes.next() {
-        let is_high = escape.len() == 5 && matches!(unit(escape), Some(0xd800..=0xdbff));
-        // The other half of the pair, or the text after an escaped backslash.
-        let next = escapes.next_if(|next| escape.is_empty() || (is_high && is_low(next)));
-        match unit(escape) {
-            Some(0xd800..=0xdfff) if next.is_none() => {
-                whole += "\\ufffd";
-                whole += &escape[5..];
+    let unit = |text: &str| {
+        let digits = text.strip_prefix("\\u")?.get(..4)?;
+        u16::from_str_radix(digits, 16).ok()
+    };
+    let mut whole = String::new();
+    let mut rest = json;
+    while let Some(at) = rest.find('\\') {
+        let (before, escape) = rest.split_at(at);
+        let next = escape.get(6..).unwrap_or_default();
+        let (copied, length) = match (unit(escape), unit(next)) {
+            (Some(0xd800..=0xdbff), Some(0xdc00..=0xdfff)) => (&escape[..12], 12),
+            (Some(0xd800..=0xdfff), _) => ("\\ufffd", 6),
+            // Copy the escaped character as well, because it may be a backslash.
+            _ => {
+                let length = escape
+                    .char_indices()
+                    .nth(2)
+                    .map_or(escape.len(), |(at, _)| at);
+                (&escape[..length], length)
             }
-            _ => whole.extend(["\\", escape]),
-        }
-        if let Some(next) = next {
-            whole.extend(["\\", next]);
-        }
+        };
+        whole.extend([before, copied]);
+        rest = &escape[length..];
     }
-    whole
+    whole + rest
 }
 
 /// Quotes a word for the shell (PowerShell on Windows).
@@ -95,25 +102,9 @@ pub fn quoted(text: &str) -> String {
 
 /// Returns the candidate nearest to a mistyped word, if it is at most two edits away.
 pub fn nearest<'c>(word: &str, candidates: impl Iterator<Item = &'c str>) -> Option<&'c str> {
-    let scored = candidates.map(|candidate| (edits(word, candidate), candidate));
+    let scored = candidates.map(|candidate| (strsim::levenshtein(word, candidate), candidate));
     let near = scored.filter(|(edits, _)| *edits <= 2);
     near.min().map(|(_, candidate)| candidate)
-}
-
-/// Returns the Levenshtein distance.
-fn edits(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, a) in a.chars().enumerate() {
-        let mut diagonal = i;
-        row[0] = i + 1;
-        for (j, b) in b.iter().enumerate() {
-            let substituted = diagonal + usize::from(a != *b);
-            diagonal = row[j + 1];
-            row[j + 1] = substituted.min(row[j] + 1).min(diagonal + 1);
-        }
-    }
-    row.last().copied().unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -121,7 +112,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn plain_text_is_normalized_to_ascii() {
+    fn full_width_and_invisible_characters_are_normalized() {
         assert_eq!(plain("\u{feff} ８\u{2011}９\u{a0}pm\u{200e} "), "8-9 pm");
     }
 

@@ -5,25 +5,15 @@ use std::str::FromStr;
 
 use jiff::Timestamp;
 use jiff::civil::Date;
-use jiff::tz::{AmbiguousOffset, TimeZone, TimeZoneDatabase};
+use jiff::tz::{AmbiguousTimestamp, TimeZone, TimeZoneDatabase};
 
 use super::{Invalid, Time, plain, quoted};
 
-/// A zone in the IANA database, with the database's spelling of its name.
+/// A time zone from the IANA database. The name has the database's spelling.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Zone(TimeZone);
 
-/// The moment of a date and time in a zone, if there is exactly one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LocalTime {
-    At(Timestamp),
-    /// It doesn't exist, because clocks are set forward past it.
-    Skipped,
-    /// It happens twice, because clocks are set back.
-    Ambiguous,
-}
-
-/// The names under `America/` that computers in the US and Canada usually use.
+/// The zones under `America/` that computers in the US and Canada usually use.
 const US_AND_CANADA: &str = "Anchorage Boise Chicago Denver Detroit Edmonton Halifax Indiana \
     Juneau Kentucky Los_Angeles Moncton Montreal New_York North_Dakota Phoenix Regina St_Johns \
     Toronto Vancouver Whitehorse Winnipeg Yellowknife";
@@ -43,7 +33,7 @@ impl Zone {
         self.0.to_datetime(now).date()
     }
 
-    /// Returns whether the zone is UTC, as in a container that has no zone set.
+    /// Returns whether the zone is UTC, which is the default in most containers.
     pub fn is_utc(&self) -> bool {
         let name = self.name().trim_start_matches("Etc/");
         let mut names = "UTC UCT Zulu Universal GMT GMT0 Greenwich".split(' ');
@@ -66,15 +56,10 @@ impl Zone {
         start.map_or(Timestamp::MAX, |start| start.timestamp())
     }
 
-    pub fn local(&self, date: Date, time: Time) -> LocalTime {
-        let at = date.to_datetime(time.civil());
-        match self.0.to_ambiguous_timestamp(at).offset() {
-            AmbiguousOffset::Gap { .. } => LocalTime::Skipped,
-            AmbiguousOffset::Fold { .. } => LocalTime::Ambiguous,
-            AmbiguousOffset::Unambiguous { offset } => {
-                LocalTime::At(offset.to_timestamp(at).unwrap_or(Timestamp::MAX))
-            }
-        }
+    /// Returns the moment of a date and time, which may be skipped or ambiguous because of DST.
+    pub fn local(&self, date: Date, time: Time) -> AmbiguousTimestamp {
+        self.0
+            .to_ambiguous_timestamp(date.to_datetime(time.civil()))
     }
 }
 
@@ -91,21 +76,21 @@ impl FromStr for Zone {
     }
 }
 
-/// Finds a zone by name, ignoring case. Prefers the system's rules, which may be newer than ours.
+/// Finds a zone by name, ignoring case. Prefers the system's rules, because they may be newer.
 fn find(name: &str) -> Option<TimeZone> {
     let bundled = TimeZoneDatabase::bundled().get(name).ok()?;
     let is_zone = |name: &&str| !matches!(*name, "Factory" | "Etc/Unknown");
     let name = bundled.iana_name().filter(is_zone)?;
-    // Windows has no such folder, and any user could create it there. `TimeZone::get` also reads
-    // it, but lists all zones first, which takes milliseconds.
+    // Windows does not have this folder, and any user could create it there. `TimeZone::get` also
+    // reads the folder, but lists all zones first, which takes milliseconds.
     let path = Path::new("/usr/share/zoneinfo").join(name);
     let rules = std::fs::read(path).ok().filter(|_| cfg!(unix));
     let installed = rules.and_then(|rules| TimeZone::tzif(name, &rules).ok());
     Some(installed.unwrap_or_else(|| bundled.clone()))
 }
 
-/// Finds the zone of a city, which is the end of its name. Skips zones in `Etc`, because their
-/// signs are the opposite of the usual ones.
+/// Finds the zone whose name ends with this city. Skips zones in `Etc`, because `Etc/GMT+1` is one
+/// hour behind UTC, not ahead of it.
 fn zone_of_city(city: &str) -> Option<String> {
     let end = format!("/{}", city.replace(' ', "_").to_ascii_lowercase());
     let zones = TimeZoneDatabase::bundled();
@@ -121,8 +106,6 @@ impl serde::Serialize for Zone {
 
 #[cfg(test)]
 mod tests {
-    use jiff::civil::date;
-
     use super::*;
 
     fn zone(name: &str) -> Zone {
@@ -153,26 +136,5 @@ mod tests {
         }
         let city = "buenos aires".parse::<Zone>().expect_err("a city");
         assert_eq!(city.hint(), "use America/Argentina/Buenos_Aires");
-    }
-
-    #[test]
-    fn local_time_is_unique_skipped_or_ambiguous() {
-        let local = |date: Date, time: &str| {
-            let time = time.parse().expect(time);
-            zone("America/New_York").local(date, time)
-        };
-        let at = "2027-01-29T01:00:00Z".parse().expect("a timestamp");
-        assert_eq!(local(date(2027, 1, 28), "20:00"), LocalTime::At(at));
-        assert_eq!(local(date(2027, 3, 14), "02:30"), LocalTime::Skipped);
-        assert_eq!(local(date(2027, 11, 7), "01:30"), LocalTime::Ambiguous);
-        assert_eq!(local(Date::MAX, "23:59"), LocalTime::At(Timestamp::MAX));
-    }
-
-    #[test]
-    fn day_starts_at_1_am_if_midnight_is_skipped() {
-        let start_of = |name, date| zone(name).start_of(date).to_string();
-        // Clocks went from 00:00 to 01:00.
-        let sao_paulo = start_of("America/Sao_Paulo", date(2018, 11, 4));
-        assert_eq!(sao_paulo, "2018-11-04T03:00:00Z");
     }
 }

@@ -1,5 +1,5 @@
-//! Converts the arguments that models write to the types in a tool's schema. Accepts numbers,
-//! booleans and lists in strings, and null or "" for an absent argument. Errors name the argument.
+//! Converts arguments from a model to the types in the tool's schema. Accepts numbers, booleans and
+//! lists in strings. Treats null and "" as absent. Error messages include the argument's name.
 
 use rmcp::model::JsonObject;
 use serde_json::{Value, json};
@@ -35,12 +35,14 @@ pub fn coerce(schema: &Value, arguments: JsonObject) -> Result<JsonObject> {
 fn unknown(name: &str, schema: &Value) -> Error {
     let names = schema["properties"].as_object().into_iter().flatten();
     let names: Vec<&str> = names.map(|(name, _)| name.as_str()).collect();
-    let hint = match nearest(name, names.iter().copied()) {
+    let is_part = |other: &&str| other.contains(name) || name.contains(other);
+    let near = nearest(name, names.iter().copied());
+    let hint = match near.or_else(|| names.iter().copied().find(is_part)) {
         Some(nearest) => format!("did you mean {nearest}?"),
         None if names.is_empty() => "this tool has no arguments".into(),
         None => format!("the arguments are {}", names.join(", ")),
     };
-    Error::usage(format!("there is no argument {name}"), hint)
+    Error::usage(format!("unknown argument {name}"), hint)
 }
 
 fn is_absent(value: &Value) -> bool {
@@ -49,69 +51,77 @@ fn is_absent(value: &Value) -> bool {
 }
 
 fn coerce_value(name: &str, property: &Value, value: Value) -> Result<Value, Invalid> {
-    let parse = |text: &str| serde_json::from_str(text.trim()).ok();
-    match property["type"].as_str() {
-        Some("integer") => {
-            let value = value.as_str().and_then(parse).unwrap_or(value);
-            integer(name, property, &value)
-        }
-        Some("boolean") => {
-            let lower = value.as_str().map(str::to_ascii_lowercase);
-            let value = lower.as_deref().and_then(parse).unwrap_or(value);
-            let allowed = "true or false";
-            value
-                .is_boolean()
-                .then_some(value)
-                .ok_or_else(|| wrong(name, allowed))
-        }
-        Some("array") => {
-            let items = match value.as_str().and_then(parse).unwrap_or(value.clone()) {
-                Value::Array(items) => items,
-                _ => vec![value],
-            };
-            let items = items.into_iter().filter(|item| !is_absent(item));
-            items
-                .map(|item| coerce_value(name, &property["items"], item))
-                .collect()
-        }
-        _ => text(name, property, value),
+    let (coerced, allowed) = match (property["type"].as_str(), property["enum"].as_array()) {
+        (Some("array"), _) => return list(name, &property["items"], value),
+        (Some("integer"), _) => integer(property, &value),
+        (Some("boolean"), _) => (boolean(&value), "true or false".into()),
+        (_, Some(choices)) => choice(choices, &value),
+        _ => (text(value), "a string".into()),
+    };
+    let invalid = || Invalid::new(format!("{name} must be {allowed}"), "");
+    let coerced = coerced.ok_or_else(invalid)?;
+    if let Some(text) = coerced.as_str() {
+        check(name, text).map_err(|invalid| invalid.in_source(name))?;
     }
+    Ok(coerced)
 }
 
-fn integer(name: &str, property: &Value, value: &Value) -> Result<Value, Invalid> {
+fn list(name: &str, property: &Value, value: Value) -> Result<Value, Invalid> {
+    let items = match value {
+        Value::Array(items) => items,
+        Value::String(text) => match serde_json::from_str(&text) {
+            Ok(items) => items,
+            // Split only statuses at commas. An instruction may contain commas.
+            Err(_) if name == "status" => text.split(',').map(Value::from).collect(),
+            Err(_) => vec![text.into()],
+        },
+        other => vec![other],
+    };
+    let items = items.into_iter().filter(|item| !is_absent(item));
+    items
+        .map(|item| coerce_value(name, property, item))
+        .collect()
+}
+
+fn integer(property: &Value, value: &Value) -> (Option<Value>, String) {
     let min = property["minimum"].as_f64().unwrap_or_default();
     let max = property["maximum"].as_f64().unwrap_or(u32::MAX.into());
-    let is_allowed = |n: &f64| n.fract() == 0.0 && (min..=max).contains(n);
-    let number = value.as_f64().filter(is_allowed);
-    let number = number.ok_or_else(|| wrong(name, &format!("{min} to {max}")))?;
-    Ok(json!(number as u64))
-}
-
-fn text(name: &str, property: &Value, value: Value) -> Result<Value, Invalid> {
-    let text = match value {
-        Value::String(text) => text,
-        Value::Number(number) => number.to_string(),
-        _ => return Err(wrong(name, "a string")),
+    let number = match value {
+        Value::String(text) => text.trim().parse().ok(),
+        other => other.as_f64(),
     };
-    if let Some(choices) = property["enum"].as_array() {
-        let choices: Vec<&str> = choices.iter().filter_map(Value::as_str).collect();
-        let choice = choices
-            .iter()
-            .find(|choice| choice.eq_ignore_ascii_case(text.trim()));
-        let choice = choice.ok_or_else(|| wrong(name, &choices.join(", ")))?;
-        return Ok(json!(choice));
-    }
-    check(name, &text).map_err(|invalid| invalid.in_source(name))?;
-    Ok(Value::String(text))
+    let number = number.filter(|n| n.fract() == 0.0 && (min..=max).contains(n));
+    let number = number.map(|n| json!(n as u64));
+    (number, format!("an integer from {min} to {max}"))
 }
 
-/// Checks a value before serde parses it, because serde would drop the hint and kind of the error.
+fn boolean(value: &Value) -> Option<Value> {
+    let truth = match value {
+        Value::String(text) => text.trim().to_ascii_lowercase().parse().ok(),
+        other => other.as_bool(),
+    };
+    truth.map(Value::Bool)
+}
+
+fn choice(choices: &[Value], value: &Value) -> (Option<Value>, String) {
+    let given = value.as_str().unwrap_or_default().trim();
+    let choices: Vec<&str> = choices.iter().filter_map(Value::as_str).collect();
+    let mut same = choices.iter().filter(|it| it.eq_ignore_ascii_case(given));
+    (same.next().map(|it| json!(it)), choices.join(" or "))
+}
+
+fn text(value: Value) -> Option<Value> {
+    match value {
+        Value::String(_) => Some(value),
+        Value::Number(number) => Some(number.to_string().into()),
+        _ => None,
+    }
+}
+
+/// Checks a value before serde parses it, because serde would drop an error's hint and kind.
 fn check(name: &str, text: &str) -> Result<(), Invalid> {
     match name {
-        "phone" => {
-            let zone = Settings::zone(None).ok().map(|local| local.zone);
-            Phone::parse_in(text, zone.as_ref()).map(drop)
-        }
+        "phone" => Settings::phone(text).map(drop),
         "user_phone" => text.parse::<Phone>().map(drop),
         "task" => parse_task(text).map(drop),
         "date" => text.parse::<Day>().map(drop),
@@ -123,10 +133,3 @@ fn check(name: &str, text: &str) -> Result<(), Invalid> {
         _ => Ok(()),
     }
 }
-
-fn wrong(name: &str, allowed: &str) -> Invalid {
-    Invalid::new(format!("{name} must be {allowed}"), "")
-}
-
-#[cfg(test)]
-mod tests;

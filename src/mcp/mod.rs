@@ -1,97 +1,86 @@
 //! The MCP front end: a Model Context Protocol server on stdin and stdout. Each tool calls one
 //! operation of the service.
 
-mod arguments;
 mod coerce;
 mod place;
 mod reply;
+mod run;
 mod sign_in;
 mod tools;
 mod transport;
 
-use std::time::Duration;
-
-use rmcp::handler::server::router::tool::ToolRouter;
-use rmcp::handler::server::tool::ToolCallContext;
 use rmcp::model::{
-    CallToolRequestParams, CallToolResponse, CallToolResult, Implementation, ServerCapabilities,
-    ServerConfig,
+    CacheScope, CallToolRequestParams, CallToolResponse, Implementation, ListToolsResult,
+    PaginatedRequestParams, ServerCapabilities, ServerConfig,
 };
 use rmcp::service::RequestContext;
-use rmcp::{ErrorData, RoleServer, ServerHandler, tool_handler};
-use tokio::time::timeout;
+use rmcp::{ErrorData, RoleServer, ServerHandler};
 
-use crate::domain::Zone;
 use crate::error::Result;
 use crate::service::{Options, Service};
 use crate::settings::Settings;
-use crate::view::View;
-use arguments::Args;
 use reply::Warnings;
 use sign_in::SignInProgress;
+use tools::Tool;
+use transport::Lines;
 
 /// Instructions that a model reads before the list of tools.
 const INSTRUCTIONS: &str = include_str!("INSTRUCTIONS.md");
-/// How long the server waits at exit for the client to read the last messages.
-const LAST_WRITE: Duration = Duration::from_secs(2);
 
 struct Server {
     settings: Settings,
     options: Options,
-    router: ToolRouter<Self>,
     sign_in: SignInProgress,
 }
 
-/// Serves the client on stdin and stdout until it closes stdin. Runs inside a `LocalSet`.
-pub async fn serve(settings: Settings, options: Options) -> Result<()> {
-    let (input, output) = rmcp::transport::stdio_pipes();
-    let (transport, writer) = transport::lines(input, output);
-    let writer = tokio::spawn(writer);
+/// Serves the client on stdin and stdout until it closes stdin. Must run inside a `LocalSet`.
+pub async fn serve(settings: Settings, options: Options) {
+    let server = Server {
+        settings,
+        options,
+        sign_in: SignInProgress::default(),
+    };
     // An error means that the client disconnected before the session began.
-    if let Ok(running) = rmcp::serve_server(Server::new(settings, options), transport).await {
+    if let Ok(running) = rmcp::serve_server(server, Lines::stdio()).await {
         let _ = running.waiting().await;
     }
-    let _ = timeout(LAST_WRITE, writer).await;
-    Ok(())
 }
 
 impl Server {
-    fn new(settings: Settings, options: Options) -> Self {
-        Self {
-            settings,
-            options,
-            router: Self::tool_router(),
-            sign_in: SignInProgress::default(),
-        }
-    }
-
-    /// Runs one tool call. Adds the warnings to its result or error.
-    async fn respond<T>(
+    /// Runs a tool and adds any warnings to its result or error.
+    async fn respond(
         &self,
-        args: Args<T>,
-        work: impl AsyncFnOnce(&Service<'_>, T) -> Result<View>,
-    ) -> CallToolResult {
+        request: CallToolRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<CallToolResponse, ErrorData> {
+        let deadline = place::deadline(self.options.timeout);
+        let tools = tools::list();
+        let tool = tools.iter().find(|tool| tool.name == request.name);
+        let tool = tool.ok_or_else(|| ErrorData::invalid_params("tool not found", None))?;
         let warnings = Warnings::default();
         let service = Service::new(self.settings, self.options.clone(), &warnings, None);
-        let viewed = async { work(&service, args.0?).await };
-        match viewed.await {
-            Ok(view) => reply::result(view, &warnings),
-            Err(error) => reply::error(&error, &warnings),
-        }
+        let work = async {
+            let arguments = request.arguments.unwrap_or_default();
+            let tool = Tool::parse(&tool.name, &tool.input_schema, arguments)?;
+            if let Tool::PlaceCall(call) = &tool {
+                let asked = place::confirm(call, request.input_responses, &context, deadline);
+                if let Some(question) = asked.await? {
+                    return Ok(question.into());
+                }
+            }
+            let view = self.run(&service, tool, deadline).await?;
+            Ok(reply::result(view, &warnings).into())
+        };
+        let response: Result<CallToolResponse> = work.await;
+        Ok(response.unwrap_or_else(|error| reply::error(&error, &warnings).into()))
     }
 }
 
-/// Returns the time zone for the dates in a result.
-fn zone(service: &Service<'_>) -> Result<Zone> {
-    Ok(Settings::zone(service.options.timezone.clone())?.zone)
-}
-
-#[tool_handler(router = self.router)]
 impl ServerHandler for Server {
     fn get_info(&self) -> ServerConfig {
         let implementation = Implementation::new("kallyai", env!("CARGO_PKG_VERSION"));
         let sandbox = match self.settings.sandbox {
-            true => "This is the sandbox: every call is simulated, and no one is called.\n\n",
+            true => "This is the sandbox: all calls are simulated.\n\n",
             false => "",
         };
         ServerConfig::new(ServerCapabilities::builder().enable_tools().build())
@@ -99,7 +88,17 @@ impl ServerHandler for Server {
             .with_instructions(format!("{sandbox}{INSTRUCTIONS}"))
     }
 
-    /// Cancels a tool by dropping its future. A phone call that was already sent continues.
+    async fn list_tools(
+        &self,
+        _: Option<PaginatedRequestParams>,
+        _: RequestContext<RoleServer>,
+    ) -> Result<ListToolsResult, ErrorData> {
+        let tools = ListToolsResult::with_all_items(tools::list());
+        // The newest protocol version requires these caching hints.
+        Ok(tools.with_ttl_ms(0).with_cache_scope(CacheScope::Public))
+    }
+
+    /// Runs a tool. If the client cancels it, a phone call that was already requested continues.
     async fn call_tool(
         &self,
         request: CallToolRequestParams,
@@ -110,7 +109,25 @@ impl ServerHandler for Server {
             () = cancelled.cancelled() => {
                 Err(ErrorData::internal_error("the request was cancelled", None))
             }
-            response = self.router.call(ToolCallContext::new(self, request, context)) => response,
+            response = self.respond(request, context) => response,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn schemas_have_no_superfluous_keywords() {
+        for tool in tools::list() {
+            let schema = serde_json::to_string(&tool.input_schema).unwrap();
+            for noise in ["$schema", "default", "title", "format", "null", "writeOnly"] {
+                assert!(!schema.contains(&format!("\"{noise}\"")), "{schema}");
+            }
+            for (_, property) in tool.input_schema["properties"].as_object().unwrap() {
+                assert!(property["type"].is_string() && property["description"].is_string());
+            }
         }
     }
 }

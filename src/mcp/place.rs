@@ -1,31 +1,28 @@
 //! Makes a call and waits for its result. Tools respond within 45 seconds, because MCP clients time
-//! out after 60. The call runs in another process: cancelling the request only stops the waiting.
+//! out after 60. A worker process makes the call, so cancelling a tool stops only the wait.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use rmcp::RoleServer;
-use rmcp::handler::server::tool::InputResponses;
 use rmcp::model::{
     ElicitRequest, ElicitRequestParams, ElicitResult, ElicitationAction, ElicitationSchema,
-    InputRequest, InputRequiredResult, ProtocolVersion,
+    InputRequest, InputRequiredResult, InputResponses, ProtocolVersion,
 };
 use rmcp::service::RequestContext;
 use serde_json::json;
 use tokio::time::{Instant, timeout_at};
 
-use super::arguments::{GetCallResult, PlaceCall};
-use super::reply::{error_json, untrusted};
-use super::zone;
-use crate::domain::{CallId, Key};
+use super::reply::{call_arguments, error_json, untrusted};
+use super::tools::PlaceCall;
 use crate::error::{Error, Kind, Result};
 use crate::service::{CallDraft, Follow, Outcome, PlaceOptions, Service, Until};
 use crate::signals::Signals;
-use crate::view::{self, Json, View, without_nulls};
+use crate::view::{self, View};
 
 /// How long a tool waits for a call. The worker may take up to 2 s longer to report.
 const WAIT: Duration = Duration::from_secs(43);
-/// The part of `WAIT` that is reserved for the call itself, after the user has confirmed it.
+/// The part of `WAIT` that remains for the call, however long the user takes to confirm it.
 const AFTER_CONFIRMATION: Duration = Duration::from_secs(10);
 
 /// Returns the deadline of a tool that waits for a call. `--timeout` can only shorten it.
@@ -42,10 +39,8 @@ pub async fn place(service: &Service<'_>, call: PlaceCall, deadline: Instant) ->
         fields: call.fields,
     };
     if call.dry_run {
-        return Ok(view::preview(
-            &service.preview(draft, &options)?,
-            error_json,
-        ));
+        let preview = service.preview(draft, &options)?;
+        return Ok(view::preview(&preview, error_json));
     }
     let plan = timeout_at(deadline, service.plan(draft, &options)).await;
     let late = "the service did not respond in time, and no call was made";
@@ -57,30 +52,33 @@ pub async fn place(service: &Service<'_>, call: PlaceCall, deadline: Instant) ->
     outcome(service, deadline, wait).await
 }
 
-pub async fn resume(service: &Service<'_>, call: GetCallResult, deadline: Instant) -> Result<View> {
-    let which = call.key.or(call.call_id);
-    let wait = async |follow: Follow<'_>| service.resume(which.as_deref(), follow).await;
-    outcome(service, deadline, wait).await
-}
-
 /// Waits for the outcome of a call and marks it as shown.
-async fn outcome(
+pub async fn outcome(
     service: &Service<'_>,
     deadline: Instant,
     wait: impl AsyncFnOnce(Follow<'_>) -> Result<Outcome>,
 ) -> Result<View> {
     let follow = Follow {
-        until: Until::At(deadline),
+        until: Until {
+            at: Some(deadline),
+            is_detached: false,
+        },
         signals: &mut Signals::none(),
         progress: &mut |_| {},
     };
     match wait(follow).await {
         Ok(Outcome::Ended(ended)) => {
-            let view = view::result(&ended, &zone(service)?);
+            let view = view::result(&ended, &service.zone()?);
             service.mark_shown(ended.key.as_ref(), &ended.call).await;
             Ok(untrusted(view))
         }
-        Ok(Outcome::InProgress { key, call_id }) => Ok(in_progress(key.as_ref(), call_id.as_ref())),
+        Ok(Outcome::InProgress { key, call_id }) => {
+            let (key, call_id) = (key.as_ref(), call_id.as_ref());
+            let arguments = call_arguments(key, call_id);
+            let next = format!("get_call_result {arguments}");
+            let json = json!({ "next_tool": "get_call_result", "next_arguments": arguments });
+            Ok(view::in_progress(key, call_id, &next, json))
+        }
         Err(error) => {
             service.mark_error_shown(&error).await;
             Err(error)
@@ -88,35 +86,18 @@ async fn outcome(
     }
 }
 
-fn in_progress(key: Option<&Key>, call_id: Option<&CallId>) -> View {
-    let arguments = match key {
-        Some(key) => json!({ "key": key }),
-        None => json!({ "call_id": call_id }),
-    };
-    let mut view = view::in_progress(key, call_id, &format!("get_call_result {arguments}"));
-    view.json = Json::Own(without_nulls(json!({
-        "status": "in_progress",
-        "key": key,
-        "call_id": call_id,
-        "next_tool": "get_call_result",
-        "next_arguments": arguments,
-    })));
-    view
-}
-
-/// Asks the user to confirm a second call, if the client supports it. Since protocol version
-/// 2026-07-28, the tool returns the question and the client calls it again with the answer.
+/// Asks the user to confirm a second call if the client supports questions. From protocol version
+/// 2026-07-28 on, returns the question, and the client repeats the tool call with the answer.
 pub async fn confirm(
-    arguments: &Result<PlaceCall>,
-    responses: InputResponses,
+    call: &PlaceCall,
+    responses: Option<InputResponses>,
     context: &RequestContext<RoleServer>,
     deadline: Instant,
 ) -> Result<Option<InputRequiredResult>> {
     const ID: &str = "second_call";
-    let (phone, task) = match arguments {
-        Ok(call) if call.again && !call.dry_run => (&call.phone, &call.task),
-        _ => return Ok(None),
-    };
+    if !call.again || call.dry_run {
+        return Ok(None);
+    }
     let elicitation = context.client_capabilities().and_then(|it| it.elicitation);
     if !elicitation.is_some_and(|modes| modes.form.is_some() || modes.url.is_none()) {
         return Ok(None);
@@ -124,13 +105,14 @@ pub async fn confirm(
     let request = ElicitRequestParams::FormElicitationParams {
         meta: None,
         message: format!(
-            "Call {phone} even if a call there is in progress or already succeeded? Task: {task}"
+            "Call {} even if an earlier call is in progress or has already succeeded? Task: {}",
+            call.phone, call.task
         ),
         requested_schema: ElicitationSchema::new(BTreeMap::new()),
     };
     let version = context.protocol_version();
     let response = if version.is_some_and(|version| version >= ProtocolVersion::V_2026_07_28) {
-        let Some(response) = responses.0.and_then(|mut all| all.remove(ID)) else {
+        let Some(response) = responses.and_then(|mut all| all.remove(ID)) else {
             let request = InputRequest::Elicitation(ElicitRequest::new(request));
             let requests = BTreeMap::from([(ID.to_owned(), request)]);
             return Ok(Some(InputRequiredResult::from_input_requests(requests)));
@@ -146,5 +128,5 @@ pub async fn confirm(
         return Ok(None);
     }
     let message = "the second call was not confirmed, and no call was made";
-    Err(Error::new(Kind::Cancelled, message).with_hint("do not repeat it unless the user asks"))
+    Err(Error::new(Kind::Cancelled, message).with_hint("do not try again unless the user asks"))
 }

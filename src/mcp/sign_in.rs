@@ -7,39 +7,39 @@ use serde_json::json;
 use tokio::task::{JoinHandle, spawn_local};
 
 use crate::error::{Kind, Result};
-use crate::service::{AuthStatus, Service};
+use crate::service::Service;
 use crate::view::{Block, View};
 
 const ALREADY: &str =
     "Already signed in. To sign in as another user, run kallyai logout in a terminal first.";
 
-/// The URL and the listener of the sign-in in progress, if there is one.
+/// The sign-in in progress, if any: its URL and the task that waits for the redirect.
 #[derive(Default)]
 pub struct SignInProgress(RefCell<Option<(String, JoinHandle<Result<()>>)>>);
 
 impl SignInProgress {
     /// Starts a sign-in. If one is in progress, returns its URL again, because the user may have
-    /// it open.
+    /// the page open.
     pub async fn begin(&self, service: &Service<'_>) -> Result<View> {
         if service.settings.sandbox {
             service.sign_in().await?;
             return Ok(signed_in("Signed in."));
         }
-        if let Some(url) = self.url() {
-            return Ok(open(&url));
-        }
         if is_signed_in(service).await {
             return Ok(signed_in(ALREADY));
         }
+        if let Some(url) = self.url() {
+            return Ok(url_view(&url));
+        }
         match service.listen_for_sign_in().await {
-            Ok((pending, listener)) => {
-                let view = open(&pending.url);
-                self.0.replace(Some((pending.url, spawn_local(listener))));
+            Ok((url, listener)) => {
+                let view = url_view(url.as_str());
+                self.0.replace(Some((url.into(), spawn_local(listener))));
                 Ok(view)
             }
             // Without a listener, the user can still paste the URL.
             Err(error) if error.kind == Kind::PortInUse => {
-                Ok(open(&service.begin_sign_in().await?.url))
+                Ok(url_view(service.begin_sign_in().await?.as_str()))
             }
             Err(error) => Err(error),
         }
@@ -60,7 +60,7 @@ impl SignInProgress {
         Ok(signed_in("Signed in."))
     }
 
-    /// Returns the URL of the sign-in in progress.
+    /// Returns the URL of the sign-in in progress, if there is one.
     pub fn url(&self) -> Option<String> {
         let progress = self.0.borrow();
         let waiting = progress.as_ref().filter(|(_, task)| !task.is_finished());
@@ -68,16 +68,16 @@ impl SignInProgress {
     }
 }
 
-/// Returns whether a sign-in has stored credentials.
+/// Returns whether stored credentials exist. `KALLYAI_ACCESS_TOKEN` does not count.
 async fn is_signed_in(service: &Service<'_>) -> bool {
     let status = service.auth_status().await;
-    matches!(status, Ok(AuthStatus::SignedIn { .. }))
+    matches!(status, Ok(Some(_)))
 }
 
-/// Shows the URL of a sign-in that the user has to finish.
-fn open(url: &str) -> View {
+/// Shows the sign-in URL, with instructions for the model.
+fn url_view(url: &str) -> View {
     const INSTRUCTIONS: &str = "Give the URL to the user, who has 10 minutes to sign in. Then call \
-        auth_status. If the user's browser ends at a page that does not load, ask for the whole \
+        auth_status. If the user's browser ends up on a page that does not load, ask for the whole \
         URL of that page and call sign_in with it as callback_url.";
 
     let json = json!({ "signed_in": false, "sign_in_url": url, "instructions": INSTRUCTIONS });

@@ -28,13 +28,13 @@ pub fn clean(text: &str) -> String {
     cleaned
 }
 
-/// Cleans a text and replaces its line breaks with spaces.
+/// Cleans text and replaces its line breaks with spaces.
 pub(super) fn one_line(text: &str) -> String {
     clean(text).replace('\n', " ")
 }
 
 /// Returns the text after an ECMA-48 escape sequence. `text` starts after the ESC. An unterminated
-/// command string is kept as text, so it cannot hide everything that follows.
+/// command string is kept as text, so that it cannot hide everything after it.
 fn after_sequence(text: &str) -> &str {
     let mut rest = text.chars();
     match rest.next() {
@@ -60,7 +60,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn escape_sequences_are_removed_whole() {
+    fn escape_sequences_are_removed_completely() {
         for (hostile, harmless) in [
             ("plain", "plain"),
             ("\u{1b}[31mred\u{1b}[0m", "red"),

@@ -1,4 +1,4 @@
-//! Indents JSON for a terminal token by token. Numbers, escapes, field order and duplicate fields
+//! Indents JSON token by token, for a terminal. Numbers, escapes, field order and duplicate fields
 //! stay as the server sent them.
 
 use std::fmt::Write as _;

@@ -4,39 +4,32 @@
 mod clean;
 mod json;
 mod layout;
-mod spinner;
 mod table;
 mod terminal;
 
+pub use clap::ColorChoice as Color;
 pub use clean::clean;
-pub use spinner::Spinner;
 
-use std::cell::RefCell;
-use std::io::{self, Write};
+use std::io::{self, Write as _};
+use std::time::Duration;
 
-use indicatif::ProgressBar;
+use console::Term;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::Value;
 
 use crate::error::{Error, Kind, Result};
-use crate::view::{Block, Json, View};
+use crate::view::{Block, View};
 use clean::one_line;
 use layout::{BAD, Page, STRONG};
 use terminal::TermInfo;
 
-/// When to use colors.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
-pub enum Color {
-    #[default]
-    Auto,
-    Always,
-    Never,
-}
-
+#[derive(Clone)]
 pub struct Output {
-    json: bool,
+    /// Whether `--json` is on.
+    pub json: bool,
     color: Color,
-    /// The current spinner, hidden while something else is printed.
-    spinner: RefCell<ProgressBar>,
+    /// Hidden until the first wait, and while something else is printed.
+    spinner: ProgressBar,
 }
 
 impl Output {
@@ -44,21 +37,17 @@ impl Output {
         Self {
             json,
             color,
-            spinner: RefCell::new(ProgressBar::hidden()),
+            spinner: ProgressBar::hidden(),
         }
-    }
-
-    pub fn is_json(&self) -> bool {
-        self.json
     }
 
     /// Queries the terminal every time, because the user can resize it during a call.
     fn stdout(&self) -> TermInfo {
-        TermInfo::of(&io::stdout(), self.color)
+        TermInfo::of(&Term::stdout(), self.color)
     }
 
     fn stderr(&self) -> TermInfo {
-        TermInfo::of(&io::stderr(), self.color)
+        TermInfo::of(&Term::stderr(), self.color)
     }
 
     /// Returns whether stdout is a terminal.
@@ -71,20 +60,19 @@ impl Output {
         self.stderr().width.is_some() && !self.json
     }
 
-    /// Writes a result to stdout and flushes it: the document, or JSON with `--json`. On a
-    /// terminal, JSON is indented, and control and invisible characters are escaped.
+    /// Writes a result to stdout as text, or as JSON with `--json`, and flushes it. On a terminal,
+    /// JSON is indented, and control and invisible characters are escaped.
     pub fn show(&self, view: &View) -> Result<()> {
-        let mut bytes = match (&view.json, view.doc.blocks.as_slice()) {
-            (Json::Server(bytes), _) if self.json => bytes.clone(),
-            (Json::Own(value), _) if self.json => value.to_string().into_bytes(),
-            // A calendar file or the body of an API response: write it unchanged.
-            (_, [Block::Raw(bytes)]) if !self.is_terminal() => return self.raw(bytes),
-            _ => return self.raw(view.doc.render(self.stdout()).as_bytes()),
+        let mut bytes = match view.blocks.as_slice() {
+            _ if self.json && self.is_terminal() => {
+                json::indented(&String::from_utf8_lossy(&view.json)).into_bytes()
+            }
+            _ if self.json => view.json.clone(),
+            // Write a calendar file or the body of an API response unchanged.
+            [Block::Raw(bytes)] if !self.is_terminal() => return self.raw(bytes),
+            _ => view.render(self.stdout()).into_bytes(),
         };
-        if self.is_terminal() {
-            bytes = json::indented(&String::from_utf8_lossy(&bytes)).into_bytes();
-        }
-        if !bytes.ends_with(b"\n") {
+        if self.json && !bytes.ends_with(b"\n") {
             bytes.push(b'\n');
         }
         self.raw(&bytes)
@@ -97,19 +85,25 @@ impl Output {
             stdout.write_all(bytes)?;
             stdout.flush()
         };
-        let written = self.spinner.borrow().suspend(write);
+        let written = self.spinner.suspend(write);
         written.map_err(|error| match error.kind() {
             io::ErrorKind::BrokenPipe => Error::new(Kind::ClosedPipe, "stdout was closed"),
             _ => Error::io("can't write to stdout", &error),
         })
     }
 
-    /// Writes a line to stderr, cleaned and wrapped.
+    /// Writes a cleaned line to stderr. Wraps it unless it is a URL or an indented command, which
+    /// the user may want to copy.
     pub fn note(&self, text: &str) {
-        self.write_page(|page| page.block(&Block::Line(text.into())));
+        let is_url = text.contains("://") && !text.trim().contains(' ');
+        let block = match is_url || text.starts_with("  ") {
+            true => Block::Copy(text.into()),
+            false => Block::Line(text.into()),
+        };
+        self.write_page(|page| page.block(&block));
     }
 
-    /// Writes a line to stderr without wrapping it, so a URL or command can be copied.
+    /// Writes a line to stderr without wrapping it.
     pub fn note_copy(&self, text: &str) {
         self.write_page(|page| page.block(&Block::Copy(text.into())));
     }
@@ -117,17 +111,17 @@ impl Output {
     /// Writes `warning: TEXT [code]` to stderr.
     pub fn warn(&self, code: &str, text: &str) {
         let text = one_line(&format!("{text} [{code}]"));
-        self.write_page(|page| page.paragraph("warning: ", STRONG, 9, &text));
+        self.write_page(|page| page.paragraph("warning: ", STRONG, &text));
     }
 
-    /// Writes `error: SENTENCE [code]` to stderr, then `hint: …` and the next command on lines of
-    /// their own.
+    /// Writes `error: SENTENCE [code]` to stderr, then `hint: …` and the next command on separate
+    /// lines.
     pub fn error(&self, code: &str, sentence: &str, hint: &str, next_command: Option<&str>) {
         let sentence = one_line(&format!("{sentence} [{code}]"));
         self.write_page(|page| {
-            page.paragraph("error: ", BAD, 7, &sentence);
+            page.paragraph("error: ", BAD, &sentence);
             if !hint.is_empty() {
-                page.paragraph("hint: ", STRONG, 6, &one_line(hint));
+                page.paragraph("hint: ", STRONG, &one_line(hint));
             }
             if let Some(command) = next_command {
                 page.command(command);
@@ -135,7 +129,7 @@ impl Output {
         });
     }
 
-    /// Writes a JSON document to stderr. It must be the last line.
+    /// Writes a JSON document to stderr. Programs parse the last line, so write nothing after it.
     pub fn error_json(&self, document: &Value) {
         let line = json::escaped(&document.to_string()) + "\n";
         self.write_stderr(&line);
@@ -146,12 +140,25 @@ impl Output {
         self.write_stderr(&one_line(text));
     }
 
-    /// Starts a spinner. It is hidden unless stderr is a terminal and `--json` is off.
-    pub fn spinner(&self, text: &str) -> Spinner {
-        let is_shown = self.is_watched() && terminal::supports_escapes();
-        let spinner = Spinner::new(is_shown, text);
-        *self.spinner.borrow_mut() = spinner.bar();
-        spinner
+    /// Shows a spinner with the elapsed time, or updates its text. Does nothing unless stderr is a
+    /// terminal and `--json` is off.
+    pub fn spin(&self, text: &str) {
+        if !self.is_watched() || !terminal::supports_escapes() {
+            return;
+        }
+        self.spinner.set_message(one_line(text));
+        let style = ProgressStyle::with_template("{spinner} {elapsed_precise}  {msg}");
+        if let (true, Ok(style)) = (self.spinner.is_hidden(), style) {
+            self.spinner.set_style(style);
+            self.spinner.reset_elapsed();
+            self.spinner.set_draw_target(ProgressDrawTarget::stderr());
+            self.spinner.enable_steady_tick(Duration::from_millis(120));
+        }
+    }
+
+    /// Clears the spinner from the screen.
+    pub fn stop_spinner(&self) {
+        self.spinner.finish_and_clear();
     }
 
     fn write_page(&self, write: impl FnOnce(&mut Page)) {
@@ -163,6 +170,6 @@ impl Output {
     fn write_stderr(&self, text: &str) {
         // If stderr is closed, there is nowhere to report the error.
         let write = || io::stderr().write_all(text.as_bytes());
-        let _ = self.spinner.borrow().suspend(write);
+        let _ = self.spinner.suspend(write);
     }
 }

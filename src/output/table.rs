@@ -1,142 +1,93 @@
-//! Renders tables. On a terminal they fit its width. Otherwise nothing is truncated and tabs
+//! Renders tables. On a terminal, a table fits the width. Otherwise, nothing is cut off and tabs
 //! separate the cells.
 
 use textwrap::core::display_width;
 
 use super::clean::one_line;
-use super::layout::{FAINT, GAP, PLAIN, Tone, marked, padded, paint, shorten};
-use super::terminal::TermInfo;
-use crate::view::{Column, Table};
+use super::layout::{FAINT, GAP, Page, padded, shorten};
+use crate::view::{Style, Table};
 
-/// Minimum width of a shortened column, in characters. Anything narrower is unreadable.
+/// Minimum width of a shortened column, in terminal cells. Anything narrower is unreadable.
 const MIN_COLUMN: usize = 10;
 
-pub(super) fn render(table: &Table, screen: TermInfo, to: &mut String) {
-    match screen.width {
-        None => render_tabs(table, to),
+pub(super) fn render(table: &Table, page: &mut Page) {
+    match page.screen.width {
+        None => render_tabs(table, page),
         Some(_) if table.rows.is_empty() => {}
-        Some(width) => render_fitted(table, width, screen.color, to),
+        Some(width) => render_fitted(table, width, page),
     }
 }
 
-fn render_tabs(table: &Table, to: &mut String) {
-    to.extend([&table.plain_header.join("\t"), "\n"]);
-    for row in &table.plain_rows {
+fn render_tabs(table: &Table, page: &mut Page) {
+    for row in &table.plain {
         let cells: Vec<String> = row.iter().map(|cell| one_line(cell)).collect();
-        to.extend([&cells.join("\t"), "\n"]);
+        page.end_line(&cells.join("\t"));
     }
 }
 
-type Cell = (String, Tone);
-/// A column's index and its width.
-type Slot = (usize, usize);
-
-fn render_fitted(table: &Table, width: usize, color: bool, to: &mut String) {
-    let cell = |(column, text): (&Column, &String)| match column.is_status {
-        true => marked(text),
-        false => (one_line(text), PLAIN),
+fn render_fitted(table: &Table, width: usize, page: &mut Page) {
+    let cell = |((_, style), text): (&(&str, Style), &String)| match style {
+        Style::Status => page.status(text),
+        Style::Fixed | Style::Shrinks => one_line(text),
     };
-    let title = |column: &Column| (column.title.to_owned(), FAINT);
-    let mut rows: Vec<Vec<Cell>> = vec![table.columns.iter().map(title).collect()];
     let cells = |row: &Vec<String>| table.columns.iter().zip(row).map(cell).collect();
-    rows.extend(table.rows.iter().map(cells));
-    let slot = |n: usize| {
-        let cells = rows.iter().filter_map(|row| row.get(n));
-        let widths = cells.map(|(text, _)| display_width(text));
-        (n, widths.max().unwrap_or_default())
-    };
-    let slots: Vec<Slot> = (0..table.columns.len()).map(slot).collect();
-    let shrinks = |(n, _): &Slot| table.columns.get(*n).is_some_and(|column| column.shrinks);
-    let mut lines = vec![slots.clone()];
-    if !fit(&mut lines[0], width, shrinks) {
-        lines = stacked(slots, width, shrinks, |(n, _)| {
-            table.columns.get(*n).is_some_and(|column| column.is_status)
-        });
-    }
-    for row in &rows {
-        for (n, slots) in lines.iter().enumerate() {
-            let has_text = |(n, _): &Slot| row.get(*n).is_some_and(|cell| !cell.0.is_empty());
-            if n == 0 || slots.iter().any(has_text) {
-                push_line(row, GAP * n.min(1), slots, color, to);
+    let mut rows: Vec<Vec<String>> = table.rows.iter().map(cells).collect();
+    let title = |(title, _): &(&str, Style)| page.painted(FAINT, &title.to_uppercase());
+    rows.insert(0, table.columns.iter().map(title).collect());
+    match widths(table, &rows, width) {
+        Some(widths) => {
+            for row in &rows {
+                let cells = row.iter().zip(&widths);
+                let cells = cells.map(|(text, width)| padded(&shorten(text, *width), *width));
+                let line = cells.collect::<Vec<_>>().join(&" ".repeat(GAP));
+                page.end_line(line.trim_end());
+            }
+        }
+        // The terminal is too narrow for a table: render each row as fields.
+        None => {
+            for row in &rows[1..] {
+                let titles = table.columns.iter().map(|(title, _)| (*title).to_owned());
+                let fields = titles.zip(row.iter().cloned());
+                let fields = fields.filter(|(_, text)| !text.is_empty());
+                page.fields(&fields.collect::<Vec<_>>());
             }
         }
     }
 }
 
-/// Splits a row into several lines. Shrinkable columns move to a line under the others. If the
-/// others are still too wide, the status and the first shrinkable column share a line in between.
-fn stacked(
-    slots: Vec<Slot>,
-    width: usize,
-    shrinks: impl Fn(&Slot) -> bool,
-    is_status: impl Fn(&Slot) -> bool,
-) -> Vec<Vec<Slot>> {
-    let (mut below, mut above): (Vec<_>, Vec<_>) = slots.into_iter().partition(shrinks);
-    let mut lines = Vec::new();
-    if !fit(&mut above, width, |_| false) {
-        let (mut middle, rest): (Vec<_>, Vec<_>) = above.into_iter().partition(is_status);
-        middle.extend(below.drain(..below.len().min(1)));
-        (above, lines) = (rest, vec![middle]);
+/// Returns the column widths. Narrows the widest shrinkable columns until every row fits. Returns
+/// `None` if the rows cannot fit.
+fn widths(table: &Table, rows: &[Vec<String>], most: usize) -> Option<Vec<usize>> {
+    let width = |n: usize| {
+        let cells = rows.iter().filter_map(|row| row.get(n));
+        cells.map(|text| display_width(text)).max()
+    };
+    let mut widths: Vec<usize> = (0..table.columns.len()).filter_map(width).collect();
+    let gaps = GAP * widths.len().saturating_sub(1);
+    while widths.iter().sum::<usize>() + gaps > most {
+        let columns = widths.iter_mut().zip(&table.columns);
+        let shrinkable =
+            columns.filter(|(width, (_, style))| *style == Style::Shrinks && **width > MIN_COLUMN);
+        let (widest, _) = shrinkable.max_by_key(|(width, _)| **width)?;
+        *widest -= 1;
     }
-    lines.push(below);
-    for line in &mut lines {
-        fit(line, width.saturating_sub(GAP), |_| true);
-    }
-    fit(&mut above, width, |_| true);
-    lines.insert(0, above);
-    lines
-}
-
-/// Narrows the widest shrinkable columns until the line fits. Returns whether it does.
-fn fit(slots: &mut [Slot], most: usize, shrinks: impl Fn(&Slot) -> bool) -> bool {
-    let gaps = GAP * slots.len().saturating_sub(1);
-    while slots.iter().map(|(_, width)| width).sum::<usize>() + gaps > most {
-        let can_shrink = |slot: &&mut Slot| shrinks(slot) && slot.1 > MIN_COLUMN;
-        let wide = slots.iter_mut().filter(can_shrink);
-        match wide.max_by_key(|slot| slot.1) {
-            Some((_, widest)) => *widest -= 1,
-            None => return false,
-        }
-    }
-    true
-}
-
-fn push_line(row: &[Cell], indent: usize, slots: &[Slot], color: bool, to: &mut String) {
-    // Padding before the next cell. It is only written with that cell, so no line ends in spaces.
-    let mut padding = indent;
-    for (n, width) in slots {
-        let Some((text, tone)) = row.get(*n) else {
-            continue;
-        };
-        let text = shorten(text, *width);
-        if !text.is_empty() {
-            to.push_str(&padded("", padding));
-            paint(to, color, tone, &text);
-            padding = 0;
-        }
-        padding += width.saturating_sub(display_width(&text)) + GAP;
-    }
-    to.push('\n');
+    Some(widths)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::output::terminal::TermInfo;
 
     fn table() -> Table {
-        let column = |title, shrinks| Column {
-            title,
-            shrinks,
-            is_status: title == "STATUS",
-        };
         let row = |cells: [&str; 5]| cells.map(str::to_owned).to_vec();
         Table {
             columns: vec![
-                column("WHEN", false),
-                column("CALLED", true),
-                column("STATUS", false),
-                column("RESULT", true),
-                column("ID", false),
+                ("When", Style::Fixed),
+                ("Called", Style::Shrinks),
+                ("Status", Style::Status),
+                ("Result", Style::Shrinks),
+                ("ID", Style::Fixed),
             ],
             rows: vec![
                 row([
@@ -154,19 +105,17 @@ mod tests {
                     "77aa0c1e",
                 ]),
             ],
-            plain_header: vec!["ID", "RESULT"],
-            plain_rows: vec![row(["3f2a0c1e", "A\ttable\nfor four", "", "", ""])],
+            plain: vec![row(["3f2a0c1e", "A\ttable\nfor four", "", "", ""])],
         }
     }
 
     fn rendered(width: usize) -> String {
-        let mut text = String::new();
-        let screen = TermInfo {
+        let mut page = Page::new(TermInfo {
             width: Some(width),
             color: false,
-        };
-        render(&table(), screen, &mut text);
-        text
+        });
+        render(&table(), &mut page);
+        page.text
     }
 
     #[test]
@@ -185,31 +134,28 @@ mod tests {
     }
 
     #[test]
-    fn long_columns_shrink_then_move_under_the_row() {
+    fn table_shrinks_columns_then_falls_back_to_fields() {
         assert_eq!(
             rendered(80),
             "WHEN                  CALLED            STATUS         RESULT           ID\n\
-             Fri 2026-12-04 20:00  寿司次郎 🍣…      ✓ success      A table for…     3f2a0c1e\n\
+             Fri 2026-12-04 20:00  寿司次郎 🍣 銀…   ✓ success      A table for fo…  3f2a0c1e\n\
              Thu 2026-12-03 09:30  A business with…  · in progress  e\u{301}té مطعم         77aa0c1e\n"
         );
         assert_eq!(
-            rendered(40),
-            "WHEN                  ID\n\
-             \u{20} STATUS         CALLED\n\
-             \u{20} RESULT\n\
-             Fri 2026-12-04 20:00  3f2a0c1e\n\
-             \u{20} ✓ success      寿司次郎 🍣 銀座本店\n\
-             \u{20} A table for four under the name of…\n\
-             Thu 2026-12-03 09:30  77aa0c1e\n\
-             \u{20} · in progress  A business with a very…\n\
-             \u{20} e\u{301}té مطعم\n"
+            rendered(40).split("\n\n").next().unwrap_or_default(),
+            "When    Fri 2026-12-04 20:00\n\
+             Called  寿司次郎 🍣 銀座本店\n\
+             Status  ✓ success\n\
+             Result  A table for four under the name\n\
+             \u{20}       of Smith\n\
+             ID      3f2a0c1e"
         );
     }
 
     #[test]
     fn piped_tables_use_tabs_and_untruncated_cells() {
-        let mut text = String::new();
-        render(&table(), TermInfo::PLAIN, &mut text);
-        assert_eq!(text, "ID\tRESULT\n3f2a0c1e\tA table for four\t\t\t\n");
+        let mut page = Page::new(TermInfo::PLAIN);
+        render(&table(), &mut page);
+        assert_eq!(page.text, "3f2a0c1e\tA table for four\t\t\t\n");
     }
 }

@@ -1,11 +1,6 @@
-//! Detects whether a stream is a terminal, its width and whether to use color.
+//! Detects whether a stream is a terminal, how wide it is and whether to use color.
 
-use std::io::IsTerminal;
-
-#[cfg(unix)]
-use std::os::fd::AsFd as AsHandle;
-#[cfg(windows)]
-use std::os::windows::io::AsHandle;
+use console::Term;
 
 use super::Color;
 
@@ -16,18 +11,19 @@ pub(super) struct TermInfo {
     pub color: bool,
 }
 
-/// Minimum width that the layout assumes, in columns. Nothing is readable in less.
+/// Minimum width that the layout assumes, in columns. Anything narrower is unreadable.
 const MIN_WIDTH: usize = 20;
 
 impl TermInfo {
-    /// Not a terminal: nothing is wrapped, shortened or colored.
+    /// A stream that is not a terminal: nothing is wrapped, shortened or colored.
     pub const PLAIN: Self = Self {
         width: None,
         color: false,
     };
 
-    pub fn of(stream: &(impl IsTerminal + AsHandle), color: Color) -> Self {
-        let is_terminal = stream.is_terminal();
+    pub fn of(term: &Term, color: Color) -> Self {
+        let is_terminal = term.is_term();
+        let (_, width) = term.size();
         let forced = std::env::var_os("CLICOLOR_FORCE");
         let is_forced = forced.is_some_and(|value| !value.is_empty() && value != "0");
         let color = match color {
@@ -37,10 +33,7 @@ impl TermInfo {
             Color::Auto => is_forced || (is_terminal && supports_escapes()),
         };
         Self {
-            width: is_terminal.then(|| {
-                let size = terminal_size::terminal_size_of(stream);
-                size.map_or(80, |(width, _)| usize::from(width.0).max(MIN_WIDTH))
-            }),
+            width: is_terminal.then_some(usize::from(width).max(MIN_WIDTH)),
             color,
         }
     }

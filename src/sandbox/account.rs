@@ -1,4 +1,4 @@
-//! Account routes: logins, usage and billing.
+//! Account routes: tokens, usage and billing.
 
 use std::io;
 use std::time::Duration;
@@ -64,7 +64,7 @@ pub(super) fn refresh(service: &Service, request: &Request) -> Result {
         state.logins.remove(index);
         Some(issue(state))
     })?;
-    let message = "the refresh token is unknown or was already used";
+    let message = "the refresh token is unknown or has already been used";
     let login = login.ok_or_else(|| Refusal::new(401, "invalid_refresh_token", message))?;
     http::json(200, login)
 }
@@ -76,25 +76,22 @@ pub(super) fn statistics(service: &Service, _: &Request) -> Result {
     let calls: Vec<_> = state.calls.iter().filter(is_recent).collect();
     let is_charged = |call: &Call| call.has_ended() && Scenario::of_call(call).is_answered();
     let charged = calls.iter().filter(|call| is_charged(call));
-    let minutes = charged.map(|call| call.seconds()).sum::<f64>() / 60.0;
+    // Do not use `sum`, which returns -0.0 if there are no charged calls.
+    let minutes = charged.fold(0.0, |sum, call| sum + call.seconds() / 60.0);
     let statistics = json!({
         "plan_type": PLAN,
         "subscription_status": "active",
         "minutes_allocated": MINUTES,
-        "minutes_used": rounded(minutes),
-        "minutes_remaining": rounded((MINUTES - minutes).max(0.0)),
+        "minutes_used": minutes,
+        "minutes_remaining": (MINUTES - minutes).max(0.0),
         "calls_allocated": CALLS,
         "calls_used": calls.len(),
         "calls_remaining": CALLS.saturating_sub(calls.len()),
         "period_start": midnight(start),
         "period_end": midnight(end),
-        "usage_percentage": rounded(minutes / MINUTES * 100.0),
+        "usage_percentage": minutes / MINUTES * 100.0,
     });
     http::json(200, statistics)
-}
-
-fn rounded(number: f64) -> f64 {
-    (number * 100.0).round() / 100.0
 }
 
 pub(super) fn subscription(service: &Service, _: &Request) -> Result {

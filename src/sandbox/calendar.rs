@@ -4,17 +4,12 @@ use jiff::civil::Date;
 use jiff::{SignedDuration, Timestamp};
 
 use super::state::Call;
-use super::story::Story;
 use super::submission::Submission;
 
-/// Returns the file for the appointment that the call makes if it succeeds.
+/// Returns the iCalendar file for the appointment, or `None` if the request has no date.
 pub(super) fn file(call: &Call) -> Option<String> {
     let submission = Submission::of(&call.submission);
     let (start, end) = period(&submission, &call.timezone)?;
-    let description = format!(
-        "{}\n{}",
-        submission.task_description, submission.respondent_phone
-    );
     let mut lines = vec![
         "BEGIN:VCALENDAR".to_owned(),
         "VERSION:2.0".to_owned(),
@@ -24,8 +19,8 @@ pub(super) fn file(call: &Call) -> Option<String> {
         format!("DTSTAMP:{}", utc(call.ends_at)),
         format!("DTSTART{start}"),
         format!("DTEND{end}"),
-        format!("SUMMARY:{}", escaped(&Story::of(call).title)),
-        format!("DESCRIPTION:{}", escaped(&description)),
+        format!("SUMMARY:{}", escaped(&submission.task_description)),
+        format!("DESCRIPTION:{}", submission.respondent_phone),
     ];
     let location = submission.business_name.iter();
     lines.extend(location.map(|name| format!("LOCATION:{}", escaped(name))));
@@ -33,8 +28,8 @@ pub(super) fn file(call: &Call) -> Option<String> {
     Some(lines.join("\r\n") + "\r\n")
 }
 
-/// Returns the parameters and values of DTSTART and DTEND. Without a time, the appointment takes
-/// the whole day.
+/// Returns the parameters and values of DTSTART and DTEND. An appointment without a time takes the
+/// whole day.
 fn period(submission: &Submission, timezone: &str) -> Option<(String, String)> {
     let date = submission.date()?;
     let Some(time) = submission.time() else {
@@ -50,7 +45,7 @@ fn utc(instant: Timestamp) -> String {
     instant.strftime("%Y%m%dT%H%M%SZ").to_string()
 }
 
-/// Escapes a TEXT value (section 3.3.11), and removes control characters, which it can't contain.
+/// Escapes a TEXT value (RFC 5545, section 3.3.11) and drops control characters, which are invalid.
 fn escaped(text: &str) -> String {
     let mut escaped = text.replace('\\', "\\\\").replace('\n', "\\n");
     escaped = escaped.replace(',', "\\,").replace(';', "\\;");

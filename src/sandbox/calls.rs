@@ -6,11 +6,12 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde::Deserialize;
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 use super::Service;
 use super::http::{self, Refusal, Request, Result};
 use super::scenario::{FirstResponse, Scenario};
-use super::state::{Call, State, uuid};
+use super::state::{Call, State};
 use super::story::Story;
 use super::submission::Submission;
 
@@ -19,24 +20,21 @@ const DEFAULT_LIMIT: usize = 50;
 #[derive(Deserialize)]
 struct Body {
     submission: Value,
-    #[serde(default = "utc")]
     timezone: String,
-}
-
-fn utc() -> String {
-    "UTC".into()
 }
 
 pub(super) fn create(service: &Service, request: &Request) -> Result {
     let body: Body = request.json()?;
-    let scenario = Scenario::of(&Submission::check(&body.submission)?.respondent_phone);
+    let submission = Submission::check(&body.submission)?;
+    Scenario::check(&submission.respondent_phone)?;
+    let scenario = Scenario::of(&submission.respondent_phone);
     if TimeZone::get(&body.timezone).is_err() {
         return Err(Refusal::validation("timezone is not an IANA time zone"));
     }
     let created_at = Timestamp::now();
     let duration = scenario.duration(service.call_duration);
     let call = Call {
-        id: uuid(),
+        id: Uuid::new_v4().to_string(),
         idempotency_key: request.header("Idempotency-Key").to_owned(),
         created_at,
         ends_at: created_at + duration,
@@ -61,7 +59,7 @@ pub(super) fn create(service: &Service, request: &Request) -> Result {
             let page = "<html><title>504 Gateway Time-out</title></html>\n";
             Ok(http::html(504, page))
         }
-        FirstResponse::Result | FirstResponse::Refused(..) => {
+        FirstResponse::Result => {
             let left = Timestamp::now().duration_until(call.ends_at).try_into();
             thread::sleep(left.unwrap_or_default());
             http::json(201, view(&call))
@@ -69,11 +67,8 @@ pub(super) fn create(service: &Service, request: &Request) -> Result {
     }
 }
 
-/// Records a call, or returns the one that was recorded with the same key.
+/// Records a call, unless its key is already recorded. Returns the stored call and how to respond.
 fn record(state: &mut State, call: Call, first: FirstResponse) -> Result<(Call, FirstResponse)> {
-    if let FirstResponse::Refused(status, code, message) = first {
-        return Err(Refusal::new(status, code, message));
-    }
     let key = Some(&call.idempotency_key).filter(|key| !key.is_empty());
     let mut calls = state.calls.iter();
     match calls.find(|known| Some(&known.idempotency_key) == key) {
@@ -81,7 +76,7 @@ fn record(state: &mut State, call: Call, first: FirstResponse) -> Result<(Call, 
             Ok((known.clone(), FirstResponse::Result))
         }
         Some(_) => {
-            let message = "the idempotency key was used for another request";
+            let message = "the idempotency key was already used for a different request";
             Err(Refusal::new(422, "idempotency_key_reused", message))
         }
         None => {

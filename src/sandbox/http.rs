@@ -7,9 +7,9 @@ use serde::de::DeserializeOwned;
 use serde_json::json;
 use tiny_http::{Header, Method, Response};
 use url::{Host, Url};
+use uuid::Uuid;
 
-use super::state::uuid;
-
+/// Maximum size of a request body, in bytes.
 const BODY_LIMIT: u64 = 64 << 10;
 
 pub(super) type Reply = Response<Cursor<Vec<u8>>>;
@@ -41,8 +41,8 @@ impl Request {
         Ok(request)
     }
 
-    /// Rejects requests from web pages. A host other than loopback reveals DNS rebinding. All other
-    /// pages are detected by their origin, which browsers send with every POST.
+    /// Rejects requests from web pages. A host other than loopback indicates DNS rebinding. Other
+    /// pages are recognized by a foreign `Origin` header, which browsers send with every POST.
     fn check_source(&self) -> Result<()> {
         let is_loopback = match self.url.host() {
             Some(Host::Domain(name)) => name == "localhost",
@@ -85,7 +85,7 @@ pub(super) fn reply(status: u16, content_type: &str, body: impl Into<Vec<u8>>) -
     with_header(reply, "Content-Type", content_type)
 }
 
-/// Adds a header. `value` must be ASCII.
+/// Adds a header, unless `value` is not ASCII.
 pub(super) fn with_header(reply: Reply, name: &str, value: &str) -> Reply {
     match Header::from_bytes(name, value) {
         Ok(header) => reply.with_header(header),
@@ -102,11 +102,11 @@ pub(super) fn html(status: u16, body: impl Into<Vec<u8>>) -> Reply {
     reply(status, "text/html; charset=utf-8", body)
 }
 
-/// An error response with the service's error object.
+/// An error response with an error object in the service's format.
 #[derive(Debug)]
 pub(super) struct Refusal {
     status: u16,
-    pub(super) code: &'static str,
+    code: &'static str,
     message: String,
 }
 
@@ -129,8 +129,9 @@ impl Refusal {
     }
 
     pub(super) fn into_reply(self) -> Reply {
-        let (code, message, id) = (self.code, self.message, uuid());
-        let error = json!({"error": {"code": code, "message": message, "correlation_id": id}});
+        let (code, message, id) = (self.code, self.message, Uuid::new_v4());
+        let error =
+            json!({"error": {"code": code, "message": message, "correlation_id": id.to_string()}});
         reply(self.status, "application/json", error.to_string())
     }
 }

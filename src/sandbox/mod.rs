@@ -1,8 +1,8 @@
 //! Emulates the KallyAI service over HTTP on loopback, for trying the program and testing other
 //! clients without an account or a phone.
 //!
-//! It shares no code with the client and defines its JSON separately, so a misspelled field can't
-//! go unnoticed on both sides. The number called determines the result (see `scenario`).
+//! It shares no code with the client and defines its JSON separately, so that a field misspelled on
+//! one side makes a test fail. The number called determines the result (see `scenario`).
 
 mod account;
 mod calendar;
@@ -14,7 +14,6 @@ mod sign_in;
 mod state;
 mod story;
 mod submission;
-mod task;
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -28,26 +27,26 @@ use tiny_http::Server;
 
 pub use state::forget;
 
-/// How long a successful call takes by default.
+/// Default duration of a successful call.
 pub const DEFAULT_CALL_DURATION: Duration = Duration::from_secs(4);
 
-/// Settings of a [`Sandbox`].
+/// The address, state folder and call duration of a [`Sandbox`].
 #[derive(Clone, Debug)]
 pub struct Options {
     /// The address to listen on. Port 0 selects any free port.
     pub address: SocketAddr,
-    /// The folder for calls and logins. Sandboxes in several processes can share it.
+    /// The folder for calls and tokens. Sandboxes in several processes can share it.
     pub folder: PathBuf,
-    /// How long a successful call takes. Other calls take a fixed percentage of this time.
+    /// Duration of a successful call. Other calls take a fixed percentage of this time.
     pub call_duration: Duration,
 }
 
-/// The tokens of a new login, as the service sends them.
+/// The tokens issued when a user signs in, as the service sends them.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct Login {
-    /// The bearer token.
+    /// The access token, to be sent as a bearer token.
     pub access_token: String,
-    /// The refresh token, which can be exchanged for a new login once.
+    /// The refresh token, which can be exchanged for new tokens once.
     pub refresh_token: String,
     /// Lifetime of the access token in seconds.
     pub expires_in: u64,
@@ -71,7 +70,7 @@ impl Sandbox {
     ///
     /// # Errors
     ///
-    /// Returns an error if it cannot listen on the address, or cannot read and write the folder.
+    /// Returns an error if it cannot listen on the address, or cannot read or write the folder.
     pub fn start(options: Options) -> io::Result<Self> {
         let folder = options.folder;
         let store = state::Store { folder };
@@ -86,7 +85,7 @@ impl Sandbox {
         let server = Arc::new(server);
         let (requests, shared) = (Arc::clone(&server), Arc::clone(&service));
         thread::Builder::new().spawn(move || {
-            // One thread per request: a request to start a call takes as long as the call.
+            // Use one thread per request, because starting a call takes as long as the call.
             while let Ok(request) = requests.recv() {
                 let service = Arc::clone(&shared);
                 let respond = move || routes::respond(&service, request);
@@ -103,18 +102,18 @@ impl Sandbox {
         self.service.url.clone()
     }
 
-    /// Creates a login, like approving on the sign-in page.
+    /// Issues tokens, as if the user had approved the sign-in.
     ///
     /// # Errors
     ///
-    /// Returns an error if it cannot be saved in the folder.
+    /// Returns an error if the tokens cannot be saved in the folder.
     pub fn new_login(&self) -> io::Result<Login> {
         account::new_login(&self.service)
     }
 }
 
 impl Drop for Sandbox {
-    /// Stops the server. Calls continue: another sandbox in the same folder returns their results.
+    /// Stops the server. Calls continue: another sandbox with this folder returns their results.
     fn drop(&mut self) {
         self.server.unblock();
     }

@@ -30,7 +30,7 @@ pub(super) fn respond(service: &Service, mut request: tiny_http::Request) {
     let reply = Request::read(&mut request)
         .and_then(|request| dispatch(service, &request))
         .unwrap_or_else(Refusal::into_reply);
-    // This fails only if the client has closed the connection.
+    // Ignore the error: the client has closed the connection.
     let _ = request.respond(reply);
 }
 

@@ -38,7 +38,7 @@ fn redirect(request: &Request, mut uri: Url, parameters: &[(&str, String)]) -> R
     http::with_header(http::html(303, ""), "Location", uri.as_str())
 }
 
-/// Returns the redirect URI. Like the service, accepts only a loopback address with a port.
+/// Returns the redirect URI, which must be a loopback address with a port, as in the real service.
 fn redirect_uri(request: &Request) -> Result<Url> {
     let uri = request.parameter("redirect_uri").unwrap_or_default();
     let is_accepted = |uri: &Url| {

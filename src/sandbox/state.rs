@@ -14,24 +14,23 @@ use super::Login;
 const FILE: &str = "state.json";
 const LOCK_FILE: &str = "state.lock";
 
-/// Maximum length of each list. Requests read and write the whole file, so it must stay small.
+/// Maximum length of each list. Requests read or write the whole file, so the file must be small.
 const MAX_ITEMS: usize = 500;
 
-/// The contents of the file. All lists are oldest first.
+/// The contents of the data file. Each list starts with its oldest item.
 #[derive(Default, Serialize, Deserialize)]
 #[serde(default)]
 pub(super) struct State {
-    /// Logins, each with the expiry of its access token.
+    /// The issued tokens, each pair with the time at which its access token expires.
     pub(super) logins: Vec<(Login, Timestamp)>,
     pub(super) calls: Vec<Call>,
 }
 
-/// A call. Its status depends only on these fields and the clock, so it continues after its process
-/// has exited.
+/// A call. Its status depends only on these fields and the clock, so a call outlives its sandbox.
 #[derive(Clone, Serialize, Deserialize)]
 pub(super) struct Call {
     pub(super) id: String,
-    /// Empty if the request had none.
+    /// Empty if the request had no key.
     pub(super) idempotency_key: String,
     pub(super) created_at: Timestamp,
     pub(super) ends_at: Timestamp,
@@ -55,7 +54,7 @@ pub(super) struct Store {
 
 impl Store {
     pub(super) fn read(&self) -> io::Result<State> {
-        // Lock, because Windows can't replace a file while it is being read.
+        // Take the lock, because Windows can't replace a file while it is being read.
         let lock = self.lock_file()?;
         lock.lock_shared()?;
         self.load()
@@ -77,14 +76,14 @@ impl Store {
 
     fn load(&self) -> io::Result<State> {
         match fs::read(self.folder.join(FILE)) {
-            // Treat a file that another version wrote as empty.
+            // Treat a file written by an incompatible version as empty.
             Ok(bytes) => Ok(serde_json::from_slice(&bytes).unwrap_or_default()),
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(State::default()),
             Err(error) => Err(error),
         }
     }
 
-    /// Opens the lock file. Dropping it releases the lock.
+    /// Opens the lock file. Dropping the file releases the lock.
     fn lock_file(&self) -> io::Result<File> {
         fs::create_dir_all(&self.folder)?;
         let mut options = File::options();
@@ -109,17 +108,7 @@ pub fn forget(folder: &Path) -> io::Result<()> {
             _ => {}
         }
     }
-    // Fails if the folder contains other files or does not exist.
+    // Ignore the error if the folder contains other files or does not exist.
     let _ = fs::remove_dir(folder);
     Ok(())
-}
-
-/// Returns a random UUID (version 4).
-pub(super) fn uuid() -> String {
-    let bits = rand::random::<u128>() & !(0xf << 76) & !(0b11 << 62) | 4 << 76 | 0b10 << 62;
-    let mut uuid = format!("{bits:032x}");
-    for dash in [8, 13, 18, 23] {
-        uuid.insert(dash, '-');
-    }
-    uuid
 }

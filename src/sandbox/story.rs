@@ -1,22 +1,18 @@
-//! Creates a call's conversation and result from templates and the submission. The conversation is
-//! in the language of the call, and the result is in the user's language.
+//! Creates a call's conversation and result from one template per language. The conversation is in
+//! the language of the call, and the result is in the user's language.
 
 use std::collections::HashMap;
-use std::iter;
 
-use jiff::ToSpan;
-use jiff::civil::{Date, Time, time};
+use jiff::ToSpan as _;
+use jiff::civil::{Date, Time};
 use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 
 use super::scenario::Scenario;
 use super::state::Call;
 use super::submission::Submission;
-use super::task::Task;
 
 pub(super) struct Story {
-    /// The title of the appointment in a calendar.
-    pub(super) title: String,
     pub(super) highlights: String,
     pub(super) next_steps: String,
     /// The turns of the conversation. Empty if no one spoke.
@@ -26,235 +22,159 @@ pub(super) struct Story {
 impl Story {
     pub(super) fn of(call: &Call) -> Self {
         let submission = Submission::of(&call.submission);
-        let task = Task::of(&submission);
-        let outcome = Scenario::of(&submission.respondent_phone).outcome;
-        let result = match outcome {
-            "success" => task.subject,
-            other => other,
+        let result = match Scenario::of(&submission.respondent_phone).outcome {
+            "success" if Question::in_task(&submission.task_description).is_alone => "question",
+            "success" => "request",
+            outcome => outcome,
         };
-        let conversation = match result {
-            "booking" | "other" => "request",
-            result => result,
-        };
-        let report = Template::new(submission.report_language());
-        let talk = Template::new(submission.call_language());
-        let reported = report.values(call, &submission, &task);
-        let mut spoken = talk.values(call, &submission, &task);
-        if talk != report {
-            // The task is usually in the user's language, so don't quote it in another one.
-            spoken.remove("asked");
-        }
+        let report = Template::new(submission.report_language(), call, &submission);
+        let talk = Template::new(submission.call_language(), call, &submission);
         Self {
-            title: report.text("title", task.subject, &reported),
-            highlights: report.text("highlights", result, &reported),
-            next_steps: report.text("next", result, &reported),
-            entries: entries(&talk.turns(conversation, &spoken), call.seconds()),
+            highlights: report.text(&format!("highlights.{result}")),
+            next_steps: report.text(&format!("next.{result}")),
+            entries: entries(&talk.texts(&format!("talk.{result}")), call.seconds()),
         }
     }
 }
 
-/// Creates the entries of a transcript. The business and the assistant take turns, and the
-/// timestamp of a turn is proportional to the number of words before it.
+/// Creates the entries of a transcript. The business and the assistant take turns.
 fn entries(turns: &[String], seconds: f64) -> Vec<Value> {
-    let words = |turn: &String| turn.split_whitespace().count() + 2;
-    let total = turns.iter().map(words).sum::<usize>() as f64;
-    let (mut spoken, mut entries) = (0, Vec::new());
-    for (turn, speaker) in iter::zip(turns, ["HUMAN", "AI"].into_iter().cycle()) {
-        let at = (spoken as f64 / total * seconds) as u64;
+    let entry = |(n, turn)| {
+        let speaker = ["HUMAN", "AI"][n % 2];
+        let at = (seconds * n as f64 / turns.len() as f64) as u64;
         let at = format!("{:02}:{:02}:{:02}", at / 3600, at / 60 % 60, at % 60);
-        entries.push(json!({"speaker": speaker, "content": turn, "timestamp": at}));
-        spoken += words(turn);
-    }
-    entries
+        json!({"speaker": speaker, "content": turn, "timestamp": at})
+    };
+    turns.iter().enumerate().map(entry).collect()
 }
 
-type When = (Option<Date>, Option<Time>);
-type Values = HashMap<&'static str, String>;
+/// English and Spanish verbs that introduce a question.
+const ASK: &str = "ask find check pregunta preguntar averigua averiguar comprueba comprobar";
 
-/// A template file: lines of `key: text`, with placeholders in the text.
-#[derive(PartialEq)]
-struct Template(&'static str);
+/// Topics of questions, each with prefixes of the words that indicate it.
+const TOPICS: [(&str, &str); 5] = [
+    ("wait", "long wait tard"),
+    ("hours", "open clos hour time when abr cierr hora cuándo"),
+    ("price", "price cost much precio cuest cuánto"),
+    ("place", "where address dónde direcci"),
+    ("help", "what which who how why qué cuál quién cómo por"),
+];
+
+/// The question in a task.
+struct Question {
+    /// Whether the task is only a question, and not also a request.
+    is_alone: bool,
+    /// The topic, which selects the answer. `None` if the task asks nothing.
+    topic: Option<&'static str>,
+}
+
+impl Question {
+    fn in_task(task: &str) -> Self {
+        let lower = task.to_lowercase();
+        let words = lower.split(|c: char| !c.is_alphanumeric() && c != '-');
+        let words: Vec<&str> = words.filter(|word| !word.is_empty()).collect();
+        let is_verb = |word: &&str| ASK.split(' ').any(|verb| verb == *word);
+        let verb = words.iter().position(is_verb);
+        let has_mark = lower.contains('?');
+        let asked = &words[verb.unwrap_or_default()..];
+        let occurs = |start: &str| asked.iter().any(|word| word.starts_with(start));
+        let mut topics = TOPICS.iter();
+        let topic = topics.find(|(_, beginnings)| beginnings.split(' ').any(occurs));
+        let topic = topic.map_or("yes", |(topic, _)| topic);
+        Self {
+            is_alone: verb == Some(0) || (verb.is_none() && has_mark && !lower.contains(". ")),
+            topic: (verb.is_some() || has_mark).then_some(topic),
+        }
+    }
+}
+
+/// A template file, with the values for its placeholders.
+struct Template {
+    file: &'static str,
+    values: HashMap<&'static str, String>,
+}
 
 impl Template {
-    fn new(language: &str) -> Self {
-        Self(match language {
+    fn new(language: &str, call: &Call, from: &Submission) -> Self {
+        let file = match language {
             "es" => include_str!("stories/es.txt"),
             _ => include_str!("stories/en.txt"),
-        })
-    }
-
-    /// Returns the texts with the key `key.case`, followed by those with the key `key`.
-    fn lines(&self, key: &str, case: &str) -> Vec<&'static str> {
-        let keys = [format!("{key}.{case}: "), format!("{key}: ")];
-        let texts = |key| {
-            self.0
-                .lines()
-                .filter_map(move |line| line.strip_prefix(key))
         };
-        keys.iter().map(String::as_str).flat_map(texts).collect()
-    }
-
-    fn line(&self, key: &str, case: &str) -> &'static str {
-        self.lines(key, case).first().copied().unwrap_or_default()
-    }
-
-    /// Returns the first text whose placeholders all have a value.
-    fn text(&self, key: &str, case: &str, values: &Values) -> String {
-        let lines = self.lines(key, case);
-        let text = lines.iter().find_map(|line| fill(line, values));
-        text.unwrap_or_default()
-    }
-
-    fn turns(&self, result: &str, values: &Values) -> Vec<String> {
-        let turns = |line: &&str| {
-            let turns = line.split(" | ").map(|turn| fill(turn, values));
-            turns.collect::<Option<Vec<_>>>()
-        };
-        let lines = self.lines("talk", result);
-        lines.iter().filter_map(turns).flatten().collect()
-    }
-
-    fn values(&self, call: &Call, from: &Submission, task: &Task) -> Values {
-        let text = shortened(&from.task_description);
-        let when = (from.date(), from.time());
-        let urgent = from.is_urgent.then(|| self.line("urgent", "").to_owned());
-        let instructions = Some(from.additional_instructions.join("; "));
-        // A long task probably has details that no other field has, such as a time or a wish.
-        let is_complete = when.1.is_some() && from.party_size.is_some();
-        let is_long = text.split(' ').count() > if is_complete { 8 } else { 4 };
-        let thing = self.line("thing", &from.task_category);
-        let a_thing = self.line("a_thing", &from.task_category);
+        let values = HashMap::new();
+        let mut template = Self { file, values };
+        let date = |date: Date| date.strftime(&template.text("date")).to_string();
+        let time = |time: Time| time.strftime(&template.text("time")).to_string();
+        let caller = || template.text("caller");
+        let answer = |topic| template.text(&format!("answer.{topic}"));
+        let topic = Question::in_task(&from.task_description).topic;
+        let instructions = from.additional_instructions.join("; ");
         let values = [
+            ("task", Some(shortened(&from.task_description))),
             ("phone", Some(from.respondent_phone.clone())),
-            ("name", from.user_name.clone()),
             ("business", from.business_name.clone()),
+            ("name", from.user_name.clone()),
+            ("caller", from.user_name.clone().or_else(|| Some(caller()))),
             ("user_phone", from.user_phone.clone()),
+            ("people", from.party_size.map(|count| count.to_string())),
+            ("date", from.date().map(date)),
+            ("time", from.time().map(time)),
+            ("next_day", Some(date(next_day(call, from)))),
             ("preference", from.time_preference_text.clone()),
-            ("instructions", instructions),
-            ("urgent", urgent),
-            ("thing", Some(thing.to_owned())),
-            ("a_thing", Some(a_thing.replace("{thing}", thing))),
-            ("lower_task", Some(lower_first(&text))),
-            (
-                "details",
-                (is_long || task.topic.is_some()).then(|| text.clone()),
-            ),
-            ("people", from.party_size.map(|count| self.people(count))),
-            ("time", when.1.map(|time| self.time(time))),
-            ("when", self.when(when)),
-            ("alternative", self.when(alternative(when, call))),
-            ("clause", task.clause.clone()),
-            ("asked", task.asked.clone()),
-            ("task", Some(text)),
+            ("instructions", Some(instructions)),
+            ("answer", topic.map(answer)),
         ];
-        let shortened = values.map(|(name, text)| (name, shortened(&text.unwrap_or_default())));
-        let mut values = Values::from(shortened);
-        values.retain(|_, text| !text.is_empty());
-        for (name, case) in [
-            ("answer", task.topic.unwrap_or_default()),
-            ("spoken_answer", task.topic.unwrap_or_default()),
-            ("hello", ""),
-            ("request", task.subject),
-            ("offer", task.subject),
-            ("confirmation", task.subject),
-        ] {
-            let text = self.text(name, case, &values);
-            values.insert(name, text);
-        }
-        values.retain(|_, text| !text.is_empty());
-        values
+        let given = values
+            .into_iter()
+            .filter_map(|(name, value)| Some((name, value?)));
+        template.values = given
+            .filter(|(_, value)| !value.trim().is_empty())
+            .collect();
+        template
     }
 
-    fn people(&self, count: i64) -> String {
-        let count = count.to_string();
-        self.line("people", &count).replace("{count}", &count)
+    /// Returns the first text with this key.
+    fn text(&self, key: &str) -> String {
+        self.texts(key).into_iter().next().unwrap_or_default()
     }
 
-    fn time(&self, time: Time) -> String {
-        let pattern = self.line("time", &time.hour().to_string());
-        time.strftime(pattern).to_string()
+    /// Returns the texts of the lines that begin with this key.
+    fn texts(&self, key: &str) -> Vec<String> {
+        let start = format!("{key}: ");
+        let texts = self
+            .file
+            .lines()
+            .filter_map(|line| line.strip_prefix(&start));
+        texts.map(|text| self.filled(text)).collect()
     }
 
-    fn date(&self, date: Date) -> String {
-        let nth = |names, index: i8| {
-            let mut names = self.line("words", names).split(", ");
-            names.nth(index as usize).unwrap_or_default()
-        };
-        let weekday = nth("weekdays", date.weekday().to_monday_zero_offset());
-        let text = self.line("date", "").replace("{weekday}", weekday);
-        let text = text.replace("{month}", nth("months", date.month() - 1));
-        text.replace("{day}", &date.day().to_string())
+    /// Replaces `{placeholders}`. Omits text in `[brackets]` if one of its values is missing.
+    fn filled(&self, text: &str) -> String {
+        let parts = text.split(['[', ']']);
+        parts.filter_map(|part| self.filled_part(part)).collect()
     }
 
-    fn when(&self, (date, time): When) -> Option<String> {
-        let date = date.map(|date| self.date(date));
-        let time = time.map(|time| self.time(time));
-        let (Some(date), Some(time)) = (&date, &time) else {
-            return date.or(time);
-        };
-        let text = self.line("when", "").replace("{date}", date);
-        Some(text.replace("{time}", time))
+    fn filled_part(&self, part: &str) -> Option<String> {
+        let pieces = part.split(['{', '}']).enumerate();
+        let filled = pieces.map(|(n, piece)| match n % 2 {
+            0 => Some(piece),
+            _ => self.values.get(piece).map(String::as_str),
+        });
+        filled.collect()
     }
 }
 
-/// Returns another time to offer if the requested one is not free.
-fn alternative(when: When, call: &Call) -> When {
+/// Returns the day after the requested day. The business offers it if nothing is free.
+fn next_day(call: &Call, from: &Submission) -> Date {
     let zone = TimeZone::get(&call.timezone).unwrap_or(TimeZone::UTC);
-    let today = call.created_at.to_zoned_datetime(zone).date();
-    let next_day = |date: Date| Some(date.saturating_add(1.day()));
-    match when {
-        (date, Some(t)) if t < time(22, 0, 0, 0) => (date, Some(t.wrapping_add(1.hour()))),
-        (date, Some(t)) => (date, Some(t.wrapping_sub(1.hour()))),
-        (Some(date), None) => (next_day(date), None),
-        (None, None) => (next_day(today), Some(time(12, 30, 0, 0))),
-    }
+    let today = || call.created_at.to_zoned_datetime(zone).date();
+    from.date().unwrap_or_else(today).saturating_add(1.day())
 }
 
-/// Replaces placeholders with their values. Omits text in brackets if a value in it is missing.
-/// Returns `None` if any other value is missing.
-fn fill(mut template: &str, values: &Values) -> Option<String> {
-    let mut text = String::new();
-    while let Some((before, rest)) = template.split_once('[') {
-        let (optional, after) = rest.split_once(']')?;
-        text += &fill_plain(before, values)?;
-        text += &fill_plain(optional, values).unwrap_or_default();
-        template = after;
-    }
-    text += &fill_plain(template, values)?;
-    for (twice, once) in [("?.", "?"), ("!.", "!"), ("….", "…")] {
-        text = text.replace(twice, once);
-    }
-    let mut characters = text.chars();
-    let first = characters.next().into_iter().flat_map(char::to_uppercase);
-    Some(first.chain(characters).collect())
-}
-
-fn fill_plain(mut template: &str, values: &Values) -> Option<String> {
-    let mut text = String::new();
-    while let Some((before, rest)) = template.split_once('{') {
-        let (name, after) = rest.split_once('}')?;
-        text.extend([before, values.get(name)?]);
-        template = after;
-    }
-    Some(text + template)
-}
-
-/// Shortens a text to 160 characters, with single spaces and without a final period.
+/// Returns the text on one line, without a final period and with at most 160 characters.
 fn shortened(text: &str) -> String {
-    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    match text.char_indices().nth(160) {
-        Some((end, _)) => text[..end].to_owned() + "…",
-        None => text.trim_end_matches('.').to_owned(),
-    }
-}
-
-/// Converts the first letter to lower case, unless the first word is an acronym or "I".
-fn lower_first(text: &str) -> String {
-    let mut characters = text.chars();
-    match (characters.next(), characters.next()) {
-        (Some(first), Some(second)) if second.is_lowercase() => {
-            first.to_lowercase().chain(text.chars().skip(1)).collect()
-        }
-        _ => text.to_owned(),
+    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    match line.char_indices().nth(160) {
+        Some((end, _)) => line[..end].to_owned() + "…",
+        None => line.trim_end_matches('.').to_owned(),
     }
 }

@@ -1,4 +1,4 @@
-//! The request for a call, and the checks that the service makes.
+//! The request for a call, and the service's validation rules.
 
 use jiff::civil::{Date, Time};
 use serde::Deserialize;
@@ -21,7 +21,7 @@ pub(super) struct Submission {
     pub(super) user_phone: Option<String>,
     pub(super) time_preference_text: Option<String>,
     pub(super) party_size: Option<i64>,
-    pub(super) is_urgent: bool,
+    is_urgent: bool,
     pub(super) additional_instructions: Vec<String>,
 }
 
@@ -33,16 +33,14 @@ impl Submission {
 
     pub(super) fn check(value: &Value) -> Result<Self> {
         let submission = Self::deserialize(value).map_err(Refusal::validation)?;
-        match submission.broken_rule() {
-            Some((code, message)) => Err(Refusal::new(422, code, message)),
-            None => Ok(submission),
-        }
+        submission.check_rules()?;
+        Ok(submission)
     }
 
     pub(super) fn date(&self) -> Option<Date> {
         let text = self.appointment_date.as_deref()?;
         let date: Date = text.parse().ok()?;
-        // An appointment on the calendar's last day would end after the end of the calendar.
+        // Reject the last day that jiff supports, because the appointment would end out of range.
         (date.to_string() == text && date < Date::MAX).then_some(date)
     }
 
@@ -64,11 +62,13 @@ impl Submission {
         language.unwrap_or("en")
     }
 
-    /// Returns the code and message of the first rule that the submission breaks.
-    fn broken_rule(&self) -> Option<(&'static str, &'static str)> {
+    #[rustfmt::skip]
+    fn check_rules(&self) -> Result<()> {
+        let check = |is_kept, code, message| match is_kept {
+            true => Ok(()),
+            false => Err(Refusal::new(422, code, message)),
+        };
         let phone = &*self.respondent_phone;
-        let is_spoken = |language| matches!(language, "en" | "es");
-        let has_language = is_spoken(self.report_language()) && is_spoken(self.call_language());
         let has_own_phone = self.user_phone.as_deref().is_none_or(is_e164);
         let categories = ["restaurant", "clinic", "hotel", "general"];
         let has_category = categories.contains(&&*self.task_category);
@@ -76,22 +76,19 @@ impl Submission {
         let has_party = (1..=50).contains(&self.party_size.unwrap_or(1));
         let has_date = self.appointment_date.is_none() || self.date().is_some();
         let has_time = self.appointment_time.is_none() || self.time().is_some();
-        #[rustfmt::skip]
-        let rules = [
-            (!phone.is_empty(), "missing_phone_number", "respondent_phone is required"),
-            (!is_emergency(phone), "emergency_number", "emergency numbers cannot be called"),
-            (is_e164(phone), "invalid_phone_number", "respondent_phone is not in E.164 form"),
-            (has_own_phone, "invalid_phone_number", "user_phone is not in E.164 form"),
-            (!phone.starts_with("+1900"), "toll_number", "premium-rate numbers cannot be called"),
-            (has_category, "validation_error", "task_category is missing or unknown"),
-            (has_task, "validation_error", "task_description is required"),
-            (has_party, "validation_error", "party_size is not between 1 and 50"),
-            (has_date, "scheduling_violation", "appointment_date is not YYYY-MM-DD"),
-            (has_time, "scheduling_violation", "appointment_time is not HH:MM"),
-            (has_language, "unsupported_language", "only en and es are supported"),
-        ];
-        let broken = rules.into_iter().find(|(is_kept, ..)| !is_kept);
-        broken.map(|(_, code, message)| (code, message))
+        let languages = [self.report_language(), self.call_language()];
+        let has_languages = languages.iter().all(|language| ["en", "es"].contains(language));
+        check(!phone.is_empty(), "missing_phone_number", "respondent_phone is required")?;
+        check(!is_emergency(phone), "emergency_number", "emergency numbers cannot be called")?;
+        check(is_e164(phone), "invalid_phone_number", "respondent_phone is not in E.164 format")?;
+        check(has_own_phone, "invalid_phone_number", "user_phone is not in E.164 format")?;
+        check(!phone.starts_with("+1900"), "toll_number", "premium-rate numbers cannot be called")?;
+        check(has_category, "validation_error", "task_category is missing or unknown")?;
+        check(has_task, "validation_error", "task_description is required")?;
+        check(has_party, "validation_error", "party_size is not between 1 and 50")?;
+        check(has_date, "scheduling_violation", "appointment_date is not YYYY-MM-DD")?;
+        check(has_time, "scheduling_violation", "appointment_time is not HH:MM")?;
+        check(has_languages, "unsupported_language", "only en and es are supported")
     }
 }
 

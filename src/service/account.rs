@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::time::timeout_at;
+use url::Url;
 
 use super::connection::{Connection, not_signed_in};
 use super::{READ_TIMEOUT, Service, emulator};
@@ -13,27 +14,8 @@ use crate::error::{Error, Kind, Result};
 /// How long the user may take to sign in.
 pub const SIGN_IN_TIMEOUT: Duration = Duration::from_secs(300);
 
-/// The first half of a two-step sign-in.
-#[derive(Debug, Clone)]
-pub struct PendingSignIn {
-    /// The URL to open in any browser.
-    pub url: String,
-    /// In seconds.
-    pub expires_in: i64,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum AuthStatus {
-    /// `KALLYAI_ACCESS_TOKEN` is set.
-    Given,
-    SignedIn {
-        /// When the credentials will be refreshed.
-        until: Timestamp,
-    },
-}
-
 impl Service<'_> {
-    /// Signs in through the browser, in one step. If no user is present, the sandbox creates credentials.
+    /// Signs in through the browser in one step. In the sandbox, this works without a user.
     pub async fn sign_in(&self) -> Result<()> {
         self.refuse_given_token()?;
         let connection = Connection::open(self)?;
@@ -48,22 +30,17 @@ impl Service<'_> {
         }
     }
 
-    /// Starts a two-step sign-in.
-    pub async fn begin_sign_in(&self) -> Result<PendingSignIn> {
+    /// Starts a two-step sign-in. Returns the URL to open in any browser.
+    pub async fn begin_sign_in(&self) -> Result<Url> {
         self.refuse_given_token()?;
-        if self.settings.sandbox {
+        let Some(base) = self.settings.api()? else {
             return Err(Error::usage(
                 "the sandbox doesn't support two-step sign-in",
-                "run kallyai serve-sandbox, and use the exports that it prints",
+                "run kallyai serve-sandbox, and set the variables that it prints",
             ));
-        }
-        let (base, store) = (self.settings.api()?, self.store()?);
-        let folder = self.settings.state_folder()?;
-        let url = auth::begin(&base, self.options.callback_port, &store, &folder)?;
-        Ok(PendingSignIn {
-            url: url.into(),
-            expires_in: auth::PENDING_LIFETIME,
-        })
+        };
+        let (store, folder) = (self.store()?, self.settings.state_folder()?);
+        auth::begin(&base, self.options.callback_port, &store, &folder)
     }
 
     /// Reads the callback URL from stdin, for [`Service::finish_sign_in`].
@@ -84,24 +61,21 @@ impl Service<'_> {
         Ok(())
     }
 
-    /// Starts a sign-in. The returned future completes it when the browser is redirected, within 10
-    /// minutes. `finish_sign_in` can complete it too; drop the future then.
+    /// Starts a sign-in. Returns the URL to open, and a future that completes the sign-in when the
+    /// browser is redirected, within 10 minutes. Drop the future if `finish_sign_in` succeeds.
     pub async fn listen_for_sign_in(
         &self,
-    ) -> Result<(PendingSignIn, impl Future<Output = Result<()>> + use<>)> {
+    ) -> Result<(Url, impl Future<Output = Result<()>> + use<>)> {
         self.refuse_given_token()?;
         let folder = self.settings.state_folder()?;
         let connection = Connection::open(self)?;
         let (base, store) = (connection.http.base(), connection.store.clone());
         let sign_in =
             BackgroundSignIn::begin(base, self.options.callback_port, store, &folder).await?;
-        let pending = PendingSignIn {
-            url: sign_in.url.to_string(),
-            expires_in: auth::PENDING_LIFETIME,
-        };
-        // The sandbox serves the sign-in page.
+        let url = sign_in.url.clone();
+        // Keep the sandbox running, because it serves the sign-in page.
         let emulator = connection.emulator;
-        Ok((pending, async move {
+        Ok((url, async move {
             let _emulator = emulator;
             sign_in.run().await.map(drop)
         }))
@@ -121,13 +95,13 @@ impl Service<'_> {
         }
     }
 
-    /// Returns whether the user was signed in.
+    /// Signs out. Returns whether the user was signed in.
     pub async fn sign_out(&self) -> Result<bool> {
-        // The file is removed for any service, so a bad address does not matter.
+        // The file is removed whichever service it is for, so an invalid address does not matter.
         let issuer = self.settings.issuer().unwrap_or_default();
         let store = auth::Store::new(self.settings.token_file()?, issuer);
         let was_signed_in = store.remove(self.deadline(READ_TIMEOUT)).await?;
-        // Without a state folder there is nothing to remove.
+        // Without a state folder there is nothing else to remove.
         if let Ok(folder) = self.settings.state_folder() {
             auth::forget_pending(&folder)?;
             if self.settings.sandbox {
@@ -143,16 +117,17 @@ impl Service<'_> {
         Ok(was_signed_in)
     }
 
-    /// Refreshes expired credentials. Returns an error if not signed in.
-    pub async fn auth_status(&self) -> Result<AuthStatus> {
+    /// Returns when the credentials expire, or `None` for `KALLYAI_ACCESS_TOKEN`. Refreshes expired
+    /// credentials. Returns an error if the user is not signed in.
+    pub async fn auth_status(&self) -> Result<Option<Timestamp>> {
         let connection = Connection::open(self)?;
         let session = connection.session(self)?;
         if session.state()? == LoginState::Renewable {
             session.token(self.deadline(READ_TIMEOUT)).await?;
         }
         match session.state()? {
-            LoginState::Given => Ok(AuthStatus::Given),
-            LoginState::Valid { until } => Ok(AuthStatus::SignedIn { until }),
+            LoginState::Given => Ok(None),
+            LoginState::Valid { until } => Ok(Some(until)),
             state => Err(not_signed_in(state)),
         }
     }

@@ -6,39 +6,43 @@ use tokio::time::Instant;
 
 use super::account::SIGN_IN_TIMEOUT;
 use super::{Service, emulator};
-use crate::api::Http;
+use crate::api::{Http, Trace};
 use crate::auth::{LoginState, Session, SignIn, Store};
+use crate::domain::ApiBase;
 use crate::error::{Error, Kind, Result};
+use crate::files;
 use crate::sandbox::Sandbox;
 
 pub struct Connection {
     pub http: Http,
     pub store: Store,
-    /// The sandbox, running while this exists.
+    /// The sandbox, if this process runs it. Dropping the connection stops it.
     pub(super) emulator: Option<Sandbox>,
 }
 
 impl Connection {
-    /// Sends nothing.
     pub fn open(service: &Service<'_>) -> Result<Self> {
-        let store = service.store()?;
-        let emulator = service
-            .settings
-            .sandbox
-            .then(|| emulator::start_in(service.settings.state_folder()?))
-            .transpose()?;
-        let base = match &emulator {
-            Some(emulator) => emulator.url().parse()?,
-            None => service.settings.api()?,
+        let api = service.settings.api()?;
+        Self::to(api, service.store()?, service.trace.clone())
+    }
+
+    /// Prepares a connection to the API, or starts a sandbox if `api` is `None`. Sends no request.
+    pub fn to(api: Option<ApiBase>, store: Store, trace: Option<Trace>) -> Result<Self> {
+        let (base, emulator) = match api {
+            Some(base) => (base, None),
+            None => {
+                let emulator = emulator::start_in(files::folder_of(store.path()).to_owned())?;
+                (emulator.url().parse()?, Some(emulator))
+            }
         };
         Ok(Self {
-            http: Http::new(base, service.trace.clone()),
+            http: Http::new(base, trace),
             store,
             emulator,
         })
     }
 
-    /// Returns the API's address for a helper process. For `None` it starts its own sandbox.
+    /// Returns the API's base URL for a helper process, or `None` if the helper starts a sandbox.
     pub fn api(&self) -> Option<String> {
         let base = self.http.base();
         self.emulator.is_none().then(|| base.as_str().to_owned())
@@ -51,7 +55,7 @@ impl Connection {
         Ok(Session::new(given, store, &self.http, self.api(), warn))
     }
 
-    /// Signs in if there are no credentials. The sandbox creates them; a user at a terminal is asked.
+    /// Signs in if there are no usable credentials. In the sandbox, this needs no user.
     pub async fn sign_in_if_absent(
         &self,
         service: &Service<'_>,

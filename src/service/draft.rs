@@ -1,10 +1,11 @@
-//! Completes the fields of a call into a request and warns about likely mistakes.
+//! Turns a draft into a complete request and warns about likely mistakes.
 
 use jiff::Timestamp;
+use jiff::tz::AmbiguousOffset;
 use serde::Serialize;
 
 use super::Service;
-use crate::domain::{CallFields, CallRequest, Date, Day, LocalTime, Phone, Time, Zone};
+use crate::domain::{CallFields, CallRequest, Date, Phone, Time, Zone};
 use crate::error::{Error, Kind, Result};
 use crate::settings::{LocalZone, Settings};
 
@@ -16,7 +17,7 @@ pub struct CallDraft {
     pub fields: CallFields,
 }
 
-/// A likely mistake. `code` is stable.
+/// A likely mistake in a request. `code` is a stable name for programs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Warning {
     pub code: &'static str,
@@ -34,12 +35,7 @@ impl Service<'_> {
         let mut fields = draft.fields;
         let chosen_zone = fields.timezone.take();
         let local = Settings::zone(chosen_zone.or_else(|| self.options.timezone.clone()))?;
-        let is_relative = fields.date.is_some_and(Day::is_relative);
-        if is_relative && local.is_doubtful() {
-            let message = "a relative day needs a time zone, and this computer's is UTC or unknown";
-            let hint = "add --timezone, such as --timezone America/New_York, or write the date as YYYY-MM-DD";
-            return Err(Error::new(Kind::InvalidInput, message).with_hint(hint));
-        }
+        fields.date.map_or(Ok(()), |day| local.check(day))?;
         fields.language = fields.language.or(self.options.language);
         if fields.language.is_none() {
             fields.language = Some(Settings::language()?);
@@ -57,41 +53,44 @@ impl Service<'_> {
     }
 }
 
-/// Returns warnings about a request. A time that does not exist is an error.
+/// Returns warnings about a request. A local time that does not exist is an error.
 fn warnings(request: &CallRequest, local: &LocalZone, now: Timestamp) -> Result<Vec<Warning>> {
     let mut warnings = Vec::new();
     let mut warn = |code, text: String| warnings.push(Warning { code, text });
-    let (date, time, zone) = (request.date(), request.fields.time, &request.timezone);
+    let (date, time, zone) = (request.date, request.fields.time, &request.timezone);
     if let Some(tz) = &local.ignored_tz {
         warn(
             "ignored_tz",
             format!(
-                "TZ={tz} names no IANA time zone and is ignored: {} is used",
+                "TZ={tz} is not an IANA time zone and is ignored: using {}",
                 zone.name()
             ),
         );
     }
-    if let Some(time) = time.filter(|_| local.is_doubtful()) {
+    if let Some(time) = time.filter(|_| local.is_uncertain()) {
         warn(
             "utc_zone",
             format!("no time zone was given, and this computer's is UTC: {time} means {time} UTC"),
         );
     }
     let when = request.when().unwrap_or_default();
-    match date.zip(time).map(|(date, time)| zone.local(date, time)) {
-        Some(LocalTime::Skipped) => {
-            let message = format!("{when} does not exist: clocks are set forward past it");
+    match date
+        .zip(time)
+        .map(|(date, time)| zone.local(date, time).offset())
+    {
+        Some(AmbiguousOffset::Gap { .. }) => {
+            let message = format!("{when} does not exist, because clocks are set forward");
             return Err(
                 Error::new(Kind::InvalidInput, message).with_hint("choose a time an hour later")
             );
         }
-        Some(LocalTime::Ambiguous) => {
+        Some(AmbiguousOffset::Fold { .. }) => {
             warn(
                 "ambiguous_time",
                 format!("{when} happens twice, because clocks are set back"),
             );
         }
-        Some(LocalTime::At(_)) | None => {}
+        Some(AmbiguousOffset::Unambiguous { .. }) | None => {}
     }
     if is_past(date, time, zone, now) {
         warn(
@@ -103,7 +102,7 @@ fn warnings(request: &CallRequest, local: &LocalZone, now: Timestamp) -> Result<
     let is_reservation = fields.party_size.is_some() || date.is_some() || time.is_some();
     if is_reservation && fields.category.unwrap_or_default().takes_a_name() && fields.name.is_none()
     {
-        warn("no_name", "no name to book under was given".into());
+        warn("no_name", "no name was given for the booking".into());
     }
     Ok(warnings)
 }
@@ -112,8 +111,8 @@ fn is_past(date: Option<Date>, time: Option<Time>, zone: &Zone, now: Timestamp) 
     let Some(date) = date else {
         return false;
     };
-    match time.map(|time| zone.local(date, time)) {
-        Some(LocalTime::At(at)) => at < now,
-        Some(LocalTime::Skipped | LocalTime::Ambiguous) | None => date < zone.today(now),
+    match time.map(|time| zone.local(date, time).unambiguous()) {
+        Some(Ok(at)) => at < now,
+        Some(Err(_)) | None => date < zone.today(now),
     }
 }

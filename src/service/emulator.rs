@@ -17,10 +17,10 @@ use crate::settings::Settings;
 /// The default address of `serve-sandbox`.
 pub const DEFAULT_ADDRESS: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8977);
 
-/// A running sandbox. It stops when this is dropped.
+/// A running sandbox. It stops when dropped.
 pub struct ServedSandbox {
     pub url: String,
-    /// Credentials for the sandbox.
+    /// The file with credentials for the sandbox.
     pub token_file: PathBuf,
     _emulator: Sandbox,
 }
@@ -46,12 +46,12 @@ fn start_at(address: SocketAddr, folder: PathBuf) -> Result<Sandbox> {
     })
 }
 
-/// Saves credentials for the sandbox.
+/// Creates credentials for the sandbox and saves them.
 pub async fn sign_in(emulator: &Sandbox, store: &Store) -> Result<()> {
     let granted = emulator
         .new_login()
         .map_err(|error| Error::io("can't save the sandbox's state", &error))?;
-    let unusable = || Error::new(Kind::SignInFailed, "the sandbox granted an unusable token");
+    let unusable = || Error::new(Kind::SignInFailed, "the sandbox issued an invalid token");
     let grant = Grant {
         access_token: Secret::parse(&granted.access_token).ok_or_else(unusable)?,
         refresh_token: Secret::parse(&granted.refresh_token),
@@ -63,7 +63,7 @@ pub async fn sign_in(emulator: &Sandbox, store: &Store) -> Result<()> {
     Ok(())
 }
 
-/// Deletes the sandbox's calls and state. Keeps files that the user put there.
+/// Deletes the sandbox's calls and state. Keeps files that the user put in the folder.
 pub fn forget(folder: &Path) -> io::Result<()> {
     match std::fs::remove_dir_all(folder.join("calls")) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
@@ -78,7 +78,7 @@ pub fn forget(folder: &Path) -> io::Result<()> {
 impl Service<'_> {
     /// Serves the sandbox to any client on this computer.
     pub async fn serve_sandbox(&self, address: Option<SocketAddr>) -> Result<ServedSandbox> {
-        // With or without `--sandbox`.
+        // Use the sandbox's settings even without `--sandbox`.
         let settings = Settings { sandbox: true };
         let address = address.unwrap_or(DEFAULT_ADDRESS);
         let emulator = start_at(address, settings.state_folder()?)?;

@@ -1,18 +1,16 @@
-//! The jobs of helper processes.
+//! The jobs that helper processes run.
 
 use std::io;
-use std::path::Path;
-use std::rc::Rc;
+use std::path::PathBuf;
 
-use super::emulator;
-use crate::api::{Http, Trace};
+use super::connection::Connection;
+use crate::api::Trace;
 use crate::auth::{self, RefreshJob, Session, Store};
-use crate::call::{self, Job, Journal, Report, Viewer};
-use crate::domain::Secret;
+use crate::call::{self, Job, Journal, Report};
+use crate::domain::{ApiBase, Secret};
 use crate::error::Result;
-use crate::files;
-use crate::helper;
-use crate::sandbox::Sandbox;
+use crate::helper::{self, Parent};
+use crate::settings::issuer;
 use crate::signals::Signals;
 
 /// Runs the job that this process was started for.
@@ -29,66 +27,42 @@ pub fn run(kind: &str) -> io::Result<()> {
 }
 
 async fn call_job() -> io::Result<()> {
-    let (job, parent) = helper::take_job::<Job>().await?;
-    let is_watching = parent.is_watching.clone();
-    let viewer = Viewer {
-        is_watching,
-        report: Rc::new(move |report: Report| parent.report(&report)),
-    };
-    make_call(job, viewer).await;
+    let (job, parent) = helper::take_job().await?;
+    make_call(job, parent).await;
     Ok(())
 }
 
-/// Makes a call. Runs in a helper process or, if none can be started, in the command's own.
-pub async fn make_call(job: Job, viewer: Viewer) {
-    let report = Rc::clone(&viewer.report);
-    if let Err(error) = try_make_call(job, viewer).await {
-        report(Report::Failed(Box::new(error)));
+/// Makes a call. Runs in a helper process or, if none can be started, in the command's process.
+pub async fn make_call(job: Job, parent: Parent) {
+    if let Err(error) = try_make_call(job, &parent).await {
+        parent.report(&Report::Failed(Box::new(error)));
     }
 }
 
-async fn try_make_call(job: Job, viewer: Viewer) -> Result<()> {
-    let report = Rc::clone(&viewer.report);
-    let trace_report = Rc::clone(&report);
-    let trace: Option<Trace> = job
-        .trace
-        .then(|| Rc::new(move |line: &str| trace_report(Report::Trace(line.to_owned()))) as Trace);
-    let (http, _emulator) = http(job.api.as_deref(), &job.state_folder, trace)?;
-    let origin = job.entry.origin.clone();
-    let store = Store::new(job.token_file.clone(), origin.clone());
-    let given = job
-        .is_given_token
-        .then(|| Secret::parse(&job.token))
-        .flatten();
-    let warn = |_: &'static str, text: &str| report(Report::Warning(text.to_owned()));
-    let session = Session::new(given, store, &http, job.api.clone(), warn);
-    let journal = Journal::new(job.state_folder.clone(), origin);
-    call::serve(job, &session, &journal, viewer).await
+async fn try_make_call(job: Job, parent: &Parent) -> Result<()> {
+    let trace = job.trace.then(|| parent.trace());
+    let connection = connect(job.api.as_deref(), job.token_file.clone(), trace)?;
+    let given = Secret::parse(&job.token).filter(|_| job.is_given_token);
+    let warn = |_: &'static str, text: &str| parent.report(&Report::Warning(text.to_owned()));
+    let (http, store) = (&connection.http, connection.store.clone());
+    let session = Session::new(given, store, http, job.api.clone(), warn);
+    let journal = Journal::new(job.state_folder.clone(), job.entry.origin.clone());
+    call::serve(job, &session, &journal, parent).await
 }
 
 async fn refresh_job() -> io::Result<()> {
     // A signal to the whole session must not prevent the new tokens from being saved.
     let _ignored = Signals::listen();
     let (job, parent) = helper::take_job::<RefreshJob>().await?;
-    let folder = files::folder_of(&job.token_file);
-    let (http, _emulator) =
-        http(job.api.as_deref(), folder, job.trace(&parent)).map_err(io::Error::other)?;
-    let issuer = if job.api.is_some() {
-        http.base().origin()
-    } else {
-        "sandbox".into()
-    };
-    let store = Store::new(job.token_file.clone(), issuer);
+    let trace = job.is_traced.then(|| parent.trace());
+    let connection = connect(job.api.as_deref(), job.token_file.clone(), trace);
+    let Connection { http, store, .. } = connection.map_err(io::Error::other)?;
     auth::run_refresh(&job, &store, &http, &parent).await;
     Ok(())
 }
 
-/// Connects to the service, or to a sandbox in this process.
-fn http(api: Option<&str>, folder: &Path, trace: Option<Trace>) -> Result<(Http, Option<Sandbox>)> {
-    if let Some(api) = api {
-        return Ok((Http::new(api.parse()?, trace), None));
-    }
-    let emulator = emulator::start_in(folder.to_owned())?;
-    let http = Http::new(emulator.url().parse()?, trace);
-    Ok((http, Some(emulator)))
+fn connect(api: Option<&str>, token_file: PathBuf, trace: Option<Trace>) -> Result<Connection> {
+    let api = api.map(str::parse::<ApiBase>).transpose()?;
+    let store = Store::new(token_file, issuer(api.as_ref()));
+    Connection::to(api, store, trace)
 }

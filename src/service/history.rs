@@ -1,49 +1,88 @@
-//! The list of calls: paging and filters.
+//! Lists calls, with paging and filters.
 
 use std::collections::{BTreeSet, HashSet};
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::read::read_page;
 use super::{READ_TIMEOUT, Service};
 use crate::api::{Call, Page, Parsed};
-use crate::domain::{Day, Invalid, PastDay, StatusFilter, collapse_whitespace};
+use crate::domain::{Invalid, PastDay, StatusFilter, collapse_whitespace};
 use crate::error::Result;
 use crate::settings::Settings;
 
 /// The largest page that the API returns.
 pub(super) const MAX_PAGE: u16 = 200;
 
-#[derive(Debug, Clone, Default)]
+/// The filters for the history. The command-line flags and the MCP arguments are generated from
+/// this declaration.
+#[derive(Debug, Clone, Default, clap::Args, Deserialize, JsonSchema)]
+#[serde(default)]
 pub struct HistoryQuery {
-    /// 1 to 200.
-    pub limit: u16,
-    /// How many of the newest calls to skip. Counts all calls, even with a filter.
+    /// Show at most N calls (1 to 200) [default: 10]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=200))]
+    #[schemars(
+        range(min = 1, max = 200),
+        description = "Show at most N calls [default: 10]"
+    )]
+    pub limit: Option<u16>,
+
+    /// Skip the newest N calls
+    #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
+    #[schemars(description = "Skip the newest N calls (next_offset of the previous page)")]
     pub offset: u64,
+
+    /// Show all calls
+    #[arg(long)]
+    #[serde(skip)]
     pub all: bool,
-    /// Calls with any of these statuses; empty for all.
-    pub statuses: Vec<StatusFilter>,
-    /// The first and last day, inclusive, in the user's time zone.
+
+    /// Show only calls with one of these statuses
+    #[arg(long, value_name = "STATUS,…", value_delimiter = ',')]
+    #[schemars(with = "Vec<String>", description = STATUSES)]
+    pub status: Vec<StatusFilter>,
+
+    /// Show only calls since a day (2027-01-28, friday, 7d)
+    #[arg(long, value_name = "DAY")]
+    #[schemars(with = "Option<String>")]
     pub since: Option<PastDay>,
+
+    /// Show only calls up to a day
+    #[arg(long, value_name = "DAY")]
+    #[schemars(with = "Option<String>")]
     pub until: Option<PastDay>,
-    /// Text to find in the business, number, task, result or next steps.
+
+    /// Show only calls that contain this text
+    #[arg(long, value_name = "TEXT")]
     pub search: Option<String>,
+}
+
+const STATUSES: &str = "Show only calls with these statuses: success, no_answer, busy, failed, \
+    voicemail, cancelled, terminated, in_progress, scheduled, or unsuccessful for every final \
+    status except success";
+
+impl HistoryQuery {
+    fn limit(&self) -> u16 {
+        self.limit.unwrap_or(10)
+    }
 }
 
 #[derive(Debug, Default)]
 pub struct History {
-    /// Newest first, each as received and as parsed.
+    /// The calls, newest first, each as received and as parsed.
     pub calls: Vec<(Box<RawValue>, Call)>,
     /// The service's whole response, if it is one page without a filter.
     pub page: Option<Vec<u8>>,
-    /// The number of calls, or of matches under a filter, if known.
+    /// The number of calls or, with a filter, of matching calls, if known.
     pub total: Option<u64>,
     /// The offset after the last call returned, if there may be more.
     pub next_offset: Option<u64>,
     /// How many items could not be read.
     pub unreadable: usize,
-    /// The statuses of all calls read, for the message if none matches.
+    /// The statuses of all calls that were read, for the message if no call matches.
     pub statuses: BTreeSet<String>,
 }
 
@@ -51,8 +90,8 @@ impl Service<'_> {
     pub async fn history(&self, query: &HistoryQuery) -> Result<History> {
         let filter = self.filter(query)?;
         self.signed_in(READ_TIMEOUT, async |session, deadline| {
-            if filter.is_open() && !query.all {
-                let page = read_page(session, query.limit, query.offset, deadline).await?;
+            if filter.is_empty() && !query.all {
+                let page = read_page(session, query.limit(), query.offset, deadline).await?;
                 return Ok(single_page(page, query));
             }
             // The time limit is per page.
@@ -65,10 +104,10 @@ impl Service<'_> {
         .await
     }
 
-    /// Resolves a query's days in the user's time zone. Relative days need a known time zone.
+    /// Builds the filter. Days are in the user's time zone, which must be known for relative days.
     fn filter(&self, query: &HistoryQuery) -> Result<Filter> {
         let mut filter = Filter {
-            statuses: query.statuses.clone(),
+            statuses: query.status.clone(),
             search: query.search.as_deref().map(searchable),
             ..Filter::default()
         };
@@ -77,14 +116,7 @@ impl Service<'_> {
         }
         let local = Settings::zone(self.options.timezone.clone())?;
         let today = local.zone.today(Timestamp::now());
-        let day = |PastDay(day): PastDay| match day {
-            Day::On(date) => Ok(date),
-            relative if !local.is_doubtful() => Ok(relative.resolve(today)),
-            _ => Err(Invalid::new(
-                "a relative day needs your time zone, and this computer's is UTC, which may just be the default",
-                "write the day as YYYY-MM-DD, or add --timezone",
-            )),
-        };
+        let day = |PastDay(day)| local.check(day).map(|()| day.resolve(today));
         let since = query.since.map(day).transpose()?;
         let until = query.until.map(day).transpose()?;
         filter.since = since.map(|date| local.zone.start_of(date));
@@ -94,10 +126,10 @@ impl Service<'_> {
     }
 }
 
-/// A status that is neither the API's nor in the user's history is a typo.
+/// Returns an error for a status that is neither known nor in the user's history: probably a typo.
 fn refuse_unknown_status(query: &HistoryQuery, history: History) -> Result<History> {
     let is_unknown = |status: &&StatusFilter| !status.is_known();
-    let Some(status) = query.statuses.iter().find(is_unknown) else {
+    let Some(status) = query.status.iter().find(is_unknown) else {
         return Ok(history);
     };
     if !history.calls.is_empty() || history.statuses.is_empty() {
@@ -105,14 +137,14 @@ fn refuse_unknown_status(query: &HistoryQuery, history: History) -> Result<Histo
     }
     let seen: Vec<&str> = history.statuses.iter().map(String::as_str).collect();
     let message = format!("no calls with status {}", status.as_str());
-    Err(Invalid::new(message, format!("your history has: {}", seen.join(", "))).into())
+    Err(Invalid::new(message, format!("statuses found: {}", seen.join(", "))).into())
 }
 
-/// Reads one page without a filter.
+/// Converts one page that was read without a filter.
 fn single_page(page: Parsed<Page>, query: &HistoryQuery) -> History {
     let Parsed { value: page, raw } = page;
     let end = query.offset.saturating_add(page.len as u64);
-    let is_full = page.len >= query.limit.into();
+    let is_full = page.len >= query.limit().into();
     let may_have_more = page.total.map_or(is_full, |total| end < total);
     History {
         page: Some(raw),
@@ -124,7 +156,7 @@ fn single_page(page: Parsed<Page>, query: &HistoryQuery) -> History {
     }
 }
 
-/// Reads pages from `query.offset` until there are enough calls or no more.
+/// Reads pages from `query.offset` on, until there are enough matches or no more calls.
 async fn walk(
     query: &HistoryQuery,
     filter: &Filter,
@@ -133,7 +165,7 @@ async fn walk(
     let limit = if query.all {
         usize::MAX
     } else {
-        query.limit.into()
+        query.limit().into()
     };
     let mut history = History::default();
     let mut known = HashSet::new();
@@ -148,11 +180,11 @@ async fn walk(
         let is_last = is_known || is_too_old || page.total.is_some_and(|total| end >= total);
         history
             .statuses
-            .extend(calls().map(|call| call.status_name().to_owned()));
+            .extend(calls().map(|call| call.status_name()));
         history.unreadable += page.len - page.calls.len();
-        // Unreadable items do not advance the offset: better to read a call twice than to skip one.
+        // Unreadable items do not advance `next_offset`: reading a call twice beats skipping it.
         for (n, item) in (1..).zip(page.calls) {
-            // A call made in between shifts the others, so the next page repeats some.
+            // A call made between two reads shifts the others, so the next page repeats some.
             let is_repeated = !known.insert(item.1.call_id.clone());
             if is_repeated || !filter.matches(&item.1) {
                 continue;
@@ -167,7 +199,7 @@ async fn walk(
             history.next_offset = None;
             let count = history.calls.len() as u64;
             let count = Some(count).filter(|_| query.offset == 0);
-            history.total = page.total.filter(|_| filter.is_open()).or(count);
+            history.total = page.total.filter(|_| filter.is_empty()).or(count);
             return Ok(history);
         }
         if history.calls.len() == limit {
@@ -177,7 +209,7 @@ async fn walk(
     }
 }
 
-/// A query with its days resolved.
+/// The filters of a query, with days resolved to times.
 #[derive(Default)]
 struct Filter {
     statuses: Vec<StatusFilter>,
@@ -187,7 +219,7 @@ struct Filter {
 }
 
 impl Filter {
-    fn is_open(&self) -> bool {
+    fn is_empty(&self) -> bool {
         let has_days = self.since.is_some() || self.before.is_some();
         self.statuses.is_empty() && !has_days && self.search.is_none()
     }
@@ -199,12 +231,12 @@ impl Filter {
         };
         let mut statuses = self.statuses.iter();
         (self.statuses.is_empty()
-            || statuses.any(|status| status.matches(call.status.as_ref(), call.is_running())))
+            || statuses.any(|status| status.matches(call.status().as_ref(), call.is_running())))
             && call.created_at().map_or(!has_days, is_within)
             && self.search.as_deref().is_none_or(|text| holds(call, text))
     }
 
-    /// Whether this call, and every later one on the list, is too old.
+    /// Returns whether this call, and therefore every call after it in the list, is too old.
     fn is_before(&self, call: &Call) -> bool {
         let at = call.created_at();
         self.since
@@ -216,7 +248,7 @@ fn searchable(text: &str) -> String {
     collapse_whitespace(&text.to_lowercase())
 }
 
-/// Whether a call contains a search text. Numbers are compared by their digits.
+/// Returns whether a call contains the search text. Phone numbers are compared by their digits.
 fn holds(call: &Call, wanted: &str) -> bool {
     let is_number = |text: &str| {
         text.chars()
@@ -228,7 +260,7 @@ fn holds(call: &Call, wanted: &str) -> bool {
     if is_number(wanted) && !wanted_number.is_empty() && number.contains(&wanted_number) {
         return true;
     }
-    let steps = call.next_steps.as_deref();
+    let steps = call.text("/next_steps");
     let texts = [call.business(), call.task(), call.summary(), steps];
     texts
         .into_iter()
@@ -237,144 +269,4 @@ fn holds(call: &Call, wanted: &str) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Returns the nth newest call. There is one on each day, and every third is busy.
-    fn call(n: u64) -> (Box<RawValue>, Call) {
-        let status = ["busy", "success", "success"][n as usize % 3];
-        let day = 28 - n % 28;
-        let json = format!(
-            r#"{{"call_id":"{n}","status":"{status}","created_at":"2026-01-{day:02}T12:00:00Z"}}"#
-        );
-        let parsed = serde_json::from_str(&json).unwrap();
-        (RawValue::from_string(json).unwrap(), parsed)
-    }
-
-    /// Returns a page from a history of `count` calls.
-    fn page(offset: u64, count: u64, total: Option<u64>) -> Page {
-        let calls: Vec<_> = (offset..count.min(offset + 7)).map(call).collect();
-        Page {
-            len: calls.len(),
-            calls,
-            total,
-            date: None,
-        }
-    }
-
-    fn busy(limit: u16, offset: u64) -> HistoryQuery {
-        HistoryQuery {
-            limit,
-            offset,
-            statuses: vec!["busy".parse().unwrap()],
-            ..HistoryQuery::default()
-        }
-    }
-
-    fn all() -> HistoryQuery {
-        HistoryQuery {
-            all: true,
-            ..HistoryQuery::default()
-        }
-    }
-
-    async fn walked(
-        query: &HistoryQuery,
-        since: Option<&str>,
-        page_at: impl Fn(u64) -> Page,
-    ) -> History {
-        let filter = Filter {
-            statuses: query.statuses.clone(),
-            since: since.map(|since| since.parse().unwrap()),
-            ..Filter::default()
-        };
-        let source = async |offset| Ok(page_at(offset));
-        walk(query, &filter, source).await.unwrap()
-    }
-
-    fn ids(history: &History) -> Vec<u64> {
-        let calls = history.calls.iter();
-        calls
-            .map(|(_, call)| call.call_id.parse().unwrap())
-            .collect()
-    }
-
-    #[tokio::test]
-    async fn filtered_pages_never_skip_or_repeat() {
-        for total in [Some(40), None] {
-            for limit in [1, 2, 3, 5, 13, 14, 15] {
-                let (mut listed, mut offset) = (Vec::new(), Some(0));
-                while let Some(from) = offset {
-                    let page_at = |offset| page(offset, 40, total);
-                    let history = walked(&busy(limit, from), None, page_at).await;
-                    listed.extend(ids(&history));
-                    offset = history.next_offset;
-                }
-                assert_eq!(
-                    listed,
-                    (0..40).step_by(3).collect::<Vec<_>>(),
-                    "limit {limit}"
-                );
-            }
-        }
-    }
-
-    #[tokio::test]
-    async fn matches_are_counted_only_if_all_were_read() {
-        let page_at = |offset| page(offset, 40, None);
-        assert_eq!(walked(&busy(200, 0), None, page_at).await.total, Some(14));
-        assert_eq!(walked(&busy(3, 0), None, page_at).await.total, None);
-        assert_eq!(walked(&busy(200, 1), None, page_at).await.total, None);
-        let history = walked(&all(), None, page_at).await;
-        assert_eq!((history.total, history.next_offset), (Some(40), None));
-        assert_eq!(
-            history.statuses,
-            BTreeSet::from(["busy".into(), "success".into()])
-        );
-    }
-
-    #[tokio::test]
-    async fn ignored_offset_ends_the_walk() {
-        let history = walked(&all(), None, |_| page(0, 40, Some(40))).await;
-        assert_eq!((history.calls.len(), history.next_offset), (7, None));
-    }
-
-    #[tokio::test]
-    async fn calls_that_move_down_are_listed_once() {
-        // One call is made between the first and second page.
-        let page_at = |offset: u64| page(offset.saturating_sub(1), 20, None);
-        let history = walked(&all(), None, page_at).await;
-        assert_eq!(ids(&history), (0..20).collect::<Vec<_>>());
-    }
-
-    #[tokio::test]
-    async fn older_calls_are_not_read_under_since() {
-        let page_at = |offset| {
-            assert!(offset <= 14, "page at {offset}");
-            page(offset, 28, None)
-        };
-        let history = walked(&busy(200, 0), Some("2026-01-20T00:00:00Z"), page_at).await;
-        assert_eq!((ids(&history), history.total), (vec![0, 3, 6], Some(3)));
-    }
-
-    #[test]
-    fn statuses_and_searches_match_as_people_write_them() {
-        let parsed = |json: &str| serde_json::from_str::<Call>(json).unwrap();
-        let running = parsed(r#"{"call_id":"a","status":"ringing"}"#);
-        let scheduled = parsed(r#"{"call_id":"a","status":"scheduled"}"#);
-        let failed = parsed(
-            r#"{"call_id":"a","status":"No Answer","to":"+1 (555) 123-4567","result_summary":"They\n  did NOT"}"#,
-        );
-        let is = |call: &Call, status: &str| {
-            let filter: StatusFilter = status.parse().unwrap();
-            filter.matches(call.status.as_ref(), call.is_running())
-        };
-        assert!(is(&running, "in_progress") && !is(&running, "unsuccessful"));
-        assert!(is(&scheduled, "scheduled") && is(&scheduled, "in_progress"));
-        assert!(is(&failed, "unsuccessful") && is(&failed, "no_answer") && !is(&failed, "busy"));
-        for text in ["they did not", "555-1234", "(555) 123", "+15551234567"] {
-            assert!(holds(&failed, &searchable(text)), "{text}");
-        }
-        assert!(!holds(&failed, "table 555") && !holds(&failed, "()"));
-    }
-}
+mod tests;

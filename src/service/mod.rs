@@ -11,8 +11,8 @@ mod prepare;
 mod read;
 mod resume;
 
+pub use crate::auth::PENDING_LIFETIME;
 pub use crate::call::{Entry as PendingCall, Progress, State, Until};
-pub use account::{AuthStatus, PendingSignIn};
 pub use draft::{CallDraft, Warning};
 pub use emulator::ServedSandbox;
 pub use helpers::run as run_helper;
@@ -26,20 +26,21 @@ use tokio::time::Instant;
 
 use crate::api::Trace;
 use crate::domain::{Language, Zone};
+use crate::error::Result;
 use crate::settings::Settings;
 
 /// Receives messages for the user while an operation runs.
 pub trait Notices {
-    /// `code` is stable, for programs.
+    /// Shows a warning. `code` is a stable name for programs.
     fn warn(&self, code: &'static str, text: &str);
-    /// A line for the user to act on, such as the sign-in URL.
+    /// Shows a line that the user should act on, such as the sign-in URL.
     fn tell(&self, text: &str);
 }
 
 /// The global flags that operations use.
 #[derive(Debug, Clone, Default)]
 pub struct Options {
-    /// In seconds.
+    /// The time limit, in seconds.
     pub timeout: Option<u64>,
     /// The local port for the sign-in redirect.
     pub callback_port: u16,
@@ -58,7 +59,7 @@ pub struct Service<'a> {
     trace: Option<Trace>,
 }
 
-/// The time limit of every operation except a call.
+/// The default time limit of every operation except calls and sign-ins.
 const READ_TIMEOUT: Duration = Duration::from_secs(30);
 
 impl<'a> Service<'a> {
@@ -76,7 +77,12 @@ impl<'a> Service<'a> {
         }
     }
 
-    /// Returns when an operation that starts now must give up.
+    /// Returns the time zone for displayed times.
+    pub fn zone(&self) -> Result<Zone> {
+        Ok(Settings::zone(self.options.timezone.clone())?.zone)
+    }
+
+    /// Returns the deadline for an operation that starts now. `usual` is its default time limit.
     fn deadline(&self, usual: Duration) -> Instant {
         Instant::now() + self.options.timeout.map_or(usual, Duration::from_secs)
     }

@@ -18,7 +18,7 @@ use crate::signals::Signals;
 /// How long to wait for the signal that may have ended the worker.
 const SIGNAL_GRACE: Duration = Duration::from_millis(100);
 
-/// How to follow a call. When following ends, the call continues.
+/// How to follow a call. If the command stops following it, the call continues.
 pub struct Follow<'f> {
     pub until: Until,
     pub signals: &'f mut Signals,
@@ -36,7 +36,7 @@ pub struct Ended {
 #[derive(Debug)]
 pub enum Outcome {
     Ended(Ended),
-    /// Following ended before the call did.
+    /// We stopped following the call before it ended.
     InProgress {
         key: Option<Key>,
         call_id: Option<CallId>,
@@ -50,9 +50,9 @@ impl Service<'_> {
             NextStep::Replay(key) => return self.replay(&key, follow).await,
         };
         let key = job.entry.key.clone();
-        let in_place: InPlace = |job, viewer| Box::pin(helpers::make_call(job, viewer));
-        let in_place = (!matches!(follow.until, Until::Sent(_))).then_some(in_place);
-        let worker = Worker::start(job, in_place)?;
+        let in_place: InPlace = |job, parent| Box::pin(helpers::make_call(job, parent));
+        let in_place = (!follow.until.is_detached).then_some(in_place);
+        let mut worker = Worker::start(job, in_place)?;
         let mut on_report = |report| self.relay(report, follow.progress);
         let following = worker.follow(follow.until, follow.signals, &mut on_report);
         match following.await {
@@ -60,39 +60,35 @@ impl Service<'_> {
                 let key = Some(key);
                 Ok(Outcome::Ended(Ended { call, key }))
             }
-            // Another process has just reserved the same key.
-            Followed::Failed(error, _) if error.is_in_progress_under(&key) => {
+            // Another process has just reserved a call with the same key.
+            Followed::Failed(error) if error.kind == Kind::KeyInUse => {
                 self.replay(&key, follow).await
             }
-            Followed::Failed(error, Some(stop)) if error.kind == Kind::Cancelled => {
-                Err(not_made(stop))
-            }
-            Followed::Failed(error, _) => Err(error),
-            Followed::Stopped {
-                stop: Stop::Time,
-                is_sent: true,
-                call_id,
-                lost,
-            } => match lost {
-                // Nothing is known but the cause.
-                Some(why) if call_id.is_none() && matches!(follow.until, Until::At(_)) => {
+            Followed::Failed(error) => Err(match worker.stop {
+                Some(stop) if error.kind == Kind::Cancelled => not_made(stop),
+                _ => error,
+            }),
+            Followed::Left(Stop::Time) if worker.is_sent => match (worker.call_id, worker.lost) {
+                // The call's ID is not known, so report why the response was lost.
+                (None, Some(why)) if !follow.until.is_detached => {
                     let message =
-                        format!("the response was lost, and the call may have been made: {why}");
+                        format!("the response was lost ({why}), and the call may have been made");
                     Err(Error::new(Kind::OutcomeUnknown, message).of_key(&key))
                 }
-                _ => {
+                (call_id, _) => {
                     let key = Some(key);
                     Ok(Outcome::InProgress { key, call_id })
                 }
             },
-            Followed::Stopped { stop, call_id, .. } => {
-                Err(continues(stop, Some(&key), call_id.as_ref()))
+            Followed::Left(stop) if worker.is_sent => {
+                Err(left(stop, "continues", Some(&key), worker.call_id.as_ref()))
             }
-            Followed::Vanished(stop) => self.after_vanished(stop, &key, follow).await,
+            Followed::Left(stop) => Err(left(stop, "may still be made", Some(&key), None)),
+            Followed::Vanished => self.after_vanished(worker.stop, &key, follow).await,
         }
     }
 
-    /// Handles a worker that ended without a result. If there is no journal file, no call was made.
+    /// Handles a worker that exited without a result. If it left no journal file, it made no call.
     async fn after_vanished(
         &self,
         stop: Option<Stop>,
@@ -110,7 +106,9 @@ impl Service<'_> {
                     Err(Error::new(Kind::Io, message).with_hint("try again"))
                 }
             },
-            (Some(entry), Some(stop)) => Err(continues(stop, Some(key), entry.call_id.as_ref())),
+            (Some(entry), Some(stop)) => {
+                Err(left(stop, "continues", Some(key), entry.call_id.as_ref()))
+            }
             (Some(mut entry), None) => {
                 entry.touched = None;
                 self.resume_entry(entry, &journal, follow).await
@@ -121,7 +119,7 @@ impl Service<'_> {
     async fn replay(&self, key: &Key, follow: Follow<'_>) -> Result<Outcome> {
         let journal = self.journal()?;
         let entry = journal.find(key)?.ok_or_else(|| {
-            let message = format!("the call of key {key} was removed from the local call log");
+            let message = format!("the call with key {key} was removed from the local call log");
             Error::new(Kind::NothingToResume, message)
         })?;
         (follow.progress)(Progress::Replayed);
@@ -133,7 +131,7 @@ impl Service<'_> {
             Report::Progress(news) => progress(news),
             Report::Warning(text) => self.notices.warn("background", &text),
             Report::Trace(line) => self.trace.iter().for_each(|trace| trace(&line)),
-            Report::Ended(_) | Report::Failed(_) => {}
+            Report::Done(_) | Report::Failed(_) => {}
         }
     }
 
@@ -154,19 +152,19 @@ impl Service<'_> {
             return;
         };
         let change = |entry: &mut Entry| {
-            // The response to the request may have named another call since.
+            // Meanwhile, the response to the request may have replaced the call ID.
             if entry.call_id.is_none() || entry.has_id(id) {
                 if entry.is_open() {
-                    entry.set_ended(call, Timestamp::now());
+                    entry.set_call(call, Timestamp::now());
                 }
                 entry.shown = true;
             }
         };
-        // If this fails, the result is shown again, and nothing is lost.
+        // Ignore errors: at worst, the result is shown again.
         let _ = journal.change(&entry, change).await;
     }
 
-    /// Removes a call that was never made, once the user has seen why.
+    /// Removes the call that `error` is about, if it was never made, because the user has seen why.
     pub async fn mark_error_shown(&self, error: &Error) {
         let (Some(key), Ok(journal)) = (&error.facts.key, self.journal()) else {
             return;
@@ -180,13 +178,13 @@ impl Service<'_> {
     }
 }
 
-/// Returns the error that following ended but the call continues.
-pub(super) fn continues(stop: Stop, key: Option<&Key>, call_id: Option<&CallId>) -> Error {
+/// Returns the error for a command that stopped waiting. `state` is what the call does.
+pub(super) fn left(stop: Stop, state: &str, key: Option<&Key>, call_id: Option<&CallId>) -> Error {
     let (kind, why) = match stop {
         Stop::Signal(signal) => (Kind::Interrupted(signal), "stopped waiting"),
         Stop::Time => (Kind::InProgress, "the time is up"),
     };
-    let message = format!("{why}, but the call continues or may be made");
+    let message = format!("{why}, but the call {state}");
     Error::new(kind, message)
         .with_hint("get the result with the command below")
         .about(key, call_id)

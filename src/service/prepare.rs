@@ -10,20 +10,18 @@ use super::read::read_page;
 use super::{CallDraft, READ_TIMEOUT, Service, Warning};
 use crate::api::Call;
 use crate::auth::Session;
-use crate::call::{
-    self, Contents, Earlier, Entry, Guards, Job, Journal, Limits, Live, Lookup, Shared, Start,
-    State,
-};
-use crate::domain::{CallRequest, Key, dialed};
+use crate::call::{self, Contents, Earlier, Entry, Job, Journal, Live, Lookup, State, Step};
+use crate::domain::{CallRequest, Key};
 use crate::error::{Error, Kind, Result};
 
 /// The time limit for the history lookup before a call.
-const LOOK_TIMEOUT: Duration = Duration::from_secs(5);
-const LOOKED_AT: u16 = 50;
+const LOOKUP_TIMEOUT: Duration = Duration::from_secs(5);
+/// How many calls the history lookup before a call reads.
+const LOOKUP_SIZE: u16 = 50;
 
 #[derive(Debug, Clone, Default)]
 pub struct PlaceOptions {
-    /// Call even if a call is in progress or already succeeded.
+    /// Whether to call even if an earlier call is in progress or has succeeded.
     pub again: bool,
     pub key: Option<Key>,
 }
@@ -51,7 +49,7 @@ pub(super) enum NextStep {
 }
 
 impl Service<'_> {
-    /// Checks a call against the local call log. Sends nothing and needs no credentials.
+    /// Checks a call against the local call log. Does not contact the service.
     pub fn preview(&self, draft: CallDraft, options: &PlaceOptions) -> Result<Preview> {
         let now = Timestamp::now();
         let (request, mut warnings) = self.complete(draft, now)?;
@@ -71,7 +69,7 @@ impl Service<'_> {
     pub async fn plan(&self, draft: CallDraft, options: &PlaceOptions) -> Result<Plan> {
         let (request, mut warnings) = self.complete(draft, Timestamp::now())?;
         let journal = self.journal()?;
-        // Report damage before asking the user to sign in.
+        // Report a damaged call log before asking the user to sign in.
         journal.read()?.undamaged()?;
         let connection = Connection::open(self)?;
         let session = connection.session(self)?;
@@ -87,11 +85,11 @@ impl Service<'_> {
             }
         };
         let next = match checked {
-            Err(error) if error.is_in_progress_under(&entry.key) => NextStep::Replay(entry.key),
+            Err(error) if error.kind == Kind::KeyInUse => NextStep::Replay(entry.key),
             checked => {
                 let (lookup, warning) = checked?;
                 warnings.extend(warning);
-                let what = "the path of the credentials is not usable";
+                let what = "the path to the credentials file is not valid";
                 let token_file = std::path::absolute(connection.store.path());
                 NextStep::Call(Box::new(Job {
                     api: connection.api(),
@@ -100,11 +98,7 @@ impl Service<'_> {
                     token: token.expose().to_owned(),
                     is_given_token: session.is_given(),
                     entry: Entry { lookup, ..entry },
-                    json: String::from_utf8_lossy(&request.to_json()).into_owned(),
-                    guards: Guards {
-                        done: !options.again && !self.settings.sandbox,
-                        ..Guards::unless(options.again)
-                    },
+                    again: options.again,
                     trace: self.trace.is_some(),
                 }))
             }
@@ -142,10 +136,10 @@ impl Service<'_> {
         entry: &Entry,
         options: &PlaceOptions,
     ) -> Result<(Option<Lookup>, Option<Warning>)> {
-        let by = self.deadline(LOOK_TIMEOUT);
-        let by = by.min(Instant::now() + LOOK_TIMEOUT);
+        let by = self.deadline(LOOKUP_TIMEOUT);
+        let by = by.min(Instant::now() + LOOKUP_TIMEOUT);
         // If the lookup fails, the call is made without it.
-        let page = read_page(session, LOOKED_AT, 0, by).await.ok();
+        let page = read_page(session, LOOKUP_SIZE, 0, by).await.ok();
         let page = page.map(|page| page.value);
         let lookup = page.as_ref().map(Lookup::of_page);
         let listed = page.map(|page| page.calls).unwrap_or_default();
@@ -154,20 +148,20 @@ impl Service<'_> {
             look_up(journal, session, contents, entry, &listed, by).await?;
         }
         let contents = journal.read()?.undamaged()?;
-        let is_filed = |call: &Call| {
+        let is_in_journal = |call: &Call| {
             let mut calls = contents.calls.iter();
-            let is_judged = |filed: &Entry| !matches!(filed.state, State::Unknown(_));
-            calls.any(|filed| is_judged(filed) && filed.has_id(&call.call_id))
+            let is_known = |entry: &Entry| !matches!(entry.state, State::Unknown(_));
+            calls.any(|entry| is_known(entry) && entry.has_id(&call.call_id))
         };
         let now = Timestamp::now();
-        let unknown = listed.iter().filter(|call| !is_filed(call));
+        let unknown = listed.iter().filter(|call| !is_in_journal(call));
         let unknown = unknown.filter_map(|call| Earlier::of_listed(call, now));
         let warning = self.check(&contents, unknown.collect(), entry, options, now)?;
         Ok((lookup, warning))
     }
 
-    /// Checks a call against the local call log and against calls that are only in the history. In the
-    /// sandbox a repeated success is only a warning, so demos can be repeated.
+    /// Checks a call against the local call log and against `unknown`, calls that are only in the
+    /// history. In the sandbox, repeating a success is only a warning, so demos can be repeated.
     fn check(
         &self,
         contents: &Contents,
@@ -181,19 +175,18 @@ impl Service<'_> {
         }
         let mut earlier = contents.earlier();
         earlier.extend(unknown);
-        let guards = Guards::unless(options.again);
-        let (code, text) = match call::refusal(&earlier, entry, guards, now) {
+        let refusal = call::refusal(&earlier, entry, now).filter(|_| !options.again);
+        let (code, text) = match refusal {
             Some(error) if error.kind == Kind::AlreadyDone && self.settings.sandbox => {
-                let text = format!("{error}, and would be refused outside the sandbox");
+                let text = format!("{error}: outside the sandbox, this call would be refused");
                 ("already_done", text)
             }
             Some(error) => return Err(error),
-            None => match call::recent_success(&earlier, &entry.number, now) {
-                Some(Earlier { number, task, .. }) => {
-                    let text =
-                        format!("a call to {number} succeeded less than 6 hours ago (\"{task}\")");
-                    ("recent_success", text)
-                }
+            None => match call::recent_success(&earlier, entry, now) {
+                Some(call) => (
+                    "recent_success",
+                    call.sentence("succeeded less than 6 hours ago"),
+                ),
                 None => return Ok(None),
             },
         };
@@ -201,8 +194,8 @@ impl Service<'_> {
     }
 }
 
-/// Updates open journal entries for the number of `new`: those that the history lists as ended, and
-/// those between 6 and 24 hours old, which must not be in progress.
+/// Looks up the journal's open calls to the number of `new` if the history lists them as ended or
+/// they are 6 to 24 hours old. Returns an error if a call that old is still in progress.
 async fn look_up(
     journal: &Journal,
     session: &Session<'_>,
@@ -213,16 +206,16 @@ async fn look_up(
 ) -> Result<()> {
     let now = Timestamp::now();
     let calls = contents.calls.into_iter().filter(Entry::is_open);
-    for entry in calls.filter(|entry| dialed(&entry.number) == dialed(&new.number)) {
+    for entry in calls.filter(|entry| entry.request.dialed() == new.request.dialed()) {
         let age = now.duration_since(entry.sent_at).as_hours();
         let is_old = (6..24).contains(&age);
         let mut ended = listed.iter().filter(|call| !call.is_running());
         if !is_old && !ended.any(|call| entry.has_id(&call.call_id)) {
             continue;
         }
-        let shared = Some(Shared::new(entry.clone()));
-        let mut live = Live::new(session, journal, shared, None, &|_| {});
-        let looked = call::run(&mut live, Start::again(&entry), Limits::ONE_LOOKUP);
+        let step = Step::after_sending(&entry);
+        let mut live = Live::new(session, journal, Some(entry.clone()), &|_| {});
+        let looked = call::run(&mut live, step, Duration::ZERO);
         if let Ok(Err(error)) = timeout_at(by, looked).await
             && error.kind == Kind::InProgress
             && is_old

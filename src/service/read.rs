@@ -1,4 +1,4 @@
-//! Reads calls and the account.
+//! Reads calls and account data.
 
 use tokio::time::Instant;
 use url::Url;
@@ -6,9 +6,7 @@ use url::Url;
 use super::connection::not_signed_in;
 use super::history::MAX_PAGE;
 use super::{READ_TIMEOUT, Service};
-use crate::api::{
-    self, BillingPortal, Call, Page, Parsed, Response, Subscription, Transcript, Usage,
-};
+use crate::api::{self, BillingPortal, Call, Page, Parsed, Response, Subscription, Turn, Usage};
 use crate::auth::{LoginState, Session};
 use crate::domain::{ApiBase, CallId, CallRef, Invalid, quoted};
 use crate::error::{Error, Kind, Result};
@@ -25,30 +23,28 @@ pub(super) async fn read_page(
 
 impl Service<'_> {
     pub async fn call(&self, call: &CallRef) -> Result<Parsed<Call>> {
-        let response = self.about_call(call, api::call_url).await?;
+        let response = self.about_call(call, None).await?;
         response.call().ok_or_else(|| response.unexpected())
     }
 
-    pub async fn transcript(&self, call: &CallRef) -> Result<Parsed<Transcript>> {
-        self.about_call(call, api::transcript_url)
+    pub async fn transcript(&self, call: &CallRef) -> Result<Parsed<Vec<Turn>>> {
+        self.about_call(call, Some("transcript"))
             .await?
             .transcript()
     }
 
-    /// An iCalendar file, with CRLF line ends.
+    /// Returns an iCalendar file with CRLF line endings.
     pub async fn calendar(&self, call: &CallRef) -> Result<Vec<u8>> {
-        self.about_call(call, api::calendar_url).await?.calendar()
+        self.about_call(call, Some("calendar.ics"))
+            .await?
+            .calendar()
     }
 
-    /// Reads a route of a call. Errors name the call's ID.
-    async fn about_call(
-        &self,
-        call: &CallRef,
-        url: fn(&ApiBase, &CallId) -> Url,
-    ) -> Result<Response> {
+    /// Reads a call or a part of it. Errors include the call's ID.
+    async fn about_call(&self, call: &CallRef, part: Option<&str>) -> Result<Response> {
         self.signed_in(READ_TIMEOUT, async |session, deadline| {
             let id = find(session, call, deadline).await?;
-            let url = url(session.http.base(), &id);
+            let url = api::call_url(session.http.base(), &id, part);
             let response = session.get(&url, deadline).await;
             response.map_err(|error| error.about(None, Some(&id)))
         })
@@ -56,25 +52,18 @@ impl Service<'_> {
     }
 
     pub async fn usage(&self) -> Result<Parsed<Usage>> {
-        self.about_account(api::usage_url).await?.json()
+        self.raw(api::USAGE).await?.json()
     }
 
     pub async fn subscription(&self) -> Result<Parsed<Subscription>> {
-        self.about_account(api::subscription_url).await?.json()
+        self.raw(api::SUBSCRIPTION).await?.json()
     }
 
     pub async fn billing_portal(&self) -> Result<Parsed<BillingPortal>> {
-        self.about_account(api::billing_portal_url).await?.json()
+        self.raw(api::BILLING_PORTAL).await?.json()
     }
 
-    async fn about_account(&self, url: fn(&ApiBase) -> Url) -> Result<Response> {
-        self.signed_in(READ_TIMEOUT, async |session, deadline| {
-            session.get(&url(session.http.base()), deadline).await
-        })
-        .await
-    }
-
-    /// GETs a path under `/v1/`, with an optional query.
+    /// Sends a GET request to a path under `/v1/`, with an optional query.
     pub async fn raw(&self, path: &str) -> Result<Response> {
         self.signed_in(READ_TIMEOUT, async |session, deadline| {
             let url = raw_url(session.http.base(), path)?;
@@ -83,8 +72,7 @@ impl Service<'_> {
         .await
     }
 
-    /// Returns the newest calls for shell completion. Gives up quickly, prints no warnings, and does
-    /// not refresh credentials.
+    /// Returns the newest calls for shell completion. Does not refresh credentials.
     pub async fn newest_calls(&self) -> Result<Vec<Call>> {
         const SHOWN: u16 = 20;
         self.signed_in(READ_TIMEOUT, async |session, deadline| {
@@ -102,7 +90,7 @@ impl Service<'_> {
     }
 }
 
-/// Builds the URL of a path. Rejects segments that change their meaning when decoded.
+/// Builds the URL for a path. Rejects path segments whose meaning changes when they are decoded.
 fn raw_url(base: &ApiBase, given: &str) -> Result<Url> {
     let (path, query) = given.split_once('?').unzip();
     let path = path.unwrap_or(given);
@@ -128,7 +116,7 @@ fn raw_url(base: &ApiBase, given: &str) -> Result<Url> {
     Ok(url)
 }
 
-/// Returns the ID that a reference points to among the newest calls.
+/// Returns the ID of the call that a reference means. Reads the newest calls if necessary.
 async fn find(session: &Session<'_>, call: &CallRef, deadline: Instant) -> Result<CallId> {
     let limit = match call {
         CallRef::Id(id) => return Ok(id.clone()),
@@ -149,7 +137,7 @@ async fn find(session: &Session<'_>, call: &CallRef, deadline: Instant) -> Resul
     choose(call, ids)
 }
 
-/// `ids` are the newest calls, newest first.
+/// Returns the ID that a reference means. `ids` lists the newest calls, newest first.
 fn choose(call: &CallRef, mut ids: Vec<CallId>) -> Result<CallId> {
     let not_found = |message: String| Error::new(Kind::CallNotFound, message);
     if ids.is_empty() {
@@ -168,9 +156,9 @@ fn choose(call: &CallRef, mut ids: Vec<CallId>) -> Result<CallId> {
             });
             match ids.as_slice() {
                 [id] => Ok(id.clone()),
-                [] => Err(not_found(format!("no recent call starts with {prefix}"))),
+                [] => Err(not_found(format!("no recent call ID starts with {prefix}"))),
                 several => {
-                    let message = format!("{} calls start with {prefix}", several.len());
+                    let message = format!("{} call IDs start with {prefix}", several.len());
                     let mut error = not_found(message).with_hint("use more of the ID");
                     error.facts.candidates = ids;
                     Err(error)
@@ -209,11 +197,13 @@ mod tests {
         assert_eq!(find(prefix("77AA")).unwrap().as_str(), "77aa0003");
         let message = |call| find(call).unwrap_err().to_string();
         assert_eq!(message(CallRef::Last(3)), "last-3 is too far back");
-        assert_eq!(message(prefix("beef")), "no recent call starts with beef");
         assert_eq!(
-            find(prefix("5e1e")).unwrap_err().facts.candidates,
-            ids()[..2]
+            message(prefix("beef")),
+            "no recent call ID starts with beef"
         );
+        let several = find(prefix("5e1e")).unwrap_err();
+        assert_eq!(several.facts.candidates, ids()[..2]);
+        assert_eq!(several.tool_hint(), "use more of the ID");
         assert_eq!(
             choose(&prefix("5e1e"), vec![]).unwrap_err().to_string(),
             "no calls yet"

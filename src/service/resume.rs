@@ -1,4 +1,4 @@
-//! Lists and resumes calls whose result was not shown.
+//! Lists and resumes calls whose results the user has not seen.
 
 use std::cell::RefCell;
 use std::time::Duration;
@@ -6,18 +6,19 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::connection::Connection;
-use super::place::{Ended, continues};
+use super::place::{Ended, left};
 use super::{Follow, Outcome, PendingCall, Service};
-use crate::call::{
-    self, Contents, Entry, Journal, Limits, Live, Report, Shared, Start, State, Stop,
-};
+use crate::call::{self, Contents, Entry, Journal, Live, Report, State, Step, Stop};
 use crate::domain::{CallId, CallRef};
 use crate::error::{Error, Kind, Result};
 
 /// How often a call's file is read while its worker runs.
 const FILE_POLL: Duration = Duration::from_millis(500);
 /// The time limit for asking the service about a call whose result is already recorded.
-const LOOK_TIMEOUT: Duration = Duration::from_secs(5);
+const LOOKUP_TIMEOUT: Duration = Duration::from_secs(5);
+/// Extra time for a last lookup that starts at the deadline.
+const LAST_LOOKUP: Duration = Duration::from_secs(1);
+
 enum Chosen {
     Entry(Entry),
     /// A call that is not in the journal.
@@ -25,17 +26,17 @@ enum Chosen {
 }
 
 impl Service<'_> {
-    /// Waits for a call: a key, a call ID, a unique prefix of either, or `last`; without one, the
-    /// newest pending call. Never sends a request for a call.
+    /// Waits for a call to end. `which` is a key, a call ID, a unique prefix of either, or `last`.
+    /// `None` means the newest pending call. Never makes a call.
     pub async fn resume(&self, which: Option<&str>, follow: Follow<'_>) -> Result<Outcome> {
         let journal = self.journal()?;
         let contents = self.contents(&journal)?;
         let outcome = match choose(contents, which)? {
             Chosen::Entry(entry) => self.resume_entry(entry, &journal, follow).await,
             Chosen::Id(id) => {
-                let deadline = follow.until.deadline();
-                let start = Start::Watch(id);
-                self.ask(None, start, &journal, deadline, follow).await
+                let deadline = follow.until.deadline(true);
+                let step = Step::Watch(id);
+                self.ask(None, step, &journal, deadline, follow).await
             }
         };
         outcome.map_err(|mut error| {
@@ -46,7 +47,7 @@ impl Service<'_> {
         })
     }
 
-    /// Newest first. Sends nothing.
+    /// Returns the pending calls, newest first. Does not contact the service.
     pub fn pending(&self) -> Result<Vec<PendingCall>> {
         let mut calls = self.contents(&self.journal()?)?.calls;
         calls.retain(|call| !call.shown);
@@ -73,19 +74,19 @@ impl Service<'_> {
         journal: &Journal,
         follow: Follow<'_>,
     ) -> Result<Outcome> {
-        let mut deadline = follow.until.deadline();
+        let mut deadline = follow.until.deadline(true);
         let key = entry.key.clone();
-        while is_sent(&entry) && entry.has_worker() {
+        while awaits_response(&entry) && entry.has_worker() {
             tokio::select! {
                 biased;
                 signal = follow.signals.next() => {
-                    return Err(continues(Stop::Signal(signal), Some(&key), None));
+                    return Err(left(Stop::Signal(signal), "continues", Some(&key), None));
                 }
                 () = sleep_until(deadline) => return Ok(in_progress(entry)),
                 () = sleep(FILE_POLL) => {}
             }
             entry = journal.find(&key)?.ok_or_else(|| {
-                nothing("that call was not made; another command already reported why")
+                nothing("that call was not made, and another command already reported why")
             })?;
         }
         if let Some(error) = entry.not_made() {
@@ -93,13 +94,13 @@ impl Service<'_> {
         }
         let (recorded, has_worker) = (entry.ended(), entry.has_worker());
         if recorded.is_some() {
-            deadline = deadline.min(Instant::now() + LOOK_TIMEOUT);
+            deadline = deadline.min(Instant::now() + LOOKUP_TIMEOUT);
         }
-        let start = Start::again(&entry);
-        let outcome = self.ask(Some(entry), start, journal, deadline, follow);
+        let step = Step::after_sending(&entry);
+        let outcome = self.ask(Some(entry), step, journal, deadline, follow);
         match (outcome.await, recorded) {
             (Err(error), _) if matches!(error.kind, Kind::Interrupted(_)) => Err(error),
-            // The service is unreachable, but the worker has recorded the result.
+            // The service did not return the result, but the worker has recorded it.
             (Err(_) | Ok(Outcome::InProgress { .. }), Some(call)) => {
                 let key = Some(key);
                 Ok(Outcome::Ended(Ended { call, key }))
@@ -114,11 +115,11 @@ impl Service<'_> {
         }
     }
 
-    /// Asks the service until the call has ended or the time is up.
+    /// Asks the service about a call until it has ended or the time is up.
     async fn ask(
         &self,
         entry: Option<Entry>,
-        start: Start,
+        step: Step,
         journal: &Journal,
         deadline: Instant,
         follow: Follow<'_>,
@@ -126,29 +127,26 @@ impl Service<'_> {
         let connection = Connection::open(self)?;
         let session = connection.session(self)?;
         connection.sign_in_if_absent(self, &session).await?;
-        let left = deadline.saturating_duration_since(Instant::now());
-        let limits = match &entry {
-            // The service may know more than was recorded, but do not wait for it.
-            Some(entry) if entry.ended().is_some() => Limits::ONE_LOOKUP,
-            _ => Limits {
-                search: left.min(Limits::default().search),
-                watch: left,
-            },
+        let limit = match &entry {
+            // If the result is recorded, look up the call once, for any later changes.
+            Some(entry) if entry.ended().is_some() => Duration::ZERO,
+            _ => deadline.saturating_duration_since(Instant::now()),
         };
-        let known_id = match &start {
-            Start::Watch(id) => Some(id.clone()),
-            Start::Find | Start::Send => None,
+        let known_id = match &step {
+            Step::Watch(id) => Some(id.clone()),
+            _ => None,
         };
         let key = entry.as_ref().map(|entry| entry.key.clone());
         let progress = RefCell::new(follow.progress);
         let on_report = |report: Report| self.relay(report, &mut **progress.borrow_mut());
-        let mut live = Live::new(&session, journal, entry.map(Shared::new), None, &on_report);
-        live.until = Some(deadline);
+        let mut live = Live::new(&session, journal, entry, &on_report);
+        // The last lookup starts at the deadline, so allow extra time for it.
+        live.until = Some(deadline + LAST_LOOKUP);
         let outcome = tokio::select! {
             biased;
-            outcome = call::run(&mut live, start, limits) => outcome,
+            outcome = call::run(&mut live, step, limit) => outcome,
             signal = follow.signals.next() => {
-                return Err(continues(Stop::Signal(signal), key.as_ref(), known_id.as_ref()));
+                return Err(left(Stop::Signal(signal), "continues", key.as_ref(), known_id.as_ref()));
             }
         };
         match outcome {
@@ -165,8 +163,8 @@ impl Service<'_> {
     }
 }
 
-/// Whether the request was sent and a worker is still waiting for the response.
-fn is_sent(entry: &Entry) -> bool {
+/// Returns whether the response to the request may still arrive.
+fn awaits_response(entry: &Entry) -> bool {
     entry.call_id.is_none() && entry.is_open() && entry.state != State::Lost
 }
 
@@ -219,7 +217,7 @@ fn choose(contents: Contents, which: Option<&str>) -> Result<Chosen> {
             Err(nothing(message))
         }
         (count, _) => {
-            let mut error = nothing(format!("{count} calls begin with '{which}'"));
+            let mut error = nothing(format!("{count} calls match '{which}'"));
             let ids = matching.into_iter().filter_map(|call| call.call_id);
             error.facts.candidates = ids.collect();
             Err(error.with_hint("use more of the key or ID"))

@@ -1,12 +1,14 @@
 //! Views of the account: usage, subscription, billing and sign-in.
 
+use jiff::Timestamp;
 use serde_json::json;
+use url::Url;
 
 use super::time::{day, moment};
 use super::{Block, View, fields, line};
 use crate::api::{BillingPortal, Parsed, Plan, Subscription, Usage};
 use crate::domain::{Zone, shell_quoted};
-use crate::service::{AuthStatus, PendingSignIn, ServedSandbox};
+use crate::service::{PENDING_LIFETIME, ServedSandbox};
 
 const PRICING: &str = "https://kallyai.com/pricing";
 
@@ -69,17 +71,17 @@ fn words(status: &str) -> String {
 pub fn subscription(subscription: &Parsed<Subscription>, zone: &Zone) -> View {
     let Parsed { value, raw } = subscription;
     let expires = value.expires_at.as_deref();
-    let label = match value.auto_renew.0 {
+    let label = match value.auto_renew {
         Some(true) => "Renews",
         _ => "Valid until",
     };
     let subscribe = !value.has_active_subscription && value.management_url.is_none();
     let all = fields([
-        ("Plan", plan(&value.plan)),
+        ("Plan", value.plan.as_ref().and_then(plan)),
         ("Status", value.status.as_deref().map(words)),
         (label, expires.map(|expires| day(expires, zone))),
-        ("Provider", value.provider.0.clone()),
-        ("Manage", value.management_url.0.clone()),
+        ("Provider", value.provider.clone()),
+        ("Manage", value.management_url.clone()),
         ("Subscribe", subscribe.then(|| PRICING.to_owned())),
     ]);
     let mut blocks = vec![all];
@@ -92,7 +94,7 @@ pub fn subscription(subscription: &Parsed<Subscription>, zone: &Zone) -> View {
 fn plan(plan: &Plan) -> Option<String> {
     let minutes = plan.minutes_included.map(rounded);
     let minutes = minutes.map(|n| format!("{n} minutes included"));
-    let parts = [plan.kind.0.clone(), plan.period.0.clone(), minutes];
+    let parts = [plan.kind.clone(), plan.period.clone(), minutes];
     let given: Vec<String> = parts.into_iter().flatten().collect();
     (!given.is_empty()).then(|| given.join(", "))
 }
@@ -101,39 +103,34 @@ pub fn billing(portal: &Parsed<BillingPortal>) -> View {
     View::server(&portal.raw, vec![Block::Copy(portal.value.url.clone())])
 }
 
-pub fn auth_status(status: &AuthStatus, zone: &Zone) -> View {
-    match status {
-        AuthStatus::Given => View::own(
-            json!({ "signed_in": true, "source": "KALLYAI_ACCESS_TOKEN" }),
-            vec![line(
-                "Signed in with KALLYAI_ACCESS_TOKEN, which was not checked.",
-            )],
-        ),
-        AuthStatus::SignedIn { until } => View::own(
-            json!({ "signed_in": true, "source": "file", "expires_at": until.to_string() }),
-            vec![line(format!(
-                "Signed in until {}. Renews automatically.",
-                moment(*until, zone)
-            ))],
-        ),
-    }
+/// Shows that the user is signed in until `until`, or with `KALLYAI_ACCESS_TOKEN` if it is `None`.
+pub fn auth_status(until: Option<Timestamp>, zone: &Zone) -> View {
+    let Some(until) = until else {
+        let json = json!({ "signed_in": true, "source": "KALLYAI_ACCESS_TOKEN" });
+        let text = "Signed in with KALLYAI_ACCESS_TOKEN, which was not checked.";
+        return View::own(json, vec![line(text)]);
+    };
+    let json = json!({ "signed_in": true, "source": "file", "expires_at": until.to_string() });
+    let at = moment(until, zone);
+    let text = format!("Signed in until {at}. Renews automatically.");
+    View::own(json, vec![line(text)])
 }
 
-/// `finish` is the command that finishes the sign-in.
-pub fn pending_sign_in(pending: &PendingSignIn, finish: &str) -> View {
+/// Shows the sign-in URL and the next steps. `finish` is the command that finishes the sign-in.
+pub fn pending_sign_in(url: &Url, finish: &str) -> View {
     let json = json!({
-        "sign_in_url": pending.url,
-        "expires_in": pending.expires_in,
+        "sign_in_url": url.as_str(),
+        "expires_in": PENDING_LIFETIME,
         "next_command": finish,
     });
-    let minutes = pending.expires_in / 60;
+    let minutes = PENDING_LIFETIME / 60;
     let steps = format!(
         "Open this URL in any browser and sign in. You'll end up on a URL starting with \
-         http://localhost (it's fine if the page doesn't load). Copy it and, within {minutes} \
+         http://localhost (it's fine if the page doesn't load). Copy that URL and, within {minutes} \
          minutes, run:"
     );
     let blocks = vec![
-        Block::Copy(pending.url.clone()),
+        Block::Copy(url.to_string()),
         line(steps),
         Block::Copy(format!("  {finish}")),
     ];

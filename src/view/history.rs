@@ -1,7 +1,7 @@
 //! The view of the call history.
 
 use super::time::moment;
-use super::{Block, Column, Doc, Json, Table, View};
+use super::{Block, Style, Table, View};
 use crate::api::Call;
 use crate::domain::{StatusFilter, Zone};
 use crate::service::{History, HistoryQuery};
@@ -9,28 +9,21 @@ use crate::service::{History, HistoryQuery};
 pub fn history(history: &History, query: &HistoryQuery, zone: &Zone) -> View {
     let calls: Vec<&Call> = history.calls.iter().map(|(_, call)| call).collect();
     let mut blocks = vec![Block::Table(table(&calls, zone))];
-    match no_calls(history, query) {
-        Some(text) if text == NO_CALLS => blocks.push(Block::Hint {
-            text: format!("{text} Try a simulated one:"),
-            command: Some(SIMULATED_CALL.into()),
-        }),
-        Some(text) => blocks.push(Block::Hint {
-            text,
-            command: None,
-        }),
-        None => blocks.extend(footer(history)),
-    }
-    View {
-        doc: Doc { blocks },
-        json: Json::Server(json(history)),
-    }
+    let why = no_calls(history, query);
+    let (text, command) = match why.as_deref() {
+        Some(NO_CALLS) => (Some(FIRST_CALL.into()), Some(SIMULATED_CALL.into())),
+        _ => (why.or_else(|| footer(history)), None),
+    };
+    blocks.extend(text.map(|text| Block::Hint { text, command }));
+    View::server(&json(history), blocks)
 }
 
 const NO_CALLS: &str = "No calls yet.";
+const FIRST_CALL: &str = "No calls yet. Try a simulated one:";
 const SIMULATED_CALL: &str =
     r#"kallyai --sandbox call +15555550100 "Reserve a table for 4 at 8pm""#;
 
-/// Explains why the list is empty. Returns `None` if it is not.
+/// Returns the reason why the list is empty, or `None` if it is not empty.
 pub fn no_calls(history: &History, query: &HistoryQuery) -> Option<String> {
     if !history.calls.is_empty() {
         return None;
@@ -38,14 +31,9 @@ pub fn no_calls(history: &History, query: &HistoryQuery) -> Option<String> {
     let has_days = query.since.is_some() || query.until.is_some();
     Some(if query.search.is_some() || has_days {
         "No matching calls.".into()
-    } else if !query.statuses.is_empty() {
-        let wanted: Vec<&str> = query.statuses.iter().map(StatusFilter::as_str).collect();
-        let found: Vec<&str> = history.statuses.iter().map(String::as_str).collect();
-        let found = match found.is_empty() {
-            true => String::new(),
-            false => format!(" (your history has: {})", found.join(", ")),
-        };
-        format!("No calls with status {}{found}.", wanted.join(" or "))
+    } else if !query.status.is_empty() {
+        let wanted: Vec<&str> = query.status.iter().map(StatusFilter::as_str).collect();
+        format!("No calls with status {}.", wanted.join(" or "))
     } else if query.offset > 0 {
         "No more calls.".into()
     } else {
@@ -53,19 +41,18 @@ pub fn no_calls(history: &History, query: &HistoryQuery) -> Option<String> {
     })
 }
 
-fn footer(history: &History) -> Option<Block> {
+fn footer(history: &History) -> Option<String> {
     let next = history.next_offset?;
     let shown = history.calls.len();
     let of = history.total.map(|total| format!(" of {total}"));
     let of = of.unwrap_or_default();
-    Some(Block::Hint {
-        text: format!("Showing {shown}{of}. Next: --offset {next}. All: --all"),
-        command: None,
-    })
+    Some(format!(
+        "Showing {shown}{of}. Next: --offset {next}. All: --all"
+    ))
 }
 
-/// Returns the service's response if it is the whole result. Otherwise puts the service's call
-/// objects into a list of our own.
+/// Returns the service's response if it contains exactly the listed calls. Otherwise puts the
+/// service's call objects into a list of our own.
 fn json(history: &History) -> Vec<u8> {
     if let Some(page) = &history.page {
         return page.clone();
@@ -83,11 +70,6 @@ fn json(history: &History) -> Vec<u8> {
 }
 
 fn table(calls: &[&Call], zone: &Zone) -> Table {
-    let column = |title, shrinks| Column {
-        title,
-        shrinks,
-        is_status: title == "STATUS",
-    };
     let ids: Vec<&str> = calls.iter().map(|call| &*call.call_id).collect();
     let text = |text: Option<&str>| text.unwrap_or_default().to_owned();
     let row = |call: &&Call| {
@@ -95,7 +77,7 @@ fn table(calls: &[&Call], zone: &Zone) -> Table {
         vec![
             created.map_or_else(String::new, |at| moment(at, zone)),
             text(call.business().or(call.number())),
-            call.status_name().to_owned(),
+            call.status_name(),
             text(call.summary().or(call.task())),
             short_id(&call.call_id, &ids).to_owned(),
         ]
@@ -107,21 +89,23 @@ fn table(calls: &[&Call], zone: &Zone) -> Table {
                 .map_or_else(String::new, |at| at.to_string()),
             text(call.number()),
             text(call.business()),
-            call.status_name().to_owned(),
+            call.status_name(),
             text(call.summary()),
         ]
     };
+    let header = ["ID", "WHEN", "NUMBER", "BUSINESS", "STATUS", "RESULT"];
+    let header = header.map(str::to_owned).to_vec();
+    let plain_rows = calls.iter().map(plain_row);
     Table {
         columns: vec![
-            column("WHEN", false),
-            column("CALLED", true),
-            column("STATUS", false),
-            column("RESULT", true),
-            column("ID", false),
+            ("When", Style::Fixed),
+            ("Called", Style::Shrinks),
+            ("Status", Style::Status),
+            ("Result", Style::Shrinks),
+            ("ID", Style::Fixed),
         ],
         rows: calls.iter().map(row).collect(),
-        plain_header: vec!["ID", "WHEN", "NUMBER", "BUSINESS", "STATUS", "RESULT"],
-        plain_rows: calls.iter().map(plain_row).collect(),
+        plain: std::iter::once(header).chain(plain_rows).collect(),
     }
 }
 
@@ -156,39 +140,21 @@ mod tests {
 
     fn hint(history: &History, query: &HistoryQuery) -> String {
         let view = super::history(history, query, &Zone::UTC);
-        match view.doc.blocks.as_slice() {
+        match view.blocks.as_slice() {
             [Block::Table(_), Block::Hint { text, .. }] => text.clone(),
             _ => String::new(),
         }
     }
 
     #[test]
-    fn footer_names_the_next_page() {
-        let query = HistoryQuery::default();
-        let mut history = listed(&["5e1e0001"]);
-        assert_eq!(hint(&history, &query), "");
-        history.next_offset = Some(7);
-        assert_eq!(
-            hint(&history, &query),
-            "Showing 1. Next: --offset 7. All: --all"
-        );
-        history.total = Some(11);
-        assert_eq!(
-            hint(&history, &query),
-            "Showing 1 of 11. Next: --offset 7. All: --all"
-        );
-    }
-
-    #[test]
-    fn empty_list_explains_why() {
-        let mut history = listed(&[]);
-        history.statuses = ["busy".to_owned(), "success".to_owned()].into();
+    fn empty_history_shows_the_reason() {
+        let history = listed(&[]);
         let mut query = HistoryQuery::default();
         assert_eq!(hint(&history, &query), "No calls yet. Try a simulated one:");
         query.offset = 10;
         assert_eq!(hint(&history, &query), "No more calls.");
-        query.statuses = vec!["foo".parse().unwrap()];
-        let expected = "No calls with status foo (your history has: busy, success).";
+        query.status = vec!["foo".parse().unwrap()];
+        let expected = "No calls with status foo.";
         assert_eq!(hint(&history, &query), expected);
         query.search = Some("x".into());
         assert_eq!(hint(&history, &query), "No matching calls.");

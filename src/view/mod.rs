@@ -1,48 +1,34 @@
-//! Builds a document and JSON from each result. It does not know about terminals: `output` renders
-//! the document, and `mcp` returns it as text.
+//! Converts each result to text and JSON. This module does not depend on a terminal: `output` lays
+//! the text out, and `mcp` returns it without layout.
 
 mod account;
 mod call;
 mod history;
 mod time;
 
-pub use account::{
-    auth_status, billing, pending_sign_in, served_sandbox, sign_out, subscription, usage,
-};
-pub use call::{call, in_progress, pending, preview, result, transcript, without_nulls};
-pub use history::{history, no_calls};
-pub use time::duration;
+pub use account::*;
+pub use call::*;
+pub use history::*;
 
-/// A result as a document for people and as JSON for programs.
+use serde_json::Value;
+
+/// A result as text for people and as JSON for programs.
 #[derive(Debug, Clone)]
 pub struct View {
-    pub doc: Doc,
-    pub json: Json,
-}
-
-#[derive(Debug, Clone)]
-pub enum Json {
-    /// The server's response, byte for byte.
-    Server(Vec<u8>),
-    Own(serde_json::Value),
-}
-
-/// Blocks of text, from top to bottom.
-#[derive(Debug, Clone, Default)]
-pub struct Doc {
+    /// The text, from top to bottom.
     pub blocks: Vec<Block>,
+    /// The server's response, byte for byte, or our own JSON.
+    pub json: Vec<u8>,
 }
 
-/// A part of a document. Its text may be untrusted: rendering cleans it.
+/// A block of text. The content may be untrusted. Rendering sanitizes it.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Block {
     /// A paragraph that starts with our own text.
     Line(String),
-    /// Labels and their values.
-    Fields(Vec<(&'static str, String)>),
+    /// Labels with values, or speakers with their words. Rendered after an empty line.
+    Fields(Vec<(String, String)>),
     Table(Table),
-    /// A transcript: speakers and what they said.
-    Talk(Vec<(String, String)>),
     /// The last line about a call: its status and full ID.
     Status {
         status: String,
@@ -50,7 +36,7 @@ pub enum Block {
     },
     /// A command or URL to copy, never wrapped.
     Copy(String),
-    /// Advice for a person, shown only on a terminal.
+    /// Advice for the user, shown only on a terminal.
     Hint {
         text: String,
         command: Option<String>,
@@ -62,43 +48,56 @@ pub enum Block {
 
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Table {
-    pub columns: Vec<Column>,
+    pub columns: Vec<(&'static str, Style)>,
     pub rows: Vec<Vec<String>>,
-    /// Header and rows to print if stdout is not a terminal. Nothing in them is shortened.
-    pub plain_header: Vec<&'static str>,
-    pub plain_rows: Vec<Vec<String>>,
+    /// Header and rows to print if stdout is not a terminal. The cells are not shortened.
+    pub plain: Vec<Vec<String>>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Column {
-    pub title: &'static str,
-    /// Whether to shorten this column first on a narrow terminal.
-    pub shrinks: bool,
-    /// Whether the cells are call statuses, which are shown with a mark.
-    pub is_status: bool,
+/// The style of a table column.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Style {
+    Fixed,
+    /// Shortened on a narrow terminal.
+    Shrinks,
+    /// Call statuses, shown with a mark.
+    Status,
 }
 
 impl View {
-    pub fn own(json: serde_json::Value, blocks: Vec<Block>) -> Self {
-        Self {
-            doc: Doc { blocks },
-            json: Json::Own(json),
-        }
+    /// Creates a view with our own JSON, without null fields.
+    pub fn own(json: Value, blocks: Vec<Block>) -> Self {
+        Self::server(without_nulls(json).to_string().as_bytes(), blocks)
     }
 
     fn server(raw: &[u8], blocks: Vec<Block>) -> Self {
-        Self {
-            doc: Doc { blocks },
-            json: Json::Server(raw.to_vec()),
-        }
+        let json = raw.to_vec();
+        Self { blocks, json }
+    }
+
+    /// Creates a view that shows the body of a response unchanged.
+    pub fn raw(body: Vec<u8>) -> Self {
+        Self::server(&body, vec![Block::Raw(body.clone())])
     }
 }
 
-/// Returns a block of the fields that have a value.
+/// Removes the null fields of all objects.
+pub fn without_nulls(json: Value) -> Value {
+    match json {
+        Value::Array(items) => items.into_iter().map(without_nulls).collect(),
+        Value::Object(fields) => {
+            let given = fields.into_iter().filter(|(_, value)| !value.is_null());
+            given.map(|(name, it)| (name, without_nulls(it))).collect()
+        }
+        other => other,
+    }
+}
+
+/// Returns a block with the fields that have a value.
 fn fields<const N: usize>(all: [(&'static str, Option<String>); N]) -> Block {
     let given = all
         .into_iter()
-        .filter_map(|(label, text)| Some((label, text?)));
+        .filter_map(|(label, text)| Some((label.to_owned(), text?)));
     Block::Fields(given.collect())
 }
 

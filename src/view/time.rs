@@ -15,7 +15,7 @@ fn date(date: civil::Date) -> String {
 }
 
 /// Formats the day of a timestamp. Billing periods are whole days in UTC, so midnight UTC is shown
-/// as that day in every time zone. Text that cannot be parsed is returned unchanged.
+/// as its UTC day in every time zone. Text that cannot be parsed is returned unchanged.
 pub(super) fn day(text: &str, zone: &Zone) -> String {
     let Ok(at) = text.parse::<Timestamp>() else {
         return text.parse().map_or_else(|_| text.to_owned(), date);
@@ -40,7 +40,7 @@ pub(super) fn appointment(
 }
 
 /// Formats a duration in seconds as `1 h 5 min`, `2 min 3 s` or `9 s`.
-pub fn duration(seconds: f64) -> Option<String> {
+pub(super) fn duration(seconds: f64) -> Option<String> {
     if !(0.0..1e9).contains(&seconds) {
         return None;
     }

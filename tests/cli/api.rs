@@ -1,4 +1,4 @@
-//! Tests `api`, which gets any path under /v1/.
+//! Tests `api`, which sends a GET request to any path under /v1/.
 
 use serde_json::json;
 

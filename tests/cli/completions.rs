@@ -1,4 +1,4 @@
-//! Tests shell completion: the candidates, and the script in bash.
+//! Tests the candidates of shell completion and the bash script.
 
 use std::process::Command;
 use std::time::Instant;
@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::support::{Home, PROMPT, Reply, Run, Server, call};
 use crate::wire::words;
 
-/// Makes a command complete the last word of a line. `_` is an empty word.
+/// Makes a command complete the last word of `line`. In `line`, `_` stands for an empty word.
 fn completing<'c>(command: &'c mut Command, line: &str) -> &'c mut Command {
     let words = words(line)
         .into_iter()
@@ -33,7 +33,7 @@ fn completed(line: &str) -> Vec<String> {
 }
 
 #[test]
-fn flags_complete_after_both_forms_of_a_command() {
+fn flags_complete_after_a_command_written_as_word_or_flag() {
     for line in ["history _", "--history _", "--json --history _"] {
         let offered = completed(line);
         assert_eq!(offered[..2], ["--limit", "--offset"], "{line}");
@@ -66,7 +66,7 @@ fn only_known_values_are_completed() {
     }
 }
 
-/// Starts a server with three calls. The ID of one contains a shell command.
+/// Starts a server with three calls. The ID of one of them contains a shell command.
 fn service() -> Server {
     let mut second = call("22222222-55aa-4bbb-8ccc-0123456789ab", "no_answer");
     second["highlights"] = json!("No one\n\tanswered\u{1b}[2J.");
@@ -79,7 +79,7 @@ fn service() -> Server {
 }
 
 #[test]
-fn recent_calls_complete_with_their_results() {
+fn recent_calls_are_offered_with_their_results() {
     let (home, server) = (Home::new(), service());
     for line in ["transcript _", "--transcript _"] {
         let offered = || {
@@ -87,8 +87,7 @@ fn recent_calls_complete_with_their_results() {
                 .exits(0)
                 .stdout
         };
-        // Completion waits 300 ms for the service. On a busy machine that may be too short, so
-        // retry.
+        // Retry, because on a busy machine the service may need more than 300 ms to respond.
         let mut tries = std::iter::repeat_with(offered).take(50);
         let text = tries
             .find(|text| text.contains("11111111"))
@@ -112,7 +111,7 @@ fn completion_never_refreshes_credentials_or_waits_long() {
     let begun = Instant::now();
     let silent = Server::always(Reply::Stall);
     assert_eq!(offered(&silent), ["last"]);
-    // Completion waits 300 ms. A busy machine also needs time to start the program.
+    // Completion waits only 300 ms for the service, but a busy machine starts the program slowly.
     assert!(begun.elapsed() < PROMPT, "{:?}", begun.elapsed());
 }
 

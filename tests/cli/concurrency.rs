@@ -1,4 +1,4 @@
-//! Runs fifty commands at once.
+//! Tests that fifty commands at once make only one call.
 
 use serde_json::Value;
 
@@ -22,7 +22,7 @@ fn concurrent_identical_calls_are_sent_once() {
         201,
         &call("00000000-1111-4222-8333-444444444444", "success"),
     );
-    // If the history showed the call, the slowest commands would get `already_done` instead.
+    // The history hides the call, so that slow commands get `call_open` and not `already_done`.
     let held = Post::lost(gate.hold(reply)).shown(Shown::Never);
     let service = Service::with([held]);
     let crowd = start(|_| {
@@ -35,7 +35,7 @@ fn concurrent_identical_calls_are_sent_once() {
         let sender = sender.clone();
         std::thread::spawn(move || sender.send(running.end()));
     }
-    // All commands but one exit while that one waits for its response.
+    // One command waits for the response to its call. All others exit.
     let refused: Vec<Run> = ended.iter().take(COMMANDS - 1).collect();
     gate.open();
     assert_eq!(exits(&refused, 6), COMMANDS - 1);

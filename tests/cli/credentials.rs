@@ -37,7 +37,7 @@ fn files_from_other_clients_are_read_and_made_private() {
 }
 
 #[test]
-fn refreshed_file_works_with_every_client() {
+fn refreshed_file_keeps_fields_of_other_clients() {
     let home = Home::new();
     home.write_login(&json!({
         "access_token": TOKEN, "refresh_token": REFRESH, "expires_at": 1.5,
@@ -130,14 +130,14 @@ fn symlink_is_followed_and_kept() {
     std::fs::write(home.path("real.json"), expired.to_string()).expect("a file");
     home.run(&server, &["usage"]).exits(0);
     assert_eq!(home.login()["access_token"], "fresh");
-    // The lock belongs to the real file, so all symlinks to it share the lock.
+    // The lock file belongs to the real file, so all symlinks to that file share the lock.
     let files = ["login.json", "real.json", "real.json.lock"];
     assert_eq!(names(&home.path("")), files);
     home.run(&server, &["logout"]).exits(0);
     assert!(home.token_file().is_symlink() && !home.path("real.json").exists());
 }
 
-/// Returns the same command, started by another program.
+/// Returns a command that runs `command` through another program, for example `unshare`.
 #[cfg(target_os = "linux")]
 fn within(outer: &[&str], command: &Command) -> Command {
     let mut whole = Command::new(outer[0]);
@@ -164,7 +164,7 @@ fn mounted_file_is_overwritten_in_place_with_a_warning() {
         .collect::<Vec<_>>();
     namespace.push(&script);
     if Run::of(&mut within(&namespace, &Command::new("true"))).exit != Some(0) {
-        eprintln!("skipped: this system allows no mounts in a user namespace");
+        eprintln!("skipped: this system does not allow mounts in a user namespace");
         return;
     }
     let server = renewing();
@@ -176,8 +176,8 @@ fn mounted_file_is_overwritten_in_place_with_a_warning() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn read_only_folder_allows_only_valid_credentials() {
-    // Root ignores file permissions, except in a user namespace.
+fn read_only_folder_allows_only_use_of_valid_credentials() {
+    // Outside a user namespace, root would ignore file permissions.
     let outer = match rustix::process::geteuid().is_root() {
         true => &["unshare", "--user"][..],
         false => &["env"],
@@ -188,10 +188,10 @@ fn read_only_folder_allows_only_valid_credentials() {
     }
     for (args, expires_in, exit) in [
         (&["usage"][..], 3600, 0),
-        // Expired. New tokens could not be saved, so the refresh token must not be used up.
-        (&["usage"], -10, 4),
-        (&["logout"], 3600, 4),
-        (&["login", "--no-wait"], 3600, 4),
+        // The tokens are not refreshed, because the new ones could not be saved.
+        (&["usage"], -10, 1),
+        (&["logout"], 3600, 1),
+        (&["login", "--no-wait"], 3600, 1),
     ] {
         let home = Home::new();
         let server = renewing();
@@ -201,14 +201,14 @@ fn read_only_folder_allows_only_valid_credentials() {
         let run = Run::of(&mut command);
         set_mode(&home.path(""), 0o700);
         run.exits(exit)
-            .notes(if exit == 4 { "[token_file]" } else { "" });
+            .notes(if exit == 1 { "KALLYAI_TOKEN_FILE" } else { "" });
         assert_eq!(home.tokens(), [TOKEN, REFRESH]);
         assert_eq!(server.requests().len(), usize::from(exit == 0), "{args:?}");
     }
 }
 
 #[test]
-fn unsaved_refresh_still_serves_the_command() {
+fn command_succeeds_if_refreshed_tokens_cannot_be_saved() {
     let home = Home::new();
     let folder = home.path("folder");
     std::fs::create_dir(&folder).expect("a folder");
@@ -230,7 +230,7 @@ fn unsaved_refresh_still_serves_the_command() {
 }
 
 #[test]
-fn auth_status_with_valid_credentials_sends_nothing() {
+fn auth_status_contacts_the_service_only_to_refresh() {
     let home = Home::new();
     let server = renewing();
     home.sign_in(3600);
@@ -254,7 +254,7 @@ fn sign_out_removes_credentials_and_pending_sign_in() {
     home.sign_in(3600);
     Run::of(&mut home.command(server.url(), &["login", "--no-wait"])).exits(0);
     for was_signed_in in [true, false] {
-        // Signing out also removes the credentials for another service.
+        // Signing out also removes credentials that another service issued.
         let mut command = home.command("http://127.0.0.1:1", &["logout", "--json"]);
         let expected = json!({ "signed_in": false, "was_signed_in": was_signed_in });
         assert_eq!(Run::of(&mut command).exits(0).json(), expected);

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::support::{CALL, Home, ID, Reply, Run, Server, call, says};
 
-/// Returns the dry run of a call with these flags in a time zone.
+/// Returns the JSON output of a dry run with these flags in this time zone.
 fn dry_run(zone: &str, flags: &[&str]) -> Value {
     let home = Home::new();
     let mut command = home.kallyai(CALL);
@@ -99,7 +99,7 @@ fn past_appointment_warns_but_is_still_sent() {
 }
 
 #[test]
-fn reservation_without_a_name_warns() {
+fn booking_without_a_name_warns() {
     for (line, is_warned) in [
         ("-c restaurant --party-size 4", true),
         ("-c clinic --time 9am", true),

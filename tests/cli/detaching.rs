@@ -8,7 +8,7 @@ use crate::support::{
     CALL, FIRST as ID, Gate, Home, LOOKUP, Post, Reply, Run, Running, Service, call, has, says,
 };
 
-/// Starts a service that responds when the gate opens.
+/// Starts a service that sends this reply to its first POST when the gate opens.
 fn held(reply: Reply) -> (Service, Gate) {
     let gate = Gate::default();
     let held = gate.hold(reply);
@@ -31,7 +31,7 @@ fn resume(service: &Service, home: &Home) -> std::process::Command {
 }
 
 #[test]
-fn detached_call_returns_early_and_can_be_resumed() {
+fn detaching_returns_early_and_the_call_can_be_resumed() {
     let home = Home::new();
     let (service, gate) = held(success());
     let started = Instant::now();
@@ -59,7 +59,7 @@ fn detached_call_returns_early_and_can_be_resumed() {
 }
 
 #[test]
-fn result_that_arrives_early_is_printed_despite_detach() {
+fn early_result_is_printed_despite_detach() {
     let (home, service) = (Home::new(), Service::with([]));
     assert_eq!(detach(&service, &home, &[]), service.calls()[0]);
     assert_eq!(home.journal()[0]["shown"], true);
@@ -72,7 +72,7 @@ fn result_that_arrives_early_is_printed_despite_detach() {
 }
 
 #[test]
-fn detached_running_call_prints_its_id() {
+fn detaching_prints_the_id_of_a_running_call() {
     let begun = Reply::json(202, &json!({ "call_id": ID, "status": "queued" }));
     let (home, service) = (Home::new(), Service::with([Post::lost(begun).running(2)]));
     let shown = detach(&service, &home, &[]);
@@ -82,7 +82,7 @@ fn detached_running_call_prints_its_id() {
 }
 
 #[test]
-fn late_refusal_stays_pending_until_shown() {
+fn refusal_after_detaching_is_pending_until_shown() {
     let home = Home::new();
     let gate = Gate::default();
     let refused = Reply::json(402, &json!({ "error": { "code": "quota_exceeded" } }));
@@ -93,7 +93,7 @@ fn late_refusal_stays_pending_until_shown() {
     let error = resuming.end().fails(5, "quota_exceeded");
     assert_eq!(error["idempotency_key"], "dinner");
     assert_eq!(home.journal(), Vec::<Value>::new());
-    // The key can be used again.
+    // The key of a refused call can be used again.
     assert_eq!(
         detach(&service, &home, &["--idempotency-key", "dinner"]),
         service.calls()[0]
@@ -138,9 +138,10 @@ fn command_prints_the_warnings_of_its_worker() {
     let mut command = service.at(&home, CALL);
     let running = Running::start(command.args(["--detach", "--json"]));
     service.server.wait_for("POST", "/v1/calls", 1);
-    // From now on, the worker cannot write to the call log.
-    std::fs::remove_dir_all(home.calls_folder()).expect("a folder");
-    std::fs::write(home.calls_folder(), "").expect("a file in its place");
+    // Damage the call's file, so that the worker cannot record the result.
+    for file in home.journal_files() {
+        std::fs::write(file, "damaged").expect("a file");
+    }
     gate.open();
     let run = running.end().exits(0);
     assert_eq!(run.json()["call_id"], ID);
@@ -148,7 +149,7 @@ fn command_prints_the_warnings_of_its_worker() {
 }
 
 #[test]
-fn detach_needs_credentials_and_rejects_exit_status() {
+fn detach_needs_credentials_and_rejects_exit_status_flag() {
     let home = Home::new();
     let run = Run::of(home.kallyai(CALL).args(["--detach", "--json"])).exits(4);
     assert_eq!(run.error()["code"], "not_signed_in");
@@ -167,7 +168,7 @@ mod linux {
     use crate::support::{TOKEN, parallel};
 
     #[test]
-    fn worker_survives_its_group_and_closes_inherited_pipes() {
+    fn worker_survives_group_kill_and_closes_inherited_pipes() {
         let home = Home::new();
         let (service, gate) = held(success());
         let (mut reader, writer) = std::io::pipe().expect("a pipe");
@@ -181,7 +182,7 @@ mod linux {
         reader
             .read_to_string(&mut printed)
             .expect("the end of the pipe");
-        assert!(child.wait().expect("an end").success(), "{printed}");
+        assert!(child.wait().expect("a status").success(), "{printed}");
         let _ = kill_process_group(Pid::from_child(&child), Signal::KILL);
         gate.open();
         let run = Run::of(&mut resume(&service, &home)).exits(0);
@@ -198,8 +199,8 @@ mod linux {
     }
 
     #[test]
-    fn signal_to_the_process_group_exits_with_130() {
-        // Some signals reach the worker before it is in its own session.
+    fn command_exits_with_130_if_its_group_gets_sigint() {
+        // Repeat the test, because only some signals arrive before the worker leaves the group.
         parallel(0..24, |_| {
             let home = Home::new();
             let (service, gate) = held(success());
@@ -216,7 +217,7 @@ mod linux {
     }
 
     #[test]
-    fn process_list_shows_the_name_but_no_secrets() {
+    fn process_list_shows_worker_name_but_no_secrets() {
         let home = Home::new();
         let (service, gate) = held(success());
         let mut command = service.at(&home, CALL);

@@ -1,4 +1,4 @@
-//! Tests signals that the command receives while its worker connects.
+//! Tests commands that are interrupted while their worker is connecting to the service.
 
 use std::time::{Duration, Instant};
 
@@ -12,7 +12,7 @@ use crate::support::{CALL, Gate, Home, PROMPT, Proxy, Reply, Run, Running, TOKEN
 fn wait_for_exit(processes: &[Pid]) {
     let until = Instant::now() + PROMPT;
     while processes.iter().any(|id| test_kill_process(*id).is_ok()) {
-        assert!(Instant::now() < until, "a worker goes on");
+        assert!(Instant::now() < until, "a worker is still running");
         std::thread::yield_now();
     }
 }
@@ -40,7 +40,7 @@ impl Connecting {
             .env("HTTPS_PROXY", &proxy.url)
             .env("SSL_CERT_FILE", home.path("ca.pem"));
         let running = Running::start(command.arg("--json"));
-        // The first tunnel was for the lookup in the history.
+        // The first tunnel is for the history lookup, the second for the call.
         proxy.wait_for_tunnels(2);
         let worker = running.children();
         Self {
@@ -61,34 +61,34 @@ impl Connecting {
         self.running.take().expect("a run").end()
     }
 
-    /// Opens the gate and asserts that the worker sends nothing.
-    fn assert_sends_nothing(self) {
+    /// Waits for the worker to exit, opens the gate and asserts that no call was sent.
+    fn assert_no_call_was_sent(self) {
         wait_for_exit(&self.worker);
         self.gate.open();
-        assert_eq!(self.proxy.requests().len(), 1, "the history lookup");
+        assert_eq!(self.proxy.requests().len(), 1, "only the lookup is sent");
         assert_eq!(self.home.journal(), Vec::<Value>::new());
     }
 }
 
 #[test]
-fn stop_while_connecting_makes_no_call() {
+fn command_stopped_while_connecting_makes_no_call() {
     for (signal, exit) in SIGNALS {
         let mut connecting = Connecting::start(&[]);
         let run = connecting.ends(Some(signal));
         assert_no_call(&run.exits(exit), &connecting.home);
-        connecting.assert_sends_nothing();
+        connecting.assert_no_call_was_sent();
     }
     let mut connecting = Connecting::start(&["--timeout", "1"]);
     let error = connecting.ends(None).fails(3, "unreachable");
     assert_eq!(error["retry_safe"], true);
-    connecting.assert_sends_nothing();
+    connecting.assert_no_call_was_sent();
     let mut connecting = Connecting::start(&[]);
     connecting.ends(Some(Signal::KILL));
-    connecting.assert_sends_nothing();
+    connecting.assert_no_call_was_sent();
 }
 
 #[test]
-fn unresponsive_worker_may_have_sent_the_call() {
+fn interruption_is_not_retry_safe_if_the_worker_hangs() {
     let interrupted = |signals: &[Signal]| {
         let mut connecting = Connecting::start(&[]);
         kill_process(connecting.worker[0], Signal::STOP).expect("a signal");
@@ -99,13 +99,13 @@ fn unresponsive_worker_may_have_sent_the_call() {
         assert!(matches!(run.exit, Some(130 | 143)), "{:?}", run.exit);
         let error = run.error();
         assert_eq!(error["retry_safe"], false);
-        says(&error, "message", "may be made");
+        says(&error, "message", "may still be made");
         kill_process(connecting.worker[0], Signal::CONT).expect("a signal");
-        connecting.assert_sends_nothing();
+        connecting.assert_no_call_was_sent();
         elapsed
     };
     let report = Duration::from_secs(2);
     assert!(interrupted(&[Signal::INT]) >= report);
-    // A second signal ends the wait at once. On a busy machine that may take several attempts.
+    // A second signal ends the wait at once. Try several times, because the machine may be busy.
     assert!((0..5).any(|_| interrupted(&[Signal::INT, Signal::TERM]) < report));
 }

@@ -1,4 +1,4 @@
-//! Tests refusals, failures and malformed responses.
+//! Tests refusals from the service, failures and malformed responses.
 
 use std::process::Stdio;
 
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::support::{Home, ID, Reply, Run, Server, has, says};
 
-/// Runs a command against a server with valid credentials.
+/// Runs a command with valid credentials for this server.
 fn at(server: &Server, line: &[&str]) -> Run {
     Run::of(&mut Home::new().at(server, line))
 }
@@ -15,7 +15,7 @@ fn read(reply: Reply) -> Run {
     at(&Server::always(reply), &["usage", "--json"])
 }
 
-/// Asserts that an error has this code and is safe to retry.
+/// Asserts that an error has this code and says that a retry is safe.
 #[track_caller]
 fn assert_code(error: &Value, code: &str) {
     assert_eq!(error["code"], code, "{error}");
@@ -56,7 +56,7 @@ fn failing_service_is_retried_and_then_exits_with_3() {
     }
     let busy = Server::always(Reply::new(429, "").with("Retry-After", "3600"));
     at(&busy, &["usage"]).exits(3);
-    assert_eq!(busy.requests().len(), 1, "an hour is not waited for");
+    assert_eq!(busy.requests().len(), 1, "an hour is too long to wait");
 }
 
 #[test]
@@ -105,11 +105,11 @@ fn closed_stdout_is_not_an_error() {
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().expect("the program starts");
     drop(child.stdout.take());
-    let ended = child.wait_with_output().expect("an end");
+    let ended = child.wait_with_output().expect("output");
     assert_eq!((ended.status.code(), ended.stderr), (Some(0), Vec::new()));
 }
 
-/// Returns the command on the last line of stderr.
+/// Returns the command that the last line of stderr suggests.
 #[track_caller]
 fn command(run: &Run) -> &str {
     let last = run.stderr.lines().last();
@@ -118,7 +118,7 @@ fn command(run: &Run) -> &str {
 }
 
 #[test]
-fn missing_call_suggests_history() {
+fn missing_call_error_suggests_history() {
     let server = Server::always(Reply::json(200, &json!({ "calls": [], "total": 0 })));
     for line in [
         ["transcript", "last"],
@@ -132,7 +132,7 @@ fn missing_call_suggests_history() {
 }
 
 #[test]
-fn missing_transcript_or_calendar_suggests_call_info() {
+fn missing_transcript_or_calendar_error_suggests_call_info() {
     for name in ["transcript", "calendar"] {
         let code = format!("{name}_not_found");
         let server = Server::always(Reply::json(404, &json!({ "error": { "code": code } })));

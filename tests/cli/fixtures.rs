@@ -1,5 +1,5 @@
-//! Tests that the client parses the documented bodies of the API and that the sandbox sends the
-//! same fields.
+//! Tests that the client parses the response bodies in the API's documentation, and that the
+//! sandbox sends the same fields.
 
 use std::net::Ipv4Addr;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::support::{Home, ID, Reply, Run, Server, exchange};
 use crate::wire::words;
 
-/// Returns a documented body, as text and parsed.
+/// Returns a response body from the API's documentation, as text and parsed.
 fn fixture(name: &str) -> (String, Value) {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures");
     let text = std::fs::read_to_string(format!("{folder}/{name}.json")).expect("a fixture");
@@ -19,7 +19,7 @@ fn fixture(name: &str) -> (String, Value) {
 }
 
 #[test]
-fn documented_bodies_parse() {
+fn documented_responses_are_parsed() {
     for row in "
         call | call-info ID | table for four | +15551234567 | 1 min 15 s | success
         call_older | call-info ID | table for four | Italian Bistro | terminated
@@ -53,7 +53,7 @@ fn documented_bodies_parse() {
 }
 
 #[test]
-fn documented_errors_and_refreshes_parse() {
+fn documented_errors_and_refreshes_are_parsed() {
     let home = Home::new();
     for (name, status, exit, code) in [
         ("error", 404, 1, "call_not_found"),
@@ -83,7 +83,7 @@ fn request(sandbox: &Sandbox, line: &str, token: &str, body: &str) -> Value {
     serde_json::from_str(response.body()).expect("JSON")
 }
 
-/// Asserts that every field of a value is documented and has the documented type.
+/// Asserts that every field of `value` also occurs in `documented`, with the same type.
 fn assert_form(value: &Value, documented: &Value, path: &str) {
     match (value, documented) {
         (Value::Object(fields), Value::Object(known)) => {

@@ -1,4 +1,4 @@
-//! Tests earlier calls, from the local call log and the history, that block a new one.
+//! Tests how earlier calls, in the local call log or the service's history, block a new call.
 
 use serde_json::{Value, json};
 
@@ -10,7 +10,7 @@ use crate::support::{
 const ID: &str = "00000000-1111-4222-8333-444444444444";
 const HOUR: i64 = 3600;
 
-/// Returns a call that another client made 30 s ago.
+/// Returns a call in progress that another client made 30 s ago, changed by `edit`.
 fn running(edit: impl FnOnce(&mut Value)) -> Value {
     let mut running = json!({
         "call_id": ID,
@@ -114,7 +114,7 @@ fn repeated_success_is_refused_while_service_is_down() {
         let error = Run::of(service.at(&home, same).arg("--json")).fails(6, "already_done");
         assert_eq!(error["idempotency_key"], key);
         says(&error, "message", "\"Reserve a table\"");
-        says(&error, "hint", "cancellation needs --again");
+        says(&error, "hint", "use that result; to ask for something else");
     }
     let dry = service.call(&home, &["--dry-run", "--json"]);
     let dry = dry.exits(0).json();
@@ -128,7 +128,7 @@ fn unsuccessful_call_can_be_repeated() {
     let home = Home::new();
     for status in ["no_answer", "busy", "failed", "voicemail"] {
         let service = Service::with([]);
-        // Otherwise the history of the test service would show a success.
+        // Let the lookup fail, because the simulated history shows every call as a success.
         service.pre_call_lookup(Reply::new(500, ""));
         for _ in 0..2 {
             service.then(Post::lost(Reply::json(201, &call(ID, status))));
@@ -156,7 +156,7 @@ fn unseen_success_blocks_its_number_for_a_day() {
 }
 
 #[test]
-fn old_open_call_is_looked_up_before_a_new_one() {
+fn old_open_call_is_looked_up_before_a_new_call() {
     let created = |status: &str| {
         let mut call = call(ID, status);
         call["metadata"] = json!({ "created_at": moment(-7 * HOUR) });
@@ -184,7 +184,7 @@ fn old_open_call_is_looked_up_before_a_new_one() {
 }
 
 #[test]
-fn history_closes_a_call_that_is_open_in_the_log() {
+fn call_ended_in_the_history_is_closed_in_the_log() {
     let (home, service) = (Home::new(), Service::with([]));
     let mut open = service.entry("dinner", 60);
     open["call_id"] = json!(ID);
@@ -230,7 +230,7 @@ fn recent_success_at_the_same_number_warns() {
     let run = Run::of(&mut service.at(&home, other)).exits(0);
     assert_eq!((run.stderr.as_str(), service.posts()), ("", 3));
 
-    // Another computer has no call log, only the history.
+    // Simulate another computer: the call is in the history, but not in the local call log.
     let service = Service::with([]);
     service.put_before(call(ID, "success"));
     let run = Run::of(service.at(&Home::new(), reworded).arg("--json")).exits(0);
@@ -253,7 +253,7 @@ fn failed_history_lookup_does_not_block_a_call() {
 }
 
 #[test]
-fn used_key_is_never_resent() {
+fn request_with_a_used_key_is_never_resent() {
     let (home, service) = (Home::new(), Service::with([]));
     let with_key = |request: [&str; 4], flags: &[&str]| {
         let mut command = service.at(&home, request);
@@ -265,7 +265,7 @@ fn used_key_is_never_resent() {
     let replayed = with_key(CALL, &["--again"]).exits(0);
     assert_eq!(replayed.json(), first.json());
     let run = service.call(&home, &["--idempotency-key", "dinner"]);
-    let note = "This key was already used for this call.";
+    let note = "This key was already used for this request.";
     assert!(run.exits(0).stderr.starts_with(note));
     let other = ["-p", "+15557654321", "-t", "Ask"];
     with_key(other, &["--again"]).fails(2, "invalid_input");
@@ -273,7 +273,7 @@ fn used_key_is_never_resent() {
 }
 
 #[test]
-fn key_reserved_during_the_lookup_is_followed() {
+fn commands_racing_for_one_key_share_one_call() {
     let (home, gate, service) = (Home::new(), Gate::default(), Service::with([]));
     let page = Reply::json(200, &json!({ "calls": [running(|_| {})] }));
     service.pre_call_lookup(gate.hold(page));

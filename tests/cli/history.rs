@@ -5,12 +5,12 @@ use serde_json::{Value, json};
 use crate::support::{Home, Reply, Request, Run, Server, call, moment};
 use crate::wire::words;
 
-/// Returns the UUID of the nth call.
+/// Returns the ID of call number `n`: a UUID that starts with `n` in hexadecimal.
 fn id(n: usize) -> String {
     format!("{n:08x}-55aa-4bbb-8ccc-0123456789ab")
 }
 
-/// Returns hourly calls, newest first. Every tenth has an unknown status, every third is busy.
+/// Returns hourly calls, newest first. Some were busy, and every tenth has an unknown status.
 fn calls(count: usize) -> Vec<Value> {
     let one = |n: usize| {
         let status = match n {
@@ -57,7 +57,7 @@ fn listed(server: &Server, flags: &[&str]) -> Value {
         .json()
 }
 
-/// Returns the numbers of the calls in a list.
+/// Returns the number of each call in a list, read from its ID. See [`id`].
 fn numbers(list: &Value) -> Vec<usize> {
     let calls = list["calls"].as_array().expect("a list").iter();
     let ids = calls.map(|call| call["call_id"].as_str().expect("an ID"));
@@ -66,7 +66,7 @@ fn numbers(list: &Value) -> Vec<usize> {
 }
 
 #[test]
-fn all_merges_every_page_into_one_document() {
+fn all_flag_merges_every_page_into_one_document() {
     let all = calls(450);
     let server = serving(all.clone());
     let expected = json!({ "calls": all, "total": 450 });
@@ -113,7 +113,7 @@ fn total_counts_matches_or_is_omitted() {
 }
 
 #[test]
-fn search_matches_texts_and_phone_numbers() {
+fn search_matches_text_and_phone_numbers() {
     let server = serving(calls(450));
     for (text, found) in [
         ("café lucía", &[99, 199, 299, 399][..]),
@@ -148,7 +148,7 @@ fn since_and_until_are_inclusive_local_days() {
     }
     let requests = server.requests();
     let offsets = requests.iter().map(|request| number(request, "offset", 0));
-    assert_eq!(offsets.max(), Some(200), "the last page is too old");
+    assert_eq!(offsets.max(), Some(200), "older pages are not requested");
     for day in ["tomorrow", "1/2/2027", "soon"] {
         history(&server, &["--since", day]).exits(2);
     }

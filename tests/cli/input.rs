@@ -58,7 +58,7 @@ fn emergency_number_is_never_called() {
 }
 
 #[test]
-fn lines_without_exactly_one_command_are_rejected() {
+fn invalid_command_lines_are_rejected() {
     for line in [
         "usage history",
         "--usage --history",
@@ -67,6 +67,7 @@ fn lines_without_exactly_one_command_are_rejected() {
         "-t Ask",
         "-p +15551234567 -p +15557654321 -t Ask",
         "usage --dry-run",
+        "help nope",
         "--no-such-flag",
         "--no-input",
         "call-info",
@@ -78,7 +79,7 @@ fn lines_without_exactly_one_command_are_rejected() {
 }
 
 #[test]
-fn invalid_variable_is_named_if_the_command_uses_it() {
+fn invalid_variable_is_reported_if_the_command_uses_it() {
     let home = Home::new();
     for (name, value) in [
         ("KALLYAI_API_URL", "http://example.org"),

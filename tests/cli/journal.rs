@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::support::{CALL, FIRST as ID, Home, Post, Reply, Run, Service, call, says};
 
-/// Asserts that a call fails before anything is sent, and returns the error.
+/// Asserts that a call fails without being sent, and returns the error.
 #[track_caller]
 fn assert_unavailable(home: &Home, service: &Service) -> Value {
     let asked = service.posts();
@@ -36,10 +36,10 @@ fn file_instead_of_the_log_folder_blocks_every_call() {
 }
 
 #[test]
-fn damaged_log_file_blocks_every_call_and_is_named() {
+fn damaged_log_file_blocks_every_call_and_is_reported() {
     let (home, service) = (Home::new(), Service::with([]));
     let mut other = service.entry("other", 60);
-    other["number"] = json!("+15557654321");
+    other["request"]["submission"]["respondent_phone"] = json!("+15557654321");
     let whole = service.entry("dinner", 60).to_string();
     let mistyped = whole.replace("\"lost\"", "{\"lost\":1}");
     let contents: [&[u8]; 6] = [
@@ -56,7 +56,7 @@ fn damaged_log_file_blocks_every_call_and_is_named() {
         fs::write(&file, content).expect("a file");
         let error = assert_unavailable(&home, &service);
         says(&error, "hint", &file.display().to_string());
-        says(&error, "hint", "removing it forgets that call");
+        says(&error, "hint", "if you remove it, that call is forgotten");
         assert_eq!(service.server.requests().len(), 0);
 
         let dry = service.call(&home, &["--dry-run", "--json"]);
@@ -82,7 +82,7 @@ fn unrelated_files_are_ignored() {
     service.call(&home, &[]).exits(0);
 }
 
-/// Limits the size of the files that a command writes, so writing more fails as on a full disk.
+/// Returns the command with a limit on file sizes. Writes beyond it fail as on a full disk.
 #[cfg(target_os = "linux")]
 fn full_after(command: &std::process::Command, blocks: u32) -> std::process::Command {
     let first = format!("trap '' XFSZ && export LLVM_PROFILE_FILE=/dev/null && ulimit -f {blocks}");
@@ -107,7 +107,7 @@ fn full_disk_blocks_every_call() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn disk_that_fills_up_loses_no_result() {
+fn result_is_printed_even_if_the_disk_fills_up() {
     let (home, service) = (Home::new(), Service::with([]));
     let mut long = call(ID, "success");
     long["highlights"] = json!("Booked. ".repeat(500));
@@ -133,7 +133,7 @@ fn lock_held_for_ten_seconds_blocks_the_call() {
 }
 
 #[test]
-fn calls_to_other_services_only_reserve_their_keys() {
+fn calls_to_other_services_block_only_their_keys() {
     let (home, service) = (Home::new(), Service::with([]));
     let mut other = service.entry("dinner", 60);
     other["origin"] = json!("https://other.example");
@@ -163,7 +163,7 @@ fn only_old_files_are_deleted() {
     let (home, service) = (Home::new(), Service::with([]));
     home.write_journal(["old", "young"].map(|key| {
         let mut ended = service.entry(key, 60);
-        ended["state"] = json!("refused");
+        ended["state"] = json!("not_made");
         ended
     }));
     let age = |path: &Path, seconds| {

@@ -1,8 +1,8 @@
-//! Kills the command, its worker or both at random moments. No call may be repeated and no result
-//! lost. `KALLYAI_FAULTS=all` does 300 runs, and a plain `cargo test` does 30.
+//! Kills the command, its worker or both at random times. No call may be repeated and no result may
+//! be lost. `KALLYAI_FAULTS=all` does 300 runs, and a plain `cargo test` does 30.
 
 use std::collections::HashSet;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use crate::support::{CALL, FIRST as ID, Home, Post, Reply, Run, Running, Service, call, parallel};
 
-/// Number of concurrent runs. They mostly wait.
+/// Number of concurrent runs. It may exceed the number of cores, because runs mostly wait.
 const CONCURRENT: u64 = 10;
 
 #[test]
@@ -29,11 +29,11 @@ fn random_kills_never_repeat_or_lose_a_call() {
         })
         .collect();
     let made: usize = made.iter().sum();
-    println!("{made} of {runs} killed runs had made a call");
-    assert!(made > 0, "no kill came late enough to mean anything");
+    println!("{made} of {runs} runs were killed after sending their call");
+    assert!(made > 0, "every run was killed before it sent its call");
 }
 
-/// Kills one run and returns whether it had already sent its call.
+/// Kills one run and resumes its call. Returns whether the call had been sent before the kill.
 fn kill_once(seed: u64) -> bool {
     let mut rng = StdRng::seed_from_u64(seed);
     let home = Home::new();
@@ -59,11 +59,11 @@ fn kill_once(seed: u64) -> bool {
     }
     let mut printed = HashSet::new();
     note(&running.end(), &mut printed);
-    let had_made = service.posts() > 0;
+    let was_sent = service.posts() > 0;
     note(&service.json_call(&home), &mut printed);
     loop {
         if worker {
-            forget_workers(&home);
+            home.end_workers();
         }
         let run = service.run(&home, &["resume", "--json", "--timeout", "10"]);
         note(&run, &mut printed);
@@ -71,32 +71,22 @@ fn kill_once(seed: u64) -> bool {
             assert_eq!(run.error()["code"], "nothing_to_resume", "seed {seed}");
             break;
         }
-        // A worker killed after the reservation but before the first byte has made no call.
+        // If the worker is killed after recording the call but before sending it, no call is made.
         if run.exit == Some(6) && service.posts() == 0 {
             assert_eq!(run.error()["code"], "outcome_unknown", "seed {seed}");
             break;
         }
         assert_eq!(run.exit, Some(0), "seed {seed}: {}", run.stderr);
     }
-    assert!(service.made().len() <= 1, "seed {seed}: a second call");
+    assert!(service.made().len() <= 1, "seed {seed}: two calls");
     let made = service.calls().len();
     assert_eq!(printed.len(), made, "seed {seed}: {printed:?} of {made}");
-    had_made
+    was_sent
 }
 
-/// Records the ID of the call whose result a run printed.
+/// If a run printed a result, adds the call's ID to `printed`.
 fn note(run: &Run, printed: &mut HashSet<String>) {
     if let Ok(call) = serde_json::from_str::<Value>(&run.stdout) {
         printed.insert(call["call_id"].as_str().expect("an ID").to_owned());
-    }
-}
-
-/// Backdates the files of killed workers. Otherwise `resume` would wait a minute for each worker.
-fn forget_workers(home: &Home) {
-    for file in home.journal_files() {
-        let file = std::fs::File::options().write(true).open(file);
-        let old = SystemTime::now() - Duration::from_secs(120);
-        file.and_then(|file| file.set_modified(old))
-            .expect("a file time");
     }
 }

@@ -1,4 +1,4 @@
-//! Tests lost responses: the call is found in the history and never requested again.
+//! Tests calls whose response is lost. They are found in the history and never requested again.
 
 use std::time::{Duration, Instant};
 
@@ -12,7 +12,7 @@ use crate::support::{
 /// The ID of a call from another client.
 const OTHER: &str = "00000000-1111-4222-8333-444444444444";
 
-/// Starts a service that drops the response to the first call. `shown` controls the history.
+/// Starts a service that accepts one call but drops the response. For `shown`, see [`Shown`].
 fn lossy(shown: Shown) -> Service {
     Service::with([Post::lost(Reply::CutBeforeStatus).shown(shown)])
 }
@@ -31,7 +31,7 @@ fn call_listed_late_is_found() {
 }
 
 #[test]
-fn call_never_listed_exits_with_6_in_time() {
+fn unlisted_call_exits_with_6_at_the_timeout() {
     let started = Instant::now();
     let error = run(&lossy(Shown::Never), &["--timeout", "3", "--json"]);
     let error = error.exits(6).error();
@@ -43,7 +43,7 @@ fn call_never_listed_exits_with_6_in_time() {
 }
 
 #[test]
-fn failed_lookup_is_retried_and_stalled_one_times_out() {
+fn failed_lookup_is_retried_but_stalled_lookup_times_out() {
     let missing = Reply::json(401, &json!({ "error": { "code": "missing_token" } }));
     let unreadable = json!({ "calls": [{ "call_id": 7 }], "total": 1 });
     let failed = [
@@ -54,9 +54,9 @@ fn failed_lookup_is_retried_and_stalled_one_times_out() {
         Reply::json(200, &json!({ "calls": [{ "call_id": ".." }] })),
         missing,
     ];
-    parallel(failed, |look| {
+    parallel(failed, |reply| {
         let service = lossy(Shown::AtOnce);
-        service.then_lookup(look);
+        service.then_lookup(reply);
         run(&service, &[]).exits(0);
     });
     let service = lossy(Shown::AtOnce);
@@ -108,14 +108,14 @@ fn older_or_different_call_does_not_match() {
 }
 
 #[test]
-fn call_listed_before_sending_does_not_match() {
+fn call_listed_before_the_request_does_not_match() {
     let service = lossy(Shown::Never);
     service.put_before(call(OTHER, "busy"));
     run(&service, &["--timeout", "2"]).exits(6);
 }
 
 #[test]
-fn without_a_lookup_before_only_later_calls_match() {
+fn only_later_calls_match_if_the_pre_call_lookup_failed() {
     let service = lossy(Shown::AtOnce);
     service.pre_call_lookup(Reply::new(500, ""));
     let mut earlier = call(OTHER, "success");
@@ -160,7 +160,7 @@ fn call_with_a_known_id_matches_no_other_request() {
 }
 
 #[test]
-fn running_call_is_waited_for() {
+fn command_waits_for_a_running_call_to_end() {
     let begun = |status| json!({ "call_id": FIRST, "status": status });
     let posts = [
         Post::lost(Reply::CutInHead).running(1),
@@ -179,7 +179,7 @@ fn running_call_is_waited_for() {
 }
 
 #[test]
-fn running_call_prints_its_id_at_the_timeout() {
+fn timeout_prints_the_id_of_a_running_call() {
     let begun = json!({ "call_id": FIRST, "status": "queued" });
     let service = Service::with([Post::lost(Reply::json(202, &begun)).running(99)]);
     let home = Home::new();

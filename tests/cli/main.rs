@@ -1,5 +1,5 @@
-//! Runs the program in an isolated environment against the sandbox or a server that fails on
-//! demand.
+//! Runs the program in an isolated environment, against the sandbox or a simulated server that can
+//! fail in many ways.
 
 #![allow(
     clippy::unwrap_used,
@@ -9,7 +9,7 @@
     clippy::print_stderr,
     missing_docs
 )]
-// Many tests need the processes, files and terminals of one system.
+// Many tests run only on Linux. Elsewhere, their helpers are unused.
 #![cfg_attr(not(target_os = "linux"), allow(unused))]
 
 mod support;

@@ -1,4 +1,4 @@
-//! Tests the MCP server over its pipes.
+//! Tests the MCP server over its stdin and stdout.
 
 use serde_json::{Value, json};
 
@@ -25,7 +25,7 @@ fn parsed(json: &str) -> Value {
     serde_json::from_str(json).unwrap_or_else(|e| panic!("{e}: {json}"))
 }
 
-/// Adds the fields of one object to another.
+/// Returns an object with the fields of `more` added.
 fn with(mut object: Value, more: Value) -> Value {
     for (name, value) in more.as_object().expect("an object") {
         object[name] = value.clone();
@@ -33,14 +33,14 @@ fn with(mut object: Value, more: Value) -> Value {
     object
 }
 
-/// Returns the submission of a call with these arguments.
+/// Returns the `submission` object that a call with these extra arguments would send.
 fn submission(client: &mut Client, more: Value) -> Value {
     let arguments = with(json!({ "dry_run": true }), arguments("Reserve a table"));
     client.value("place_call", with(arguments, more))["body"]["submission"].clone()
 }
 
 #[test]
-fn tool_list_is_strict_and_short() {
+fn tool_schemas_are_strict_and_short() {
     let home = Home::new();
     let mut client = Client::start(&mut home.kallyai(["mcp", "--sandbox"]));
     let begun = client.initialize("2025-11-25", json!({}));
@@ -61,7 +61,7 @@ fn tool_list_is_strict_and_short() {
 #[test]
 fn every_tool_works_in_the_sandbox() {
     let home = Home::new();
-    // The time zone of an argument wins over that of the server.
+    // The time zone in a tool's arguments overrides the server's `--timezone`.
     let mut client =
         Client::of(&mut home.kallyai(["mcp", "--sandbox", "--timezone", "Europe/Madrid"]));
     let booking = json!({
@@ -105,7 +105,7 @@ fn every_tool_works_in_the_sandbox() {
 fn every_protocol_version_is_supported() {
     let home = Home::new();
     let command = || home.kallyai(["mcp", "--sandbox"]);
-    // Version 2025-03-26 requires batches, so the server offers the version before it.
+    // The server lacks the JSON-RPC batches that 2025-03-26 requires, so it offers 2024-11-05.
     for (asked, agreed) in [
         ("2024-11-05", "2024-11-05"),
         ("2025-03-26", "2024-11-05"),
@@ -118,7 +118,7 @@ fn every_protocol_version_is_supported() {
         assert_eq!(begun["protocolVersion"], agreed);
         client.gives("sign_in", json!({}), json!({ "signed_in": true }));
     }
-    // The newest version has no handshake.
+    // Version 2026-07-28 has no handshake.
     let mut client = Client::start(&mut command());
     client.meta = json!({
         "io.modelcontextprotocol/protocolVersion": "2026-07-28",
@@ -127,6 +127,8 @@ fn every_protocol_version_is_supported() {
     });
     let found = client.request("server/discover", json!({}))["result"].clone();
     assert!(found.to_string().contains("2026-07-28"), "{found}");
+    let listed = client.request("tools/list", json!({}))["result"].clone();
+    has(&listed, json!({ "ttlMs": 0, "cacheScope": "public" }));
     assert_eq!(client.value("sign_in", json!({}))["signed_in"], true);
 }
 
@@ -146,7 +148,7 @@ fn malformed_lines_do_not_end_the_session() {
         {"jsonrpc":"2.0","method":"notifications/unheard_of","params":7}
         {"jsonrpc":"2.0","id":70,"error":{"code":1,"message":""}}"#;
     after.lines().for_each(|line| client.write(line));
-    // The last line is a batch, which the server does not support.
+    // The last line is a JSON-RPC batch, which the server does not support.
     for row in r#"what?                                                           | -32700
         {"jsonrpc":"2.0","id":2,                                                | -32700
         {"jsonrpc":"2.0","id":3,"method":"tools/call","params":7}               | -32600
@@ -202,7 +204,7 @@ fn loosely_typed_arguments_are_accepted() {
 }
 
 #[test]
-fn invalid_argument_error_names_it_and_its_range() {
+fn invalid_argument_error_explains_what_is_allowed() {
     let home = Home::new();
     let service = Service::with([]);
     let mut client = Client::of(&mut service.at(&home, ["mcp"]));
@@ -211,17 +213,19 @@ fn invalid_argument_error_names_it_and_its_range() {
         place_call     | {"--again":true}            | did you mean again?
         list_calls     | {"statuses":"busy"}         | did you mean status?
         auth_status    | {"again":true}              | this tool has no arguments
-        get_call       | {"id":"last"}               | the arguments are call_id
-        place_call     | {"party_size":51}           | party_size must be 1 to 50
-        place_call     | {"party_size":4.5}          | party_size must be 1 to 50
-        place_call     | {"party_size":"four"}       | party_size must be 1 to 50
-        list_calls     | {"limit":0}                 | limit must be 1 to 200
-        list_calls     | {"limit":"201"}             | limit must be 1 to 200
+        get_call       | {"id":"last"}               | did you mean call_id?
+        get_call       | {"x":1}                     | the arguments are call_id
+        place_call     | {"party_size":51}           | party_size must be an integer from 1 to 50
+        place_call     | {"party_size":4.5}          | party_size must be an integer from 1 to 50
+        place_call     | {"party_size":"four"}       | party_size must be an integer from 1 to 50
+        list_calls     | {"limit":0}                 | limit must be an integer from 1 to 200
+        list_calls     | {"limit":"201"}             | limit must be an integer from 1 to 200
         place_call     | {"urgent":"yes"}            | urgent must be true or false
-        place_call     | {"category":"bar"}          | category must be restaurant, clinic, hotel, general
+        place_call     | {"category":"bar"}          | category must be restaurant or clinic or hotel or general
         place_call     | {"name":["Ann"]}            | name must be a string
         place_call     | {"phone":"5551234567"}      | use +15551234567
         place_call     | {"date":"someday"}          | use YYYY-MM-DD
+        place_call     | {"time":"8-9pm"}            | put a range in time_preference
         place_call     | {"task":" "}                | task is missing
         get_transcript | {}                          | call_id is missing
         list_calls     | {"since":"soon"}            | yesterday"#
@@ -246,7 +250,7 @@ fn invalid_argument_error_names_it_and_its_range() {
 }
 
 #[test]
-fn running_call_is_in_progress_until_it_ends() {
+fn unfinished_call_can_be_polled_until_it_ends() {
     let home = Home::new();
     let (service, gate) = held();
     let mut client = Client::of(&mut service.at(&home, ["mcp", "--timeout", "2"]));
@@ -285,11 +289,11 @@ fn running_call_is_in_progress_until_it_ends() {
     assert_eq!(service.posts(), 1);
 }
 
-/// Ends the wait for a call and returns a client that can get its result.
+/// A function that interrupts a waiting request and returns a client that can get the result.
 type Interruption = fn(Client, i64, &dyn Fn() -> Client) -> Client;
 
 #[test]
-fn call_outlives_request_client_and_server() {
+fn call_survives_the_end_of_its_request_client_or_server() {
     let cancel: Interruption = |mut client, id, _| {
         client.cancel(id);
         client
@@ -324,7 +328,7 @@ fn request_cancelled_before_sending_makes_no_call() {
     let home = Home::new();
     let gate = Gate::default();
     let service = Service::with([]);
-    // The lookup in the history comes before the worker starts.
+    // Delay the history lookup, which happens before the worker starts.
     service.pre_call_lookup(gate.hold(Reply::json(200, &json!({ "calls": [] }))));
     let mut client = Client::of(&mut service.at(&home, ["mcp"]));
     let id = client.send_call("place_call", &arguments("Reserve a table"));

@@ -1,4 +1,4 @@
-//! Tests sign-in with the MCP tools.
+//! Tests sign-in through the tools of the MCP server.
 
 use std::net::{Ipv4Addr, TcpListener};
 
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::support::{Client, Home, Reply, Server, exchange, free_port, has, says};
 
-/// Starts a server without credentials. Returns it, its port for the redirect and the service.
+/// Starts an MCP server without credentials. Returns its client, callback port and service.
 fn start(home: &Home) -> (Client, u16, Server) {
     let server = Server::always(Reply::json(200, &json!({ "plan_type": "pro" })));
     let port = free_port();
@@ -17,7 +17,7 @@ fn start(home: &Home) -> (Client, u16, Server) {
     (Client::of(&mut command), port, server)
 }
 
-/// Starts a sign-in and returns its instructions and the redirect that finishes it.
+/// Starts a sign-in. Returns the instructions, and the path and query of the redirect to send.
 fn begin(client: &mut Client, port: u16) -> (String, String) {
     let begun = client.value("sign_in", json!({}));
     assert_eq!(begun["signed_in"], false);
@@ -38,7 +38,7 @@ fn is_signed_in(client: &mut Client) -> bool {
 }
 
 #[test]
-fn redirect_never_passes_through_the_model() {
+fn browser_redirect_signs_in_without_the_model() {
     let home = Home::new();
     let (mut client, port, server) = start(&home);
     let expected = json!({ "signed_in": false, "next_tool": "sign_in" });
@@ -52,7 +52,7 @@ fn redirect_never_passes_through_the_model() {
     assert_eq!(client.value("place_call", arguments)["would_place"], true);
 
     let (_, redirect) = begin(&mut client, port);
-    // A second request returns the same URL, because the user may have it open.
+    // Asking for a second sign-in returns the same URL, because the user may have the page open.
     assert_eq!(begin(&mut client, port).1, redirect);
     let status = client.value("auth_status", json!({}));
     assert_eq!(status["signed_in"], false);
@@ -81,7 +81,7 @@ fn wrong_url_keeps_the_sign_in_pending() {
         says(&error, "hint", "whole URL");
         assert!(!is_signed_in(&mut client));
     }
-    // Browsers may omit the scheme of a copied URL, and people add quotes.
+    // Some browsers omit the scheme when a URL is copied, and some users add quotes.
     let pasted = format!("\"localhost:{port}{redirect}\"");
     let signed_in = client.value("sign_in", json!({ "callback_url": pasted }));
     assert_eq!(signed_in, json!({ "signed_in": true }));
@@ -90,7 +90,7 @@ fn wrong_url_keeps_the_sign_in_pending() {
     for arguments in [json!({ "callback_url": pasted }), json!({})] {
         client.gives("sign_in", arguments, signed_in.clone());
     }
-    // The listener was closed.
+    // The server no longer listens on the callback port.
     TcpListener::bind((Ipv4Addr::LOCALHOST, port)).expect("a free port");
 }
 

@@ -6,11 +6,11 @@ use std::process::{Command, Stdio};
 
 use crate::support::{CALL, Home, Post, Reply, Running, Service, says};
 
-/// Starts a command. Sends its task only after the program file can no longer be executed.
+/// Starts a command, then makes its program file non-executable, so that no helper can start.
 fn start_without_helper(home: &Home, command: &Command) -> Running {
     let program = home.path("kallyai");
-    // Copy it in another process. Otherwise a child of a concurrent test could inherit the open
-    // file, and the kernel runs no file that is open for writing.
+    // Copy the program in another process. Otherwise a child of a concurrent test could inherit the
+    // open file, and the kernel does not execute a file that is open for writing.
     let mut copy = Command::new("cp");
     copy.arg(command.get_program()).arg(&program);
     assert!(copy.status().expect("cp").success());
@@ -25,7 +25,7 @@ fn start_without_helper(home: &Home, command: &Command) -> Running {
     let mut running = Running::start(&mut copy);
     let mode = std::fs::Permissions::from_mode(0o600);
     std::fs::set_permissions(&program, mode).expect("permissions");
-    running.stdin().write_all(CALL[3].as_bytes()).expect("read");
+    running.stdin().write_all(CALL[3].as_bytes()).expect("sent");
     running
 }
 
@@ -57,6 +57,6 @@ fn detach_without_a_helper_process_is_an_error() {
     let (home, service) = (Home::new(), Service::with([]));
     let command = service.at(&home, ["--json", "--detach"]);
     let error = start_without_helper(&home, &command).end().exits(1).error();
-    says(&error, "message", "no background process can be started");
+    says(&error, "message", "can't start the background process");
     assert_eq!((service.posts(), home.journal().len()), (0, 0));
 }

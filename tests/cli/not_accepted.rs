@@ -20,7 +20,7 @@ fn busy(wait: &str) -> Post {
     Post::refused(Reply::new(429, "").with("Retry-After", wait))
 }
 
-/// Returns the keys of all POSTs.
+/// Returns the idempotency keys of all POSTs, including rejected ones.
 fn keys(service: &Service) -> Vec<String> {
     let requests = service.server.requests();
     let posts = requests
@@ -31,7 +31,7 @@ fn keys(service: &Service) -> Vec<String> {
 }
 
 #[test]
-fn busy_service_gets_a_retry_with_the_same_key() {
+fn busy_service_is_retried_with_the_same_key() {
     for reply in [
         Reply::new(429, "").with("Retry-After", "0"),
         Reply::json(429, &refusal("rate_limited")).with("Retry-After", "0"),
@@ -46,12 +46,12 @@ fn busy_service_gets_a_retry_with_the_same_key() {
         let keys = keys(&service);
         assert_eq!((keys.len(), service.made()), (4, vec![keys[0].clone()]));
         assert!(keys.iter().all(|key| *key == keys[0]), "{keys:?}");
-        assert_eq!(service.asked().len(), 4, "nothing is looked up");
+        assert_eq!(service.asked().len(), 4, "no lookup is sent");
     }
 }
 
 #[test]
-fn service_that_stays_busy_exits_with_3_and_frees_number() {
+fn giving_up_on_a_busy_service_frees_the_number() {
     let (home, service) = (Home::new(), Service::with(vec![busy("0"); 4]));
     let error = service.json_call(&home).fails(3, "service_failing");
     assert_eq!(error["retry_safe"], true);
@@ -74,7 +74,7 @@ fn long_retry_after_fails_immediately() {
 }
 
 #[test]
-fn retry_yields_to_a_call_made_in_between() {
+fn retry_is_dropped_if_another_call_was_made_meanwhile() {
     let (home, gate) = (Home::new(), Gate::default());
     let reply = Reply::json(201, &call("00000000-1111-4222-8333-444444444444", "busy"));
     let held = Post::lost(gate.hold(reply));
@@ -82,7 +82,7 @@ fn retry_yields_to_a_call_made_in_between() {
     let first = Running::start(service.at(&home, CALL).arg("--json"));
     service.server.wait_for("POST", "/v1/calls", 1);
     let error = service.json_call(&home).exits(6).error();
-    assert_eq!(error["code"], "call_open", "a waiting call counts as open");
+    assert_eq!(error["code"], "call_open", "a retrying call is open");
     let second = Running::start(service.at(&home, CALL).arg("--again"));
     service.server.wait_for("POST", "/v1/calls", 2);
     let error = first.end().exits(3).error();
@@ -131,8 +131,8 @@ fn closed_port_exits_with_3_and_frees_the_number() {
     service.call(&home, &[]).exits(0);
 }
 
-/// Makes a call to a server that closes each connection before the TLS handshake, or never
-/// responds. Returns the error and the number of connections.
+/// Makes a call to a server that never completes the TLS handshake: it closes each connection
+/// or stays silent. Returns the error and the number of connections.
 fn without_handshake(closes: bool, flags: &[&str]) -> (Value, usize) {
     let listener = listen();
     let url = format!("https://{}", listener.local_addr().expect("an address"));
@@ -154,9 +154,9 @@ fn without_handshake(closes: bool, flags: &[&str]) -> (Value, usize) {
 }
 
 #[test]
-fn failed_handshake_is_tried_three_times() {
+fn failed_tls_handshake_is_tried_three_times() {
     let started = Instant::now();
-    // Three attempts for the lookup in the history, and three for the call.
+    // Three attempts for the history lookup and three for the call.
     assert_eq!(without_handshake(true, &["--again"]).1, 3 + 3);
     let (error, _) = without_handshake(false, &["--timeout", "2"]);
     assert_eq!(error["retry_safe"], true);

@@ -22,7 +22,7 @@ fn result_ends_with_the_status_and_the_full_id() {
 }
 
 #[test]
-fn json_is_the_unmodified_response() {
+fn json_flag_prints_the_unmodified_response() {
     let object = format!(
         r#"{{ "call_id":"{ID}", "status":"success", "n": 1.10, "big":123456789012345678901234567890,"x":{{}} }}"#
     );

@@ -1,4 +1,4 @@
-//! Tests the production address, which a proxy with a certificate from a private CA plays.
+//! Tests the production address. A proxy with a private CA simulates the service at that address.
 
 use std::process::Command;
 
@@ -32,7 +32,7 @@ fn saved(home: &Home) -> String {
     std::fs::read_to_string(home.path(FILE)).expect("the file")
 }
 
-/// Returns a command that uses this proxy. It runs in the home folder.
+/// Returns a command that uses this proxy and runs in the home folder.
 fn through(proxy: &Proxy, home: &Home, args: &[&str]) -> Command {
     let mut command = home.kallyai(args);
     command
@@ -46,10 +46,12 @@ fn commands_work_through_a_proxy_and_a_private_ca() {
     let home = Home::new();
     let proxy = service();
     proxy.trust(&home.path("ca.pem"));
+    let pem = std::fs::read_to_string(home.path("ca.pem")).expect("a file");
+    std::fs::write(home.path("ca.pem"), format!("\u{feff}{pem}")).expect("a file");
     std::fs::create_dir(home.path("certs")).expect("a folder");
-    // OpenSSL looks for certificates under hashed names like this one.
+    // OpenSSL looks for certificates in files with hashes as names, like this one.
     proxy.trust(&home.path("certs/0123abcd.0"));
-    // The path is relative, although the helper processes have another working directory.
+    // A relative path must work, even though helper processes have a different working directory.
     for (args, expires_in) in [(&["usage"][..], 3600), (&CALL, 3600), (&["usage"], -10)] {
         sign_in(&home, expires_in);
         let mut command = through(&proxy, &home, args);

@@ -19,7 +19,7 @@ fn fresh() -> Reply {
     Reply::json(200, &fresh)
 }
 
-/// Starts a service that accepts every token and always refreshes to the same tokens.
+/// Starts a service that accepts every token and always returns the same new tokens.
 pub fn renewing() -> Server {
     Server::start(|request| match request.is("POST", REFRESH_PATH) {
         true => fresh(),
@@ -32,7 +32,7 @@ pub fn refreshes(server: &Server) -> usize {
     server.count("POST", REFRESH_PATH)
 }
 
-/// Starts a service that sends this reply to a refresh and accepts only the token `fresh`.
+/// Starts a service that sends this reply to a refresh and accepts only the access token `fresh`.
 fn strict(refreshed: Reply) -> Server {
     Server::start(
         move |request| match (request.line().as_str(), request.header("authorization")) {
@@ -62,7 +62,7 @@ fn refreshing(home: &Home, server: &Server, args: &[&str]) -> Running {
     running
 }
 
-/// Asserts that the next command waits for the refresh in progress and doesn't start its own.
+/// Opens the gate and asserts that the tokens are saved and that there was only one refresh.
 #[track_caller]
 fn assert_saved(home: &Home, server: &Server, gate: &Gate) {
     gate.open();
@@ -71,7 +71,7 @@ fn assert_saved(home: &Home, server: &Server, gate: &Gate) {
     assert_eq!(refreshes(server), 1);
 }
 
-/// Starts a service that rotates refresh tokens and revokes all tokens if one is used twice.
+/// Starts a service that rotates refresh tokens and revokes all tokens if an old one is reused.
 fn rotating(delay: Duration) -> Server {
     let granted = Mutex::new((REFRESH.to_owned(), None, 0));
     Server::start(move |request| {
@@ -101,14 +101,14 @@ fn rotating(delay: Duration) -> Server {
 
 #[test]
 fn concurrent_commands_refresh_once() {
-    // Test an expired token, and one that is rejected before it expires.
+    // Test an expired token, and one that is rejected although it has not expired.
     for expires_in in [-10, 3600] {
         for delay in [0, 1000] {
             let home = Home::new();
             home.sign_in(expires_in);
             let server = rotating(Duration::from_millis(delay));
             let start = |_| Running::start(home.at(&server, ["usage"]).stdin(Stdio::null()));
-            let runs: Vec<Running> = (0..24).map(start).collect();
+            let runs: Vec<Running> = (0..12).map(start).collect();
             for run in runs {
                 run.end().exits(0);
             }
@@ -129,7 +129,7 @@ fn kill_at_any_moment_leaves_old_or_new_credentials() {
     for turn in 0..25 {
         home.sign_in(-10);
         let mut running = Running::start(home.at(&server, ["usage"]).stdin(Stdio::null()));
-        // Each turn kills the command at a later moment of its run.
+        // Each turn kills the command a little later.
         thread::sleep(whole * turn / 25);
         running.kill();
         running.end();
@@ -156,7 +156,7 @@ fn refresh_outlives_its_command() {
             (&[Signal::TERM], Some(143)),
             (&[Signal::HUP], None),
             (&[Signal::KILL], None),
-            // The timeout ends the command.
+            // Without a signal, the timeout ends the command.
             (&[], Some(3)),
         ],
         |(signals, exit)| {
@@ -201,7 +201,7 @@ fn refresh_survives_signals_to_its_process_group() {
         server.wait_for("POST", REFRESH_PATH, 1);
         let helper = helper(&running);
         if [Signal::INT, Signal::TERM].contains(&signal) {
-            // When systemd stops a service, it signals every process.
+            // Signal the helper too, like systemd, which signals every process of a service.
             kill_process(helper, signal).expect("a signal");
         }
         let group = Pid::from_raw(running.id() as i32).expect("an ID");
@@ -212,7 +212,7 @@ fn refresh_survives_signals_to_its_process_group() {
 }
 
 #[test]
-fn rejected_token_is_refreshed_once() {
+fn rejected_access_token_is_refreshed_once() {
     let usage = "GET /v1/users/me/statistics";
     for (token, exit) in [("fresh", 0), ("stale", 4)] {
         let home = Home::new();
@@ -229,7 +229,7 @@ fn rejected_token_is_refreshed_once() {
 }
 
 #[test]
-fn rejected_refresh_token_signs_out() {
+fn rejected_refresh_token_signs_the_user_out() {
     parallel([400, 401, 403], |status| {
         let home = Home::new();
         home.sign_in(-10);
@@ -241,15 +241,14 @@ fn rejected_refresh_token_signs_out() {
             Run::of(&mut command).exits(4).notes("[not_signed_in]");
             assert!(!home.token_file().exists());
         }
-        // Another client that refreshed with the same token may need this long to save the new
-        // tokens.
+        // The command waits a second, so that another client can save the tokens that it got.
         assert!(begun.elapsed() >= Duration::from_secs(1));
         assert_eq!(server.requests().len(), 1);
     });
 }
 
 #[test]
-fn rejected_token_is_replaced_by_one_another_client_saved() {
+fn newer_saved_credentials_replace_a_rejected_token() {
     // The newer credentials are valid, or have expired and are refreshed in turn.
     parallel([(999, "newer"), (-10, "fresh")], |(expires_in, token)| {
         let home = Home::new();
@@ -279,7 +278,7 @@ fn rejected_token_is_replaced_by_one_another_client_saved() {
 }
 
 #[test]
-fn any_other_response_leaves_the_file_unchanged() {
+fn unexpected_refresh_response_keeps_the_credentials() {
     let failing = [429, 500, 503].map(|status| (Reply::new(status, "<html>"), "service_failing"));
     let other = [
         Reply::new(200, "<html>"),
@@ -313,13 +312,13 @@ fn any_other_response_leaves_the_file_unchanged() {
 }
 
 #[test]
-fn held_lock_is_waited_for_until_the_timeout() {
+fn command_waits_for_the_lock_until_its_timeout() {
     let home = Home::new();
     home.sign_in(-10);
     let server = renewing();
     let lock = File::create(home.path("login.json.lock")).expect("a lock file");
     lock.lock().expect("the lock");
-    // Sign-out waits too, because the refresh that holds the lock would undo it.
+    // Sign-out waits too. Otherwise the refresh that holds the lock would undo the sign-out.
     for name in ["usage", "logout"] {
         let begun = Instant::now();
         home.run(&server, &[name, "--timeout", "1"]).exits(3);
@@ -330,5 +329,5 @@ fn held_lock_is_waited_for_until_the_timeout() {
     home.write_login(&json!({ "access_token": "theirs", "expires_at": now() + 999 }));
     drop(lock);
     waiting.end().exits(0);
-    assert_eq!(refreshes(&server), 0, "the other process has refreshed");
+    assert_eq!(refreshes(&server), 0, "the saved token is used instead");
 }

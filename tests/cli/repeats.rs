@@ -5,7 +5,7 @@ use crate::wire::words;
 
 const NUMBER: [&str; 4] = ["call", "-p", "+15551234567", "--json"];
 
-/// Makes a call whose result cannot be printed.
+/// Makes a call whose result cannot be printed and therefore stays unseen.
 #[cfg(target_os = "linux")]
 fn call_unseen(home: &Home, service: &Service, task: &str) {
     let full = std::fs::File::create("/dev/full").expect("a device");
@@ -36,7 +36,7 @@ fn unseen_result_blocks_a_reworded_request() {
     }
 }
 
-/// Books a check-up and calls the same number again with these flags.
+/// Books a check-up and calls again with these flags. Returns the second run and the POST count.
 fn repeated(line: &str) -> (Run, usize) {
     const FIRST: &str =
         r#"-t "Book a check-up" --name Ana --party-size 2 --date 2077-01-28 --time 9am"#;
@@ -78,4 +78,32 @@ fn different_request_in_similar_words_is_allowed() {
         assert_eq!(posts, 2, "{line} {}", run.stderr);
         assert!(run.exits(0).stderr.contains("[recent_success]"), "{line}");
     }
+}
+
+#[test]
+fn number_in_another_format_counts_as_the_same() {
+    let (home, service) = (Home::new(), Service::with([]));
+    let mut open = service.entry("open", 60);
+    open["request"]["submission"]["respondent_phone"] = "+442079460958".into();
+    home.write_journal([open]);
+    let call = |number| Run::of(&mut service.at(&home, ["call", number, "Ask", "--json"]));
+    for number in [
+        "tel:+44-20-7946-0958",
+        "＋44 20／7946．0958",
+        "+44 (20) 79460958",
+    ] {
+        call(number).fails(6, "call_open");
+    }
+    for number in ["+44 020 7946 0958", "+44 (0)20 7946 0958"] {
+        let error = call(number).fails(2, "invalid_input");
+        says(&error, "hint", "+442079460958");
+    }
+    for number in ["+442079460958 x123", "+442079460958;ext=12"] {
+        says(
+            &call(number).fails(2, "invalid_input"),
+            "hint",
+            "--instruction",
+        );
+    }
+    assert_eq!(service.posts(), 0);
 }

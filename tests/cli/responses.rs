@@ -1,4 +1,4 @@
-//! Tests every kind of response to a call. No response may cause a second POST.
+//! Tests every kind of response to the POST that asks for a call. None may cause a second POST.
 
 use std::time::Duration;
 
@@ -8,14 +8,14 @@ use crate::support::{
     FIRST as ID, Home, Post, Reply, Run, Service, Shown, call, has, parallel, says,
 };
 
-/// Number of concurrent runs.
+/// Maximum number of concurrent runs.
 const CONCURRENT: usize = 12;
 
 fn refusal(code: &str) -> Value {
     json!({ "error": { "code": code, "message": "The reason is a secret." } })
 }
 
-/// Makes one call and asserts that it sent one POST.
+/// Makes one call, asserts that only one POST is sent, and returns the run and its home.
 fn run(name: &str, post: Post) -> (Run, Home) {
     let (home, service) = (Home::new(), Service::with([post]));
     let run = service.json_call(&home);
@@ -23,7 +23,7 @@ fn run(name: &str, post: Post) -> (Run, Home) {
     (run, home)
 }
 
-/// Returns responses that don't contain the call.
+/// Returns responses that do not contain the call, each with a name.
 fn lost() -> Vec<(String, Reply)> {
     let full = call(ID, "success").to_string();
     let utf16: Vec<u8> = full.encode_utf16().flat_map(u16::to_le_bytes).collect();
@@ -41,9 +41,12 @@ fn lost() -> Vec<(String, Reply)> {
         ("reset", Reply::Reset),
         ("end before the head", Reply::CutBeforeStatus),
         ("end in the head", Reply::CutInHead),
-        ("end after the head", Reply::CutInBody),
+        ("end in the body", Reply::CutInBody),
         ("cut chunk", Reply::Raw(chunked.into())),
-        ("503 later", new(503, "").with("Retry-After", "0")),
+        (
+            "503 with Retry-After",
+            new(503, "").with("Retry-After", "0"),
+        ),
     ];
     let statuses = [
         200, 201, 202, 204, 302, 307, 408, 409, 460, 499, 500, 502, 503, 504, 511, 520, 599,
@@ -134,7 +137,7 @@ fn refusal_prints_server_message_and_frees_the_number() {
 }
 
 #[test]
-fn missing_response_leaves_the_call_in_progress() {
+fn call_without_a_response_is_in_progress() {
     let (home, service) = (Home::new(), Service::with([Post::lost(Reply::Stall)]));
     let flags = ["--json", "--timeout", "2"];
     let run = service.call(&home, &flags).exits(6);
@@ -145,7 +148,7 @@ fn missing_response_leaves_the_call_in_progress() {
     let next = format!("kallyai resume {key} --json --timeout 2");
     assert_eq!(error["next_command"], next);
     assert_eq!(service.posts(), 1);
-    // A late response is still accepted as the result.
+    // A slow response is still accepted as the result.
     let late = Reply::Late(
         Duration::from_millis(500),
         Box::new(Reply::json(201, &call(ID, "success"))),

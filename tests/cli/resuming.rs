@@ -1,7 +1,6 @@
 //! Tests `resume` and `pending`: every call gets its result, no matter how its command ended.
 
 use std::fs::File;
-use std::time::{Duration, SystemTime};
 
 use serde_json::{Value, json};
 
@@ -9,7 +8,7 @@ use crate::support::{
     CALL, FIRST, Gate, Home, ID, Post, Reply, Run, Running, Service, Shown, call, has, moment,
 };
 
-/// Starts a call whose response comes when the gate opens. The command is still waiting.
+/// Starts a command and waits until its call is sent. The response is held until the gate opens.
 pub fn start_held_call(home: &Home, flags: &[&str]) -> (Service, Gate, Running) {
     let gate = Gate::default();
     let reply = gate.hold(Reply::json(201, &call(ID, "success")));
@@ -29,22 +28,13 @@ pub fn assert_call_open(run: &Run, key: &str) {
     assert_eq!(run.stdout, "");
 }
 
-/// Backdates the file of every call, as if its worker had exited.
-fn end_workers(home: &Home) {
-    for path in home.journal_files() {
-        let file = File::options().write(true).open(path).expect("a file");
-        let earlier = SystemTime::now() - Duration::from_secs(61);
-        file.set_modified(earlier).expect("a time");
-    }
-}
-
-/// Writes a call to the log whose response was lost and whose worker has exited.
+/// Logs a call with a lost response and a worker that has exited. Returns the log entry.
 fn lost(home: &Home, service: &Service, key: &str) -> Value {
     let mut entry = service.entry(key, 2);
     entry["lookup"] = json!({ "clock_difference": 0, "listed": [] });
     entry["unknown_field"] = json!([1, 2]);
     home.write_journal([entry.clone()]);
-    end_workers(home);
+    home.end_workers();
     entry
 }
 
@@ -117,14 +107,14 @@ fn newest_pending_call_is_resumed_first() {
     for (key, age) in [("first", 300), ("second", 200)] {
         let mut entry = lost(&home, &service, key);
         entry["sent_at"] = json!(moment(-age));
-        entry["task"] = json!(key);
+        entry["request"]["submission"]["task_description"] = json!(key);
         home.write_journal([entry]);
         let mut made = call(&format!("{key}-call"), "busy");
         made["submission"]["task_description"] = json!(key);
         made["metadata"]["created_at"] = json!(moment(-age));
         service.put(made.clone(), made);
     }
-    end_workers(&home);
+    home.end_workers();
     let pending = service.run(&home, &["pending", "--json"]).exits(0).json();
     let keys: Vec<&Value> = pending["pending"]
         .as_array()
@@ -133,7 +123,7 @@ fn newest_pending_call_is_resumed_first() {
         .map(|call| &call["idempotency_key"])
         .collect();
     assert_eq!(keys, ["second", "first"]);
-    assert_eq!(service.server.requests().len(), 0, "pending sends nothing");
+    assert_eq!(service.server.requests().len(), 0, "no request is sent");
     for key in ["second", "first"] {
         let run = resume(&service, &home, &[]).exits(0);
         assert_eq!(run.json()["call_id"], format!("{key}-call"));
@@ -141,7 +131,7 @@ fn newest_pending_call_is_resumed_first() {
     let run = service.run(&home, &["pending"]).exits(0);
     assert_eq!(
         run.stdout,
-        "No pending calls: you have seen every result.\n"
+        "No pending calls: every result has been shown. Past calls are in the history.\n"
     );
 }
 
@@ -152,6 +142,19 @@ fn unknown_outcome_suggests_history() {
     let error = resume(&service, &home, &["--timeout", "1"]).fails(6, "outcome_unknown");
     let expected = json!({ "retry_safe": false, "next_command": "kallyai history --json --timeout 1", "idempotency_key": "dinner" });
     has(&error, expected);
+}
+
+#[test]
+fn timed_out_resume_reports_a_running_call() {
+    let (home, service) = (Home::new(), Service::with([]));
+    service.put_before(call(ID, "in_progress"));
+    let mut entry = lost(&home, &service, "dinner");
+    (entry["state"], entry["call_id"]) = ("running".into(), ID.into());
+    home.write_journal([entry]);
+    home.end_workers();
+    let error = resume(&service, &home, &["--timeout", "1"]).fails(6, "in_progress");
+    let next = "kallyai resume dinner --json --timeout 1";
+    has(&error, json!({ "call_id": ID, "next_command": next }));
 }
 
 #[test]
@@ -197,7 +200,7 @@ fn result_stays_pending_if_stdout_is_closed() {
         drop(reader);
         let mut command = service.at(&home, CALL);
         let mut child = command.args(flags).stdout(writer).spawn().expect("a run");
-        assert!(child.wait().expect("an end").success());
+        assert!(child.wait().expect("a status").success());
         let again = service.json_call(&home).exits(6);
         assert_eq!(again.error()["code"], "already_done");
         assert_eq!(home.journal()[0]["shown"], false);
@@ -214,14 +217,14 @@ fn result_stays_pending_if_stdout_is_closed() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn unwritable_result_stays_pending() {
+fn result_stays_pending_if_it_cannot_be_written() {
     for flag in ["--json", "--detach"] {
         let (home, service) = (Home::new(), Service::with([]));
         let full = File::options().write(true).open("/dev/full");
         let mut command = service.at(&home, CALL);
         command.args([flag]).stdout(full.expect("/dev/full"));
         let child = command.stderr(std::process::Stdio::piped()).spawn();
-        let output = child.expect("a run").wait_with_output().expect("an end");
+        let output = child.expect("a run").wait_with_output().expect("output");
         let stderr = String::from_utf8(output.stderr).expect("UTF-8");
         assert_eq!(output.status.code(), Some(1), "{stderr}");
         assert!(

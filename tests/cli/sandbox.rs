@@ -1,10 +1,10 @@
-//! Tests `--sandbox` as a new user would try it.
+//! Tests `--sandbox` the way a new user would try it.
 
 use serde_json::json;
 
 use crate::support::{Home, Run, has, parallel, says};
 
-/// Makes a reservation with these extra flags.
+/// Books a table by calling this number, with these extra flags.
 fn book<'a>(home: &Home, number: &'a str, more: &[&'a str]) -> Run {
     let mut args = vec!["call", number, "Reserve a table", "-c", "restaurant"];
     args.extend(["--name", "Ana", "--date", "2077-01-28", "--time", "20:00"]);
@@ -16,8 +16,8 @@ fn book<'a>(home: &Home, number: &'a str, more: &[&'a str]) -> Run {
 fn every_command_works_after_a_booking() {
     let home = Home::new();
     let run = book(&home, "+15551234567", &["--party-size", "4"]);
-    assert_eq!(run.stderr, "Sandbox: simulated, no real call\n");
-    let booked = "Table for 4 booked for Thursday, January 28 at 8:00 PM, under the name Ana.";
+    assert_eq!(run.stderr, "Sandbox: simulated, no real calls\n");
+    let booked = "Thursday, January 28 at 8:00 PM, party of 4, under the name Ana.";
     assert!(run.stdout.contains(booked), "{}", run.stdout);
     let last = run.stdout.lines().last().expect("a line");
     let id = last.strip_prefix("success  ").expect("the status");
@@ -35,7 +35,7 @@ fn every_command_works_after_a_booking() {
         let stdout = home.sandbox(args).exits(0).stdout;
         assert!(stdout.contains(part), "{args:?}: {stdout}");
     }
-    // The sandbox allows repeating a call, so a demo can be repeated.
+    // The sandbox allows the same call again, so that a demo can be repeated.
     let again = book(&home, "+15551234567", &["--party-size", "4"]);
     again.notes("[already_done]");
 }
@@ -69,11 +69,10 @@ fn report_and_transcript_have_their_own_languages() {
     let more = ["--business", "Casa Lucio", "--party-size", "3"];
     let languages = ["--language", "en", "--call-language", "es"];
     let report = book(&home, "+34912345678", &[more, languages].concat()).stdout;
-    let booked = "Table for 3 booked at Casa Lucio for Thursday, January 28 at 8:00 PM";
+    let booked = "\"Reserve a table\" at Casa Lucio, Thursday, January 28 at 8:00 PM";
     assert!(report.contains(booked), "{report}");
     let talk = home.sandbox(&["transcript", "last"]).exits(0).stdout;
-    let asked = "una mesa para 3 personas para el jueves 28 de enero a las 20:00";
-    for part in ["Casa Lucio, buenos días.", asked, "Ana"] {
+    for part in ["Buenos días, le atiende Casa Lucio.", "28/1/2077", "Ana"] {
         assert!(talk.contains(part), "{part}: {talk}");
     }
 }
@@ -81,13 +80,9 @@ fn report_and_transcript_have_their_own_languages() {
 #[test]
 fn question_and_cancellation_book_nothing() {
     let tasks = [
-        ("Ask for opening hours", "en", "They are open every day"),
-        (
-            "Cancel my table for Friday",
-            "en",
-            "Confirmed: cancel my table",
-        ),
-        ("¿A qué hora abren?", "es", "Abren todos los días"),
+        ("Ask for opening hours", "en", "open every day"),
+        ("Cancel my table for Friday", "en", "Confirmed"),
+        ("¿A qué hora abren?", "es", "Abrimos todos los días"),
     ];
     parallel(tasks, |(task, language, result)| {
         let home = Home::new();

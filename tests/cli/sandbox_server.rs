@@ -1,4 +1,4 @@
-//! Tests `serve-sandbox` with other clients.
+//! Tests `serve-sandbox`, which lets other clients use the sandbox.
 
 use std::net::TcpListener;
 #[cfg(unix)]
@@ -36,7 +36,7 @@ fn calls_do_not_block_other_requests() {
         );
         exchange(address.parse().expect("an address"), head.as_bytes())
     };
-    let call = json!({ "submission": {
+    let call = json!({ "timezone": "UTC", "submission": {
         "task_category": "general", "task_description": "Say hello", "respondent_phone": "+15551234567",
     }});
     let ended = AtomicUsize::new(0);
@@ -54,7 +54,7 @@ fn calls_do_not_block_other_requests() {
             assert_eq!(
                 ended.load(Ordering::SeqCst),
                 0,
-                "the calls wait for each other"
+                "a call ended before all were in progress"
             );
         }
     });
@@ -62,7 +62,7 @@ fn calls_do_not_block_other_requests() {
 }
 
 #[test]
-fn address_in_use_suggests_another_one() {
+fn address_in_use_error_suggests_another_address() {
     let home = Home::new();
     let holder = TcpListener::bind("127.0.0.1:0").expect("a port");
     let held = holder.local_addr().expect("an address").to_string();

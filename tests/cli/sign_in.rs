@@ -1,4 +1,4 @@
-//! Tests sign-in: the callback port, and everything that ends the wait.
+//! Tests the callback port of sign-in and everything that ends the wait for the redirect.
 
 use std::io::Write as _;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
@@ -57,7 +57,7 @@ fn callback_on_ipv4_or_ipv6_loopback_signs_in() {
 fn unrelated_requests_do_not_end_the_wait() {
     let home = Home::new();
     let sign_in = SignIn::start(&home);
-    // While it waits, the port is in use on both loopback addresses.
+    // While the program waits, it listens on both loopback addresses.
     assert!(TcpListener::bind(sign_in.ipv4()).is_err());
     assert!(!has_ipv6() || TcpListener::bind(sign_in.ipv6()).is_err());
     let (state, good) = (&sign_in.state, sign_in.grant("granted"));
@@ -99,7 +99,7 @@ fn unrelated_requests_do_not_end_the_wait() {
     }
     assert!(!home.token_file().exists());
     assert_eq!(sign_in.get(&callback).status, 303);
-    // The state can be used only once.
+    // Each `state` can be used only once.
     let again = format!("/callback?{}", sign_in.grant("intruder"));
     assert_eq!(sign_in.get(&again).status, 400);
     assert_eq!(sign_in.get("/signed-in").status, 200);
@@ -126,20 +126,20 @@ fn silent_connections_do_not_block_the_callback() {
     let mut flood = connect(address);
     let megabyte = vec![b'a'; 1 << 20];
     let sent = (0..100).take_while(|_| flood.write_all(&megabyte).is_ok());
-    assert!(sent.count() < 100, "a head without an end was read");
+    assert!(sent.count() < 100, "endless headers were read");
     sign_in.succeed("granted");
     assert!(begun.elapsed() < Duration::from_secs(20));
 }
 
 #[test]
-fn sign_in_finishes_even_if_the_page_is_never_loaded() {
+fn sign_in_finishes_even_if_the_response_is_never_read() {
     let home = Home::new();
     let sign_in = SignIn::start(&home);
     let mut browser = connect(sign_in.ipv4());
     let request = sign_in.head(&format!("GET /callback?{}", sign_in.grant("granted")));
     browser.write_all(request.as_bytes()).expect("sent");
     let begun = Instant::now();
-    // Keep the connection open without reading from it.
+    // The browser's connection is still open, but the test reads nothing from it.
     sign_in.running.end().exits(0);
     assert!(begun.elapsed() < PROMPT, "{:?}", begun.elapsed());
 }
@@ -148,7 +148,7 @@ fn sign_in_finishes_even_if_the_page_is_never_loaded() {
 fn failed_save_is_shown_in_browser_and_terminal() {
     let home = Home::new();
     let sign_in = SignIn::start(&home);
-    std::fs::create_dir(home.token_file()).expect("a folder in its place");
+    std::fs::create_dir(home.token_file()).expect("a folder");
     let page = sign_in.complete("granted");
     assert!(page.body().contains("could not be saved"), "{}", page.text);
     let run = sign_in.running.end().exits(4);
@@ -170,7 +170,7 @@ fn declined_sign_in_ends_the_wait() {
 
 #[test]
 fn browser_opens_only_if_credentials_can_be_saved() {
-    // A symlink loop, a folder, and a path with a file as its folder.
+    // The symlink's target is the symlink itself, a folder, or a path through a regular file.
     for target in ["login.json", ".", "file/login.json"] {
         let home = Home::new();
         std::fs::write(home.path("file"), "").expect("a file");
@@ -186,7 +186,7 @@ fn browser_opens_only_if_credentials_can_be_saved() {
 }
 
 #[test]
-fn port_in_use_fails_without_opening_a_browser() {
+fn login_fails_without_a_browser_if_the_port_is_in_use() {
     let mut addresses: Vec<SocketAddr> = vec![
         (Ipv4Addr::LOCALHOST, 0).into(),
         (Ipv4Addr::UNSPECIFIED, 0).into(),

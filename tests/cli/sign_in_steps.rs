@@ -1,4 +1,4 @@
-//! Tests the two-step sign-in for machines without a browser.
+//! Tests sign-in in two steps, for machines without a browser.
 
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -15,7 +15,7 @@ fn step(home: &Home, args: &[&str]) -> Command {
     home.command("http://127.0.0.1:9", &[&["login", "--json"], args].concat())
 }
 
-/// Starts a sign-in and returns its state.
+/// Runs the first step and returns the `state` in its URL.
 fn begin(home: &Home) -> String {
     state_of(&Run::of(&mut step(home, &["--no-wait"])).exits(0).stdout)
 }
@@ -84,7 +84,7 @@ fn invalid_url_keeps_the_sign_in_pending() {
     assert_eq!(run.json()["signed_in"], true);
     assert_eq!(run.never_says("granted").stderr, "");
     assert!(!pending(&home).exists());
-    // The state can be used only once.
+    // Each `state` can be used only once.
     let again = granted(&state).replace("granted", "intruder");
     let error = finish(&home, &again).exits(4).error();
     has(&error, json!({ "next_command": "kallyai login --json" }));
@@ -110,7 +110,7 @@ fn callback_url_is_read_from_argument_or_prompt() {
 }
 
 #[test]
-fn only_one_of_many_second_steps_succeeds() {
+fn only_one_concurrent_second_step_succeeds() {
     let home = Home::new();
     for _ in 0..3 {
         let whole = granted(&begin(&home));

@@ -1,4 +1,4 @@
-//! Tests sign-in: opening the browser, and pasting the URL into a terminal.
+//! Tests how sign-in opens a browser and reads a URL that is pasted into the terminal.
 
 use std::process::Command;
 
@@ -9,7 +9,7 @@ use crate::support::{
     Home, Reply, Server, SignIn, Terminal, browser, free_port, state_of, written,
 };
 
-/// Starts `login` with these environment variables.
+/// Starts `login` with these environment variables and this flag.
 fn with(home: &Home, environment: &[(&str, &str)], flag: Option<&str>) -> SignIn {
     let port = free_port();
     let mut command = home.login_command(port);
@@ -20,11 +20,11 @@ fn with(home: &Home, environment: &[(&str, &str)], flag: Option<&str>) -> SignIn
 #[test]
 fn browser_gets_the_url_but_no_token() {
     let home = Home::new();
-    // The browser prints more than fits into a pipe buffer.
+    // The fake browser prints more than a pipe buffer holds.
     let dump = "yes NOISE | head -c 200000; yes NOISE | head -c 200000 >&2; cat\n\
                 { printf '%s\\n' \"$@\"; env; echo done; } > \"$HOME/opened\"";
     let script = browser(&home, dump);
-    // A browser set in BROWSER opens in an SSH session too.
+    // If `BROWSER` is set, a browser opens even in an SSH session.
     let words = format!("{script} before %s after");
     let environment = [("BROWSER", words.as_str()), ("SSH_CONNECTION", "1 2 3 4")];
     let sign_in = with(&home, &environment, None);
@@ -53,7 +53,7 @@ fn browser_gets_the_url_but_no_token() {
 #[test]
 fn browser_opens_only_on_a_local_display() {
     let home = Home::new();
-    // Write it in another process, because the kernel runs no file that is open for writing.
+    // Write the script in a child, because the kernel executes no file that is open for writing.
     let script = "printf '#!/bin/sh\\n{ echo \"$1\"; echo done; } > \"$HOME/opened\"\\n' > \"$0\" \
                   && chmod 755 \"$0\"";
     let mut shell = Command::new("sh");
@@ -76,7 +76,7 @@ fn browser_opens_only_on_a_local_display() {
         if opens {
             assert!(written(&home.path("opened")).contains(&sign_in.state));
         } else {
-            // The instructions then include SSH port forwarding.
+            // If no browser opens, the instructions include SSH port forwarding.
             let forward = format!("ssh -L {0}:localhost:{0}", sign_in.port);
             sign_in.running.says(&forward);
         }
@@ -89,11 +89,11 @@ fn browser_opens_only_on_a_local_display() {
     }
 }
 
-/// Starts a sign-in that waits on a terminal.
+/// Starts a sign-in on a terminal. Returns the terminal, the callback port and the `state`.
 fn on_terminal(home: &Home) -> (Terminal, u16, String) {
     let port = free_port();
     let terminal = Terminal::start(home.login_command(port));
-    let state = state_of(&terminal.shows("it is not shown"));
+    let state = state_of(&terminal.shows("it will not be shown"));
     (terminal, port, state)
 }
 
@@ -155,7 +155,7 @@ fn command_without_credentials_signs_in_first_on_a_terminal() {
     let port = free_port();
     let args = ["usage", "--callback-port", &port.to_string()];
     let mut terminal = Terminal::start(home.command(server.url(), &args));
-    let state = state_of(&terminal.shows("it is not shown"));
+    let state = state_of(&terminal.shows("it will not be shown"));
     assert!(server.requests().is_empty());
     terminal.types(format!("?access_token=granted&state={state}\n").as_bytes());
     assert_eq!(terminal.end(), Some(0));

@@ -1,4 +1,4 @@
-//! Tests signals that the command receives before and after its call is sent.
+//! Tests signals that arrive before and after the command has sent its call.
 
 use std::time::Instant;
 
@@ -42,7 +42,7 @@ fn assert_continues(run: &Run, key: &str) {
 }
 
 #[test]
-fn signal_after_sending_only_ends_the_wait() {
+fn signal_after_sending_ends_only_the_wait() {
     for (signal, exit) in SIGNALS {
         let home = Home::new();
         let (service, gate, running) = start_held_call(&home, &["--json"]);
@@ -62,11 +62,11 @@ fn signal_after_sending_only_ends_the_wait() {
 }
 
 #[test]
-fn sighup_only_ends_the_command() {
+fn sighup_ends_only_the_command() {
     let home = Home::new();
     let (service, gate, running) = start_held_call(&home, &[]);
     running.signal(Signal::HUP);
-    assert_eq!(running.end().exit, None, "it has no handler");
+    assert_eq!(running.end().exit, None, "SIGHUP has no handler");
     gate.open();
     service.run(&home, &["resume"]).exits(0);
     assert_eq!(service.posts(), 1);

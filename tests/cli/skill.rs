@@ -1,4 +1,4 @@
-//! Tests that the skill for agents matches the program.
+//! Tests that the skill, the instructions for AI agents, matches the program.
 
 use std::process::Stdio;
 
@@ -15,7 +15,7 @@ fn commands(page: &str) -> Vec<&str> {
 }
 
 #[test]
-fn skill_names_every_call_field_and_no_unknown_flag() {
+fn skill_mentions_every_call_flag_and_no_unknown_flag() {
     let (page, full) = (printed(&["skill"]), printed(&["skill", "full"]));
     let help = printed(&["call", "--help"]);
     let (own, _) = help.split_once("Global options").expect("global options");
@@ -44,8 +44,8 @@ fn every_skill_command_works() {
     let check = |home: &Home, line: &str| {
         let words = words(line);
         assert_eq!(words[0], "kallyai", "{line}");
-        // The sandbox signs in by itself, so these run without it. `resume` may find no pending
-        // call.
+        // Test `login` and `auth-status` without the sandbox, which needs no sign-in. `resume` may
+        // find no pending call.
         let (sandbox, exits): (Option<&str>, &[i32]) = match words[1] {
             "login" => (None, &[0]),
             "auth-status" => (None, &[4]),

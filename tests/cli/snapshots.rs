@@ -1,5 +1,4 @@
-//! Compares each screen, at every width where its layout changes, with a snapshot that a person
-//! reviewed.
+//! Compares each screen with a reviewed snapshot, at every width where its layout changes.
 
 use insta::assert_snapshot;
 use serde_json::{Value, json};
@@ -7,7 +6,7 @@ use serde_json::{Value, json};
 use crate::support::{Home, ID, Reply, Server, cells, seen};
 use crate::wire::words;
 
-/// Starts a service with a long history.
+/// Starts a service whose responses include long text, non-Latin scripts and emoji.
 fn service() -> Server {
     Server::start(|request| {
         let path = request.target.split('?').next().unwrap_or_default();

@@ -1,4 +1,4 @@
-//! Tests help and version without an environment, and the colors of the output.
+//! Tests `--help` and `--version` without environment variables, and the colors of the output.
 
 use std::collections::BTreeSet;
 
@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::support::Terminal;
 use crate::support::{Home, Reply, Run, Server};
 
-/// Returns the long flags that a text mentions.
+/// Returns the long flags that occur in a text.
 pub fn flags(text: &str) -> BTreeSet<&str> {
     let ends = |c: char| !(c.is_ascii_lowercase() || c == '-');
     text.split(ends)
@@ -30,7 +30,7 @@ pub fn commands(page: &str) -> BTreeSet<&str> {
 }
 
 #[test]
-fn help_and_version_need_no_environment() {
+fn help_and_version_ignore_the_environment() {
     for flag in ["--help", "--version"] {
         let mut command = Home::new().kallyai([flag]);
         command.env_clear().env("KALLYAI_API_URL", "nonsense");

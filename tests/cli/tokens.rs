@@ -1,4 +1,4 @@
-//! Tests where tokens are sent, and that they never appear anywhere else.
+//! Tests that tokens are sent only to the service that issued them and are never printed.
 
 use serde_json::{Value, json};
 
@@ -78,7 +78,7 @@ fn redirects_are_never_followed() {
 }
 
 #[test]
-fn tokens_are_never_printed_or_passed_on() {
+fn tokens_are_never_printed() {
     let refreshed = json!({
         "access_token": "refreshed-access", "refresh_token": "refreshed-refresh", "expires_in": 1,
     });

@@ -6,7 +6,7 @@ use crate::support::{
     CALL, Home, ID, PRE_CALL_LOOKUP, Reply, Request, Run, Server, call, has, parallel,
 };
 
-/// Splits a line like a shell, but supports only double quotes.
+/// Splits a line into words like a shell, but supports only double quotes.
 pub fn words(line: &str) -> Vec<&str> {
     let parts = line.split('"').enumerate();
     let words = parts.map(|(n, part)| match n % 2 {
@@ -37,7 +37,7 @@ fn service() -> Server {
     })
 }
 
-/// Runs a command line and returns its requests, except the lookup before a call.
+/// Runs a command line and returns its requests, except the lookup before a new call.
 #[track_caller]
 fn requests(line: &[&str]) -> Vec<Request> {
     let (home, server) = (Home::new(), service());
@@ -55,8 +55,8 @@ fn posted(line: &[&str]) -> Value {
     sent[0].json()
 }
 
-/// Command lines of kallyai-cli and its skill, the equivalent new syntax, and the request they
-/// send. For a call, the last column lists only the fields besides +15551234567 and the task "Ask".
+/// Each row has a command line of kallyai-cli or its skill, the same command in the new syntax, and
+/// the request that both send. For calls, this column has the fields that are not the default.
 const LINES: &str = r#"
 --usage | usage | GET /v1/users/me/statistics
 --stats | stats | GET /v1/users/me/statistics
@@ -102,7 +102,7 @@ const LINES: &str = r#"
 -p +14155551234 -t "Schedule dental checkup" -c clinic --name "Jane Doe" --time-pref "morning before 11am" | call +14155551234 "Schedule dental checkup" -c clinic --name "Jane Doe" --time-preference "morning before 11am" | {"respondent_phone":"+14155551234","task_category":"clinic","task_description":"Schedule dental checkup","user_name":"Jane Doe","time_preference_text":"morning before 11am"}
 "#;
 
-/// Returns the body of the call that a column of [`LINES`] describes.
+/// Returns the request body of a call that has these fields in the last column of [`LINES`].
 fn expected_body(column: &str) -> Value {
     let mut body = json!({
         "submission": {
@@ -194,7 +194,7 @@ fn every_api_field_has_a_flag() {
 }
 
 #[test]
-fn each_call_has_its_own_key_unless_one_is_given() {
+fn each_call_has_its_own_key_unless_a_key_is_given() {
     let keyed = [&CALL[..], &["--idempotency-key", "Booking-1"]].concat();
     let (one, two, given) = (requests(&CALL), requests(&CALL), requests(&keyed));
     let key = |sent: &[Request]| sent[0].header("idempotency-key").expect("a key").to_owned();
@@ -227,7 +227,7 @@ fn language_and_zone_come_from_flag_environment_or_system() {
 }
 
 #[test]
-fn user_name_and_number_can_be_set_by_variables() {
+fn user_name_and_number_come_from_variables() {
     let variables = "KALLYAI_NAME=Ana KALLYAI_USER_PHONE=+1-555-765-4321";
     for (flags, name) in [("", "Ana"), ("--name Eva", "Eva")] {
         let sent = dry_run(variables, flags)["body"]["submission"].clone();
@@ -236,7 +236,7 @@ fn user_name_and_number_can_be_set_by_variables() {
     }
 }
 
-/// Returns the dry run of a call with these variables and flags.
+/// Returns the JSON output of a dry run with these environment variables and flags.
 fn dry_run(variables: &str, flags: &str) -> Value {
     let variables = variables
         .split_whitespace()

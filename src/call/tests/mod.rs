@@ -2,7 +2,7 @@
 
 #[expect(
     clippy::print_stdout,
-    reason = "the tests say how many cases they tried"
+    reason = "the tests print how many cases they tried"
 )]
 mod promise;
 mod rules;

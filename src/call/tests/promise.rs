@@ -1,5 +1,5 @@
-//! The promise under faults, kills and interleavings. `KALLYAI_FAULTS=all` runs all of it, and a
-//! plain `cargo test` about a tenth.
+//! Tests that faults, kills and interleavings never repeat a call or lose a result.
+//! `KALLYAI_FAULTS=all` runs every case, and a plain `cargo test` runs about a tenth of them.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -15,7 +15,8 @@ fn runs_all() -> bool {
     std::env::var_os("KALLYAI_FAULTS").is_some_and(|which| which == "all")
 }
 
-/// Runs a scenario in a new world under a paused clock, with a journal in memory where possible.
+/// Runs a scenario in a new simulated world with a paused clock. Keeps the journal in memory if
+/// possible.
 fn in_world(
     choose: Choose,
     faults: usize,
@@ -47,7 +48,7 @@ fn in_world(
     });
 }
 
-/// Runs a scenario for every list of choices, depth first, and returns how many there are.
+/// Runs a scenario for every sequence of choices, depth first. Returns the number of runs.
 fn walk(faults: usize, scenario: impl AsyncFn(&World, &std::path::Path)) -> usize {
     let mut prefix: Vec<usize> = Vec::new();
     let mut runs = 0;
@@ -126,7 +127,7 @@ fn no_random_sequence_of_processes_repeats_or_loses_a_call() {
         let chooser = Rc::clone(&rng);
         let choose = move |options: usize| {
             let mut rng = chooser.borrow_mut();
-            // Most steps go well, or no call would ever be made.
+            // Let most steps succeed, or no call would be made. The 8 responses are equally likely.
             if options != 8 && rng.random_bool(0.7) {
                 0
             } else {

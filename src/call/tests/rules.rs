@@ -1,4 +1,4 @@
-//! The tables of the pure functions: guard and find.
+//! Table-driven tests of the pure functions in `guard` and `find`.
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
@@ -6,16 +6,12 @@ use serde_json::json;
 use crate::api::{Call, Parsed};
 use crate::call::entry::{Entry, Lookup, State};
 use crate::call::find::{Finding, find};
-use crate::call::guard::{Earlier, Guards, refusal};
+use crate::call::guard::{Earlier, refusal};
 use crate::domain::{CallFields, CallRequest, Key, Zone};
 use crate::error::Kind;
 
 const HOUR: SignedDuration = SignedDuration::from_hours(1);
 const SECOND: SignedDuration = SignedDuration::from_secs(1);
-const ALL: Guards = Guards {
-    open: true,
-    done: true,
-};
 
 fn now() -> Timestamp {
     "2027-01-28T12:00:00Z".parse().expect("a time")
@@ -55,26 +51,26 @@ fn ended(mut entry: Entry, status: &str, age: SignedDuration, shown: bool) -> Ea
     let call = json!({"call_id": "00000000-0000-4000-8000-000000000000", "status": status});
     let raw = call.to_string().into_bytes();
     let value = serde_json::from_value(call).expect("a call");
-    entry.set_ended(&Parsed { value, raw }, now() - age);
+    entry.set_call(&Parsed { value, raw }, now() - age);
     entry.shown = shown;
     Earlier::of_entry(&entry)
 }
 
-fn is_refused(earlier: &[Earlier], new: &Entry, guards: Guards, kind: Kind) -> bool {
-    refusal(earlier, new, guards, now()).is_some_and(|error| error.kind == kind)
+fn is_refused(earlier: &[Earlier], new: &Entry, kind: Kind) -> bool {
+    refusal(earlier, new, now()).is_some_and(|error| error.kind == kind)
 }
 
 fn is_done(earlier: Earlier, new: &Entry) -> bool {
-    is_refused(&[earlier], new, ALL, Kind::AlreadyDone)
+    is_refused(&[earlier], new, Kind::AlreadyDone)
 }
 
-fn is_open(entry: &Entry, guards: Guards) -> bool {
+fn is_open(entry: &Entry) -> bool {
     let earlier = [Earlier::of_entry(entry)];
-    is_refused(&earlier, &self::entry("x"), guards, Kind::CallOpen)
+    is_refused(&earlier, &self::entry("x"), Kind::CallOpen)
 }
 
 #[test]
-fn open_call_refuses_its_number_for_six_hours() {
+fn open_call_blocks_its_number_for_six_hours() {
     let sent = |age| {
         let sent_at = now() - age;
         Entry {
@@ -82,38 +78,30 @@ fn open_call_refuses_its_number_for_six_hours() {
             ..entry("Other words")
         }
     };
-    assert!(is_open(&sent(SECOND), ALL));
-    assert!(is_open(&sent(HOUR * 6 - SECOND), ALL));
-    assert!(!is_open(&sent(HOUR * 6), ALL));
-    assert!(!is_open(&sent(SECOND), Guards::unless(true)), "--again");
+    assert!(is_open(&sent(SECOND)));
+    assert!(is_open(&sent(HOUR * 6 - SECOND)));
+    assert!(!is_open(&sent(HOUR * 6)));
     let other = entry_with("+15557654321", "x", CallFields::default());
-    assert!(!is_open(&other, ALL), "another number");
+    assert!(!is_open(&other), "another number");
     for state in [
         State::Lost,
         State::Running,
         State::Unknown("from the future".into()),
     ] {
-        assert!(is_open(
-            &Entry {
-                state,
-                ..entry("x")
-            },
-            ALL
-        ));
+        assert!(is_open(&Entry {
+            state,
+            ..entry("x")
+        },));
     }
-    for state in [State::Refused, State::NotAccepted] {
-        assert!(!is_open(
-            &Entry {
-                state,
-                ..entry("x")
-            },
-            ALL
-        ));
-    }
+    let not_made = Entry {
+        state: State::NotMade,
+        ..entry("x")
+    };
+    assert!(!is_open(&not_made));
 }
 
 #[test]
-fn unseen_success_refuses_any_words_for_a_day() {
+fn unseen_success_blocks_its_number_for_a_day() {
     let new = entry("Something else");
     assert!(is_done(
         ended(entry("x"), "success", HOUR * 24 - SECOND, false),
@@ -128,7 +116,7 @@ fn unseen_success_refuses_any_words_for_a_day() {
 }
 
 #[test]
-fn same_request_is_refused_for_six_hours() {
+fn repeated_request_is_refused_for_six_hours() {
     let new = entry("Ask for the opening hours.");
     let seen = |task, age| ended(entry(task), "success", age, true);
     assert!(is_done(seen("ask for the OPENING hours", SECOND), &new));
@@ -141,7 +129,7 @@ fn same_request_is_refused_for_six_hours() {
 }
 
 #[test]
-fn appointment_decides_which_requests_are_the_same() {
+fn requests_are_compared_by_appointment_not_wording() {
     let at = |name, size, date, time| fields(name, size, date, time);
     let request = |fields| entry_with("+15551234567", "Book a table", fields);
     let reworded = |fields| entry_with("+15551234567", "A table, please", fields);
@@ -206,8 +194,8 @@ fn running_call_in_the_history_blocks_its_number_for_a_day() {
             "submission": {"respondent_phone": "+1 555 123 4567", "appointment_date": date},
         });
         let call: Call = serde_json::from_value(call).expect("a call");
-        let earlier = [Earlier::of_listed(&call, now()).expect("it names its number")];
-        is_refused(&earlier, &entry("x"), ALL, Kind::CallOpen)
+        let earlier = [Earlier::of_listed(&call, now()).expect("it has a number")];
+        is_refused(&earlier, &entry("x"), Kind::CallOpen)
     };
     assert!(listed("in_progress", HOUR * 23, None));
     assert!(!listed("in_progress", HOUR * 25, None));
@@ -245,39 +233,39 @@ fn lost_call_is_found_by_number_task_and_time() {
         (listed(number, Some(long), SECOND * 600), true),
         (listed(number, Some(long), SECOND * 601), false),
     ] {
-        let found = find(&ours, &[&call], &[], 0);
+        let found = find(&ours, [&call], &[], 0);
         assert_eq!(found != Finding::NotListed, is_ours, "{call:?}");
     }
 }
 
 #[test]
-fn without_a_look_only_later_calls_count() {
+fn without_a_prior_lookup_older_calls_never_match() {
     let ours = entry("x");
     let call = |seconds| listed("+15551234567", Some("x"), SECOND * seconds);
-    assert_ne!(find(&ours, &[&call(0)], &[], 0), Finding::NotListed);
-    assert_eq!(find(&ours, &[&call(-2)], &[], 0), Finding::NotListed);
+    assert_ne!(find(&ours, [&call(0)], &[], 0), Finding::NotListed);
+    assert_eq!(find(&ours, [&call(-2)], &[], 0), Finding::NotListed);
     // The service's clock is an hour ahead.
-    assert_eq!(find(&ours, &[&call(1)], &[], 3600), Finding::NotListed);
-    assert_ne!(find(&ours, &[&call(3601)], &[], 3600), Finding::NotListed);
+    assert_eq!(find(&ours, [&call(1)], &[], 3600), Finding::NotListed);
+    assert_ne!(find(&ours, [&call(3601)], &[], 3600), Finding::NotListed);
 }
 
 #[test]
-fn known_calls_are_not_ours_and_several_are_listed() {
+fn known_calls_are_excluded_and_ambiguous_ones_reported() {
     let mut ours = entry("x");
     let [first, second] = [1, 2].map(|seconds| listed("+15551234567", Some("x"), SECOND * seconds));
     let [first_id, second_id] = [&first, &second].map(|call| call.call_id.parse().expect("an ID"));
     let both = [&first, &second];
     assert_eq!(
-        find(&ours, &both, &[], 0),
+        find(&ours, both, &[], 0),
         Finding::Several(vec![first_id, second_id])
     );
     let taken = [first.call_id.parse().expect("an ID")];
     let second_id = second.call_id.parse().expect("an ID");
-    assert_eq!(find(&ours, &both, &taken, 0), Finding::Ours(second_id));
+    assert_eq!(find(&ours, both, &taken, 0), Finding::Ours(second_id));
     let listed = both.map(|call| call.call_id.parse().expect("an ID")).into();
     ours.lookup = Some(Lookup {
         clock_difference: 0,
         listed,
     });
-    assert_eq!(find(&ours, &both, &[], 0), Finding::NotListed);
+    assert_eq!(find(&ours, both, &[], 0), Finding::NotListed);
 }

@@ -1,4 +1,4 @@
-//! A simulated service and its clients, in which every fault, kill and interleaving is a choice.
+//! A simulated service and its clients. The test chooses every fault, kill and interleaving.
 
 mod commands;
 
@@ -16,34 +16,28 @@ use tokio::time::Instant;
 use crate::api::{Call, Parsed, Response, SendError};
 use crate::call::entry::Entry;
 use crate::call::find::{Finding, find};
-use crate::call::guard::Guards;
-use crate::call::record::{Recorder, Reserver};
-use crate::call::run::{Backend, Change, Limits};
-use crate::domain::CallId;
+use crate::call::live::Recorder;
+use crate::call::reserve::Reserver;
+use crate::call::run::{Backend, Change};
+use crate::domain::{CallId, Secret};
 use crate::error::{Error, Kind, Result};
 
 pub use commands::{Wanted, command, resume};
 
 const ORIGIN: &str = "https://example.org";
-const ALL: Guards = Guards {
-    open: true,
-    done: true,
-};
-/// Three lookups: after 0, 2 and 5 s.
-const LIMITS: Limits = Limits {
-    search: Duration::from_secs(5),
-    watch: Duration::from_secs(5),
-};
-/// Short enough that a watched call ends before the lookups do.
+/// Time for three lookups: after 0, 2 and 5 s.
+const LIMIT: Duration = Duration::from_secs(5);
+/// Shorter than `LIMIT`, so a watched call ends before the last lookup.
 const CALL_TAKES: Duration = Duration::from_secs(4);
 
-/// Picks one of `n` options. Option 0 is the one without a fault.
+/// Picks one of the given number of options. When choosing a fault, option 0 means no fault.
 pub type Choose = Box<dyn FnMut(usize) -> usize>;
 
+/// The simulated service, its clock and the scheduler of its client processes.
 pub struct World {
     choose: RefCell<Choose>,
     faults_left: Cell<usize>,
-    /// Whether other processes run at every await, or only at the journal's changes.
+    /// Whether to interleave processes at every step, instead of only when the journal changes.
     pub interleave_all: bool,
     began: (Instant, Timestamp),
     calls: RefCell<Vec<Made>>,
@@ -87,7 +81,7 @@ impl World {
         self.began.1 + elapsed
     }
 
-    /// Chooses a fault while there are any left.
+    /// Chooses a fault, or returns 0 for none. Always returns 0 if no faults are left.
     fn fault(&self, options: usize) -> usize {
         if self.faults_left.get() == 0 {
             return 0;
@@ -108,10 +102,10 @@ impl World {
         let call = json!({
             "call_id": id,
             "metadata": {"created_at": self.now().to_string()},
-            "submission": {"respondent_phone": entry.number, "task_description": entry.task},
+            "submission": entry.request.value("/submission"),
         });
         calls.push(Made {
-            number: entry.number.clone(),
+            number: entry.request.number().expect("a number").to_owned(),
             call,
             ends: Instant::now() + CALL_TAKES,
             is_shown: Cell::new(false),
@@ -145,7 +139,7 @@ impl World {
             .expect("a call of the service")
     }
 
-    /// How often each number was called.
+    /// Returns how often each number was called.
     pub fn calls_per_number(&self) -> HashMap<String, usize> {
         let mut counts = HashMap::new();
         for made in self.calls.borrow().iter() {
@@ -162,7 +156,7 @@ impl World {
             .count()
     }
 
-    /// Lets the scheduler choose who goes on.
+    /// Waits until the scheduler lets this process continue.
     async fn turn(&self, process: usize) {
         std::future::poll_fn(|_| {
             let mut turns = self.turns.borrow_mut();
@@ -181,7 +175,7 @@ impl World {
         std::future::pending::<()>().await;
     }
 
-    /// Runs processes to their ends. A killed one is dropped at once.
+    /// Runs processes until all have ended. A killed process is dropped at once.
     pub async fn run(&self, processes: Vec<(usize, Process<'_>)>) {
         let mut processes = processes;
         std::future::poll_fn(|context| {
@@ -215,16 +209,15 @@ impl World {
     }
 }
 
-/// One process at the simulated service.
+/// A process that uses the simulated service.
 struct Client<'w> {
     world: &'w World,
     process: usize,
     recorder: Recorder<'w>,
-    reserver: Option<Reserver>,
 }
 
 impl Client<'_> {
-    /// A point at which the process may be killed.
+    /// Marks a point at which the process may be killed.
     async fn point(&self) {
         if self.world.interleave_all {
             self.world.turn(self.process).await;
@@ -235,12 +228,17 @@ impl Client<'_> {
     }
 
     fn entry(&self) -> Entry {
-        self.recorder.entry.as_ref().expect("an entry").get()
+        self.recorder.entry.clone().expect("an entry")
     }
 }
 
 impl Backend for Client<'_> {
-    async fn post(&mut self, _: Instant) -> Result<Response, SendError> {
+    async fn post(
+        &mut self,
+        reserver: &Reserver,
+        _: &Secret,
+        _: Instant,
+    ) -> Result<Response, SendError> {
         self.point().await;
         let unreachable = || Error::new(Kind::Unreachable, "no connection");
         let never_sent = |error, retryable| SendError::NeverSent { error, retryable };
@@ -248,10 +246,10 @@ impl Backend for Client<'_> {
             return Err(never_sent(unreachable(), true));
         }
         self.world.turn(self.process).await;
-        let reserver = self.reserver.as_ref().expect("a request");
         if let Err(error) = reserver.reserve(self.world.now()).await {
             return Err(never_sent(error, false));
         }
+        self.recorder.set_sent_at(reserver);
         self.point().await;
         let make = || self.world.make(&self.entry());
         let made = match self.world.fault(8) {
@@ -276,9 +274,9 @@ impl Backend for Client<'_> {
         Ok(response(200, self.world.read(made).raw))
     }
 
-    async fn renew(&mut self) -> Result<()> {
+    async fn renew(&mut self, rejected: &Secret) -> Result<Secret> {
         match self.world.fault(2) {
-            0 => Ok(()),
+            0 => Ok(rejected.clone()),
             _ => Err(Error::new(Kind::NotSignedIn, "signed out")),
         }
     }
@@ -295,7 +293,6 @@ impl Backend for Client<'_> {
             .ids_of_others(&entry.key)
             .expect("a journal");
         let listed = self.world.list();
-        let listed: Vec<&Call> = listed.iter().collect();
         Ok(find(&entry, &listed, &taken, 0))
     }
 

@@ -1,4 +1,4 @@
-//! A client for the MCP server.
+//! An MCP client, which starts `kallyai mcp` as its server.
 
 use std::io::{BufRead as _, BufReader, PipeReader, PipeWriter, Write as _};
 use std::process::{Child, ChildStdout, Command, Stdio};
@@ -9,18 +9,18 @@ use serde_json::{Value, json};
 pub struct Client {
     child: Child,
     stdin: Option<PipeWriter>,
-    /// The read end of the server's stdin. It shows when no process has the pipe open for writing.
+    /// The read end of the server's stdin, to detect when every copy of the write end is closed.
     #[cfg_attr(windows, expect(dead_code))]
     reader: PipeReader,
     stdout: BufReader<ChildStdout>,
     /// The ID of the last request.
     id: i64,
-    /// The `_meta` of every request.
+    /// The `_meta` parameter of every request.
     pub meta: Value,
 }
 
 impl Client {
-    /// Starts a server and connects without sending anything.
+    /// Starts a server and connects to it. Does not send anything yet.
     pub fn start(command: &mut Command) -> Self {
         let (reader, writer) = std::io::pipe().expect("a pipe");
         command
@@ -41,7 +41,7 @@ impl Client {
         }
     }
 
-    /// Starts a server and completes the handshake.
+    /// Starts a server and completes the initialization handshake.
     pub fn of(command: &mut Command) -> Self {
         let mut client = Self::start(command);
         let begun = client.initialize("2025-11-25", json!({}));
@@ -63,11 +63,11 @@ impl Client {
         writeln!(stdin, "{line}").expect("the server reads");
     }
 
-    /// Reads a line and parses it.
+    /// Reads a line from the server and parses it as JSON.
     pub fn read(&mut self) -> Value {
         let mut line = String::new();
         let read = self.stdout.read_line(&mut line).expect("UTF-8");
-        assert!(read > 0, "the server ended");
+        assert!(read > 0, "the server closed its stdout");
         serde_json::from_str(&line).unwrap_or_else(|e| panic!("{e}: {line}"))
     }
 
@@ -128,7 +128,7 @@ impl Client {
         self.structured(tool, arguments, true)
     }
 
-    /// Calls a tool and asserts these fields of its value.
+    /// Calls a tool and asserts that its structured content has these fields.
     #[track_caller]
     pub fn gives(&mut self, tool: &str, arguments: Value, fields: Value) {
         super::has(&self.value(tool, arguments), fields);
@@ -143,26 +143,26 @@ impl Client {
         result["structuredContent"].clone()
     }
 
-    /// Closes the server's stdin. A program that another test is starting may hold it open for a
-    /// moment, so this waits until it is closed.
+    /// Closes the server's stdin. A process that another test is starting may briefly hold a copy
+    /// of the pipe, so this waits until every copy is closed.
     pub fn leave(&mut self) {
         drop(self.stdin.take());
         #[cfg(unix)]
         {
             use rustix::event::{PollFd, PollFlags, poll};
             let mut closed = [PollFd::new(&self.reader, PollFlags::empty())];
-            poll(&mut closed, None).expect("an end");
+            poll(&mut closed, None).expect("a closed pipe");
         }
     }
 
-    /// Closes the server's stdin and returns its exit status.
+    /// Closes the server's stdin, waits for it to exit and returns its exit status.
     pub fn end(mut self) -> Option<i32> {
         self.leave();
-        self.child.wait().expect("an end").code()
+        self.child.wait().expect("an exit status").code()
     }
 
     pub fn kill(mut self) {
         self.child.kill().expect("a signal");
-        self.child.wait().expect("an end");
+        self.child.wait().expect("an exit status");
     }
 }

@@ -1,5 +1,5 @@
-//! Helpers for all tests: an isolated home folder, a cleared environment and runs with a time
-//! limit.
+//! Helpers for all tests. They run the program in an isolated home folder, with a cleared
+//! environment and a time limit, against simulated servers.
 
 mod mcp;
 #[cfg(unix)]
@@ -27,20 +27,20 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Mutex;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-/// A temporary home folder for one user.
+/// A user's temporary home folder. Builds commands that read and write only files in it.
 pub struct Home {
     folder: TempDir,
-    /// The server of the last command, which counts as the issuer of the credentials.
+    /// The URL of the last command's server. Credentials are written as if issued by that server.
     issuer: Mutex<Option<String>>,
 }
 
-/// Time limit for commands that should not wait, generous for busy machines. A command that waits
-/// by mistake takes at least 30 s.
+/// Time limit for commands that should exit promptly. It is generous for busy machines, but below
+/// the 30 s that a command takes if it waits by mistake.
 pub const PROMPT: Duration = Duration::from_secs(20);
 
 /// An access token that must never appear in output.
@@ -65,7 +65,7 @@ impl Home {
         self.path("login.json")
     }
 
-    /// Returns the state folder of commands that use a [`Service`].
+    /// Returns the state folder that commands for a [`Service`] use.
     pub fn state(&self) -> PathBuf {
         self.path("state")
     }
@@ -75,7 +75,7 @@ impl Home {
         self.state().join("calls")
     }
 
-    /// Returns the files of the call log, oldest call first.
+    /// Returns the paths of the files in the call log, oldest call first.
     pub fn journal_files(&self) -> Vec<PathBuf> {
         let listed = std::fs::read_dir(self.calls_folder());
         let listed = listed.into_iter().flatten().flatten();
@@ -90,7 +90,17 @@ impl Home {
         files.iter().map(|file| read_entry(file)).collect()
     }
 
-    /// Writes calls to the call log.
+    /// Backdates every call's file, so that its worker seems to have exited.
+    pub fn end_workers(&self) {
+        for path in self.journal_files() {
+            let file = std::fs::File::options().write(true).open(path);
+            let earlier = SystemTime::now() - Duration::from_secs(61);
+            let dated = file.and_then(|file| file.set_modified(earlier));
+            dated.expect("a file's time");
+        }
+    }
+
+    /// Writes these entries to the call log.
     pub fn write_journal(&self, entries: impl IntoIterator<Item = Value>) {
         std::fs::create_dir_all(self.calls_folder()).expect("a folder");
         for entry in entries {
@@ -108,7 +118,7 @@ impl Home {
             .env_clear()
             .env("HOME", self.folder.path())
             .env("TZ", "America/New_York");
-        // Windows needs these for libraries and temporary files. Coverage tools need the last one.
+        // The first three are for libraries and temporary files on Windows, the last for coverage.
         for name in ["SystemRoot", "TEMP", "TMP", "LLVM_PROFILE_FILE"] {
             if let Some(value) = std::env::var_os(name) {
                 command.env(name, value);
@@ -117,7 +127,7 @@ impl Home {
         command
             .env("LOCALAPPDATA", self.folder.path())
             .env("USERPROFILE", self.folder.path());
-        // Without a display, Linux opens no browser, but other systems would.
+        // Keep macOS and Windows from opening a browser. Linux opens none without a display.
         command.env("BROWSER", "none");
         command
     }
@@ -144,7 +154,7 @@ impl Home {
         command
     }
 
-    /// Makes this server the issuer of the current credentials and of those written later.
+    /// Makes the server at this URL the issuer of the saved credentials and of any written later.
     pub fn issued_by(&self, url: &str) {
         *self.issuer.lock().unwrap() = Some(url.to_owned());
         let saved = std::fs::read(self.token_file()).unwrap_or_default();
@@ -172,8 +182,8 @@ impl Home {
             login["issuer"] = json!(issuer);
         }
         let aside = self.path("login.new");
-        std::fs::write(&aside, login.to_string()).expect("a login");
-        std::fs::rename(aside, self.token_file()).expect("a login in its place");
+        std::fs::write(&aside, login.to_string()).expect("credentials");
+        std::fs::rename(aside, self.token_file()).expect("a rename");
     }
 
     pub fn login(&self) -> Value {
@@ -194,10 +204,10 @@ impl Home {
 
 fn read_entry(file: &Path) -> Value {
     let text = std::fs::read(file).expect("a call's file");
-    serde_json::from_slice(&text).expect("JSON in the journal")
+    serde_json::from_slice(&text).expect("JSON in a call's file")
 }
 
-/// Runs each case in its own thread. Use it for cases that mostly wait.
+/// Runs each case in its own thread. Suitable for cases that mostly wait.
 pub fn parallel<T: Send>(cases: impl IntoIterator<Item = T>, test: impl Fn(T) + Sync) {
     std::thread::scope(|scope| {
         for case in cases {
@@ -208,17 +218,17 @@ pub fn parallel<T: Send>(cases: impl IntoIterator<Item = T>, test: impl Fn(T) + 
 
 /// Returns the current Unix time in seconds.
 pub fn now() -> i64 {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    let since = SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     since.expect("a clock after 1970").as_secs() as i64
 }
 
-/// Splits a table row into cells.
+/// Splits a table row at each ` | ` and trims the cells.
 pub fn cells<const N: usize>(row: &str) -> [&str; N] {
     let cells: Vec<&str> = row.split(" | ").map(str::trim).collect();
     cells.try_into().unwrap_or_else(|_| panic!("{row}"))
 }
 
-/// Asserts that an object has these fields.
+/// Asserts that an object has these fields with these values.
 #[track_caller]
 pub fn has(object: &Value, fields: Value) {
     for (name, value) in fields.as_object().expect("fields") {
@@ -226,14 +236,14 @@ pub fn has(object: &Value, fields: Value) {
     }
 }
 
-/// Asserts that a field of an object contains a text.
+/// Asserts that a field of an object is a string that contains `part`.
 #[track_caller]
 pub fn says(object: &Value, name: &str, part: &str) {
     let text = object[name].as_str().unwrap_or_default();
     assert!(text.contains(part), "{part}: {object}");
 }
 
-/// Returns a call as the API sends it, created just now.
+/// Returns a call in the API's format, created just now.
 pub fn call(id: &str, status: &str) -> Value {
     json!({
         "call_id": id,
@@ -250,14 +260,14 @@ pub fn call(id: &str, status: &str) -> Value {
     })
 }
 
-/// Returns the time this many seconds from now, as the API formats it.
+/// Returns the time this many seconds from now, in the API's format.
 pub fn moment(seconds: i64) -> String {
     jiff::Timestamp::from_second(now() + seconds)
-        .expect("a moment")
+        .expect("a time")
         .to_string()
 }
 
-/// Arguments for a typical call.
+/// Arguments that make a typical call.
 pub const CALL: [&str; 4] = ["-p", "+15551234567", "-t", "Reserve a table"];
 
 /// A full call ID.

@@ -12,7 +12,7 @@ use rustix::termios::{Termios, Winsize};
 
 use super::run::{Stream, by_shell};
 
-/// A pseudoterminal. The program's end stays open here, so tests can check the modes it leaves.
+/// A pseudoterminal. It outlives the program, so tests can check the modes that it leaves behind.
 pub struct Terminal {
     keyboard: File,
     user: OwnedFd,
@@ -36,10 +36,10 @@ impl Terminal {
             rustix::process::setsid()?;
             Ok(rustix::process::ioctl_tiocsctty(std::io::stdin())?)
         };
-        // SAFETY: there are only two system calls between fork and exec.
+        // SAFETY: between fork and exec, the closure only makes two system calls.
         #[expect(
             unsafe_code,
-            reason = "the only way to a controlling terminal in a child"
+            reason = "the only way to give a child a controlling terminal"
         )]
         let command = unsafe { command.pre_exec(become_controlling) };
         let child = command.spawn().expect("the program starts");
@@ -53,7 +53,7 @@ impl Terminal {
         }
     }
 
-    /// Waits for this text on the screen and returns the screen.
+    /// Waits for this text on the screen and returns all output so far.
     #[track_caller]
     pub fn shows(&self, text: &str) -> String {
         self.screen.holds(text)
@@ -64,11 +64,11 @@ impl Terminal {
     }
 
     pub fn types(&mut self, bytes: &[u8]) {
-        self.keyboard.write_all(bytes).expect("the keys are taken");
+        self.keyboard.write_all(bytes).expect("the input is sent");
     }
 
     pub fn modes(&self) -> Termios {
-        rustix::termios::tcgetattr(&self.user).expect("modes")
+        rustix::termios::tcgetattr(&self.user).expect("terminal modes")
     }
 
     /// Returns the number of typed bytes that no program has read.
@@ -88,7 +88,7 @@ impl Terminal {
             if let Some(status) = self.child.try_wait().expect("a status") {
                 return status.code();
             }
-            assert!(Instant::now() < late, "it does not end: {}", self.screen());
+            assert!(Instant::now() < late, "still running: {}", self.screen());
             std::thread::sleep(Duration::from_millis(5));
         }
     }
@@ -114,7 +114,7 @@ fn size(columns: u16) -> Winsize {
     }
 }
 
-/// Interprets the escape sequences and returns the final lines. Does not wrap long lines.
+/// Interprets escape sequences and returns the final screen lines. Does not wrap long lines.
 fn drawn(written: &str) -> Vec<String> {
     let mut lines: Vec<Vec<char>> = vec![Vec::new()];
     let (mut row, mut column) = (0usize, 0usize);

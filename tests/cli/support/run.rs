@@ -1,4 +1,4 @@
-//! Runs the program with a time limit.
+//! Runs the program with a time limit and captures its output.
 
 use std::io::{Read, Write as _};
 use std::process::{Child, ChildStdin, Command, Stdio};
@@ -8,17 +8,17 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-/// How long a test waits for the program.
+/// How long a test waits for output, or for the program to exit.
 const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// A finished run.
+/// The exit status and output of a finished run.
 pub struct Run {
     pub exit: Option<i32>,
     pub stdout: String,
     pub stderr: String,
 }
 
-/// A run in progress.
+/// A program that was started and has not been waited for yet.
 pub struct Running {
     child: Child,
     stdout: Arc<Stream>,
@@ -32,6 +32,7 @@ pub struct Stream {
     changed: Condvar,
 }
 
+/// The bytes read so far, and whether the pipe has closed.
 #[derive(Default)]
 struct Gathered {
     bytes: Vec<u8>,
@@ -60,13 +61,13 @@ impl Run {
     pub fn with_input(command: &mut Command, input: &[u8]) -> Self {
         let mut running = Running::start(command.stdin(Stdio::piped()));
         let mut stdin = running.stdin();
-        // The write fails if the program exited without reading.
+        // Ignore the error if the program exits without reading its input.
         let _ = stdin.write_all(input);
         drop(stdin);
         running.end()
     }
 
-    /// Asserts the exit status.
+    /// Asserts that the program exited with this status.
     #[track_caller]
     pub fn exits(self, status: i32) -> Self {
         let Self { stdout, stderr, .. } = &self;
@@ -78,7 +79,7 @@ impl Run {
         self
     }
 
-    /// Asserts the exit status and the error code. Returns the error.
+    /// Asserts the exit status and the error code, and returns the error object.
     #[track_caller]
     pub fn fails(self, status: i32, code: &str) -> Value {
         let error = self.exits(status).error();
@@ -93,7 +94,7 @@ impl Run {
             .unwrap_or_else(|e| panic!("{e}: {}\n{}", self.stdout, self.stderr))
     }
 
-    /// Parses the error object on the last line of stderr.
+    /// Returns the error object from the JSON on the last line of stderr.
     #[track_caller]
     pub fn error(&self) -> Value {
         let last = self.stderr.lines().last().unwrap_or_default();
@@ -102,14 +103,14 @@ impl Run {
         document["error"].clone()
     }
 
-    /// Asserts that stderr contains a text.
+    /// Asserts that stderr contains this text.
     #[track_caller]
     pub fn notes(&self, text: &str) -> &Self {
         assert!(self.stderr.contains(text), "{text}: {}", self.stderr);
         self
     }
 
-    /// Asserts that neither stdout nor stderr contains a text.
+    /// Asserts that neither stdout nor stderr contains this text.
     #[track_caller]
     pub fn never_says(&self, text: &str) -> &Self {
         for stream in [&self.stdout, &self.stderr] {
@@ -150,7 +151,7 @@ impl Running {
         let _ = self.child.kill();
     }
 
-    /// Returns the child processes.
+    /// Returns the process IDs of the children.
     #[cfg(target_os = "linux")]
     pub fn children(&self) -> Vec<rustix::process::Pid> {
         let ids = std::fs::read_to_string(format!("/proc/{0}/task/{0}/children", self.id()))
@@ -160,7 +161,7 @@ impl Running {
             .collect()
     }
 
-    /// Takes the stdin pipe.
+    /// Returns the write end of the stdin pipe.
     pub fn stdin(&mut self) -> ChildStdin {
         self.child.stdin.take().expect("a pipe")
     }
@@ -177,7 +178,7 @@ impl Running {
         self.stdout.holds(text)
     }
 
-    /// Waits for the program to exit.
+    /// Waits for the program to exit and returns its exit status and output.
     #[track_caller]
     pub fn end(mut self) -> Run {
         // The pipes close when the program exits.
@@ -185,9 +186,9 @@ impl Running {
         if stdout.is_none() {
             self.kill();
         }
-        let exit = self.child.wait().expect("the program ends").code();
+        let exit = self.child.wait().expect("the program exits").code();
         let text = |bytes: Option<Vec<u8>>| {
-            String::from_utf8(bytes.expect("the program ends in time")).expect("UTF-8")
+            String::from_utf8(bytes.expect("the program exits in time")).expect("UTF-8")
         };
         Run {
             exit,
@@ -198,7 +199,7 @@ impl Running {
 }
 
 impl Stream {
-    /// Reads a pipe in the background.
+    /// Starts a thread that reads a pipe to its end.
     pub fn gather(mut pipe: impl Read + Send + 'static) -> Arc<Self> {
         let stream = Arc::new(Self::default());
         let gathering = Arc::clone(&stream);
@@ -229,7 +230,7 @@ impl Stream {
             .wait_timeout_while(state, TIMEOUT, missing)
             .unwrap();
         let all = so_far(&state);
-        assert!(all.contains(text), "never came: {text}\ncame: {all}");
+        assert!(all.contains(text), "missing: {text}\noutput: {all}");
         all
     }
 

@@ -1,4 +1,4 @@
-//! A server that records its requests and responds, or fails to, as a test configures it.
+//! An HTTP server that records requests. Tests configure how it responds or fails to respond.
 
 use std::io::{self, BufRead, BufReader, Write as _};
 use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
@@ -9,13 +9,13 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-/// A request as received.
+/// A request as the server received it.
 #[derive(Debug, Clone)]
 pub struct Request {
     pub method: String,
     /// Path and query, as sent.
     pub target: String,
-    /// The names are in lower case.
+    /// Header names (in lower case) and values.
     pub headers: Vec<(String, String)>,
     pub body: String,
 }
@@ -30,47 +30,47 @@ impl Request {
         serde_json::from_str(&self.body).expect("a JSON body")
     }
 
-    /// Returns the method and target: `GET /v1/calls?limit=10`.
+    /// Returns the method and target, for example `GET /v1/calls?limit=10`.
     pub fn line(&self) -> String {
         format!("{} {}", self.method, self.target)
     }
 
     pub fn is(&self, method: &str, path: &str) -> bool {
-        // A path without a query matches any query.
+        // A `path` without a query matches a target with any query.
         let target = self.target.split('?').next();
         self.method == method && (self.target == path || target == Some(path))
     }
 }
 
-/// The server's response to a request.
+/// What the server does with a request.
 #[derive(Debug, Clone)]
 pub enum Reply {
-    /// A status, headers and a body.
+    /// Sends a complete response with this status, these headers and this body.
     Whole(u16, String, Vec<u8>),
     /// Sends these bytes and closes the connection.
     Raw(Vec<u8>),
     /// Closes the connection before the status line.
     CutBeforeStatus,
-    /// Closes the connection within the headers.
+    /// Closes the connection in the middle of the headers.
     CutInHead,
-    /// Closes the connection within the body.
+    /// Closes the connection in the middle of the body.
     CutInBody,
     /// Resets the connection.
     Reset,
-    /// Sends nothing until the server stops.
+    /// Sends nothing for a minute or until the server stops.
     Stall,
-    /// Sends the response after this time.
+    /// Sends the response after this delay.
     Late(Duration, Box<Reply>),
     /// Sends the response when a test opens the gate.
     Held(Gate, Box<Reply>),
 }
 
-/// Holds a response back for at most a minute.
+/// A switch that delays responses until a test opens it, but at most for a minute.
 #[derive(Debug, Clone, Default)]
 pub struct Gate(Arc<(Mutex<bool>, Condvar)>);
 
 impl Gate {
-    /// Returns a reply that waits for the gate.
+    /// Returns a reply that is sent when the test opens this gate.
     pub fn hold(&self, reply: Reply) -> Reply {
         Reply::Held(self.clone(), Box::new(reply))
     }
@@ -105,8 +105,8 @@ impl Reply {
     }
 }
 
-/// Returns a port that no other test in this run has used, because a worker left by a test may
-/// still connect to its port. The system assigns ports from another range.
+/// Returns a port that no other test in this run has used, because another test's worker may still
+/// be connecting to its own port. The system assigns ports from a different range.
 pub(super) fn next_port() -> u16 {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let turn = std::process::id().wrapping_mul(101);
@@ -114,7 +114,7 @@ pub(super) fn next_port() -> u16 {
     10_000 + (turn % 20_000) as u16
 }
 
-/// Listens on loopback on a new port.
+/// Returns a listener on a loopback port that no other test has used.
 pub fn listen() -> TcpListener {
     let mut tries =
         std::iter::repeat_with(|| TcpListener::bind((Ipv4Addr::LOCALHOST, next_port())));
@@ -132,7 +132,7 @@ struct Shared {
 }
 
 impl Shared {
-    /// Waits for this time or until the server stops.
+    /// Waits until this time has passed or the server stops.
     fn wait(&self, time: Duration) {
         let over = self.over.lock().unwrap();
         let waited = self.ended.wait_timeout_while(over, time, |over| !*over);
@@ -179,18 +179,18 @@ impl Server {
         &self.url
     }
 
-    /// Returns the requests so far.
+    /// Returns the requests received so far.
     pub fn requests(&self) -> Vec<Request> {
         self.shared.requests.lock().unwrap().clone()
     }
 
-    /// Counts the requests with this method and path.
+    /// Returns the number of requests with this method and path.
     pub fn count(&self, method: &str, path: &str) -> usize {
         let requests = self.requests();
         requests.iter().filter(|it| it.is(method, path)).count()
     }
 
-    /// Waits for this number of requests with this method and path.
+    /// Waits until the server has received this number of requests with this method and path.
     pub fn wait_for(&self, method: &str, path: &str, count: usize) {
         let requests = self.shared.requests.lock().unwrap();
         let limit = Duration::from_secs(30);
@@ -199,7 +199,7 @@ impl Server {
             requests.iter().filter(|r| r.is(method, path)).count() < count
         });
         let is_late = waited.unwrap().1.timed_out();
-        assert!(!is_late, "{method} {path} never came {count} times");
+        assert!(!is_late, "fewer than {count} requests: {method} {path}");
     }
 }
 
@@ -207,7 +207,7 @@ impl Drop for Server {
     fn drop(&mut self) {
         *self.shared.over.lock().unwrap() = true;
         self.shared.ended.notify_all();
-        // Wakes the accepting thread.
+        // Wake the accepting thread, so that it exits.
         let _ = TcpStream::connect(self.url.trim_start_matches("http://"));
     }
 }
@@ -230,7 +230,7 @@ fn converse(stream: TcpStream, shared: &Shared) {
             _ => {}
         }
         if write(&stream, &reply, shared).is_err() || !matches!(reply, Reply::Whole(..)) {
-            // Closing the socket without a shutdown sends the reset.
+            // A reset needs a plain close, because a shutdown would end the connection normally.
             if !matches!(reply, Reply::Reset) {
                 let _ = stream.shutdown(Shutdown::Both);
             }
@@ -265,7 +265,7 @@ pub(super) fn read(reader: &mut impl BufRead) -> Option<Request> {
     })
 }
 
-/// Serializes a complete response.
+/// Serializes a complete response. Returns `None` for any other reply.
 pub(super) fn bytes(reply: &Reply) -> Option<Vec<u8>> {
     let Reply::Whole(status, headers, body) = reply else {
         return None;

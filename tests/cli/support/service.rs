@@ -1,4 +1,4 @@
-//! A model of the service. It accepts and stores calls, and tests configure how its responses fail.
+//! A simulation of the KallyAI service. It stores calls, and tests configure how it responds.
 
 use std::collections::VecDeque;
 use std::ffi::OsStr;
@@ -9,29 +9,29 @@ use serde_json::{Value, json};
 
 use super::{CALL, Home, Reply, Request, Run, Server, call, moment};
 
-/// How the service handles a POST.
+/// How the service handles one POST request, which asks it to make a call.
 #[derive(Debug, Clone)]
 pub struct Post {
-    /// When the history shows the call, or `None` to make no call.
+    /// When the call appears in the history, or `None` if no call is made.
     shown: Option<Shown>,
-    /// The number of reads that report the call as still running.
+    /// How often the service reports the call as still running when it is requested.
     running: usize,
-    /// The response, or `None` to send the call.
+    /// The response, or `None` to respond with the call.
     reply: Option<Reply>,
 }
 
-/// When the history shows a call.
+/// When a new call becomes visible in the history (the list of all calls).
 #[derive(Debug, Clone, Copy)]
 pub enum Shown {
     AtOnce,
-    /// After this number of history requests that do not show it.
+    /// After this number of history requests that do not show the call.
     After(usize),
     Never,
-    /// At once, together with a second call that also matches.
+    /// At once, together with a second call for the same request.
     Twice,
 }
 
-/// The service. It stops when dropped.
+/// A simulated service with its stored calls. It stops when dropped.
 pub struct Service {
     pub server: Server,
     state: Arc<Mutex<State>>,
@@ -45,29 +45,31 @@ struct State {
     pre_call_lookup: Option<Reply>,
     gone: bool,
     calls: Vec<Kept>,
-    /// The keys of all calls that were made.
+    /// The idempotency keys of all calls that were made.
     made: Vec<String>,
 }
 
+/// A stored call.
 struct Kept {
     call: Value,
     /// The call as the history shows it.
     listed: Value,
+    /// The number of further history requests that do not show the call yet.
     hidden: usize,
     running: usize,
-    /// Whether the lookup before a new call shows it.
+    /// Whether the lookup before a new call can show this call.
     is_seen_before: bool,
 }
 
 /// The ID of the first call that the service makes.
 pub const FIRST: &str = "3f2a0c1e-55aa-4bbb-8ccc-000000000000";
-/// The request that looks for earlier calls before a new one.
+/// The target of the history request that looks for earlier calls before a new call is made.
 pub const PRE_CALL_LOOKUP: &str = "/v1/calls?limit=50";
-/// The request that looks for a call whose response was lost.
+/// The target of the history request that looks for a call whose response was lost.
 pub const LOOKUP: &str = "/v1/calls?limit=200";
 
 impl Post {
-    /// Makes the call and sends it in the response.
+    /// Returns a `Post` that makes the call and responds with it.
     pub fn accepted() -> Self {
         Self {
             shown: Some(Shown::AtOnce),
@@ -76,7 +78,7 @@ impl Post {
         }
     }
 
-    /// Makes the call but sends this response instead.
+    /// Returns a `Post` that makes the call but sends this response instead.
     pub fn lost(reply: Reply) -> Self {
         let reply = Some(reply);
         Self {
@@ -85,7 +87,7 @@ impl Post {
         }
     }
 
-    /// Makes no call and sends this response.
+    /// Returns a `Post` that makes no call and sends this response.
     pub fn refused(reply: Reply) -> Self {
         let shown = None;
         Self {
@@ -105,7 +107,7 @@ impl Post {
 }
 
 impl Service {
-    /// Starts a service that handles the first POSTs like this and accepts all others.
+    /// Starts a service that handles the first POSTs as configured and accepts all others.
     pub fn with(posts: impl IntoIterator<Item = Post>) -> Self {
         let state = Arc::new(Mutex::new(State {
             posts: posts.into_iter().collect(),
@@ -120,49 +122,49 @@ impl Service {
         self.state.lock().unwrap()
     }
 
-    /// Configures the handling of one more POST.
+    /// Configures how to handle one more POST.
     pub fn then(&self, post: Post) {
         self.state().posts.push_back(post);
     }
 
-    /// Sets the response to the next history request.
+    /// Queues a response to one history request.
     pub fn then_lookup(&self, reply: Reply) {
         self.state().lookups.push_back(reply);
     }
 
-    /// Sets the response to the next request for a single call.
+    /// Queues a response to one request for a single call.
     pub fn then_read(&self, reply: Reply) {
         self.state().reads.push_back(reply);
     }
 
-    /// Sets the response to every lookup before a call.
+    /// Sets the response to every lookup before a new call.
     pub fn pre_call_lookup(&self, reply: Reply) {
         self.state().pre_call_lookup = Some(reply);
     }
 
-    /// Sets whether every read fails.
+    /// Sets whether the service closes the connection of every request except POSTs.
     pub fn set_down(&self, gone: bool) {
         self.state().gone = gone;
     }
 
-    /// Adds a call that the lookup before a new call does not show.
+    /// Adds a call that the lookup before a new call does not show. Later lookups show `listed`.
     pub fn put(&self, call: Value, listed: Value) {
         self.state().calls.push(Kept::new(call, listed, false));
     }
 
-    /// Adds a call from another client.
+    /// Adds a call from another client, which the lookup before a new call shows.
     pub fn put_before(&self, call: Value) {
         let listed = call.clone();
         self.state().calls.push(Kept::new(call, listed, true));
     }
 
-    /// Returns all requests except the lookups before a call.
+    /// Returns all requests except the lookups before a new call.
     pub fn asked(&self) -> Vec<Request> {
         let requests = self.server.requests().into_iter();
         requests.filter(|it| it.target != PRE_CALL_LOOKUP).collect()
     }
 
-    /// Returns the keys of the calls that were made.
+    /// Returns the idempotency keys of the calls that were made.
     pub fn made(&self) -> Vec<String> {
         self.state().made.clone()
     }
@@ -173,7 +175,7 @@ impl Service {
         state.calls.iter().map(|kept| kept.call.clone()).collect()
     }
 
-    /// Returns the number of POSTs.
+    /// Returns the number of POSTs that asked for a call.
     pub fn posts(&self) -> usize {
         self.server.count("POST", "/v1/calls")
     }
@@ -190,24 +192,26 @@ impl Service {
         Run::of(&mut self.at(home, args))
     }
 
-    /// Makes a typical call with these flags.
+    /// Makes the call [`CALL`] with these flags.
     pub fn call(&self, home: &Home, flags: &[&str]) -> Run {
         Run::of(self.at(home, CALL).args(flags))
     }
 
-    /// Makes a typical call with `--json`.
+    /// Makes the call [`CALL`] with `--json`.
     pub fn json_call(&self, home: &Home) -> Run {
         self.call(home, &["--json"])
     }
 
-    /// Returns an entry of the local call log for a lost call made `age` seconds ago.
+    /// Returns a call log entry for a call that was made `age` seconds ago and lost its response.
     pub fn entry(&self, key: &str, age: i64) -> Value {
         json!({
             "key": key,
             "origin": self.server.url(),
             "reservation": "1",
-            "number": CALL[1],
-            "task": CALL[3],
+            "request": { "submission": {
+                "respondent_phone": CALL[1],
+                "task_description": CALL[3],
+            }},
             "reserved_at": moment(-age),
             "sent_at": moment(-age),
             "state": "lost",
@@ -298,7 +302,7 @@ impl Kept {
         }
     }
 
-    /// Returns the call in its current state.
+    /// Returns the call with its current status, running or ended.
     fn json(&self) -> Value {
         let mut seen = self.call.clone();
         if self.running > 0 {

@@ -11,28 +11,28 @@ use super::{Home, Run, Running};
 
 const TIMEOUT: Duration = Duration::from_secs(20);
 
-/// A `login` that has printed its URL and waits.
+/// A running `kallyai login` that has printed its URL and is waiting for the browser.
 pub struct SignIn {
     pub running: Running,
     pub port: u16,
     pub state: String,
 }
 
-/// A response from the callback port.
+/// A response from the program's callback port or from another local server.
 pub struct Response {
     pub status: u16,
-    /// The headers and the body.
+    /// The whole response, from the status line to the end of the body.
     pub text: String,
 }
 
 impl SignIn {
-    /// Starts a sign-in without a browser or terminal.
+    /// Starts `kallyai login` without a browser or terminal.
     pub fn start(home: &Home) -> Self {
         let port = free_port();
         Self::of(&mut home.login_command(port), port)
     }
 
-    /// Starts this command, which uses this port for the redirect.
+    /// Starts this command, which must listen for the redirect on this port.
     pub fn of(command: &mut Command, port: u16) -> Self {
         let running = Running::start(command.stdin(Stdio::null()));
         let state = state_of(&running.says("Waiting for you to sign in"));
@@ -43,7 +43,7 @@ impl SignIn {
         }
     }
 
-    /// Returns the query of a redirect that grants this token.
+    /// Returns the query string of a redirect that grants this access token.
     pub fn grant(&self, token: &str) -> String {
         format!(
             "access_token={token}&refresh_token=granted-refresh&expires_in=3600&state={}",
@@ -51,7 +51,7 @@ impl SignIn {
         )
     }
 
-    /// Returns the head of a request with the correct Host.
+    /// Returns a request without a body and with the correct `Host` header.
     pub fn head(&self, line: &str) -> String {
         format!("{line} HTTP/1.1\r\nHost: localhost:{}\r\n\r\n", self.port)
     }
@@ -82,7 +82,7 @@ impl SignIn {
     }
 }
 
-/// Returns the state in a printed sign-in URL.
+/// Returns the `state` parameter of a printed sign-in URL.
 pub fn state_of(printed: &str) -> String {
     let (_, rest) = printed.split_once("state=").expect("the sign-in URL");
     let state: String = rest.chars().take_while(char::is_ascii_hexdigit).collect();
@@ -106,7 +106,7 @@ impl Response {
 }
 
 impl Home {
-    /// Builds a command for the service at this URL, with or without credentials.
+    /// Builds a command for the service at this URL. Does not write credentials.
     pub fn command(&self, url: &str, args: &[&str]) -> Command {
         let mut command = self.kallyai(args);
         command
@@ -135,28 +135,26 @@ pub fn connect(address: SocketAddr) -> TcpStream {
     stream
 }
 
-/// Sends these bytes and reads the whole response.
+/// Sends these bytes and returns the whole response.
 #[track_caller]
 pub fn exchange(address: SocketAddr, bytes: &[u8]) -> Response {
     let mut stream = connect(address);
     stream.write_all(bytes).expect("the request is sent");
     let mut text = String::new();
-    stream
-        .read_to_string(&mut text)
-        .expect("a response with an end");
+    stream.read_to_string(&mut text).expect("a whole response");
     let status = text.split(' ').nth(1).and_then(|word| word.parse().ok());
     let status = status.unwrap_or_else(|| panic!("no status: {text:?}"));
     Response { status, text }
 }
 
-/// Returns a free port outside the range that the system assigns.
+/// Returns a free port outside the range from which the system assigns ports.
 pub fn free_port() -> u16 {
     let is_free = |address: IpAddr, port| TcpListener::bind((address, port)).is_ok();
-    let has_six = is_free(Ipv6Addr::LOCALHOST.into(), 0);
+    let has_ipv6 = is_free(Ipv6Addr::LOCALHOST.into(), 0);
     loop {
         let port = next_port();
         if is_free(Ipv4Addr::UNSPECIFIED.into(), port)
-            && (!has_six || is_free(Ipv6Addr::UNSPECIFIED.into(), port))
+            && (!has_ipv6 || is_free(Ipv6Addr::UNSPECIFIED.into(), port))
         {
             return port;
         }
@@ -170,7 +168,7 @@ pub fn browser(home: &Home, script: &str) -> String {
     format!("sh {}", path.display())
 }
 
-/// Waits until a script has written the last line, `done`, to a file.
+/// Waits until the last line of a file is `done` and returns the file's content.
 pub fn written(path: &Path) -> String {
     let deadline = Instant::now() + TIMEOUT;
     loop {

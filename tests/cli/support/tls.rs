@@ -1,4 +1,4 @@
-//! An HTTP proxy that also plays the TLS server in its tunnels.
+//! An HTTP proxy that also acts as the TLS server for connections that go through it.
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::TcpStream;
@@ -13,10 +13,10 @@ use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
 use super::server::{Gate, Reply, Request, bytes, listen, read};
 
-/// A certificate from a private CA.
+/// A certificate to be issued by a private CA.
 pub struct Certificate {
     pub hosts: &'static [&'static str],
-    /// The first and last year of its validity.
+    /// The years in which the certificate becomes valid and expires, on January 1.
     pub years: [i32; 2],
 }
 
@@ -26,7 +26,7 @@ pub const USUAL: Certificate = Certificate {
     years: [2000, 4000],
 };
 
-/// A proxy on loopback.
+/// A proxy on loopback that responds to the requests in its tunnels.
 pub struct Proxy {
     pub url: String,
     /// The CA certificate in PEM format.
@@ -36,12 +36,12 @@ pub struct Proxy {
 
 #[derive(Default)]
 struct Log {
-    /// The heads of the CONNECT requests.
+    /// The request line and headers of each CONNECT request.
     connects: Mutex<Vec<String>>,
     arrived: Condvar,
-    /// The requests inside the tunnels.
+    /// The requests received through the tunnels.
     requests: Mutex<Vec<Request>>,
-    /// Holds back all tunnels after the first.
+    /// If set, delays all tunnels after the first until the gate opens.
     gate: Mutex<Option<Gate>>,
 }
 
@@ -83,23 +83,23 @@ impl Proxy {
         std::fs::write(file, &self.authority).expect("a file");
     }
 
-    /// The requests inside the tunnels.
+    /// Returns the requests received through the tunnels.
     pub fn requests(&self) -> Vec<Request> {
         self.log.requests.lock().unwrap().clone()
     }
 
-    /// The request lines of the CONNECT requests.
+    /// Returns the request line of each CONNECT request.
     pub fn tunnels(&self) -> Vec<String> {
         let first = |head: &String| head.lines().next().unwrap_or_default().to_owned();
         self.connects().iter().map(first).collect()
     }
 
-    /// The heads of the CONNECT requests.
+    /// Returns the request line and headers of each CONNECT request.
     pub fn connects(&self) -> Vec<String> {
         self.log.connects.lock().unwrap().clone()
     }
 
-    /// Holds back all tunnels after the first until the gate opens.
+    /// Delays all tunnels after the first until the gate opens.
     #[cfg(unix)]
     pub fn hold(&self, gate: &Gate) {
         *self.log.gate.lock().unwrap() = Some(gate.clone());
@@ -111,7 +111,7 @@ impl Proxy {
         let limit = Duration::from_secs(30);
         let arrived = &self.log.arrived;
         let waited = arrived.wait_timeout_while(connects, limit, |all| all.len() < count);
-        assert!(!waited.unwrap().1.timed_out(), "there are fewer tunnels");
+        assert!(!waited.unwrap().1.timed_out(), "fewer than {count} tunnels");
     }
 }
 

@@ -4,12 +4,15 @@ use std::path::Path;
 
 use tokio::sync::watch;
 
-use super::{ALL, Client, LIMITS, ORIGIN, World};
+use super::{Client, LIMIT, ORIGIN, World};
 use crate::call::entry::{Entry, Lookup};
+use crate::call::guard::refusal;
 use crate::call::journal::Journal;
-use crate::call::record::{Recorder, Reserver, Shared};
-use crate::call::run::{Start, run};
-use crate::domain::{CallFields, CallRequest, Key, Zone};
+use crate::call::live::Recorder;
+use crate::call::reserve::Reserver;
+use crate::call::run::{Step, run};
+use crate::domain::{CallFields, CallRequest, Key, Secret, Zone};
+use crate::helper;
 
 /// The call that a process is asked to make.
 #[derive(Clone)]
@@ -18,7 +21,7 @@ pub struct Wanted {
     pub key: Option<Key>,
 }
 
-/// The command `kallyai call`: checks, makes the call, marks the result as shown.
+/// Models `kallyai call`: checks the request, makes the call and marks the result as shown.
 pub async fn command(world: &World, process: usize, folder: &Path, wanted: Wanted) {
     let journal = Journal::new(folder.to_path_buf(), ORIGIN.into());
     let now = world.now();
@@ -43,23 +46,23 @@ pub async fn command(world: &World, process: usize, folder: &Path, wanted: Wante
     if contents.key_in_use(&entry).is_some() {
         return resume(world, process, folder).await;
     }
-    if contents.refusal(&entry, ALL, now).is_some() {
+    if refusal(&contents.earlier(), &entry, now).is_some() {
         return;
     }
-    // The viewer stays: its end is tested from outside.
-    let watching = watch::Sender::new(true);
-    let shared = Shared::new(entry);
+    // In this model the viewer never leaves. Integration tests cover a viewer that leaves early.
+    let (_viewer, parent) = helper::in_this_process();
     let reserver = Reserver {
         journal: journal.clone(),
-        entry: shared.clone(),
-        guards: ALL,
-        is_watched: watching.subscribe(),
-        is_reserved: watch::Sender::new(false),
+        entry: entry.clone(),
+        again: false,
+        viewer: parent,
+        sent_at: watch::Sender::default(),
     };
-    follow(world, process, shared, Some(reserver), &journal).await;
+    let step = Step::Send(reserver, Secret::parse("token").expect("a token"));
+    follow(world, process, entry, step, &journal).await;
 }
 
-/// The command `kallyai resume`, for every pending call.
+/// Models `kallyai resume` for every pending call.
 pub async fn resume(world: &World, process: usize, folder: &Path) {
     let journal = Journal::new(folder.to_path_buf(), ORIGIN.into());
     let contents = journal.read().expect("a journal");
@@ -74,30 +77,19 @@ pub async fn resume(world: &World, process: usize, folder: &Path) {
             journal.remove(&entry).await.expect("a journal");
             continue;
         }
-        follow(world, process, Shared::new(entry), None, &journal).await;
+        let step = Step::after_sending(&entry);
+        follow(world, process, entry, step, &journal).await;
     }
 }
 
-async fn follow(
-    world: &World,
-    process: usize,
-    entry: Shared,
-    reserver: Option<Reserver>,
-    journal: &Journal,
-) {
-    let is_sender = reserver.is_some();
-    let start = match is_sender {
-        true => Start::Send,
-        false => Start::again(&entry.get()),
-    };
-    let recorder = Recorder::new(journal, Some(entry.clone()), is_sender);
+async fn follow(world: &World, process: usize, entry: Entry, step: Step, journal: &Journal) {
+    let recorder = Recorder::new(journal, Some(entry.clone()));
     let mut client = Client {
         world,
         process,
         recorder,
-        reserver,
     };
-    let outcome = run(&mut client, start, LIMITS).await;
+    let outcome = run(&mut client, step, LIMIT).await;
     client.point().await;
     if let Ok(call) = outcome {
         world.calls.borrow()[world.index_of(&call.value.call_id)]
@@ -106,7 +98,7 @@ async fn follow(
         client.point().await;
         world.turn(process).await;
         journal
-            .change(&entry.get(), |entry| entry.shown = true)
+            .change(&entry, |entry| entry.shown = true)
             .await
             .expect("a journal");
     }
