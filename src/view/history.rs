@@ -1,5 +1,7 @@
 //! The view of the call history.
 
+use std::collections::HashMap;
+
 use super::time::moment;
 use super::{Block, Style, Table, View};
 use crate::api::Call;
@@ -70,7 +72,10 @@ fn json(history: &History) -> Vec<u8> {
 }
 
 fn table(calls: &[&Call], zone: &Zone) -> Table {
-    let ids: Vec<&str> = calls.iter().map(|call| &*call.call_id).collect();
+    let mut counts = HashMap::new();
+    for start in calls.iter().filter_map(|call| call.call_id.get(..8)) {
+        *counts.entry(start).or_default() += 1;
+    }
     let text = |text: Option<&str>| text.unwrap_or_default().to_owned();
     let row = |call: &&Call| {
         let created = call.created_at();
@@ -79,7 +84,7 @@ fn table(calls: &[&Call], zone: &Zone) -> Table {
             text(call.business().or(call.number())),
             call.status_name(),
             text(call.summary().or(call.task())),
-            short_id(&call.call_id, &ids).to_owned(),
+            short_id(&call.call_id, &counts).to_owned(),
         ]
     };
     let plain_row = |call: &&Call| {
@@ -110,11 +115,11 @@ fn table(calls: &[&Call], zone: &Zone) -> Table {
 }
 
 /// Returns the first 8 characters of a UUID if no other listed ID begins with them, otherwise the
-/// whole ID.
-fn short_id<'i>(id: &'i str, listed: &[&str]) -> &'i str {
+/// whole ID. `counts` holds the number of listed IDs that begin with the same 8 characters.
+fn short_id<'i>(id: &'i str, counts: &HashMap<&str, usize>) -> &'i str {
     let is_uuid = id.len() == 36 && id.bytes().all(|b| b.is_ascii_hexdigit() || b == b'-');
     let short = id.get(..8).filter(|_| is_uuid);
-    let is_unique = |short: &&str| listed.iter().filter(|id| id.starts_with(*short)).count() == 1;
+    let is_unique = |short: &&str| counts.get(short) == Some(&1);
     short.filter(is_unique).unwrap_or(id)
 }
 
