@@ -272,8 +272,8 @@ fn not_set_up(error: reqwest::Error) -> Error {
     Error::new(Kind::Io, message).with_hint("report this as a bug")
 }
 
-/// Returns a connector step that runs `reserve` after the TLS handshake and before the request is
-/// written. In this order, a call is always recorded before it is sent.
+/// This is why a call is never sent twice: the returned connector step runs `reserve` after the TLS
+/// handshake and before the request is written, so a call is recorded before it is sent.
 fn before_first_byte<C: Send + 'static, R: Reserved>(
     reserve: impl Future<Output = Result<R>> + Send + 'static,
     may_be_sent: Arc<AtomicBool>,

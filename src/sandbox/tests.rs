@@ -114,10 +114,14 @@ fn post_returns_the_finished_call() {
     assert_eq!((response.status, &call["status"]), (201, &json!("success")));
     assert_eq!(client.get(&path(&call)).json(), call);
     let calendar = client.get(&(path(&call) + "/calendar.ics")).body;
-    let start = "\r\nDTSTART:20770129T010000Z\r\n";
-    assert!(calendar.contains(start), "{calendar}");
+    assert!(
+        calendar.contains("\r\nDTSTART:20770129T010000Z\r\n"),
+        "{calendar}"
+    );
     let list = client.get("/v1/calls?limit=1&offset=0").json();
     assert_eq!(list, json!({"calls": [call], "total": 1}));
+    let usage = Client::new().get("/v1/users/me/statistics").body;
+    assert!(usage.contains(r#""minutes_used":0.0"#), "{usage}");
 }
 
 #[test]
@@ -125,7 +129,7 @@ fn alternative_is_offered_if_nothing_is_free() {
     let client = Client::new();
     let call = client.call("", &table("+15555550107")).json();
     assert_eq!(call["status"], "failed");
-    let next_steps = call["next_steps"].as_str().unwrap();
+    let next_steps = call["next_steps"].to_string();
     assert!(next_steps.contains("Friday, January 29 at 8:00 PM"));
     let transcript = client.get(&(path(&call) + "/transcript")).body;
     assert!(transcript.contains("nothing free"), "{transcript}");

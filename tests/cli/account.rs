@@ -26,18 +26,11 @@ fn calendar_is_printed_and_saved_unchanged() {
     assert_eq!(run(&[]).exits(0).stdout, ics);
     assert_eq!(run(&["--json"]).exits(0).json(), json!({ "calendar": ics }));
     let saved = run(&["-o", &file]).exits(0);
-    assert_eq!(
-        (saved.stdout.as_str(), saved.stderr),
-        ("", format!("Saved to {file}\n"))
-    );
+    assert_eq!(saved.stdout, "");
+    assert_eq!(saved.stderr, format!("Saved to {file}\n"));
     assert_eq!(std::fs::read_to_string(&file).expect("a file"), ics);
-    assert_eq!(
-        run(&["-o", &file, "--json"]).exits(0).json(),
-        json!({ "output": file })
-    );
+    let saved = run(&["-o", &file, "--json"]).exits(0);
+    assert_eq!(saved.json(), json!({ "output": file }));
     let nowhere = home.path("no/such/x.ics").display().to_string();
-    assert_eq!(
-        run(&["-o", &nowhere, "--json"]).exits(1).error()["code"],
-        "io"
-    );
+    run(&["-o", &nowhere, "--json"]).fails(1, "io");
 }

@@ -92,10 +92,8 @@ fn past_appointment_warns_but_is_still_sent() {
         .yesterday()
         .expect("a date")
         .to_string();
-    assert_eq!(
-        codes(&dry_run("Pacific/Kiritimati", &["--date", &yesterday])),
-        ["past_date"]
-    );
+    let past = dry_run("Pacific/Kiritimati", &["--date", &yesterday]);
+    assert_eq!(codes(&past), ["past_date"]);
 }
 
 #[test]

@@ -94,10 +94,8 @@ fn refusal_after_detaching_is_pending_until_shown() {
     assert_eq!(error["idempotency_key"], "dinner");
     assert_eq!(home.journal(), Vec::<Value>::new());
     // The key of a refused call can be used again.
-    assert_eq!(
-        detach(&service, &home, &["--idempotency-key", "dinner"]),
-        service.calls()[0]
-    );
+    let call = detach(&service, &home, &["--idempotency-key", "dinner"]);
+    assert_eq!(call, service.calls()[0]);
 }
 
 #[test]

@@ -92,10 +92,8 @@ fn printed_exports_work_in_a_shell() {
         .args(["-c", &script])
         .arg(client.get_program())
         .args(client.get_args());
-    assert_eq!(
-        Run::of(shell.env("HOME", home.path(""))).exits(0).json()["calls_used"],
-        0
-    );
+    let run = Run::of(shell.env("HOME", home.path(""))).exits(0);
+    assert_eq!(run.json()["calls_used"], 0);
     serving.signal(rustix::process::Signal::INT);
     let run = serving.end().exits(0);
     assert!(run.stderr.ends_with("Sandbox stopped.\n"), "{}", run.stderr);

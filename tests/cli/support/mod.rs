@@ -48,6 +48,27 @@ pub const TOKEN: &str = "secret-access-token-1";
 /// A refresh token that must never appear in output.
 pub const REFRESH: &str = "secret-refresh-token-1";
 
+/// Kills the workers that a test left behind. They would keep asking for their calls, also after
+/// the next run of the tests gives their port to another server.
+#[cfg(target_os = "linux")]
+impl Drop for Home {
+    fn drop(&mut self) {
+        use rustix::process::{Pid, Signal, kill_process};
+
+        let home = format!("HOME={}", self.folder.path().display());
+        for process in std::fs::read_dir("/proc").into_iter().flatten().flatten() {
+            let variables = std::fs::read(process.path().join("environ")).unwrap_or_default();
+            let is_ours = variables
+                .split(|byte| *byte == 0)
+                .any(|it| it == home.as_bytes());
+            let id = process.file_name().to_str().and_then(|id| id.parse().ok());
+            if let Some(id) = id.and_then(Pid::from_raw).filter(|_| is_ours) {
+                let _ = kill_process(id, Signal::KILL);
+            }
+        }
+    }
+}
+
 impl Home {
     pub fn new() -> Self {
         Self {
