@@ -31,11 +31,10 @@ impl Client {
         };
         let sandbox = Sandbox::start(options).unwrap();
         let token = sandbox.new_login().unwrap().access_token;
-        let folder = Arc::clone(folder);
         Self {
             sandbox,
             token,
-            folder,
+            folder: Arc::clone(folder),
         }
     }
 
@@ -114,14 +113,11 @@ fn post_returns_the_finished_call() {
     assert_eq!((response.status, &call["status"]), (201, &json!("success")));
     assert_eq!(client.get(&path(&call)).json(), call);
     let calendar = client.get(&(path(&call) + "/calendar.ics")).body;
-    assert!(
-        calendar.contains("\r\nDTSTART:20770129T010000Z\r\n"),
-        "{calendar}"
-    );
+    assert!(calendar.contains("\r\nDTSTART:20770129T010000Z\r\n"));
     let list = client.get("/v1/calls?limit=1&offset=0").json();
     assert_eq!(list, json!({"calls": [call], "total": 1}));
-    let usage = Client::new().get("/v1/users/me/statistics").body;
-    assert!(usage.contains(r#""minutes_used":0.0"#), "{usage}");
+    let usage = Client::new().get("/v1/users/me/statistics");
+    assert!(usage.body.contains(r#""minutes_used":0.0"#));
 }
 
 #[test]
