@@ -1,20 +1,20 @@
 #!/bin/sh
 # Installs kallyai for the current user: the program, its man page and its completions.
 #
-#   sh install.sh                  into ~/.local
-#   sh install.sh --to DIR         into another folder, for example /usr/local
-#   sh install.sh --from URL       from a mirror of the release's files
-#   sh install.sh --uninstall      removes these files but keeps your credentials
+#   sh install.sh                  install into ~/.local
+#   sh install.sh --to DIR         install into another folder, for example /usr/local
+#   sh install.sh --from URL       download from a mirror of the release
+#   sh install.sh --uninstall      remove these files but keep your credentials
 set -eu
 
-# Default URL of the release's files. None exists yet. It will be like https://.../releases/latest/download
+# The default download URL. It is empty because there is no release yet.
 from=
 
 fail() { echo "install.sh: $*" >&2; exit 1; }
 
 no_binary() { fail "there is no binary for $(uname -sm). Build one with: cargo install --locked kallyai"; }
 
-# Prints a pattern for the target triple. A release has one archive per system and machine.
+# Prints a pattern that matches the target triple of the archive for this computer.
 target() {
     case $(uname -m) in
         x86_64 | amd64) machine=x86_64 ;;
@@ -40,7 +40,7 @@ sha256() {
     if command -v sha256sum >/dev/null; then sha256sum "$1"; else shasum -a 256 "$1"; fi | cut -d ' ' -f 1
 }
 
-# The installed path of each file, and its path in the archive.
+# Each line has the path where a file is installed and its path in the archive.
 files='bin/kallyai kallyai
 share/man/man1/kallyai.1 kallyai.1
 share/bash-completion/completions/kallyai completions/kallyai.bash
@@ -53,10 +53,10 @@ uninstall() {
 }
 
 install() {
-    [ -n "$from" ] || fail "--from URL is missing"
-    # pip installs the command as a script. If that were overwritten, uninstalling it would remove the new program.
+    [ -n "$from" ] || fail "there is no default download URL yet. Add --from URL"
+    # pip installs the command as a script. If it were overwritten, uninstalling the pip package would remove the new program.
     if [ -e "$to/bin/kallyai" ] && [ "$(head -c 2 "$to/bin/kallyai")" = '#!' ]; then
-        fail "$to/bin/kallyai belongs to another package. Remove that first: pip uninstall kallyai-cli"
+        fail "$to/bin/kallyai belongs to another package. Remove that package first: pip uninstall kallyai-cli"
     fi
     target=$(target)
     work=$(mktemp -d)
@@ -71,7 +71,7 @@ install() {
 
     echo "$files" | while read -r path source; do
         mkdir -p "$to/$(dirname "$path")"
-        # A running program cannot be overwritten, but a rename can replace it.
+        # Copy, then rename: a running program can be replaced but not overwritten.
         cp "$work/$name/$source" "$to/$path.new"
         mv -f "$to/$path.new" "$to/$path"
     done
@@ -79,7 +79,7 @@ install() {
     case :$PATH: in *:"$to/bin":*) ;; *) echo "add $to/bin to your PATH" ;; esac
 }
 
-# This is a function so that a script that was only partly downloaded does nothing.
+# This is a function that runs on the last line, so that a partly downloaded script does nothing.
 main() {
     to=$HOME/.local
     action=install

@@ -1,7 +1,7 @@
 //! Measures the latency of whole commands. Prints the table in docs/performance.md.
 //!
-//! The two commands of a comparison run alternately against the same TLS service on loopback. The
-//! table shows the median of all pairs. Runs on Unix only, because it needs `true` and `curl`.
+//! Most measurements compare two commands, which run alternately against the same TLS service on
+//! loopback. The benchmark runs only on Unix, because it needs `true` and `curl`.
 
 #![allow(missing_docs, clippy::unwrap_used, clippy::print_stdout)]
 
@@ -54,8 +54,8 @@ fn row(name: &str, unit: &str, mut values: Vec<f64>) {
     println!("| {name} | {median:.2}{unit} | {lowest:.2} to {highest:.2} |");
 }
 
-/// Runs two commands alternately and returns how long each took, in seconds. Drops the first two
-/// rounds, which only warm up the caches.
+/// Runs two commands alternately and returns the time that each took, in seconds. Drops the first
+/// two rounds, which warm up the caches.
 fn pairs(
     rounds: usize,
     this: impl Fn() -> Command,
@@ -135,7 +135,7 @@ impl Bench {
         command
     }
 
-    /// Returns a command that makes a call, each time to a different number.
+    /// Returns a command that makes a call to a number that was not used before.
     fn call(&self) -> Command {
         let number = 2_000_000 + self.calls.fetch_add(1, Ordering::Relaxed);
         let number = format!("+1555{number}");
@@ -152,7 +152,7 @@ impl Bench {
     }
 }
 
-/// A server that responds to every request without delay. A new call has ended by then.
+/// A service that responds to every request at once. Each new call ends immediately.
 struct Service {
     tls: Arc<ServerConfig>,
     pages: Vec<String>,
@@ -193,7 +193,7 @@ impl Service {
         if request.contains("/statistics") {
             return USAGE.into();
         }
-        // Before a call, kallyai reads the newest 50 calls to look for a recent one.
+        // A list request without `limit=200` is the lookup before a call. It should find no calls.
         if !request.contains("limit=200") {
             return r#"{"calls":[],"total":0}"#.into();
         }
@@ -204,8 +204,8 @@ impl Service {
     }
 }
 
-/// Creates a server certificate and writes a bundle with its CA and the system's CAs, because real
-/// clients also read that many.
+/// Creates a server certificate and writes a bundle with its CA. The bundle also has the system's
+/// CAs, so that clients load a realistic number of certificates.
 fn certify(bundle: &Path) -> Arc<ServerConfig> {
     let authority_key = KeyPair::generate().unwrap();
     let mut authority = CertificateParams::default();

@@ -1,5 +1,5 @@
-//! The error type: a kind, a message and optional facts. A table maps each kind to its error code,
-//! exit status, hint and next command.
+//! The error type: a kind, a message and optional details. A table maps each kind of error to its
+//! error code, exit status, hint and suggested command.
 
 use std::io;
 
@@ -10,7 +10,7 @@ use crate::signals::Signal;
 
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// An error. `Display` prints only its message for the user.
+/// An error to show to the user. `Display` prints only the message, without the details.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 #[error("{message}")]
 pub struct Error {
@@ -27,10 +27,10 @@ pub enum Kind {
     /// The user declined at the prompt.
     Cancelled,
     NotSignedIn,
-    /// `KALLYAI_ACCESS_TOKEN` was rejected, or must be unset before a sign-in.
+    /// `KALLYAI_ACCESS_TOKEN` was rejected, or must be unset before signing in.
     AccessToken,
     SignInFailed,
-    /// The pasted URL does not belong to the pending sign-in, which stays valid.
+    /// The pasted URL does not belong to the pending sign-in, which remains valid.
     CallbackUrl,
     PortInUse,
     TokenFile,
@@ -38,20 +38,21 @@ pub enum Kind {
     WrongIssuer,
     Unreachable,
     ServiceFailing,
-    /// The server's certificate is not trusted.
     Certificate,
-    /// The proxy rejected the connection or requires credentials.
     Proxy,
     /// The API rejected the request. The error code comes from the API.
     Refused,
     CallNotFound,
     UnexpectedResponse,
     OutcomeUnknown,
-    /// `resume` could not determine the outcome either.
+    /// The `resume` command looked for the call, but its outcome is still unknown.
     StillUnknown,
     InProgress,
-    /// The key was already used for this request, so that call can be followed.
-    KeyInUse,
+    /// The key was already used for the same request. The user can resume that call.
+    KeyUsed {
+        /// Whether that call may still be in progress.
+        is_open: bool,
+    },
     CallOpen,
     AlreadyDone,
     NothingToResume,
@@ -59,30 +60,26 @@ pub enum Kind {
     AddressInUse,
     Interrupted(Signal),
     Io,
-    /// The reader of stdout closed the pipe, which is not a failure.
+    /// The program that reads stdout closed the pipe, as `head` does. This is not a failure.
     ClosedPipe,
 }
 
-/// The command to suggest after an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Next {
     Nothing,
     SignIn,
-    /// The second step of a two-step sign-in.
     FinishSignIn,
     Resume,
     ShowCall,
     History,
 }
 
-/// The table row for a kind of error.
 struct Row {
     code: &'static str,
     exit: u8,
     next: Next,
-    /// The default hint. [`Facts::hint`] overrides it.
     hint: &'static str,
-    /// The hint for MCP clients, or "" if it is the same.
+    /// The hint for MCP clients. If it is empty, they get `hint`.
     tool_hint: &'static str,
 }
 
@@ -95,51 +92,50 @@ const fn row(kind: Kind) -> Row {
     match kind {
         Kind::Usage => new("usage", 2, Nothing, "see kallyai --help", ""),
         Kind::InvalidInput => new("invalid_input", 2, Nothing, "", ""),
-        Kind::EmergencyNumber => new("emergency_number", 2, Nothing, "in an emergency, dial the number yourself", "tell the user to dial the number"),
+        Kind::EmergencyNumber => new("emergency_number", 2, Nothing, "in an emergency, dial the number yourself", "in an emergency, tell the user to dial the number directly"),
         Kind::Cancelled => new("cancelled", 2, Nothing, "", ""),
-        Kind::NotSignedIn => new("not_signed_in", 4, SignIn, "sign in with the command below", "call sign_in and give its URL to the user"),
-        Kind::AccessToken => new("not_signed_in", 4, SignIn, "unset KALLYAI_ACCESS_TOKEN or give it a valid token", "ask the user to correct KALLYAI_ACCESS_TOKEN for this server"),
-        Kind::SignInFailed => new("sign_in_failed", 4, SignIn, "try again", "call auth_status, then sign_in without arguments if the user is not signed in"),
-        Kind::CallbackUrl => new("sign_in_failed", 4, FinishSignIn, "paste the whole URL", "ask the user for the whole URL, or call sign_in without arguments"),
+        Kind::NotSignedIn => new("not_signed_in", 4, SignIn, "sign in with the command below", "call sign_in and give the user the URL that it returns"),
+        Kind::AccessToken => new("not_signed_in", 4, SignIn, "unset KALLYAI_ACCESS_TOKEN or set it to a valid token", "ask the user to set KALLYAI_ACCESS_TOKEN for this MCP server to a valid token"),
+        Kind::SignInFailed => new("sign_in_failed", 4, SignIn, "try signing in again", "call auth_status, and if the user is not signed in, call sign_in without arguments"),
+        Kind::CallbackUrl => new("sign_in_failed", 4, FinishSignIn, "paste the whole URL from the browser's address bar", "ask the user for the whole URL, or call sign_in without arguments to start over"),
         Kind::PortInUse => new("port_in_use", 4, SignIn, "close the program that uses the port, or choose another port", ""),
-        Kind::TokenFile => new("token_file", 4, Nothing, "repair the file, or set KALLYAI_TOKEN_FILE to another one", ""),
-        Kind::WrongIssuer => new("wrong_issuer", 4, Nothing, "set KALLYAI_TOKEN_FILE to a file with this service's credentials", ""),
-        Kind::Unreachable => new("unreachable", 3, Nothing, "check the network, then try again", ""),
+        Kind::TokenFile => new("token_file", 4, Nothing, "repair the credentials file, or set KALLYAI_TOKEN_FILE to another file", ""),
+        Kind::WrongIssuer => new("wrong_issuer", 4, Nothing, "set KALLYAI_TOKEN_FILE to a file with credentials for this service", ""),
+        Kind::Unreachable => new("unreachable", 3, Nothing, "check your network connection, then try again", ""),
         Kind::ServiceFailing => new("service_failing", 3, Nothing, "try again later", ""),
-        Kind::Certificate => new("certificate", 1, Nothing, "set SSL_CERT_FILE to the CA's certificate file", ""),
-        Kind::Proxy => new("proxy", 1, Nothing, "check the proxy variable", ""),
+        Kind::Certificate => new("certificate", 1, Nothing, "set SSL_CERT_FILE to a PEM file with the CA's certificate", ""),
+        Kind::Proxy => new("proxy", 1, Nothing, "", ""),
         Kind::Refused => new("refused", 1, Nothing, "", ""),
-        Kind::CallNotFound => new("call_not_found", 1, History, "list your calls to find the ID", "take a key from list_pending_calls or an ID from list_calls"),
-        Kind::UnexpectedResponse => new("unexpected_response", 1, Nothing, "try again, and add --debug if it keeps happening", "try again, and tell the user if it keeps happening"),
-        Kind::OutcomeUnknown => new("outcome_unknown", 6, Resume, "do not call again: get the result with the command below", "do not call again: get the result with next_tool"),
-        Kind::StillUnknown => new("outcome_unknown", 6, History, "do not call again: look for it among your past calls", "do not call again: look for it with list_calls"),
-        Kind::InProgress | Kind::KeyInUse => new("in_progress", 6, Resume, "get the result with the command below", "do not call again: call get_call_result until the call has ended"),
-        Kind::CallOpen => new("call_open", 6, Resume, "get its result with the command below, and add --again only to call a second time", "get its result with next_tool, and set again: true only if the user asks for a second call"),
-        Kind::AlreadyDone => new("already_done", 6, ShowCall, "use that result; to ask for something else, or to change or cancel it, add --again", "use that result; to ask for something else, or to change or cancel it, set again: true with the user's consent"),
-        Kind::NothingToResume => new("nothing_to_resume", 1, History, "see your past calls with the command below", "see past calls with list_calls"),
-        Kind::JournalUnavailable => new("journal_unavailable", 1, Nothing, "check the folder, or set KALLYAI_STATE_DIR to another one", ""),
-        Kind::AddressInUse => new("address_in_use", 1, Nothing, "choose another address", ""),
+        Kind::CallNotFound => new("call_not_found", 1, History, "list your calls to find the ID", "use a key from list_pending_calls or an ID from list_calls"),
+        Kind::UnexpectedResponse => new("unexpected_response", 1, Nothing, "try again, and add --debug if the error persists", "try again, and tell the user if the error persists"),
+        Kind::OutcomeUnknown => new("outcome_unknown", 6, Resume, "do not call again: get the result with the command below", "do not repeat place_call: get the result with the tool in next_tool"),
+        Kind::StillUnknown => new("outcome_unknown", 6, History, "do not call again: look for the call in your history", "do not repeat place_call: use list_calls to look for the call"),
+        Kind::InProgress | Kind::KeyUsed { is_open: true } => new("in_progress", 6, Resume, "get the result with the command below", "do not repeat place_call: use get_call_result until the call has ended"),
+        Kind::KeyUsed { is_open: false } => new("already_done", 6, ShowCall, "get the result with the command below", "get the result with the tool in next_tool"),
+        Kind::CallOpen => new("call_open", 6, Resume, "get the result with the command below, or add --again to call a second time", "get the result with the tool in next_tool, and pass again=true only if the user asks for a second call"),
+        Kind::AlreadyDone => new("already_done", 6, ShowCall, "use that result, or add --again for a different request, a change or a cancellation", "use that result, or ask the user and pass again=true for a different request, a change or a cancellation"),
+        Kind::NothingToResume => new("nothing_to_resume", 1, History, "list your past calls with the command below", "list past calls with list_calls"),
+        Kind::JournalUnavailable => new("journal_unavailable", 1, Nothing, "", ""),
+        Kind::AddressInUse => new("address_in_use", 1, Nothing, "choose another address or port", ""),
         Kind::Interrupted(signal) => new("interrupted", signal.exit(), Resume, "", ""),
         Kind::Io => new("io", 1, Nothing, "", ""),
         Kind::ClosedPipe => new("closed_pipe", 0, Nothing, "", ""),
     }
 }
 
-/// Details of one error.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Facts {
-    /// Overrides the default hint of the kind.
+    /// Overrides the default hint for this kind of error.
     pub hint: Option<String>,
-    /// The API's error code.
     pub server_code: Option<String>,
     pub http_status: Option<u16>,
     pub correlation_id: Option<String>,
-    /// The call's key, if the call log has a file for it. After an interruption, a key means that
-    /// the call continues.
+    /// The call's key, if the call is in the call log. If an interrupted command reports a key, its
+    /// call continues.
     pub key: Option<Key>,
     pub call_id: Option<CallId>,
-    /// The calls that could be meant, if a lost request or an ID prefix matches several.
+    /// The IDs of all matching calls, if an ID prefix or a lost request matches several.
     pub candidates: Vec<CallId>,
 }
 
@@ -166,20 +162,20 @@ impl Error {
         self
     }
 
-    /// Adds the call that the error is about.
+    /// Sets the key and the ID of the call that the error is about, if they are known.
     pub fn about(mut self, key: Option<&Key>, call_id: Option<&CallId>) -> Self {
-        self.facts.key = key.cloned();
-        self.facts.call_id = call_id.cloned();
+        self.facts.key = key.cloned().or(self.facts.key);
+        self.facts.call_id = call_id.cloned().or(self.facts.call_id);
         self
     }
 
-    /// Adds the key of the call that the error is about.
-    pub fn of_key(mut self, key: &Key) -> Self {
-        self.facts.key = Some(key.clone());
+    /// Adds the reason to the message.
+    pub fn because(mut self, reason: impl std::fmt::Display) -> Self {
+        self.message = format!("{self}: {reason}");
         self
     }
 
-    /// Returns the stable name that programs match on.
+    /// Returns the error code. It must never change, because other programs match on it.
     pub fn code(&self) -> &str {
         match (self.kind, self.facts.server_code.as_deref()) {
             (Kind::Refused, Some(code)) => code,
@@ -197,7 +193,7 @@ impl Error {
         }
     }
 
-    /// Returns whether the same command can be run again without a risk of calling someone twice.
+    /// Returns whether the same command can be run again without the risk of calling someone twice.
     pub fn retry_safe(&self) -> bool {
         let is_cut_short = matches!(self.kind, Kind::Interrupted(_) | Kind::Io);
         self.exit() != 6 && !(is_cut_short && self.facts.key.is_some())
@@ -207,13 +203,13 @@ impl Error {
         self.facts.hint.as_deref().unwrap_or(row(self.kind).hint)
     }
 
-    /// Returns the hint for MCP clients.
     pub fn tool_hint(&self) -> &str {
         match (row(self.kind).tool_hint, self.kind, self.next()) {
             ("", Kind::Refused, Next::SignIn) => row(Kind::NotSignedIn).tool_hint,
             ("", Kind::Refused, Next::History) => row(Kind::CallNotFound).tool_hint,
-            ("", Kind::Refused, Next::ShowCall) => "see the call's status with get_call",
-            // The candidates are more helpful than a list of all calls.
+            ("", Kind::Refused, Next::ShowCall) => "check the call's status with get_call",
+            // If several calls match, ask for a longer ID instead of suggesting a tool that lists
+            // calls.
             (_, Kind::CallNotFound, _) if !self.facts.candidates.is_empty() => self.hint(),
             ("", _, _) => self.hint(),
             (hint, _, _) => hint,
@@ -232,7 +228,7 @@ impl Error {
         };
         let has_call = self.facts.call_id.is_some();
         match next {
-            // A call from another computer is not in the local log and is resumed by its ID.
+            // A call that was made on another computer has no local key and is resumed by its ID.
             Next::Resume if self.facts.key.is_some() || has_call => Next::Resume,
             Next::ShowCall if has_call => Next::ShowCall,
             Next::ShowCall if self.facts.key.is_some() => Next::Resume,
@@ -244,7 +240,7 @@ impl Error {
     }
 }
 
-/// Returns the operating system's message in our style, for example "permission denied".
+/// Returns the operating system's error text, starting in lower case, without the error number.
 pub fn io_reason(error: &io::Error) -> String {
     let text = error.to_string();
     let text = text.split(" (os error").next().unwrap_or_default();

@@ -1,14 +1,14 @@
-//! Private files, replaced atomically, and advisory locks.
+//! Atomically replaced private files, and advisory locks.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use tempfile::NamedTempFile;
 use tokio::time::Instant;
 
-/// The name prefix of temporary files that are about to replace another file.
+/// The name prefix of temporary files, which are renamed to their final names once written.
 pub const TEMPORARY: &str = ".kallyai-new-";
 
 /// Makes new files private (mode 0600). On Windows, a file inherits the permissions of its folder,
@@ -19,7 +19,6 @@ pub fn private(options: &mut OpenOptions) -> &mut OpenOptions {
     options
 }
 
-/// Creates a folder and any missing parents with mode 0700.
 pub fn private_folder(folder: &Path) -> io::Result<()> {
     let mut builder = std::fs::DirBuilder::new();
     builder.recursive(true);
@@ -43,12 +42,12 @@ pub fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
     file.write_all(content)?;
     file.as_file().sync_all()?;
     persist(file, path)?;
-    // Ignore errors: the content is on disk, so a power failure can at worst restore the old file.
+    // Ignore errors: the content is on disk, so a power failure can only bring the old file back.
     let _ = sync_folder(folder);
     Ok(())
 }
 
-/// Renames a temporary file into place.
+/// Renames a temporary file to `path`, replacing any file there.
 pub fn persist(file: NamedTempFile, path: &Path) -> io::Result<()> {
     // Close the file first: Windows cannot rename an open file.
     let mut temporary = file.into_temp_path();
@@ -66,11 +65,11 @@ pub fn remove(path: &Path) -> io::Result<bool> {
     }
 }
 
-/// On Windows, retries for half a second if a virus scanner or another process has the file open.
+/// On Windows, retries `work` for half a second if another process has the file open.
 pub fn retry_while_shared<T>(mut work: impl FnMut() -> io::Result<T>) -> io::Result<T> {
     for _ in 0..100 {
         match work() {
-            // `ERROR_ACCESS_DENIED` and `ERROR_SHARING_VIOLATION`.
+            // Windows error 5 is `ERROR_ACCESS_DENIED`, and 32 is `ERROR_SHARING_VIOLATION`.
             Err(error) if cfg!(windows) && matches!(error.raw_os_error(), Some(5 | 32)) => {
                 std::thread::sleep(Duration::from_millis(5));
             }
@@ -92,13 +91,6 @@ pub fn folder_of(path: &Path) -> &Path {
     path.parent()
         .filter(|folder| !folder.as_os_str().is_empty())
         .unwrap_or(Path::new("."))
-}
-
-/// Appends a suffix to the file name of a path.
-pub fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(suffix);
-    name.into()
 }
 
 /// An advisory lock, released when dropped.
@@ -126,7 +118,7 @@ impl Lock {
 
 impl Drop for Lock {
     fn drop(&mut self) {
-        // Closing the file does not release the lock if a child process inherited the file.
+        // Unlock explicitly: closing the file does not release a lock that a child inherited.
         let _ = self.0.unlock();
     }
 }
@@ -136,7 +128,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn readers_see_only_the_old_or_the_new_content() {
+    fn readers_of_a_replaced_file_see_only_old_or_new_content() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("file");
         let contents = [vec![b'a'; 5000], vec![b'b'; 9000]];

@@ -1,15 +1,16 @@
-//! Runs a job in a helper process, which can outlive the command. The helper is this same program in
-//! its own session.
+//! Runs a job in a helper process, which can outlive the command. The helper runs this same program
+//! in a session of its own.
 //!
 //! The parent writes the job, including secrets, to the child's stdin and reads reports from its
 //! stdout, one JSON document per line. The job never appears in arguments, environment variables or
-//! files. The parent keeps the child's stdin open as long as it wants the job done.
+//! files. Closing the child's stdin, for example by exiting, tells the child that the parent no
+//! longer wants the job done. The job decides whether to stop then.
 
 use std::any::Any;
 use std::ffi::OsString;
 use std::io::{self, BufRead as _, BufReader, Write as _};
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::rc::Rc;
 
 use serde::de::DeserializeOwned;
@@ -18,15 +19,15 @@ use tokio::sync::{mpsc, watch};
 
 use crate::error::Error;
 
-/// The first argument of a helper process. It is not a flag, because users never type it.
+/// The first argument of a helper process. Only this program passes it, so it need not be a flag.
 const ARGUMENT: &str = "kallyai-helper";
 
-/// Sent with the job. After an upgrade, the child may be newer than its parent. It then refuses the
-/// job.
+/// This program's version, sent with each job. A child with another version, as after an upgrade,
+/// refuses the job.
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 const OTHER_VERSION: &str = "\"other version\"";
 
-/// A report from a helper to its parent. The last one is `Done` or `Failed`.
+/// A report from a helper to its parent. The last report is `Done` or `Failed`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub enum Report<P> {
     Progress(P),
@@ -37,19 +38,23 @@ pub enum Report<P> {
     Failed(Box<Error>),
 }
 
-/// The parent's handle to a helper. Dropping it closes the helper's stdin, which a job may ignore.
+/// The parent's handle to a helper. Dropping it closes the helper's stdin, but the helper may keep
+/// running.
 pub struct Helper {
-    /// The helper's stdin, or a channel if the job runs in this process. It stays open as long as
-    /// the parent wants the job done.
+    /// The helper's stdin, or a channel to a job in this process. Open while the job is wanted.
     link: Option<Box<dyn Any>>,
     reports: mpsc::UnboundedReceiver<String>,
-    is_other_version: bool,
+    /// Runs the job in this process if the helper refuses it.
+    in_place: Option<InPlace>,
 }
+
+/// A function that starts a job in this process. The job sends its reports to the [`Parent`].
+pub type InPlace = Box<dyn FnOnce(Parent)>;
 
 /// The helper's handle to its parent.
 #[derive(Clone)]
 pub struct Parent {
-    /// Closed once the parent no longer wants the job done.
+    /// Closes when the parent no longer wants the job done.
     link: watch::Receiver<()>,
     /// `None` in a helper process, which reports on stdout.
     reports: Option<mpsc::UnboundedSender<String>>,
@@ -73,31 +78,43 @@ pub fn job_kind(argv: &[OsString]) -> Option<&str> {
     }
 }
 
-/// Starts a helper process and writes the job to its stdin.
-pub fn start(kind: &str, job: &impl Serialize) -> io::Result<Helper> {
+/// Starts a job in a helper process. If that fails, starts the job in this process with `in_place`,
+/// or returns the error if `in_place` is `None`.
+pub fn start(kind: &str, job: &impl Serialize, in_place: Option<InPlace>) -> io::Result<Helper> {
+    match (start_process(kind, job), in_place) {
+        (Err(_), Some(run)) => Ok(start_in_place(run)),
+        (started, in_place) => started.map(|helper| Helper { in_place, ..helper }),
+    }
+}
+
+fn start_in_place(run: InPlace) -> Helper {
+    let (helper, parent) = in_this_process();
+    run(parent);
+    helper
+}
+
+fn start_process(kind: &str, job: &impl Serialize) -> io::Result<Helper> {
     let line = serde_json::to_string(&(VERSION, job))?;
     let mut child = spawn(&mut command(kind)?)?;
-    let mut stdin = child.stdin.take();
-    let stdout = child.stdout.take();
+    let (mut stdin, stdout) = (child.stdin.take(), child.stdout.take());
     let (sender, reports) = mpsc::unbounded_channel();
     let reader = std::thread::Builder::new().stack_size(64 * 1024);
     reader.spawn(move || {
         let lines = stdout.into_iter().flat_map(|it| BufReader::new(it).lines());
-        // Read every line, even if the receiver is gone, so the child never blocks on a full pipe.
+        // Read every line, even without a receiver, so that the child never blocks on a full pipe.
         lines
             .map_while(Result::ok)
             .for_each(|line| drop(sender.send(line)));
         drop(sender);
         child.wait()
     })?;
-    // Ignore errors: if the child has already exited, the caller sees that its reports have ended.
     if let Some(stdin) = &mut stdin {
+        // Ignore errors: if the child has already exited, the caller notices when the reports end.
         let _ = writeln!(stdin, "{line}");
     }
     Ok(Helper::new(stdin, reports))
 }
 
-/// Returns both handles for a job that runs in this process because no helper can be started.
 pub fn in_this_process() -> (Helper, Parent) {
     let (sender, received) = mpsc::unbounded_channel();
     let (open, link) = watch::channel(());
@@ -109,7 +126,7 @@ fn command(kind: &str) -> io::Result<Command> {
     let mut command = Command::new(program()?);
     command
         .args([ARGUMENT, kind])
-        // The user must be able to remove or unmount the current folder during the call.
+        // Leave the current folder, so that the user can remove or unmount it during the call.
         .current_dir("/")
         .env_remove("KALLYAI_ACCESS_TOKEN")
         .stdin(Stdio::piped())
@@ -117,7 +134,7 @@ fn command(kind: &str) -> io::Result<Command> {
         .stderr(Stdio::null());
     #[cfg(unix)]
     std::os::unix::process::CommandExt::arg0(&mut command, "kallyai");
-    // The child has another working directory, so make relative paths absolute.
+    // Make relative paths absolute, because the child runs in another folder.
     for name in ["SSL_CERT_FILE", "SSL_CERT_DIR"] {
         if let Some(value) = std::env::var_os(name).filter(|value| !value.is_empty()) {
             let paths = std::env::split_paths(&value)
@@ -128,34 +145,33 @@ fn command(kind: &str) -> io::Result<Command> {
     Ok(command)
 }
 
-/// Returns the path of this program. On Linux, it works even after an upgrade replaces the file.
+/// Returns the path to this program. `/proc/self/exe` works even after an upgrade has replaced the
+/// program's file.
 fn program() -> io::Result<PathBuf> {
-    let running = PathBuf::from("/proc/self/exe");
-    match cfg!(target_os = "linux") && running.exists() {
-        true => Ok(running),
-        false => std::env::current_exe(),
+    match PathBuf::from("/proc/self/exe") {
+        running if running.exists() => Ok(running),
+        _ => std::env::current_exe(),
     }
 }
 
-#[cfg(unix)]
-fn spawn(command: &mut Command) -> io::Result<std::process::Child> {
+/// Starts the child. On Windows, the child gets its own process group and no console. If allowed,
+/// it also leaves the parent's job object, which could end it together with the parent.
+fn spawn(command: &mut Command) -> io::Result<Child> {
+    #[cfg(windows)]
+    {
+        use std::os::windows::process::CommandExt as _;
+
+        const DETACHED_PROCESS: u32 = 0x8;
+        const CREATE_NEW_PROCESS_GROUP: u32 = 0x200;
+        const CREATE_BREAKAWAY_FROM_JOB: u32 = 0x0100_0000;
+        let alone = DETACHED_PROCESS | CREATE_NEW_PROCESS_GROUP;
+        command.creation_flags(alone | CREATE_BREAKAWAY_FROM_JOB);
+        if let Ok(child) = command.spawn() {
+            return Ok(child);
+        }
+        command.creation_flags(alone);
+    }
     command.spawn()
-}
-
-/// Starts the child without a console, in its own process group and, if allowed, outside the job
-/// object that would kill it together with the parent.
-#[cfg(windows)]
-fn spawn(command: &mut Command) -> io::Result<std::process::Child> {
-    use std::os::windows::process::CommandExt as _;
-
-    const DETACHED_PROCESS: u32 = 0x8;
-    const CREATE_NEW_PROCESS_GROUP: u32 = 0x200;
-    const CREATE_BREAKAWAY_FROM_JOB: u32 = 0x0100_0000;
-    let alone = DETACHED_PROCESS | CREATE_NEW_PROCESS_GROUP;
-    command
-        .creation_flags(alone | CREATE_BREAKAWAY_FROM_JOB)
-        .spawn()
-        .or_else(|_| command.creation_flags(alone).spawn())
 }
 
 impl Helper {
@@ -163,7 +179,7 @@ impl Helper {
         Self {
             link: Some(Box::new(link)),
             reports,
-            is_other_version: false,
+            in_place: None,
         }
     }
 
@@ -172,16 +188,15 @@ impl Helper {
     pub async fn report<P: DeserializeOwned>(&mut self) -> Option<Report<P>> {
         loop {
             let line = self.reports.recv().await?;
-            self.is_other_version |= line == OTHER_VERSION;
             if let Ok(report) = serde_json::from_str(&line) {
                 return Some(report);
             }
+            if line == OTHER_VERSION
+                && let Some(run) = self.in_place.take()
+            {
+                *self = start_in_place(run);
+            }
         }
-    }
-
-    /// Returns whether the helper refused its job because its version differs from the parent's.
-    pub fn is_other_version(&self) -> bool {
-        self.is_other_version
     }
 
     /// Tells the helper that its parent no longer wants the job done.
@@ -190,7 +205,6 @@ impl Helper {
     }
 }
 
-/// Reads this helper process's job from stdin.
 pub async fn take_job<J: DeserializeOwned>() -> io::Result<(J, Parent)> {
     let (open, link) = watch::channel(());
     let (job_sender, job) = tokio::sync::oneshot::channel();
@@ -210,14 +224,13 @@ pub async fn take_job<J: DeserializeOwned>() -> io::Result<(J, Parent)> {
         writeln!(io::stdout(), "{OTHER_VERSION}")?;
         return Err(io::ErrorKind::Unsupported.into());
     }
-    let job = serde_json::from_value(job)?;
     let reports = None;
-    Ok((job, Parent { link, reports }))
+    Ok((serde_json::from_value(job)?, Parent { link, reports }))
 }
 
 /// Stops child processes from inheriting the standard handles. Otherwise a program that reads this
-/// one's output through a pipe would also wait for the helper to exit. Handles that are passed to a
-/// child explicitly still work.
+/// program's output through a pipe would also wait for the helper to exit. Handles that are passed
+/// to a child explicitly still work.
 #[cfg(windows)]
 #[expect(
     unsafe_code,
@@ -239,15 +252,16 @@ pub fn stop_handle_inheritance() {
 /// this first, before it opens a file descriptor of its own.
 #[cfg(unix)]
 pub fn detach() {
-    // Fails only for a process group leader, which a new child never is.
+    // `setsid` fails only for a process group leader, and a new child process is never one.
     let _ = rustix::process::setsid();
-    // The program was started as /proc/self/exe, so `ps` would show `exe`.
+    // Without this, `ps` would show `exe`, because the program was started as /proc/self/exe.
     #[cfg(target_os = "linux")]
     let _ = rustix::thread::set_name(c"kallyai");
     close_inherited();
 }
 
-/// Closes inherited file descriptors. An open pipe would keep its reader waiting for EOF.
+/// Closes inherited file descriptors. Otherwise, the reader of an inherited pipe would get no EOF
+/// until this process exits.
 #[cfg(unix)]
 #[expect(
     unsafe_code,
@@ -258,12 +272,11 @@ fn close_inherited() {
 
     let listed = std::fs::read_dir("/dev/fd").into_iter().flatten().flatten();
     let names = listed.map(|fd| fd.file_name());
-    let numbers = names.filter_map(|name| name.to_str()?.parse::<i32>().ok());
-    let numbers: Vec<i32> = numbers.collect();
+    let numbers: Vec<i32> = names.filter_map(|it| it.to_str()?.parse().ok()).collect();
     for number in numbers.into_iter().filter(|number| *number > 2) {
-        // The list includes the descriptor that listed the folder, which is closed by now.
+        // Skip the descriptor that was used to list /dev/fd: it is already closed.
         if std::fs::symlink_metadata(format!("/dev/fd/{number}")).is_ok() {
-            // SAFETY: the descriptor is open, and this new process owns none above 2.
+            // SAFETY: the descriptor is open, and nothing in this new process owns one above 2 yet.
             drop(unsafe { OwnedFd::from_raw_fd(number) });
         }
     }
@@ -291,7 +304,7 @@ impl Parent {
         }
     }
 
-    /// Returns a function that reports a line of a trace to the parent.
+    /// Returns a callback that sends lines of the `--debug` trace to the parent.
     pub fn trace(&self) -> Rc<dyn Fn(&str)> {
         let parent = self.clone();
         Rc::new(move |line| parent.report(&Report::<()>::Trace(line.to_owned())))

@@ -1,8 +1,8 @@
 //! `kallyai` makes phone calls through the KallyAI service and gets their results.
 //!
 //! A front end parses its input into validated types and calls an operation in `service`, which
-//! uses `call`, `auth` and `api` and returns a value. `view` turns the value into text and JSON, and
-//! the front end prints it. A module imports only from modules lower in this table.
+//! uses `call`, `auth` and `api` and returns a value. `view` turns the value into text and JSON,
+//! and the front end prints it. A module imports only from modules further down in this table.
 //!
 //! | module | purpose |
 //! |---|---|
@@ -15,8 +15,8 @@
 //! | `auth` | credentials: sign-in, storage, refresh |
 //! | `api` | the HTTP API: the only module that sends requests |
 //! | `settings` | environment variables |
-//! | `error` | the error type, with one table row per kind |
-//! | `helper`, `files`, `signals` | processes that outlive the command, private files, Ctrl-C |
+//! | `error` | the error type, and the code, exit status and hint for each kind of error |
+//! | `helper`, `files`, `signals` | processes that outlive the command, private files, signals |
 //! | `domain` | validated types: phone numbers, dates, time zones, IDs, keys |
 //! | [`sandbox`] | an emulator of the service, which imports no other module |
 
@@ -43,7 +43,7 @@ use std::process::ExitCode;
 ///
 /// # Errors
 ///
-/// Returns an error if this is a helper process that could not start its job.
+/// Returns an error if this process is a helper that could not start its job.
 pub fn run(argv: impl IntoIterator<Item = OsString>) -> std::io::Result<ExitCode> {
     #[cfg(windows)]
     helper::stop_handle_inheritance();

@@ -5,5 +5,5 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 
 fn main() -> anyhow::Result<ExitCode> {
-    kallyai::run(std::env::args_os()).context("the background process could not start")
+    kallyai::run(std::env::args_os()).context("couldn't start the background process")
 }

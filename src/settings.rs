@@ -6,17 +6,17 @@ use std::path::PathBuf;
 use crate::domain::{ApiBase, Day, Invalid, Language, Phone, Secret, Zone, parse_text};
 use crate::error::{Error, Kind, Result};
 
-/// The issuer of the sandbox's credentials. A fixed name, since the sandbox's URL varies by run.
+/// Identifies the sandbox in stored data. Its URL is unsuitable because it changes on every run.
 pub const SANDBOX: &str = "sandbox";
 
-/// Settings from the environment. Most are read on demand.
+/// Settings from environment variables. All of them except `sandbox` are read on demand.
 #[derive(Debug, Clone, Copy)]
 pub struct Settings {
     /// Whether to use the sandbox, which has its own credentials, call log and folder.
     pub sandbox: bool,
 }
 
-/// The time zone for calls and for the days of `history`.
+/// The time zone for the dates and times of appointments and of the `history` command.
 #[derive(Debug, Clone)]
 pub struct LocalZone {
     pub zone: Zone,
@@ -38,8 +38,8 @@ impl LocalZone {
         match day.is_relative() && self.is_uncertain() {
             false => Ok(()),
             true => Err(Invalid::new(
-                "a relative day needs a time zone, but this computer's is UTC or unknown",
-                "write the date as YYYY-MM-DD, or add a zone: --timezone America/New_York",
+                "relative days such as \"tomorrow\" need a time zone, but this computer's is UTC or unknown",
+                "write the date as YYYY-MM-DD, or add your time zone, for example --timezone America/New_York",
             )),
         }
     }
@@ -51,8 +51,8 @@ impl Settings {
         Self { sandbox }
     }
 
-    /// Returns the API's address, or `None` for the sandbox. Any service other than KallyAI's needs
-    /// its own credentials.
+    /// Returns the API's URL, or `None` for the sandbox. Returns an error if the URL belongs to
+    /// another service for which no separate credentials are set.
     pub fn api(self) -> Result<Option<ApiBase>, Invalid> {
         if self.sandbox {
             return Ok(None);
@@ -65,23 +65,23 @@ impl Settings {
         if !base.is_production() && token.is_none() {
             return Err(Invalid::new(
                 "KALLYAI_API_URL points to another server, and your KallyAI credentials are not sent there",
-                "set KALLYAI_TOKEN_FILE or KALLYAI_ACCESS_TOKEN for that server too",
+                "also set KALLYAI_TOKEN_FILE or KALLYAI_ACCESS_TOKEN for that server",
             ));
         }
         Ok(Some(base))
     }
 
-    /// Returns the service that credentials and calls belong to.
     pub fn issuer(self) -> Result<String, Invalid> {
         Ok(issuer(self.api()?.as_ref()))
     }
 
-    /// Reads `KALLYAI_ACCESS_TOKEN`. The sandbox ignores it.
     pub fn access_token(self) -> Result<Option<Secret>> {
-        let Some(given) = text("KALLYAI_ACCESS_TOKEN").filter(|_| !self.sandbox) else {
+        let given = text("KALLYAI_ACCESS_TOKEN").unwrap_or_default();
+        let given = given.trim();
+        if self.sandbox || given.is_empty() {
             return Ok(None);
-        };
-        Secret::parse(given.trim()).map(Some).ok_or_else(|| {
+        }
+        Secret::parse(given).map(Some).ok_or_else(|| {
             let message = "KALLYAI_ACCESS_TOKEN contains spaces or special characters";
             Error::new(Kind::AccessToken, message)
         })
@@ -94,30 +94,32 @@ impl Settings {
         if let Some(path) = path("KALLYAI_TOKEN_FILE") {
             return Ok(path);
         }
-        // Other clients share this file and look for it in HOME (USERPROFILE on Windows).
+        // Other KallyAI clients expect the shared file in HOME (USERPROFILE on Windows).
         let home = std::env::home_dir().filter(|home| home.is_absolute());
+        // With a given token, the file is not used.
+        let home = home.or_else(|| path("KALLYAI_ACCESS_TOKEN").map(|_| "/".into()));
         home.map(|home| home.join(".kallyai_token.json"))
             .ok_or_else(|| {
-                let message = "there is no home folder for the credentials";
-                let hint = "set HOME, or set KALLYAI_TOKEN_FILE to a file";
+                let message = "can't find your home folder, which holds the credentials file";
+                let hint = "set HOME to your home folder, or set KALLYAI_TOKEN_FILE to a file";
                 Error::new(Kind::TokenFile, message).with_hint(hint)
             })
     }
 
-    /// Returns the folder for the call log and all other files except the credentials.
+    /// Returns the folder for the call log, the sandbox's credentials and other local state.
     pub fn state_folder(self) -> Result<PathBuf> {
         let folder = match path("KALLYAI_STATE_DIR") {
             Some(named) if !named.is_absolute() => {
-                let message = "KALLYAI_STATE_DIR is a relative path";
-                let hint = "use the folder's full path";
+                let message = "KALLYAI_STATE_DIR must be an absolute path";
+                let hint = "set KALLYAI_STATE_DIR to the folder's full path";
                 return Err(Invalid::new(message, hint).into());
             }
             Some(named) => Some(named),
             None => default_state_folder().filter(|folder| folder.is_absolute()),
         };
         let mut folder = folder.ok_or_else(|| {
-            let message = "there is no home folder for the call log";
-            let hint = "set HOME, or set KALLYAI_STATE_DIR to a folder";
+            let message = "can't find your home folder, which holds the local call log";
+            let hint = "set HOME to your home folder, or set KALLYAI_STATE_DIR to a folder";
             Error::new(Kind::JournalUnavailable, message).with_hint(hint)
         })?;
         if self.sandbox {
@@ -126,9 +128,9 @@ impl Settings {
         Ok(folder)
     }
 
-    /// Parses a phone number. In a US or Canadian zone, the hint for a national number suggests +1.
-    pub fn phone(text: &str) -> Result<Phone, Invalid> {
-        let local = Self::zone(None).ok();
+    /// Parses a phone number. In a US or Canadian time zone, the error for 10 digits suggests +1.
+    pub fn phone(text: &str, zone: Option<Zone>) -> Result<Phone, Invalid> {
+        let local = Self::zone(zone).ok();
         Phone::parse_in(text, local.as_ref().map(|local| &local.zone))
     }
 
@@ -137,7 +139,7 @@ impl Settings {
     }
 
     pub fn user_phone() -> Result<Option<Phone>, Invalid> {
-        parsed("KALLYAI_USER_PHONE", str::parse)
+        parsed("KALLYAI_USER_PHONE", |text| Self::phone(text, None))
     }
 
     /// Reads `KALLYAI_LANGUAGE`. The default is Spanish in a Spanish locale, otherwise English.
@@ -149,15 +151,15 @@ impl Settings {
         Ok(parsed("KALLYAI_LANGUAGE", str::parse)?.unwrap_or_else(of_locale))
     }
 
-    /// Returns the first zone that is set: `chosen` (from a flag), `KALLYAI_TIMEZONE`, `TZ` or the
-    /// system's zone. Falls back to UTC.
+    /// Returns the first time zone that is set: `chosen` (from a flag), `KALLYAI_TIMEZONE`, `TZ` or
+    /// the system's time zone. Falls back to UTC.
     pub fn zone(chosen: Option<Zone>) -> Result<LocalZone, Invalid> {
         let chosen = match chosen {
             Some(zone) => Some(zone),
             None => parsed("KALLYAI_TIMEZONE", str::parse)?,
         };
         let is_chosen = chosen.is_some();
-        // Ignore this path: some Linux systems set it so that glibc checks the file only once.
+        // Ignore /etc/localtime: some Linux systems set TZ to it so that glibc reads it only once.
         let tz =
             text("TZ").filter(|tz| !is_chosen && tz.trim_start_matches(':') != "/etc/localtime");
         let named = tz.as_deref().and_then(zone_of_tz);
@@ -172,12 +174,12 @@ impl Settings {
     }
 }
 
-/// Returns the name of a service for credentials and calls: its origin, or [`SANDBOX`] for `None`.
+/// Returns the service's name in stored credentials and calls: its origin, or [`SANDBOX`].
 pub fn issuer(api: Option<&ApiBase>) -> String {
     api.map_or_else(|| SANDBOX.into(), ApiBase::origin)
 }
 
-/// Parses `TZ` as an IANA zone name or a path in a zoneinfo folder, after an optional colon.
+/// Parses the value of `TZ`: a time zone name or a zoneinfo path, after an optional colon.
 fn zone_of_tz(tz: &str) -> Option<Zone> {
     let path = tz.strip_prefix(':').unwrap_or(tz);
     let name = path.split_once("zoneinfo/").map_or(path, |(_, name)| name);
@@ -201,7 +203,7 @@ fn parsed<T>(name: &str, parse: impl Fn(&str) -> Result<T, Invalid>) -> Result<O
     value.transpose().map_err(|invalid| invalid.in_source(name))
 }
 
-/// Reads a variable if it is not empty. Invalid Unicode becomes U+FFFD, which parsers reject.
+/// Reads a nonempty environment variable. Invalid Unicode becomes U+FFFD, which parsers reject.
 fn text(name: &str) -> Option<String> {
     Some(std::env::var_os(name)?.to_string_lossy().into_owned()).filter(|value| !value.is_empty())
 }

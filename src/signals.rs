@@ -9,10 +9,8 @@ use tokio::signal::unix::{Signal as Interrupt, Signal as Terminate};
 #[cfg(windows)]
 use tokio::signal::windows::{CtrlBreak as Terminate, CtrlC as Interrupt};
 
-/// A request to end the program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Signal {
-    /// Ctrl-C (SIGINT).
     Interrupt,
     /// SIGTERM, or Ctrl-Break on Windows.
     Terminate,
@@ -28,16 +26,15 @@ impl Signal {
     }
 }
 
-/// A listener for signals.
+/// A listener for Ctrl-C and SIGTERM. With `None`, it never receives a signal.
 pub struct Signals(Option<(Interrupt, Terminate)>);
 
 impl Signals {
-    /// Returns a listener that never receives a signal.
     pub const fn none() -> Self {
         Self(None)
     }
 
-    /// Starts listening. From then on, these signals no longer end the process.
+    /// Starts listening for Ctrl-C and SIGTERM, which then no longer end the process.
     pub fn listen() -> io::Result<Self> {
         #[cfg(unix)]
         let (interrupt, terminate) = {

@@ -1,4 +1,4 @@
-//! Account routes: usage, subscription and billing.
+//! Paths and response formats for usage, subscription and billing.
 
 use serde::Deserialize;
 
@@ -6,7 +6,7 @@ pub const USAGE: &str = "/v1/users/me/statistics";
 pub const SUBSCRIPTION: &str = "/v1/users/me/subscription";
 pub const BILLING_PORTAL: &str = "/v1/stripe/billing-portal";
 
-/// The response to `GET` [`USAGE`]: the usage in the current billing period.
+/// The usage in the current billing period.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 pub struct Usage {
     pub plan_type: Option<String>,
@@ -20,7 +20,6 @@ pub struct Usage {
     pub period_end: Option<String>,
 }
 
-/// The response to `GET` [`SUBSCRIPTION`].
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct Subscription {
     pub has_active_subscription: bool,
@@ -40,7 +39,6 @@ pub struct Plan {
     pub minutes_included: Option<f64>,
 }
 
-/// The response to `GET` [`BILLING_PORTAL`].
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct BillingPortal {
     /// URL of one portal session. Anyone who has this URL can use the portal.

@@ -1,4 +1,4 @@
-//! Call routes, and parsing of every call format that the API is known to return.
+//! URLs of calls, and parsing of every call format that the API is known to return.
 
 use std::ops::Deref;
 
@@ -76,7 +76,6 @@ impl Call {
         self.value("/duration_seconds")?.as_f64()
     }
 
-    /// Returns the service's summary of the result.
     pub fn summary(&self) -> Option<&str> {
         self.text("/highlights").or(self.text("/result_summary"))
     }
@@ -107,8 +106,8 @@ impl Fields {
         Some(text).filter(|text| !text.trim().is_empty())
     }
 
-    /// Returns the time of the requested appointment, or the end of its day if it has no time.
-    /// Returns `None` if the service did not echo the date of the appointment.
+    /// Returns the requested appointment time, or the end of the day if there is only a date.
+    /// Returns `None` if there is no date, which the service may leave out.
     pub fn appointment(&self) -> Option<Timestamp> {
         let date: civil::Date = self.text("/submission/appointment_date")?.parse().ok()?;
         let time = self.text("/submission/appointment_time");
@@ -124,7 +123,7 @@ impl Fields {
             .or(self.text("/to"))
     }
 
-    /// Returns the digits of the number, for comparison with another number.
+    /// Returns the digits of the number, for comparison with other numbers.
     pub fn dialed(&self) -> Option<String> {
         self.number().map(dialed)
     }
@@ -144,16 +143,15 @@ impl Fields {
     }
 }
 
-/// Parses an RFC 3339 timestamp. Without an offset, which Python servers may omit, assumes UTC.
+/// Parses an RFC 3339 timestamp. Assumes UTC if there is no offset: Python servers may omit it.
 fn timestamp(text: &str) -> Option<Timestamp> {
     let utc = || format!("{text}Z").parse();
     text.parse().or_else(|_| utc()).ok()
 }
 
-/// A page of the call history.
 #[derive(Debug)]
 pub struct Page {
-    /// The valid calls, newest first, each as raw JSON and as a parsed call.
+    /// The valid calls, newest first, each as raw JSON and as a parsed [`Call`].
     pub calls: Vec<(Box<RawValue>, Call)>,
     /// Number of items on the page, including invalid ones.
     pub len: usize,
@@ -174,7 +172,7 @@ impl Page {
         }
         let page: Body = object(body)?;
         let len = page.calls.len();
-        // Skip invalid items, so that they do not hide the valid calls.
+        // Skip invalid items instead of rejecting the whole page.
         let calls = page.calls.into_iter().filter_map(|raw| {
             let call = object(raw.get().as_bytes())?;
             Some((raw, call))
@@ -189,10 +187,15 @@ impl Page {
 }
 
 impl Response {
-    /// Returns the call, if this is a 2xx response that contains a call with a valid ID.
+    /// Returns the call in this response if it has a valid ID. In a response other than 2xx, only an
+    /// object with a known call status is a call. Otherwise, it may describe an error.
     pub fn call(&self) -> Option<Parsed<Call>> {
-        let value: Call = object(&self.body).filter(|_| self.is_success())?;
+        let value: Call = object(&self.body)?;
         value.call_id.parse::<CallId>().ok()?;
+        let status = value.status().and_then(|status| status.is_running());
+        if !self.is_success() && (status.is_none() || value.value("/error").is_some()) {
+            return None;
+        }
         let raw = self.body.clone();
         Some(Parsed { value, raw })
     }
@@ -206,7 +209,6 @@ impl Response {
             .ok_or_else(|| self.unexpected())
     }
 
-    /// Parses this response as a page of the call history.
     pub fn page(self) -> Result<Parsed<Page>> {
         let page = Page::parse(&self.body, self.date);
         let is_valid = |page: &Page| page.len == 0 || !page.calls.is_empty();
@@ -220,13 +222,14 @@ impl Response {
         if !file.starts_with(b"BEGIN:VCALENDAR") || !file.ends_with(b"END:VCALENDAR") {
             return Err(self.unexpected());
         }
-        let lines = file.split(|b| *b == b'\n');
-        let lines = lines.map(|line| line.strip_suffix(b"\r").unwrap_or(line));
+        // Split at both CR and LF, then drop empty lines, including those between a CR and its LF.
+        let lines = file.split(|b| b"\r\n".contains(b));
+        let lines = lines.filter(|line| !line.is_empty());
         Ok(lines.flat_map(|line| [line, b"\r\n"].concat()).collect())
     }
 }
 
-/// Returns the URL for a page of the call history. The API accepts a `limit` of 1 to 200.
+/// Returns the URL for a page of the call history. The API accepts a `limit` from 1 to 200.
 pub fn history_url(base: &ApiBase, limit: u16, offset: u64) -> Url {
     let mut url = base.route(&["v1", "calls"]);
     let query = match offset {
@@ -237,7 +240,7 @@ pub fn history_url(base: &ApiBase, limit: u16, offset: u64) -> Url {
     url
 }
 
-/// Returns the URL of a call or, with `part`, of its `transcript` or `calendar.ics`.
+/// Returns the URL of a call or, if `part` is set, of its `transcript` or `calendar.ics`.
 pub fn call_url(base: &ApiBase, id: &CallId, part: Option<&str>) -> Url {
     let route = ["v1", "calls", id.as_str()].into_iter().chain(part);
     base.route(&route.collect::<Vec<_>>())
@@ -257,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn older_and_newer_call_formats_parse_alike() {
+    fn older_and_newer_formats_give_the_same_call() {
         for form in [
             r#""highlights":"Booked.","submission":{"respondent_phone":"+15551234567","business_name":"Bistro"},
                "metadata":{"created_at":"2027-01-28T20:00:00Z","ended_at":"2027-01-28T20:02:00+00:00"}"#,
@@ -274,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn unknown_status_counts_as_running_until_there_is_a_result() {
+    fn call_with_unknown_status_is_running_until_it_has_a_result() {
         for (fields, is_running) in [
             (r#""status":null"#, true),
             (r#""status":"archived","highlights":"","ended_at":"""#, true),
@@ -289,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn page_may_list_its_calls_under_calls_or_items() {
+    fn history_page_may_list_calls_under_calls_or_items() {
         let newer = page(r#"{"calls":[{"call_id":"a","n":1.10}],"total":7}"#).expect("a page");
         assert_eq!(newer.calls[0].0.get(), r#"{"call_id":"a","n":1.10}"#);
         assert_eq!(newer.total, Some(7));
@@ -301,7 +304,7 @@ mod tests {
     }
 
     #[test]
-    fn invalid_item_does_not_hide_the_valid_calls() {
+    fn invalid_history_items_are_skipped() {
         let items = r#"{"calls":[{"call_id":null},{"call_id":"a\ud83d"},7,{"call_id":"b"}]}"#;
         let mixed = page(items).expect("a page");
         assert_eq!((mixed.calls.len(), mixed.len), (2, 4));
@@ -313,6 +316,7 @@ mod tests {
         let calendar = |body: &str| Response::of(200, body).calendar();
         for body in [
             "BEGIN:VCALENDAR\nX:1\nEND:VCALENDAR",
+            "BEGIN:VCALENDAR\rX:1\r\rEND:VCALENDAR\r",
             "\u{feff}BEGIN:VCALENDAR\r\nX:1\nEND:VCALENDAR\r\n \n",
         ] {
             let expected = b"BEGIN:VCALENDAR\r\nX:1\r\nEND:VCALENDAR\r\n";

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use reqwest::header::{ACCEPT, CONTENT_TYPE};
-use reqwest::{Client, ClientBuilder, RequestBuilder, redirect};
+use reqwest::{Client, ClientBuilder, Method, RequestBuilder, redirect};
 use rustls::{ClientConfig, RootCertStore};
 use tokio::time::Instant;
 use tower::BoxError;
@@ -28,23 +28,23 @@ use crate::error::{Error, Kind, Result};
 
 const USER_AGENT: &str = concat!("kallyai/", env!("CARGO_PKG_VERSION"));
 const JSON: &str = "application/json";
-/// TCP keep-alive interval. NAT routers drop connections after minutes of idling, and a connection
-/// is idle for the whole duration of a call.
+/// TCP keep-alive interval. A connection is idle for the whole duration of a call, and NAT routers
+/// drop connections that have been idle for a few minutes.
 const KEEP_ALIVE: Duration = Duration::from_secs(30);
-/// Timeout for DNS, TCP, proxy and TLS together. For calls, see [`CallPost::connect_by`] instead.
+/// Timeout for DNS, TCP, proxy and TLS together. For new calls, [`CallPost::connect_by`] applies.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const ATTEMPTS: u32 = 3;
 /// Pause before the second attempt. The pause before the third is twice as long.
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 
-/// Callback for each line of the `--debug` trace, with credentials redacted.
+/// Callback that receives each line of the `--debug` trace, with credentials redacted.
 pub type Trace = Rc<dyn Fn(&str)>;
 
 /// A response with any status, or the reason why there is no complete response.
 type Sent = Result<Response, SendError>;
 
-/// Proof that a call is in the local call log. Only a reservation in that log implements
-/// this trait, so an unrecorded call cannot be sent.
+/// Proof that a call is recorded in the local call log. Only the `call` module implements this
+/// trait, so an unrecorded call cannot be sent.
 pub trait Reserved: Send + 'static {}
 
 pub struct Http {
@@ -62,29 +62,28 @@ struct Transport {
     pooled: Client,
 }
 
-/// A request to start a call.
 pub struct CallPost<'a> {
     pub body: &'a Fields,
     pub key: &'a Key,
     pub token: &'a Secret,
-    /// Deadline for connecting, including TLS. It does not limit the reservation.
+    /// Deadline for connecting, including TLS. Recording the call may take longer.
     pub connect_by: Instant,
     /// Deadline for the complete response.
     pub deadline: Instant,
 }
 
-/// The reason why there is no complete response.
+/// Why no complete response was received.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum SendError {
     /// The request was definitely not sent.
-    #[error("never sent: {error}")]
+    #[error("request not sent: {error}")]
     NeverSent {
         error: Error,
         /// Whether another attempt may succeed.
         retryable: bool,
     },
-    /// The request may have arrived.
-    #[error("response lost: {0}")]
+    /// The request may have reached the service.
+    #[error("no complete response: {0}")]
     Lost(Error),
 }
 
@@ -103,7 +102,7 @@ impl From<Error> for SendError {
 }
 
 impl Http {
-    /// Creates a client. Reads no files and opens no connection until the first request.
+    /// Creates a client without any I/O. The first request reads the certificates and connects.
     pub fn new(base: ApiBase, trace: Option<Trace>) -> Self {
         let tracer = Tracer::new(trace);
         let transport = OnceCell::new();
@@ -122,8 +121,8 @@ impl Http {
         self.tracer.trace.as_ref()
     }
 
-    /// Sends a GET request and returns the response, whatever its status. Before the deadline,
-    /// retries after connection errors, lost responses, and the statuses 429 and 502 to 504.
+    /// Sends a GET request and returns the response, whatever its status. Until the deadline,
+    /// retries after connection errors, lost responses and the statuses 429 and 502 to 504.
     pub async fn get(&self, url: &Url, token: &Secret, deadline: Instant) -> Result<Response> {
         let client = &self.transport()?.pooled;
         let request = || client.get(url.clone()).bearer_auth(token.expose());
@@ -135,7 +134,7 @@ impl Http {
         Ok(self.send_with_retry(request, may_retry, deadline).await?)
     }
 
-    /// Exchanges a refresh token for new tokens. Retries only after connection errors, because
+    /// Exchanges a refresh token for new tokens. Retries only if the request was not sent, because
     /// using a refresh token twice may end the session.
     pub async fn post_refresh(&self, token: &Secret, deadline: Instant) -> Sent {
         let client = &self.transport()?.pooled;
@@ -152,10 +151,10 @@ impl Http {
         self.send_with_retry(request, may_retry, deadline).await
     }
 
-    /// Sends the POST that starts a call, at most once and on its own connection. After the TLS
-    /// handshake and before the first byte of the request, `reserve` records the call in the local
-    /// call log. If that fails, nothing is sent. If it succeeds, every later failure is reported as
-    /// a lost response, never as an unsent request.
+    /// Sends the POST request that starts a call, at most once and on its own connection. After the
+    /// TLS handshake and before the first byte of the request, `reserve` records the call in the
+    /// local call log. If that fails, nothing is sent. If it succeeds, every later failure is
+    /// reported as a lost response, never as an unsent request.
     pub async fn post_call<R: Reserved>(
         &self,
         post: &CallPost<'_>,
@@ -166,10 +165,10 @@ impl Http {
         let reserve = before_first_byte(reserve, Arc::clone(&may_be_sent));
         let transport = self.transport()?;
         let builder = builder(&transport.tls, transport.proxy.as_ref())?
-            // Without a pool, hyper connects in this future. Dropping the future stops connecting.
+            // Without a pool, hyper connects inside the request's future, so dropping that future
+            // also stops connecting.
             .pool_max_idle_per_host(0)
-            // The first layer is the innermost: the timeout covers the handshake but not the
-            // reservation.
+            // The first layer is the innermost: the timeout limits the handshake but not `reserve`.
             .connector_layer(TimeoutLayer::new(left))
             .connector_layer(AndThenLayer::new(reserve));
         let client = builder.build().map_err(not_set_up)?;
@@ -237,8 +236,32 @@ impl Http {
             Ok(response)
         };
         let sent = tokio::time::timeout_at(deadline, exchange).await;
-        let sent = sent.unwrap_or_else(|_| Err(no_response(host)));
+        let mut sent = sent.unwrap_or_else(|_| Err(no_response(host)));
+        if let Err(SendError::NeverSent { error, .. }) = &mut sent
+            && error.kind == Kind::Proxy
+            && proxy.is_some_and(Proxy::is_http)
+            && let Some(status) = self.proxy_status(deadline).await?
+        {
+            *error = error.clone().because(format_args!("status {status}"));
+            error.facts.http_status = Some(status);
+            if matches!(status, 502..=504) {
+                error.kind = Kind::Unreachable;
+            }
+        }
         sent.inspect_err(|failure| self.tracer.failure(failure))
+    }
+
+    /// Repeats a CONNECT request that the proxy rejected and returns the response's status, because
+    /// hyper-util hides it.
+    async fn proxy_status(&self, deadline: Instant) -> Result<Option<u16>> {
+        let mut url = self.base.route(&[]);
+        let port = url.port_or_known_default();
+        // With `http`, reqwest sends the request to the proxy itself instead of opening a tunnel.
+        let _ = (url.set_scheme("http"), url.set_port(port));
+        let connect = self.transport()?.pooled.request(Method::CONNECT, url);
+        let response = tokio::time::timeout_at(deadline, connect.send()).await;
+        let status = response.ok().and_then(Result::ok).map(|it| it.status());
+        Ok(status.filter(|it| !it.is_success()).map(|it| it.as_u16()))
     }
 }
 
@@ -272,13 +295,14 @@ fn not_set_up(error: reqwest::Error) -> Error {
     Error::new(Kind::Io, message).with_hint("report this as a bug")
 }
 
-/// This is why a call is never sent twice: the returned connector step runs `reserve` after the TLS
-/// handshake and before the request is written, so a call is recorded before it is sent.
+/// Returns a connector step that runs `reserve` after the TLS handshake and before the request is
+/// written. Since every call is recorded before it is sent, no call is sent twice.
 fn before_first_byte<C: Send + 'static, R: Reserved>(
     reserve: impl Future<Output = Result<R>> + Send + 'static,
     may_be_sent: Arc<AtomicBool>,
 ) -> impl FnOnce(C) -> Pin<Box<dyn Future<Output = Result<C, BoxError>> + Send>> + Clone {
-    // The step is cloned for each connection. `reserve` runs only once: a second connection fails.
+    // All clones of the closure share `reserve`, which runs only once, so a second connection
+    // fails.
     let reserve = Arc::new(Mutex::new(Some(reserve)));
     move |connection| {
         let reserve = reserve
@@ -286,7 +310,7 @@ fn before_first_byte<C: Send + 'static, R: Reserved>(
             .unwrap_or_else(PoisonError::into_inner)
             .take();
         Box::pin(async move {
-            let reserve = reserve.ok_or("a call must use only one connection")?;
+            let reserve = reserve.ok_or("a request for a call must not use a second connection")?;
             may_be_sent.store(true, Ordering::SeqCst);
             let reserved = reserve.await;
             may_be_sent.store(reserved.is_ok(), Ordering::SeqCst);

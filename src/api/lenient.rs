@@ -1,4 +1,4 @@
-//! Lenient JSON parsing.
+//! Parses JSON leniently: the service may send unpaired surrogates or duplicate keys.
 
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -11,8 +11,8 @@ pub fn text(body: &[u8]) -> Option<&str> {
     Some(text.trim_start_matches('\u{feff}').trim_start())
 }
 
-/// Parses JSON. If that fails, replaces unpaired surrogates with U+FFFD and tries again, keeping
-/// the last of any duplicate keys, which serde rejects in a struct.
+/// Parses JSON. If that fails, replaces unpaired surrogates with U+FFFD and tries again. The second
+/// attempt also accepts duplicate keys, which serde rejects in a struct, and keeps the last.
 pub fn parse<T: DeserializeOwned>(json: &str) -> Option<T> {
     if let Ok(value) = serde_json::from_str(json) {
         return Some(value);

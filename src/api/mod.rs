@@ -1,4 +1,4 @@
-//! The KallyAI HTTP API: sends requests and interprets responses.
+//! A client for the KallyAI HTTP API: sends requests and interprets responses.
 
 mod account;
 mod calls;

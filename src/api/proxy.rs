@@ -1,5 +1,5 @@
-//! The proxy that is set in the environment. Its URL is used exactly as written, or rejected with an
-//! error that contains the variable's name. On its own, reqwest would ignore an invalid value and
+//! Reads the proxy's URL from environment variables. The URL is either used exactly as written or
+//! rejected with an error that names its variable. reqwest itself would ignore an invalid URL and
 //! connect directly.
 
 use std::fmt;
@@ -9,16 +9,16 @@ use url::Url;
 
 use crate::domain::{ApiBase, Invalid};
 
-/// Proxy variables for HTTPS, in order of precedence.
+/// Environment variables that may set a proxy for HTTPS, in order of precedence.
 const VARIABLES: [&str; 4] = ["https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"];
 
-/// A proxy. `Display` shows the variable and the address, never the credentials.
+/// A proxy from an environment variable. `Display` does not show the credentials.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Proxy {
     variable: &'static str,
     /// Scheme, host and port, without credentials.
     pub address: String,
-    /// The address with credentials.
+    /// The proxy's URL, including any credentials.
     url: Url,
 }
 
@@ -36,13 +36,14 @@ impl Proxy {
         })
     }
 
-    /// Returns the proxy from the variables that `get` reads, or `None` to connect directly.
+    /// Returns the proxy, or `None` to connect directly. `get` reads an environment variable.
     fn choose(
         base: &ApiBase,
         get: impl Fn(&str) -> Option<String>,
     ) -> Result<Option<Self>, Invalid> {
         let get = |name| get(name).filter(|value| !value.is_empty());
         let exceptions = get("no_proxy").or_else(|| get("NO_PROXY"));
+        // Requests to loopback addresses may use plain HTTP, so a proxy could read their tokens.
         if base.is_loopback() || exceptions.is_some_and(|list| is_listed(&list, base)) {
             return Ok(None);
         }
@@ -56,13 +57,13 @@ impl Proxy {
     pub(super) fn parse(variable: &'static str, value: &str) -> Result<Self, Invalid> {
         let refused = |problem: &str| {
             let hint = format!(
-                "set it like {variable}=http://user:password@proxy.example:3128, \
-                 with special characters percent-encoded, or unset it"
+                "use the form {variable}=http://user:password@proxy.example:3128 \
+                 and percent-encode special characters, or unset {variable}"
             );
             Invalid::new(format!("{variable} {problem}"), hint)
         };
         let (scheme, rest) = value.split_once("://").unwrap_or(("http", value));
-        // A password may contain @, but a host can't.
+        // Split at the last @, because a password may contain @ but a host cannot.
         let (credentials, host) = rest.rsplit_once('@').unwrap_or(("", rest));
         let host = host.strip_suffix('/').unwrap_or(host);
         let is_host = |c: char| !c.is_whitespace() && !"/\\?#".contains(c);
@@ -72,7 +73,7 @@ impl Proxy {
         let address = url.as_str().trim_end_matches('/').to_owned();
         match url.scheme() {
             "http" | "https" | "socks5" | "socks5h" => {}
-            _ => return Err(refused("has a proxy type that is not supported")),
+            _ => return Err(refused("has an unsupported proxy type")),
         }
         let (user, password) = match credentials.split_once(':') {
             Some((user, password)) => (user, Some(password)),
@@ -90,18 +91,22 @@ impl Proxy {
         })
     }
 
+    pub fn is_http(&self) -> bool {
+        self.address.starts_with("http")
+    }
+
     pub fn to_reqwest(&self) -> reqwest::Result<reqwest::Proxy> {
         reqwest::Proxy::all(self.url.clone())
     }
 }
 
-/// Returns whether `NO_PROXY` lists the base URL's host: as `*`, by its name or a parent domain, by
-/// its IP address, or in CIDR notation. `*.name` and ports are handled here, because hyper-util
-/// doesn't support them.
+/// Returns whether the `NO_PROXY` list matches the base URL's host: by `*`, its name, a parent
+/// domain, its IP address or a CIDR range. Entries with `*.` or a port are rewritten first, because
+/// hyper-util does not support them.
 fn is_listed(list: &str, base: &ApiBase) -> bool {
     let port = base.route(&[]).port_or_known_default();
     let without_port = |entry: &str| {
-        // An IPv6 address contains colons. A port can only follow the closing bracket.
+        // Split off the port, if any. An IPv6 address with a port must be in brackets.
         let (name, given) = match entry.rsplit_once(':') {
             Some((name, given)) if !name.contains(':') || name.ends_with(']') => {
                 (name, given.parse().ok())
@@ -134,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn first_nonempty_variable_is_used() {
+    fn first_nonempty_proxy_variable_is_used() {
         for (variables, chosen) in [
             ([("HTTPS_PROXY", "p:1"), ("https_proxy", "")], "HTTPS_PROXY"),
             (
@@ -155,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn address_and_credentials_are_used_as_written() {
+    fn proxy_url_keeps_its_address_and_credentials() {
         for (value, address, user, password) in [
             ("p.example", "http://p.example", "", None),
             ("HTTP://p:80/", "http://p", "", None),
@@ -176,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn error_for_unusable_proxy_starts_with_the_variable() {
+    fn error_for_invalid_proxy_starts_with_the_variable() {
         let values = "http://|http://u:p@|p:port|p:99999|two words|/run/proxy|http:///p|//p|p:1/x|\
                       ftp://p|socks://p|socks4://p|u:\u{fffd}@p| ";
         for value in values.split('|') {

@@ -6,7 +6,7 @@ use super::response::object;
 use crate::domain::{collapse_whitespace, redact};
 use crate::error::{Error, Kind};
 
-/// The API's error codes, each with a message to use if the service sends none, and a hint.
+/// The API's error codes, each with a fallback message, used if the service sends none, and a hint.
 #[rustfmt::skip]
 const CODES: [(&str, &str, &str); 17] = [
     (QUOTA, "you're out of minutes", "no call was made: upgrade at https://kallyai.com/pricing or wait for your plan to renew"),
@@ -16,32 +16,32 @@ const CODES: [(&str, &str, &str); 17] = [
     ("safety_violation", "this task isn't allowed", "KallyAI blocks tasks that could harm someone: if yours is harmless, reword it"),
     ("scheduling_violation", "the date or time isn't allowed", "change the date or time"),
     ("consent_denied", "consent was declined", "give your consent, then try again"),
-    ("unsupported_language", "this language isn't supported", "use en or es"),
+    ("unsupported_language", "this language isn't supported", "set --language to en or es"),
     ("blocked_number", "this number can't be called", "check the number, or try another one for this business"),
     ("suppression_violation", "this number can't be called", "check the number, or try another one for this business"),
     ("country_restriction", "calls to this country aren't supported", "check the country code, or try a number in another country"),
     ("unsupported_country", "calls to this country aren't supported", "check the country code, or try a number in another country"),
-    ("forbidden", "your sign-in doesn't permit this", "sign out, then sign in again"),
+    ("forbidden", "your sign-in doesn't permit this", "run kallyai logout, then kallyai login"),
     ("missing_token", "the service requires you to sign in", "sign in with the command below"),
     ("call_not_found", "there is no call with that ID", "list your calls to find the ID"),
-    ("transcript_not_found", "there is no transcript (yet)", "a call has a transcript only after it was answered and has ended"),
-    ("calendar_not_found", "there is no appointment (yet)", "a call has an appointment only after it has ended successfully"),
+    ("transcript_not_found", "there is no transcript (yet)", "a transcript is available only after an answered call has ended"),
+    ("calendar_not_found", "there is no appointment (yet)", "an appointment is available only after a call has ended successfully"),
 ];
 
 const QUOTA: &str = "quota_exceeded";
 
-/// The service's refusal of a request.
+/// Describes why a request was refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refusal {
     pub error: Error,
-    /// The message that the service sent.
+    /// The message that the service sent, if any.
     pub message: Option<String>,
-    /// Whether the service itself refused the request. A gateway's error object has no code.
+    /// Whether the refusal has an error code. If so, it is from the service, not from a gateway.
     pub is_definite: bool,
 }
 
 impl Refusal {
-    /// Parses the error object in a body. A 402 is always a refusal, even without an error object.
+    /// Parses the error object in a body. Status 402 is a refusal even without an error object.
     pub fn parse(status: u16, body: &[u8]) -> Option<Self> {
         let body: Value = object(body).unwrap_or_default();
         let text = |pointer| {
@@ -92,8 +92,8 @@ fn refused(status: u16, code: Option<&str>, said: Option<&str>) -> Error {
     error
 }
 
-/// Converts a message from the service to our style: no final period, and a lowercase first word
-/// if that word is common.
+/// Converts a message from the service to our style: no final period, and a lowercase first letter
+/// if the first word is in a list of common words.
 fn normalized(message: &str) -> String {
     const ORDINARY: &str = "The This That There No Your You A An It Invalid Missing Please Call";
     let message = collapse_whitespace(&redact(message));
@@ -114,7 +114,7 @@ fn is_code(text: &str) -> bool {
     (1..=64).contains(&text.len()) && text.bytes().all(is_allowed)
 }
 
-/// Returns a summary of the usage that a 402 may contain instead of an error object.
+/// Summarizes the usage figures that a 402 response may contain instead of an error object.
 fn quota(body: &Value) -> Option<String> {
     let used = body["minutes_used"].as_f64()?;
     let allocated = body["minutes_allocated"].as_f64()?;
@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn every_part_of_an_error_object_is_used() {
+    fn error_object_provides_code_message_and_correlation_id() {
         let body = r#"{"error":{"code":"safety_violation","message":"No way.","details":{"message":"x","reason":"threat"},"correlation_id":"c-1"}}"#;
         let error = refusal(422, body).error;
         assert_eq!((error.code(), error.exit()), ("safety_violation", 1));
@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn every_402_is_quota_exceeded() {
+    fn status_402_always_means_quota_exceeded() {
         let used = r#"{"plan_type":"free","minutes_allocated":10,"minutes_used":10.5}"#;
         for (body, said) in [
             (used, " (10.5 of 10 minutes used on the free plan)"),

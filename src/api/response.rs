@@ -16,11 +16,11 @@ use crate::error::{Error, Kind, Result};
 #[derive(Debug)]
 pub struct Response {
     pub status: u16,
-    /// Delay from `Retry-After`. If that is a date, the delay starts at the response's own `Date`.
+    /// Delay from `Retry-After`. If its value is a date, the `Date` header's time is subtracted.
     pub retry_after: Option<Duration>,
     /// Time of the response, according to the server's clock.
     pub date: Option<Timestamp>,
-    /// The host that a redirect points to.
+    /// The host that a redirect (3xx) points to.
     pub redirect: Option<String>,
     pub body: Vec<u8>,
 }
@@ -33,11 +33,15 @@ pub struct Parsed<T> {
 }
 
 impl<T: DeserializeOwned> Parsed<T> {
-    /// Parses a JSON object.
+    /// Parses a JSON object, or returns `None` if `raw` is not one.
     pub fn object(raw: Vec<u8>) -> Option<Self> {
         let value = object(&raw)?;
         Some(Self { value, raw })
     }
+}
+
+fn without_bom(body: &[u8]) -> &[u8] {
+    body.strip_prefix("\u{feff}".as_bytes()).unwrap_or(body)
 }
 
 /// Parses a JSON object leniently. See [`lenient::parse`].
@@ -59,11 +63,10 @@ impl Response {
             retry_after: header(RETRY_AFTER).and_then(|value| retry_after(value, now)),
             date,
             redirect: target.and_then(|url| url.host_str().map(str::to_owned)),
-            body: response.bytes().await?.into(),
+            body: without_bom(&response.bytes().await?).to_vec(),
         })
     }
 
-    /// Parses the JSON object in this response.
     pub fn json<T: DeserializeOwned>(self) -> Result<Parsed<T>> {
         let value = object(&self.body);
         self.parsed(value)
@@ -81,7 +84,7 @@ impl Response {
         matches!(self.status, 200..=299)
     }
 
-    /// Returns this response if it is a 2xx, or the matching error otherwise.
+    /// Returns this response if its status is 2xx, or the matching error otherwise.
     pub fn into_success(self) -> Result<Self> {
         match self.is_success() {
             true => Ok(self),
@@ -89,16 +92,16 @@ impl Response {
         }
     }
 
-    /// Returns the error for a response that is not a 2xx: refused, failing or unexpected.
+    /// Returns the error for a response whose status is not 2xx.
     pub fn into_error(self) -> Error {
         let refusal = Refusal::parse(self.status, &self.body);
         let mut error = match (self.status, refusal) {
-            (429, refusal) => self.failing("the service is limiting requests", refusal),
+            (429, refusal) => self.failing("the service is receiving too many requests", refusal),
             (511, refusal) => {
-                let error = self.failing("the network asks you to sign in", refusal);
-                error.with_hint("sign in to the network in a browser, then try again")
+                let error = self.failing("your network requires you to sign in", refusal);
+                error.with_hint("sign in to your network in a browser, then try again")
             }
-            (500..=599, refusal) => self.failing("the service is failing", refusal),
+            (500..=599, refusal) => self.failing("the service reported a server error", refusal),
             (400..=499, Some(refusal)) => refusal.error,
             (401, None) => {
                 let message = "the service rejected your credentials (status 401)";
@@ -107,6 +110,18 @@ impl Response {
             _ => self.unexpected(),
         };
         error.facts.http_status = Some(self.status);
+        error
+    }
+
+    /// Adds this response's message to an error about a rejected `KALLYAI_ACCESS_TOKEN`.
+    pub fn explain(self, error: Error) -> Error {
+        if error.kind != Kind::AccessToken {
+            return error;
+        }
+        let reason = self.into_error();
+        let mut error = error.because(&reason);
+        error.facts.http_status = reason.facts.http_status;
+        error.facts.correlation_id = reason.facts.correlation_id;
         error
     }
 
@@ -125,15 +140,15 @@ impl Response {
         }
     }
 
-    /// Returns the error for a response that the API does not document.
+    /// Returns the error for a response that is not in the API's documented format.
     pub fn unexpected(&self) -> Error {
         let status = self.status;
         let failed = |message| Error::new(Kind::UnexpectedResponse, message);
         let mut error = match &self.redirect {
             Some(host) => failed(format!(
-                "the service redirected to {host} (status {status})"
+                "the service redirected the request to {host} (status {status})"
             ))
-            .with_hint("check the address, or sign in to the network in a browser"),
+            .with_hint("check KALLYAI_API_URL, or sign in to your network in a browser"),
             None => {
                 let start = excerpt(&self.body);
                 failed(format!("unexpected response (status {status}): {start}"))
@@ -188,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn retry_after_is_seconds_or_a_date() {
+    fn retry_after_header_may_be_seconds_or_a_date() {
         let now: Timestamp = "2027-01-28T20:00:00Z".parse().expect("a time");
         for (value, seconds) in [
             (" 7 ", Some(7)),
@@ -205,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn excerpt_is_printable_short_and_redacted() {
+    fn excerpt_of_a_body_is_printable_short_and_redacted() {
         assert_eq!(excerpt(b""), "an empty body");
         let page = excerpt(b"\x1b[31m<h1>Bad\r\n  gateway</h1>\0");
         assert_eq!(page, "[31m<h1>Bad gateway</h1>");
@@ -218,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn object_ignores_a_byte_order_mark_and_rejects_lists() {
+    fn body_may_start_with_a_byte_order_mark_but_not_be_a_list() {
         use serde_json::Value;
         assert_eq!(object::<Value>(b"[1]"), None);
         assert_eq!(object::<Value>(b"{\"a\":\"\xff\"}"), None);
@@ -226,12 +241,12 @@ mod tests {
     }
 
     #[test]
-    fn errors_include_the_message_in_the_response() {
+    fn errors_include_the_message_from_the_service() {
         let said = r#"{"error":{"message":"Try later.","correlation_id":"c-1"}}"#;
         #[rustfmt::skip]
         let rows = [
-            (503, "<h1>", "service_failing", "the service is failing (status 503)"),
-            (500, said, "service_failing", "the service is failing (status 500: Try later)"),
+            (503, "<h1>", "service_failing", "the service reported a server error (status 503)"),
+            (500, said, "service_failing", "the service reported a server error (status 500: Try later)"),
             (401, "nginx", "not_signed_in", "the service rejected your credentials (status 401)"),
             (404, "<h1>No", "unexpected_response", "unexpected response (status 404): <h1>No"),
             (422, said, "refused", "Try later"),
@@ -244,7 +259,7 @@ mod tests {
         }
         let mut redirect = Response::of(302, "");
         redirect.redirect = Some("portal.example".into());
-        let message = "the service redirected to portal.example (status 302)";
+        let message = "the service redirected the request to portal.example (status 302)";
         assert_eq!(redirect.into_error().to_string(), message);
         let mut busy = Response::of(429, "");
         busy.retry_after = Some(Duration::from_secs(90));

@@ -19,8 +19,7 @@ pub fn client_config() -> Result<ClientConfig, Invalid> {
     }
 }
 
-/// Returns a configuration that trusts only these root certificates. With an empty list, every TLS
-/// handshake fails.
+/// Returns a configuration that trusts only `roots`. If `roots` is empty, every handshake fails.
 pub fn trust(roots: RootCertStore) -> Result<ClientConfig, Invalid> {
     let builder = builder()?.with_root_certificates(roots);
     Ok(builder.with_no_client_auth())
@@ -39,7 +38,10 @@ fn roots_from_env() -> Result<Option<RootCertStore>, Invalid> {
     if let Some(file) = file.as_ref().map(Path::new) {
         add_bundle(&mut roots, file).map_err(|reason| {
             let message = format!("SSL_CERT_FILE: can't use {} ({reason})", file.display());
-            Invalid::new(message, "set SSL_CERT_FILE to a PEM file, or unset it")
+            Invalid::new(
+                message,
+                "set SSL_CERT_FILE to the path of a PEM file, or unset it",
+            )
         })?;
     }
     for folder in folders.iter().flat_map(std::env::split_paths) {
@@ -47,7 +49,7 @@ fn roots_from_env() -> Result<Option<RootCertStore>, Invalid> {
         roots.add_parsable_certificates(found.certs);
     }
     if folders.is_some() && roots.is_empty() {
-        let hint = "set SSL_CERT_DIR to a folder prepared with c_rehash, or unset it";
+        let hint = "put certificates in the folder and run c_rehash on it, or unset SSL_CERT_DIR";
         return Err(Invalid::new("SSL_CERT_DIR contains no certificates", hint));
     }
     Ok((file.is_some() || folders.is_some()).then_some(roots))
@@ -56,20 +58,20 @@ fn roots_from_env() -> Result<Option<RootCertStore>, Invalid> {
 /// Adds the certificates in a PEM file, or returns the reason why that failed.
 fn add_bundle(roots: &mut RootCertStore, file: &Path) -> Result<(), String> {
     let bytes = std::fs::read(file).map_err(|e| io_reason(&e))?;
-    // Remove a byte order mark, which would hide the first certificate.
-    let pem = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
-    let certificates = CertificateDer::pem_slice_iter(pem).filter_map(Result::ok);
+    // Remove byte order marks, which would hide the certificates after them.
+    let pem = String::from_utf8_lossy(&bytes).replace('\u{feff}', "");
+    let certificates = CertificateDer::pem_slice_iter(pem.as_bytes()).filter_map(Result::ok);
     match roots.add_parsable_certificates(certificates) {
         (0, _) => Err("no certificates found".into()),
         _ => Ok(()),
     }
 }
 
-/// Returns a configuration that trusts the first certificate bundle found, read in 0.5 ms. The
-/// fallback, rustls-native-certs, also reads a folder of certificates, in up to 19 ms.
+/// Returns a configuration that trusts the first certificate bundle found, which takes 0.5 ms to
+/// read. The fallback, rustls-native-certs, may also read a whole folder and take up to 19 ms.
 #[cfg(not(any(target_os = "macos", windows)))]
 fn trust_platform() -> Result<ClientConfig, Invalid> {
-    /// Paths on Debian, Fedora, openSUSE, Alpine and FreeBSD.
+    /// Paths of certificate bundles on Debian, Fedora, openSUSE, Alpine and FreeBSD.
     const BUNDLES: [&str; 5] = [
         "/etc/ssl/certs/ca-certificates.crt",
         "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
@@ -88,14 +90,15 @@ fn trust_platform() -> Result<ClientConfig, Invalid> {
     trust(roots)
 }
 
-/// Returns a configuration with the system's verifier, which also trusts roots added by an admin.
+/// Returns a configuration that uses the system's verifier, which also trusts roots added by an
+/// admin.
 #[cfg(any(target_os = "macos", windows))]
 fn trust_platform() -> Result<ClientConfig, Invalid> {
     use rustls_platform_verifier::BuilderVerifierExt as _;
 
     let builder = builder()?.with_platform_verifier().map_err(|e| {
-        let message = format!("the system's certificate store can't be used: {e}");
-        Invalid::new(message, "set SSL_CERT_FILE to a PEM file")
+        let message = format!("can't use the system's certificate store: {e}");
+        Invalid::new(message, "set SSL_CERT_FILE to the path of a PEM file")
     })?;
     Ok(builder.with_no_client_auth())
 }
@@ -104,9 +107,10 @@ fn trust_platform() -> Result<ClientConfig, Invalid> {
 mod tests {
     use super::*;
 
-    /// reqwest takes the configuration as `impl Any`, so mismatched rustls versions still compile.
+    /// reqwest takes the configuration as `impl Any`, so a mismatch between its version of rustls
+    /// and ours would show up only at run time.
     #[test]
-    fn reqwest_accepts_our_configuration() {
+    fn reqwest_accepts_our_tls_configuration() {
         let config = trust(RootCertStore::empty()).expect("a configuration");
         let builder = reqwest::Client::builder().tls_backend_preconfigured(config);
         assert!(builder.build().is_ok());

@@ -60,7 +60,7 @@ fn trace_message(trace: &Trace, mark: char, headers: &HeaderMap, body: &[u8]) {
         .for_each(|line| trace(&format!("{mark} {line}")));
 }
 
-/// Redacts tokens, secrets and URLs. The billing portal's URL alone gives access to the portal.
+/// Redacts tokens, secrets and URLs: anyone with a billing portal URL can use the portal.
 fn redact_json(value: &mut Value) {
     const GRANTS: [&str; 3] = ["token", "secret", "url"];
 
@@ -92,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn tokens_and_urls_in_bodies_are_redacted() {
+    fn tokens_and_urls_in_traced_bodies_are_redacted() {
         crate::domain::Secret::parse("trace_rs_secret").expect("a token");
         let body = r#"{"url":"u","a":[{"access_token":"t","t":"trace_rs_secret"}],"x_url":null}"#;
         let redacted = r#"< {"url":"[redacted]","a":[{"access_token":"[redacted]","t":"[redacted]"}],"x_url":null}"#;
@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn headers_with_credentials_are_redacted() {
+    fn traced_headers_with_credentials_are_redacted() {
         for name in "authorization set-cookie location x-auth-token link".split(' ') {
             let name = reqwest::header::HeaderName::from_static(name);
             let value = "hidden".parse().expect("a value");

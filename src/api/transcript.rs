@@ -21,7 +21,7 @@ pub struct Turn {
 pub enum Speaker {
     Ai,
     Human,
-    /// Any other name that the service sent.
+    /// Any other speaker, with the name that the service sent.
     Other(String),
     Unknown,
 }
@@ -48,7 +48,7 @@ impl Response {
     }
 }
 
-/// Parses a list of turns, or an object in which that list may be null.
+/// Parses a list of turns, or an object in which `entries` is such a list, plain text or null.
 fn turns(body: &[u8]) -> Option<Vec<Turn>> {
     #[derive(Deserialize)]
     struct Body {
@@ -59,7 +59,7 @@ fn turns(body: &[u8]) -> Option<Vec<Turn>> {
     #[serde(untagged)]
     enum Entries {
         Turns(Vec<Turn>),
-        /// One turn per line, without speakers.
+        /// One turn per line, without speaker names.
         Text(String),
     }
     let text = lenient::text(body)?;
@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn every_known_format_is_parsed() {
+    fn every_known_transcript_format_is_parsed() {
         let expected = [r#"Ai Hi Some("00:00:05")"#, "Human Y\u{fffd} None"];
         for body in [
             r#"{"entries":[{"speaker":"AI","content":"Hi","timestamp":"00:00:05"},{"speaker":"HUMAN","content":"Y\ud83d"}]}"#,

@@ -1,14 +1,14 @@
-//! Opens the browser.
+//! Opens a web page in the user's browser.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-/// Opens a web page. Returns whether a browser was started. Over SSH or without a display, starts
-/// only a browser that is set in `BROWSER`.
+/// Opens a web page in a browser. Returns whether a browser was started. Over SSH or without a
+/// display, starts a browser only if `BROWSER` is set.
 pub fn open_browser(url: &str) -> bool {
     let var = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
     let any = |names: &[&str]| names.iter().any(|name| var(name).is_some());
-    // WSL can open the Windows browser without a display.
+    // At least one of these is set if a browser can be opened. WSL can use the Windows browser.
     let displays = [
         "DISPLAY",
         "WAYLAND_DISPLAY",
@@ -27,8 +27,8 @@ pub fn open_browser(url: &str) -> bool {
     commands.into_iter().any(|mut command| spawn(&mut command))
 }
 
-/// Parses a command from `BROWSER`: the path of a file, which may contain spaces, or a command line
-/// with `%s` for the URL. Without `%s`, the URL becomes the last argument.
+/// Parses a command from `BROWSER`: either a program path (spaces allowed) or a command line in
+/// which `%s` stands for the URL. Without `%s`, the URL becomes the last argument.
 fn parse_command(text: &str, url: &str) -> Option<Command> {
     if Path::new(text).is_file() {
         let mut command = Command::new(text);
@@ -44,7 +44,7 @@ fn parse_command(text: &str, url: &str) -> Option<Command> {
     Some(command)
 }
 
-/// Starts a browser in its own process group, so Ctrl-C does not reach it. Discards its output.
+/// Starts a browser in its own process group, so that Ctrl-C does not stop it. Discards its output.
 fn spawn(command: &mut Command) -> bool {
     command
         .stdin(Stdio::null())
@@ -61,7 +61,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn browser_variable_is_a_path_or_a_command_line() {
+    fn browser_variable_may_hold_a_path_or_a_command_line() {
         let words = |text: &str| {
             let command = parse_command(text, "URL").expect("a command");
             let words = std::iter::once(command.get_program()).chain(command.get_args());

@@ -1,5 +1,6 @@
-//! The loopback server that receives the sign-in redirect. It binds the port on both loopback
-//! addresses before the browser opens. Otherwise a program on the other one could get the tokens.
+//! The local server that receives the sign-in redirect. It binds the port on both 127.0.0.1 and ::1
+//! before the browser opens, so that no other program can bind either address and receive the
+//! tokens.
 
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -18,22 +19,22 @@ use super::request::{parse_head, read_head};
 use crate::error::{Error, Kind, Result, io_reason};
 
 const MAX_CONNECTIONS: usize = 64;
-/// Time limit for a connection. Browsers open connections that they never use.
+/// Time limit for one connection. Browsers open connections that they may never use.
 const CONNECTION_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long to wait for the browser to load the final page.
 const PAGE_TIMEOUT: Duration = Duration::from_millis(1500);
-/// How much of a request to read after its head, in bytes.
+/// Maximum number of bytes to read and discard after a request's headers.
 const MAX_DRAINED: u64 = 256 * 1024;
 
-/// Listens on the callback port until dropped.
+/// Listens on the port for the sign-in redirect until this value is dropped.
 pub struct Receiver {
     shared: Arc<Shared>,
     redirects: mpsc::UnboundedReceiver<Redirect>,
-    /// The accept loops, aborted on drop.
+    /// The tasks that accept connections. They are aborted when this set is dropped.
     _listening: JoinSet<()>,
 }
 
-/// A redirect's reply, and the browser's connection, which still needs a response.
+/// The reply from the service, and the browser's connection, which still needs a response.
 type Redirect = (Reply, TcpStream);
 
 struct Shared {
@@ -45,7 +46,8 @@ struct Shared {
 
 enum Phase {
     Waiting(OAuthState),
-    /// The redirect has arrived. The state can be used only once, so later redirects are rejected.
+    /// The redirect has arrived. The OAuth state is valid only once, so later redirects are
+    /// rejected.
     Received,
     Shown(Page),
 }
@@ -57,7 +59,7 @@ enum Response {
 }
 
 impl Receiver {
-    /// Binds the port and starts listening for a redirect with this state.
+    /// Binds the port and starts listening for a redirect with this OAuth state.
     pub async fn bind(port: u16, state: OAuthState) -> Result<Self> {
         let listeners = bind(port).await.map_err(|error| {
             if is_in_use(&error) {
@@ -85,8 +87,7 @@ impl Receiver {
         })
     }
 
-    /// Waits for the redirect. Returns the reply, and the browser's connection for
-    /// [`Receiver::show`].
+    /// Waits for the redirect. Pass its connection to [`Receiver::show`].
     pub async fn redirect(&mut self) -> Redirect {
         match self.redirects.recv().await {
             Some(redirect) => redirect,
@@ -94,7 +95,8 @@ impl Receiver {
         }
     }
 
-    /// Shows the result in the browser. Ignores errors, because the user may have closed it.
+    /// Shows the result in the browser. Ignores errors, because the user may have closed the
+    /// browser.
     pub async fn show(self, mut browser: TcpStream, page: Page) {
         self.shared.set(Phase::Shown(page));
         let shown = async {
@@ -107,12 +109,12 @@ impl Receiver {
 }
 
 fn port_in_use(port: u16) -> Error {
-    let message = format!("port {port} is in use (another kallyai sign-in?)");
+    let message = format!("port {port} is in use, possibly by another kallyai sign-in");
     Error::new(Kind::PortInUse, message).with_hint(other_port(port))
 }
 
 fn other_port(port: u16) -> String {
-    // Avoid 8976, the default callback port, and 8977, the sandbox's port.
+    // Do not suggest 8976, the default callback port, or 8977, the sandbox's port.
     let other = if port == 8978 { 8979 } else { 8978 };
     format!("close the program that uses the port, or add --callback-port {other}")
 }
@@ -121,7 +123,8 @@ fn other_port(port: u16) -> String {
 async fn bind(port: u16) -> io::Result<Vec<TcpListener>> {
     let four = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     let six = SocketAddr::from((Ipv6Addr::LOCALHOST, port));
-    // Linux refuses to bind a port that is in use on the wildcard address. Other systems allow it.
+    // Only Linux refuses to bind a port that another program uses on the wildcard address. On other
+    // systems, detect such a program by trying to connect to it.
     if cfg!(not(target_os = "linux")) {
         let (four, six) = tokio::join!(is_listening(four), is_listening(six));
         if four || six {
@@ -132,14 +135,14 @@ async fn bind(port: u16) -> io::Result<Vec<TcpListener>> {
     match TcpListener::bind(six).await {
         Ok(listener) => listeners.push(listener),
         Err(error) if is_in_use(&error) => return Err(error),
-        // This computer has no IPv6.
+        // Ignore any other error, because this computer probably does not support IPv6.
         Err(_) => {}
     }
     Ok(listeners)
 }
 
-/// Returns whether an error means that the port is in use. Windows reports a permission error for a
-/// port that it has reserved or that another user has bound.
+/// Returns whether the error means that the port is in use. Windows reports a permission error if
+/// the port is reserved or bound by another user.
 fn is_in_use(error: &io::Error) -> bool {
     let is_reserved = cfg!(windows) && error.kind() == io::ErrorKind::PermissionDenied;
     is_reserved || error.kind() == io::ErrorKind::AddrInUse
@@ -161,7 +164,7 @@ async fn accept(listener: TcpListener, limit: Arc<Semaphore>, shared: Arc<Shared
                     drop(permit);
                 });
             }
-            // Probably out of file descriptors. Wait for some connections to end.
+            // The process has probably run out of file descriptors. Wait for connections to close.
             Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
         }
         while connections.try_join_next().is_some() {}
@@ -186,8 +189,8 @@ async fn handle(mut stream: TcpStream, shared: &Shared) {
     }
 }
 
-/// Writes a response, then drains the request: closing a socket with unread bytes resets the
-/// connection, and the browser may lose the response.
+/// Writes a response, then reads the rest of the request. Closing a socket that has unread data
+/// resets the connection, and the browser may lose the response.
 async fn respond(stream: &mut TcpStream, bytes: &[u8]) -> io::Result<()> {
     stream.write_all(bytes).await?;
     stream.shutdown().await?;
@@ -227,7 +230,7 @@ mod tests {
 
     const STATE: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
 
-    /// Binds a receiver to a free port.
+    /// Binds a free port. Tries another one if a different program takes the port first.
     async fn receiver() -> (Receiver, u16) {
         let state = OAuthState::parse(STATE).expect("a state");
         loop {
@@ -245,7 +248,6 @@ mod tests {
         stream.expect("a connection")
     }
 
-    /// Sends a GET and returns the whole response.
     async fn get(port: u16, target: &str) -> String {
         let mut stream = connect(port).await;
         let request = format!("GET {target} HTTP/1.1\r\nHost: localhost:{port}\r\n\r\n");
@@ -261,7 +263,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn redirect_leads_to_a_page_without_a_query() {
+    async fn browser_is_redirected_to_a_url_without_tokens() {
         let (mut receiver, port) = receiver().await;
         let browser = tokio::spawn(async move {
             let redirect = get(port, &callback()).await;
@@ -279,7 +281,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn unrelated_requests_are_ignored() {
+    async fn unrelated_requests_do_not_end_the_sign_in() {
         let (mut receiver, port) = receiver().await;
         let old = get(port, "/callback?access_token=a&state=0").await;
         assert!(old.starts_with("HTTP/1.1 400 "), "{old}");
@@ -296,14 +298,14 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn idle_connections_do_not_block_the_redirect() {
+    async fn idle_connections_do_not_block_the_sign_in_redirect() {
         let (mut receiver, port) = receiver().await;
         let mut idle = Vec::new();
         for _ in 0..MAX_CONNECTIONS + 10 {
             idle.push(connect(port).await);
         }
         let browser = tokio::spawn(async move { get(port, &callback()).await });
-        // Each idle connection is closed after this timeout. Allow 3 s more on a busy machine.
+        // Idle connections are closed after `CONNECTION_TIMEOUT`. Allow 3 s more on a busy machine.
         let limit = CONNECTION_TIMEOUT + Duration::from_secs(3);
         let (_, waiting) = timeout(limit, receiver.redirect()).await.expect("in time");
         receiver.show(waiting, Page::SignedIn).await;
@@ -312,7 +314,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn port_must_be_free_on_ipv4_and_ipv6() {
+    async fn sign_in_port_must_be_free_on_ipv4_and_ipv6() {
         for address in ["127.0.0.1:0", "[::1]:0"] {
             let Ok(taken) = TcpListener::bind(address).await else {
                 continue;

@@ -1,5 +1,5 @@
-//! The contents of the credentials file, which is shared with other clients: `{"access_token",
-//! "refresh_token", "expires_at"}`. Unknown fields are kept.
+//! The format of the credentials file, which other KallyAI clients also use: a JSON object with
+//! `access_token`, `refresh_token` and `expires_at`. Unknown fields are kept.
 
 use jiff::Timestamp;
 use serde_json::{Map, Value};
@@ -7,26 +7,27 @@ use serde_json::{Map, Value};
 use super::Grant;
 use crate::domain::{ApiBase, Secret};
 
-/// Tokens are refreshed this many seconds before they expire. All clients use this margin.
+/// An access token is refreshed this many seconds before it expires. Other KallyAI clients use the
+/// same margin.
 const REFRESH_MARGIN: i64 = 60;
-/// Lifetime to assume for a token if the service sends none, in seconds.
+/// Lifetime of an access token, in seconds, if the service does not specify one.
 const DEFAULT_LIFETIME: f64 = 3600.0;
-/// Longest accepted lifetime, in seconds: ten years. It keeps `expires_at` a sensible date.
+/// Maximum lifetime of an access token, in seconds: ten years. Without a maximum, `expires_at`
+/// could overflow.
 const MAX_LIFETIME: f64 = 10.0 * 365.25 * 86_400.0;
 
 #[derive(Debug, Clone)]
 pub struct Login {
     pub access_token: Secret,
     pub refresh_token: Option<Secret>,
-    /// When to refresh, in Unix seconds: [`REFRESH_MARGIN`] before the access token expires.
+    /// The access token's expiry minus [`REFRESH_MARGIN`], as a Unix time in seconds.
     pub expires_at: i64,
-    /// The service that issued the tokens. `None` is the production service.
+    /// The service that issued the tokens. `None` means the production service.
     issuer: Option<String>,
     unknown: Map<String, Value>,
 }
 
 impl Login {
-    /// Creates credentials from the grant of a sign-in.
     pub fn granted(grant: Grant, issuer: &str) -> Self {
         Self {
             access_token: grant.access_token,
@@ -37,15 +38,15 @@ impl Login {
         }
     }
 
-    /// Updates these credentials with the grant of a refresh. Keeps the refresh token if there is
-    /// no new one.
+    /// Replaces the tokens after a refresh. Keeps the old refresh token if the service sent no new
+    /// one.
     pub fn refresh(&mut self, grant: Grant) {
         self.access_token = grant.access_token;
         self.refresh_token = grant.refresh_token.or(self.refresh_token.take());
         self.expires_at = expiry(grant.expires_in);
     }
 
-    /// Keeps the unknown fields of the previous credentials.
+    /// Copies unknown fields from the old credentials, because saving would otherwise lose them.
     pub fn keep_unknown_fields(&mut self, before: Self) {
         self.unknown = before.unknown;
     }
@@ -54,7 +55,7 @@ impl Login {
         self.expires_at <= Timestamp::now().as_second()
     }
 
-    /// Returns the service that issued the tokens: its origin, or `sandbox`.
+    /// Returns the origin of the service that issued the tokens, or `sandbox`.
     pub fn issuer(&self) -> String {
         let Some(name) = &self.issuer else {
             return ApiBase::PRODUCTION.to_owned();
@@ -80,15 +81,15 @@ impl Login {
             issuer: text("issuer")?,
             expires_at: match fields.shift_remove("expires_at") {
                 None | Some(Value::Null) => 0,
-                // kallyai-cli writes a float.
+                // Another client, kallyai-cli, writes this number as a float.
                 Some(seconds) => seconds.as_f64()? as i64,
             },
             unknown: fields,
         })
     }
 
-    /// Serializes in the format that every client accepts: `expires_at` is an integer, and no field
-    /// is null.
+    /// Serializes the credentials so that every KallyAI client can read them: `expires_at` is an
+    /// integer, and no field is null.
     pub fn to_json(&self) -> String {
         let mut fields = self.unknown.clone();
         let mut put = |name: &str, value: Value| drop(fields.insert(name.to_owned(), value));
@@ -140,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn missing_lifetime_gets_a_default_and_a_long_one_is_capped() {
+    fn token_lifetime_has_a_default_and_a_maximum() {
         let before = Timestamp::now().as_second();
         for (seconds, lifetime) in [
             (None, 3540),

@@ -1,4 +1,4 @@
-//! Credentials: signing in, refreshing tokens, and the file that is shared with other clients.
+//! Signs in, refreshes tokens, and stores them in a file that other KallyAI clients also use.
 //!
 //! | module | contents |
 //! |---|---|
@@ -33,10 +33,10 @@ pub use two_step::{PENDING_LIFETIME, begin, finish, forget_pending};
 
 use crate::domain::Secret;
 
-/// The code for warnings about saving the credentials.
+/// The JSON code of warnings about saving the credentials.
 pub const SAVE_WARNING: &str = "token_file";
 
-/// Tokens granted by a sign-in or a refresh.
+/// The tokens that the service sends after a sign-in or a refresh.
 #[derive(Debug, Clone)]
 pub struct Grant {
     pub access_token: Secret,

@@ -1,12 +1,12 @@
-//! Pages that the browser shows at the end of a sign-in. They are static: they have no scripts and
-//! contain nothing from the request.
+//! The pages that the browser shows at the end of a sign-in. They have no scripts and contain
+//! nothing from the request.
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Page {
     SignedIn,
     NotSaved,
     Declined,
-    /// Shown at the callback path for a redirect from an earlier sign-in.
+    /// The response to a redirect that belongs to an earlier sign-in.
     OldLink,
 }
 
@@ -22,7 +22,7 @@ p{margin:0;opacity:.75}";
 const STYLE_HASH: &str = "sha256-0yKCzsQ8tmZLnoFUhmBe+w0AqmrBxLQBcSy3q68r0Ss=";
 
 impl Page {
-    /// Returns the path, title and text.
+    /// Returns the page's path, title and text.
     fn parts(self) -> (&'static str, &'static str, &'static str) {
         match self {
             Self::SignedIn => (
@@ -52,7 +52,7 @@ impl Page {
         self.parts().0
     }
 
-    /// Returns a redirect to this page, which removes the tokens from the address bar.
+    /// Returns an HTTP redirect to this page, so that the tokens disappear from the address bar.
     pub fn redirect(self) -> Vec<u8> {
         let location = format!("Location: {}\r\n", self.path());
         head("303 See Other", &location, 0).into_bytes()
@@ -106,7 +106,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn style_hash_matches_the_style() {
+    fn security_policy_contains_the_hash_of_the_page_style() {
         let digest = base64::engine::general_purpose::STANDARD.encode(sha2::Sha256::digest(STYLE));
         assert_eq!(STYLE_HASH, format!("sha256-{digest}"));
     }

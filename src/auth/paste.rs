@@ -1,13 +1,13 @@
 //! Reads pasted lines from stdin without echo, because a redirect URL contains tokens.
 //!
-//! rpassword can't be used: it leaves the terminal in canonical mode, which truncates lines at
-//! 1,024 (macOS) or 4,096 bytes (Linux), and a redirect URL may be longer.
+//! The rpassword crate can't be used: it leaves the terminal in canonical mode, which truncates
+//! lines at 1,024 bytes (macOS) or 4,096 bytes (Linux), and a redirect URL may be longer.
 
 use std::io::{self, BufRead as _};
 
 use tokio::sync::mpsc;
 
-/// Lines from stdin. Terminal echo stays off until this is dropped.
+/// Reads lines from stdin. Terminal echo stays off until this value is dropped.
 pub struct Lines {
     lines: mpsc::Receiver<String>,
     _hidden: Option<terminal::Hidden>,
@@ -18,7 +18,7 @@ impl Lines {
         let (sender, lines) = mpsc::channel(1);
         let hidden = terminal::hide();
         if hidden.is_ok() {
-            // Use a thread, not a task, because a blocked read can't be canceled.
+            // Use a thread instead of an async task, because a blocked read can't be canceled.
             let thread = std::thread::Builder::new().name("stdin".into());
             let _ = thread.spawn(move || read_lines(&sender));
         }
@@ -34,7 +34,7 @@ impl Lines {
     }
 }
 
-/// Reads one line from stdin, without echo on a terminal. Calls `prompt` once echo is off.
+/// Reads one line from stdin. Turns off terminal echo before it calls `prompt`.
 pub async fn read_secret_line(prompt: impl FnOnce()) -> Option<String> {
     let mut lines = Lines::read();
     prompt();
@@ -58,7 +58,7 @@ fn read_lines(lines: &mpsc::Sender<String>) {
         for byte in bytes {
             match byte {
                 b'\n' | b'\r' if !send(&mut line) => return,
-                // Without canonical mode, backspace arrives as a byte.
+                // Handle backspace here, because the terminal does so only in canonical mode.
                 0x08 | 0x7f => drop(line.pop()),
                 byte if byte.is_ascii_control() => {}
                 byte => line.push(byte),
@@ -77,7 +77,7 @@ mod terminal {
     };
     use tokio::sync::mpsc;
 
-    /// Restores the terminal when dropped.
+    /// The terminal settings to restore when this value is dropped.
     pub struct Hidden(Termios);
 
     /// Turns off echo and canonical mode if stdin is a terminal. Fails in a background process,
@@ -102,13 +102,14 @@ mod terminal {
 
     impl Drop for Hidden {
         fn drop(&mut self) {
-            // Discard unread input: the rest of a paste must not reach the shell.
+            // `Flush` discards unread input, so that the rest of a pasted URL does not reach the
+            // shell.
             let _ = tcsetattr(io::stdin(), OptionalActions::Flush, &self.0);
         }
     }
 
-    /// Waits for input. Returns `false` once the receiver is dropped, so this thread can't steal a
-    /// line from a later prompt.
+    /// Waits for input. Returns `false` if the receiver of `lines` was dropped: the input may then
+    /// be meant for a later prompt.
     pub fn wait_for_input(lines: &mpsc::Sender<String>) -> bool {
         let timeout = Timespec {
             tv_sec: 0,
@@ -132,14 +133,14 @@ mod terminal {
         SetConsoleMode,
     };
 
-    /// Restores the console when dropped.
+    /// The console mode to restore when this value is dropped.
     pub struct Hidden(u32);
 
-    /// Turns off echo and line mode if stdin is a console.
+    /// Turns off echo and line input if stdin is a console.
     #[expect(unsafe_code, reason = "the standard library cannot set console modes")]
     pub fn hide() -> io::Result<Option<Hidden>> {
         let mut before = 0;
-        // SAFETY: the functions fail for a handle that is not a console.
+        // SAFETY: these functions return an error for a handle that is not a console.
         let is_hidden = unsafe {
             let console = GetStdHandle(STD_INPUT_HANDLE);
             GetConsoleMode(console, &raw mut before) != 0
@@ -151,7 +152,7 @@ mod terminal {
     impl Drop for Hidden {
         #[expect(unsafe_code, reason = "the standard library cannot set console modes")]
         fn drop(&mut self) {
-            // SAFETY: the functions fail for a handle that is not a console.
+            // SAFETY: these functions return an error for a handle that is not a console.
             unsafe { SetConsoleMode(GetStdHandle(STD_INPUT_HANDLE), self.0) };
         }
     }

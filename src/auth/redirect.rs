@@ -1,5 +1,5 @@
-//! Parses the query that the service appends to the redirect URL. The query is rejected unless its
-//! `state` matches.
+//! Parses the query that the service appends to the redirect URL. Rejects the query unless its
+//! `state` is the one that was sent in the sign-in URL.
 
 use rand::Rng as _;
 use serde::Deserialize;
@@ -9,7 +9,7 @@ use url::form_urlencoded;
 
 use super::Grant;
 use crate::api;
-use crate::domain::Secret;
+use crate::domain::{Secret, is_invisible};
 use crate::error::{Error, Kind, Result};
 
 /// A random value that ties a redirect to its sign-in: 256 bits in hexadecimal.
@@ -20,11 +20,11 @@ pub struct OAuthState(String);
 #[derive(Debug, Clone)]
 pub enum Reply {
     Granted(Grant),
-    /// Declined, with the service's error code.
+    /// The sign-in was declined. Contains the service's error code.
     Declined(String),
 }
 
-/// The error for a query that is not a valid reply to this sign-in.
+/// Indicates that the query of a redirect URL is not a valid reply to this sign-in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct InvalidCallback;
 
@@ -42,7 +42,7 @@ impl OAuthState {
         (text.len() == Self::LENGTH && is_hex).then(|| Self(text.to_owned()))
     }
 
-    /// Returns the raw value. Use only in the sign-in URL and the two-step sign-in file.
+    /// Returns the raw value. Use it only in the sign-in URL and the file for a two-step sign-in.
     pub fn expose(&self) -> &str {
         &self.0
     }
@@ -53,7 +53,7 @@ impl OAuthState {
 }
 
 impl Reply {
-    /// Parses the query of a redirect.
+    /// Parses the query of a redirect URL. Fails unless the query contains this `state`.
     pub fn parse(query: &str, state: &OAuthState) -> Result<Self, InvalidCallback> {
         let pairs: Vec<_> = form_urlencoded::parse(query.as_bytes()).collect();
         let all = |name: &'static str| {
@@ -70,20 +70,21 @@ impl Reply {
         if let Some(reason) = all("error").next() {
             return Ok(Self::Declined(reason.to_owned()));
         }
-        let access_token = once("access_token").and_then(Secret::parse);
+        let token = |text| Secret::parse(text).ok_or(InvalidCallback);
+        let refresh_token = once("refresh_token").filter(|text| !text.is_empty());
         Ok(Self::Granted(Grant {
-            access_token: access_token.ok_or(InvalidCallback)?,
-            // A malformed optional parameter does not invalidate the access token.
-            refresh_token: once("refresh_token").and_then(Secret::parse),
+            access_token: token(once("access_token").ok_or(InvalidCallback)?)?,
+            refresh_token: refresh_token.map(token).transpose()?,
             expires_in: once("expires_in").and_then(|text| text.trim().parse().ok()),
         }))
     }
 
-    /// Parses a redirect URL that the user copied. Only the query matters: browsers hide the
-    /// scheme, terminals add quotes, and port forwarding may change the host name.
+    /// Parses a redirect URL that the user pasted. Checks only the query: browsers hide the scheme,
+    /// terminals add quotes and line breaks, and port forwarding may change the host name.
     pub fn parse_pasted(text: &str, state: &OAuthState) -> Result<Self, InvalidCallback> {
-        let is_around = |c: char| c.is_whitespace() || "\"'`<>“”„‘’«»‹›\u{feff}".contains(c);
-        let url = text.trim_matches(is_around);
+        let is_blank = |c: &char| c.is_whitespace() || is_invisible(*c);
+        let text: String = text.chars().filter(|c| !is_blank(c)).collect();
+        let url = text.trim_matches(|c| "\"'`<>“”„‘’«»‹›".contains(c));
         let query = url.split_once('?').map_or(url, |(_, query)| query);
         let query = query.split_once('#').map_or(query, |(query, _)| query);
         Self::parse(query, state)
@@ -91,7 +92,8 @@ impl Reply {
 
     /// Returns the grant, or an error if the sign-in was declined.
     pub fn into_grant(self) -> Result<Grant> {
-        /// The longest reason to show, in characters. Real error codes are shorter.
+        /// Maximum length of an error code shown as the reason, in characters. Real codes are
+        /// shorter.
         const LONGEST_REASON: usize = 60;
 
         let reason = match self {
@@ -101,7 +103,7 @@ impl Reply {
         let is_plain = |c: &char| c.is_ascii_alphanumeric() || "_-. ".contains(*c);
         let reason = reason.chars().filter(is_plain).take(LONGEST_REASON);
         let message = match reason.collect::<String>().as_str() {
-            "access_denied" => "sign-in was cancelled".to_owned(),
+            "access_denied" => "the sign-in was canceled".to_owned(),
             reason => format!("the service declined the sign-in ({reason})"),
         };
         Err(Error::new(Kind::SignInFailed, message))
@@ -109,8 +111,8 @@ impl Reply {
 }
 
 impl Grant {
-    /// Parses the response to a refresh. Only the access token must be valid: the old refresh token
-    /// is spent, so a malformed optional field must not cost the user the new tokens.
+    /// Parses the response to a refresh request. Ignores malformed optional fields: the old refresh
+    /// token has been used up, so rejecting the response would lose the new tokens.
     pub fn parse(body: &[u8]) -> Option<Self> {
         #[derive(Deserialize)]
         struct Granted {
@@ -141,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn query_needs_exactly_one_matching_state_and_one_token() {
+    fn redirect_needs_exactly_one_matching_state_and_one_token() {
         for query in [
             "access_token=a",
             "access_token=a&state=",
@@ -156,20 +158,21 @@ mod tests {
             "state=STATE&access_token=a%0Ab",
             "state=STATE&access_token=a&access_token=b",
             "state=STATE&access_token=%C3%A9",
+            "state=STATE&access_token=a&refresh_token=%00",
         ] {
             assert!(parse(query).is_err(), "{query}");
         }
     }
 
     #[test]
-    fn malformed_parameters_do_not_invalidate_the_token() {
+    fn malformed_optional_redirect_parameters_are_ignored() {
         for (others, refresh, seconds) in [
             (
                 "refresh_token=r&expires_in=3600&x=y",
                 Some("r"),
                 Some(3600.0),
             ),
-            ("refresh_token=%00&expires_in=60", None, Some(60.0)),
+            ("refresh_token=&expires_in=60", None, Some(60.0)),
             ("refresh_token=r&expires_in=soon", Some("r"), None),
             ("refresh_token=r&refresh_token=s&expires_in=", None, None),
         ] {
@@ -185,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn malformed_fields_do_not_invalidate_a_refresh() {
+    fn malformed_optional_fields_of_a_refresh_response_are_ignored() {
         for (odd, refresh, seconds) in [
             (r#""refresh_token":null,"expires_in":null"#, None, None),
             (r#""refresh_token":7,"expires_in":"60""#, None, None),
@@ -209,14 +212,14 @@ mod tests {
             let reply = parse(&format!("state=STATE&error={reason}")).expect("a reply");
             reply.into_grant().expect_err("declined").to_string()
         };
-        assert_eq!(error("access_denied"), "sign-in was cancelled");
+        assert_eq!(error("access_denied"), "the sign-in was canceled");
         let message = "the service declined the sign-in (31mbserver_error)";
         assert_eq!(error("%1B[31m<b>server_error"), message);
         assert!(error(&"x".repeat(99)).ends_with(&format!("({})", "x".repeat(60))));
     }
 
     #[test]
-    fn only_the_query_of_a_pasted_url_matters() {
+    fn only_the_query_of_a_pasted_redirect_url_is_checked() {
         let is_right = |pasted: &str| {
             let pasted = pasted.replace("STATE", state().expose());
             Reply::parse_pasted(&pasted, &state()).is_ok()
@@ -227,7 +230,7 @@ mod tests {
             "\"https://localhost/callback?access_token=a&state=STATE\"",
             "localhost:8976/callback?access_token=a&state=STATE#_=_",
             "https://my-codespace-8976.example.dev/callback?access_token=a&state=STATE",
-            "\u{feff}access_token=a&state=STATE",
+            "\u{feff}access_\n token=a&refresh_token=r\r\nr&state=STATE",
         ] {
             assert!(is_right(pasted), "{pasted}");
         }

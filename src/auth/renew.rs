@@ -1,7 +1,7 @@
-//! Refreshes the credentials in one process at a time, and saves the new ones before using them.
+//! Refreshes the tokens in one process at a time, and saves the new tokens before using them.
 //!
-//! A refresh token can be used only once. A helper process exchanges it, so the new tokens are
-//! saved even if the command is killed.
+//! A refresh token can be used only once. A helper process exchanges it for new tokens, so that
+//! they are saved even if the command is killed.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -16,18 +16,18 @@ use crate::domain::Secret;
 use crate::error::{Error, Kind, Result};
 use crate::helper::{self, Helper, Parent};
 
-/// Name of the helper job that refreshes the credentials.
 pub const REFRESH_JOB: &str = "refresh";
 
-/// Time limit for a refresh.
+/// Time limit for a refresh, including the wait for the lock on the credentials.
 const REFRESH_TIMEOUT: Duration = Duration::from_secs(30);
-/// How much of [`REFRESH_TIMEOUT`] may be spent waiting for the lock. The rest is for the exchange.
+/// How long to wait for the lock on the credentials. The rest of [`REFRESH_TIMEOUT`] is left for
+/// the request to the service.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(15);
-/// How long to wait for another client to save its refreshed tokens. Other clients don't use the
-/// lock, so one of them may have used the same refresh token.
-const OTHER_CLIENTS_SAVE: Duration = Duration::from_secs(1);
+/// How long to wait for another client to save new tokens after the service rejects our refresh
+/// token. Other clients don't use the lock, so one of them may have used the same refresh token.
+const OTHER_CLIENT_DELAY: Duration = Duration::from_secs(1);
 
-/// The job of a helper process: refreshes the credentials, even if the command is killed.
+/// The input of the helper process that refreshes the credentials.
 #[derive(Serialize, Deserialize)]
 pub struct RefreshJob {
     /// The API's base URL, or `None` for the sandbox.
@@ -38,10 +38,10 @@ pub struct RefreshJob {
     pub is_traced: bool,
 }
 
-/// A refresh reports no progress. `Done` contains the new content of the credentials file.
+/// A message from the helper process. `Done` contains the credentials as JSON. The type `()` means
+/// that a refresh does not report its progress.
 type Report = helper::Report<()>;
 
-/// The inputs of a refresh.
 pub struct Refresh<'a> {
     pub store: &'a Store,
     pub http: &'a Http,
@@ -51,8 +51,8 @@ pub struct Refresh<'a> {
 }
 
 impl Refresh<'_> {
-    /// Refreshes in a helper process, unless another process has just done so. Returns credentials
-    /// that have not expired and were not rejected.
+    /// Refreshes the credentials in a helper process, unless another process has already done so.
+    /// Returns credentials that have neither expired nor been rejected.
     pub async fn in_helper(&self, api: Option<&str>, by: Instant) -> Result<Login> {
         let job = RefreshJob {
             api: api.map(str::to_owned),
@@ -61,16 +61,16 @@ impl Refresh<'_> {
             rejected: self.rejected.map(|token| token.expose().to_owned()),
             is_traced: self.http.trace().is_some(),
         };
-        // If no helper process can be started, refresh in this one.
-        let Ok(mut helper) = helper::start(REFRESH_JOB, &job) else {
+        // If the helper process can't be started, refresh in this process.
+        let Ok(mut helper) = helper::start(REFRESH_JOB, &job, None) else {
             return self.run().await;
         };
         match timeout_at(by, self.follow(&mut helper)).await {
             Ok(Some(refreshed)) => refreshed,
-            Ok(None) if helper.is_other_version() => self.run().await,
-            Ok(None) => Err(failed("the background process exited unexpectedly")),
+            // If the helper exited, perhaps because its version differs, refresh in this process.
+            Ok(None) => self.run().await,
             Err(_) => Err(failed(
-                "the refresh is taking too long and continues in the background",
+                "the token refresh did not finish in time and continues in the background",
             )),
         }
     }
@@ -87,7 +87,8 @@ impl Refresh<'_> {
         }
     }
 
-    /// Refreshes under the lock, unless another process has already refreshed.
+    /// Refreshes the credentials while holding their lock, unless another process has already done
+    /// so.
     async fn run(&self) -> Result<Login> {
         let begun = Instant::now();
         let lock = self.store.lock(begun + LOCK_TIMEOUT).await?;
@@ -105,7 +106,7 @@ impl Refresh<'_> {
                 self.report_saving(self.store.save(&login, &lock));
                 return Ok(login);
             }
-            sleep(OTHER_CLIENTS_SAVE).await;
+            sleep(OTHER_CLIENT_DELAY).await;
             let now = self.store.load()?;
             if now.is_none_or(|now| now.refresh_token == login.refresh_token) {
                 self.store.remove_locked(&lock)?;
@@ -114,8 +115,8 @@ impl Refresh<'_> {
         }
     }
 
-    /// Warns about a problem with saving, even an error: the old refresh token is spent, so this run
-    /// uses the new tokens even if they were not saved.
+    /// Warns about a problem with saving the new tokens. Even if saving failed, this run uses the
+    /// new tokens, because the old refresh token has been used up.
     fn report_saving(&self, saved: Result<SaveWarning>) {
         let lost = "the refreshed credentials were not saved, so you will have to sign in again";
         let warning = saved.unwrap_or_else(|error| Some(format!("{lost}: {error}")));
@@ -125,8 +126,8 @@ impl Refresh<'_> {
     }
 }
 
-/// Parses the response to a refresh. Returns `None` if the service permanently rejected the refresh
-/// token.
+/// Parses the response to a refresh request. Returns `None` if the service permanently rejected the
+/// refresh token.
 fn parse_response(response: Response) -> Result<Option<Grant>> {
     let is_refusal = || {
         let refusal = Refusal::parse(response.status, &response.body);
@@ -135,10 +136,15 @@ fn parse_response(response: Response) -> Result<Option<Grant>> {
     match response.status {
         400 | 401 | 403 if is_refusal() => Ok(None),
         429 | 500..=599 => Err(response.into_error()),
-        // Without tokens, a gateway or captive portal probably responded: keep the credentials.
+        // A response without tokens probably comes from a gateway or a captive portal, so fail
+        // without removing the credentials.
         status => match Grant::parse(&response.body) {
             Some(grant) if matches!(status, 200..=299) => Ok(Some(grant)),
-            _ => Err(failed(&response.unexpected().to_string())),
+            _ => {
+                let mut error = failed(&response.unexpected().to_string());
+                error.facts.http_status = Some(status);
+                Err(error.with_hint("try again, and run kallyai login if the error persists"))
+            }
         },
     }
 }
@@ -152,7 +158,7 @@ fn failed(reason: &str) -> Error {
     Error::new(Kind::Unreachable, message)
 }
 
-/// Runs the refresh in the helper process. Continues even if the parent exits.
+/// Runs in the helper process. Refreshes the credentials, even if the parent process exits.
 pub async fn run_refresh(job: &RefreshJob, store: &Store, http: &Http, parent: &Parent) {
     let rejected = job.rejected.as_deref().and_then(Secret::parse);
     let refresh = Refresh {

@@ -1,15 +1,16 @@
-//! Reads and parses the head of a request to the callback port.
+//! Reads and parses the request line and the headers of a request to the sign-in callback port.
 
 use std::str;
 
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 
-/// Limit in bytes. Leaves room for cookies: browsers send the cookies of every localhost server.
+/// Maximum size of a request's headers, in bytes. It leaves room for cookies, because a browser
+/// sends the cookies of every server on localhost.
 const MAX_HEAD: usize = 64 * 1024;
 const MAX_FIELDS: usize = 256;
 
-/// Reads a head up to the empty line at its end. Returns `None` if the connection ends first, and
-/// an incomplete head if it exceeds the limit.
+/// Reads a request up to the empty line after its headers. Returns `None` if the connection closes
+/// first. If the headers exceed [`MAX_HEAD`], returns only the part read so far.
 pub async fn read_head(stream: &mut (impl AsyncRead + Unpin)) -> Option<Vec<u8>> {
     let mut head = Vec::with_capacity(4096);
     loop {
@@ -28,8 +29,8 @@ pub async fn read_head(stream: &mut (impl AsyncRead + Unpin)) -> Option<Vec<u8>>
     }
 }
 
-/// Returns the path and query of a GET request to this loopback port, or else the HTTP
-/// status to reject the request with.
+/// Returns the path and the query of a GET request to `port` on a loopback address. Rejects any
+/// other request with an HTTP status.
 pub fn parse_head(head: &[u8], port: u16) -> Result<(&str, &str), u16> {
     if head.len() > MAX_HEAD {
         return Err(431);
@@ -48,7 +49,7 @@ pub fn parse_head(head: &[u8], port: u16) -> Result<(&str, &str), u16> {
     let is_host = |field: &&httparse::Header<'_>| field.name.eq_ignore_ascii_case("host");
     let mut hosts = request.headers.iter().filter(is_host);
     match (hosts.next(), hosts.next()) {
-        // Prevents DNS rebinding: a site could make its own host name resolve to this computer.
+        // Prevent DNS rebinding, where a website makes its own host name resolve to this computer.
         (Some(host), None) if !is_loopback(host.value, port) => return Err(403),
         (Some(_), None) => {}
         _ => return Err(400),
@@ -63,7 +64,7 @@ fn is_loopback(host: &[u8], port: u16) -> bool {
     let host = str::from_utf8(host).unwrap_or_default();
     let (name, given) = match host.rsplit_once(':') {
         Some((name, port)) if !port.ends_with(']') => (name, port),
-        // Browsers omit the default port.
+        // Browsers omit port 80, the default.
         _ => (host, "80"),
     };
     let names = ["localhost", "127.0.0.1", "[::1]"];
@@ -81,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn get_with_a_loopback_host_is_accepted() {
+    fn get_request_to_a_loopback_host_is_accepted() {
         for host in [
             "localhost:8976",
             "127.0.0.1:8976",
@@ -96,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn requests_other_than_the_callback_are_rejected() {
+    fn invalid_sign_in_callback_requests_are_rejected() {
         for (line, host, status) in [
             ("HEAD /callback", "localhost:8976", 405),
             ("POST /callback", "localhost:8976", 405),
@@ -121,7 +122,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn head_is_read_up_to_the_limit() {
+    async fn request_headers_over_the_size_limit_are_rejected() {
         let with_cookie = |length: usize| {
             let cookie = "c".repeat(length);
             format!("GET / HTTP/1.1\r\nHost: localhost:1\r\nCookie: {cookie}\r\n\r\nbody")

@@ -1,4 +1,4 @@
-//! The credentials for one run, and requests that use them.
+//! Provides access tokens for one run of the program, and sends requests with them.
 
 use std::cell::{Cell, RefCell};
 
@@ -13,41 +13,40 @@ use crate::api::{Http, Response};
 use crate::domain::Secret;
 use crate::error::{Error, Kind, Result};
 
-/// The state of the credentials.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LoginState {
-    /// Set in `KALLYAI_ACCESS_TOKEN`.
+    /// The access token comes from `KALLYAI_ACCESS_TOKEN`.
     Given,
-    /// Not expired. Refreshed automatically after `until`.
+    /// The access token can be used until the time in `until`.
     Valid {
         until: Timestamp,
     },
-    /// Expired, but can be refreshed before use.
+    /// The access token has expired, but there is a refresh token.
     Renewable,
-    /// Expired, without a refresh token.
+    /// The access token has expired, and there is no refresh token.
     Expired,
     Absent,
 }
 
-/// Receives the code and the text of a warning.
+/// Reports a warning. The arguments are the warning's code and its text.
 type Warn<'a> = Box<dyn Fn(&'static str, &str) + 'a>;
 
-/// The credentials for one run, and requests that use them.
 pub struct Session<'a> {
     pub http: &'a Http,
     given: Option<Secret>,
     store: Store,
     api: Option<String>,
     warn: Warn<'a>,
-    /// Cached contents of the file, which is read again only for a refresh.
+    /// A cache of the credentials file, which is read again before a refresh.
     loaded: RefCell<Option<Login>>,
-    /// Whether the service rejected even a new token, so another refresh would not help.
+    /// Whether the service rejected even a refreshed token. If it did, another refresh would not
+    /// help.
     is_rejected: Cell<bool>,
 }
 
 impl<'a> Session<'a> {
-    /// Creates a session. `given` is `KALLYAI_ACCESS_TOKEN`. `api` is the base URL for the helper
-    /// process, or `None` for the sandbox. `warn` receives the code and the text of a warning.
+    /// Creates a session. `given` is the token from `KALLYAI_ACCESS_TOKEN`, if it is set. `api` is
+    /// the base URL from which a helper process gets new tokens, or `None` for the sandbox.
     pub fn new(
         given: Option<Secret>,
         store: Store,
@@ -70,7 +69,7 @@ impl<'a> Session<'a> {
         self.given.is_some()
     }
 
-    /// Returns the state of the credentials, without sending a request.
+    /// Returns the state of the credentials without contacting the service.
     pub fn state(&self) -> Result<LoginState> {
         if self.is_given() {
             return Ok(LoginState::Given);
@@ -93,7 +92,7 @@ impl<'a> Session<'a> {
         Ok(self.loaded.borrow().clone())
     }
 
-    /// Returns an access token that has not expired. Refreshes the credentials if necessary.
+    /// Returns an access token. Refreshes the credentials first if they have expired.
     pub async fn token(&self, by: Instant) -> Result<Secret> {
         if let Some(given) = &self.given {
             return Ok(given.clone());
@@ -105,7 +104,7 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// Returns a token to replace `rejected`, which the service rejected with a 401.
+    /// Returns a new access token after the service rejected the old one with a 401 response.
     pub async fn renew(&self, rejected: &Secret, by: Instant) -> Result<Secret> {
         if self.is_given() {
             let message = "KALLYAI_ACCESS_TOKEN was rejected";
@@ -128,13 +127,14 @@ impl<'a> Session<'a> {
         Ok(token)
     }
 
-    /// Sends a GET request to a URL under the base URL. After a 401, refreshes the credentials and
-    /// tries again once. Returns an error unless the response is 2xx.
+    /// Sends a GET request with an access token. After a 401 response, refreshes the token and
+    /// retries once. Fails unless the final response is 2xx.
     pub async fn get(&self, url: &Url, by: Instant) -> Result<Response> {
         let token = self.token(by).await?;
         let mut response = self.http.get(url, &token, by).await?;
         if response.status == 401 && !self.is_rejected.get() {
-            let token = self.renew(&token, by).await?;
+            let renewed = self.renew(&token, by).await;
+            let token = renewed.map_err(|error| response.explain(error))?;
             response = self.http.get(url, &token, by).await?;
         }
         self.is_rejected.set(response.status == 401);

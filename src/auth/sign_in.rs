@@ -1,4 +1,4 @@
-//! Signs in through the browser.
+//! Signs the user in through a browser.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -16,19 +16,19 @@ use super::{SaveWarning, Store};
 use crate::domain::ApiBase;
 use crate::error::{Error, Kind, Result};
 
-/// How long to wait, after the user has signed in, for another process to release the lock on the
-/// credentials. A process that refreshes them may hold it this long.
+/// How long to wait for the lock on the credentials after the user has signed in. Another process
+/// may hold the lock for this long while it refreshes the credentials.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// A one-step sign-in through the browser.
+/// A sign-in that waits in the terminal until the user has signed in through the browser.
 pub struct SignIn<'a> {
     pub base: &'a ApiBase,
     pub store: &'a Store,
     pub port: u16,
     pub may_open_browser: bool,
-    /// Whether to accept a pasted redirect URL on stdin.
+    /// Whether the user may paste the redirect URL into the terminal.
     pub may_paste: bool,
-    /// Prints a line for the user.
+    /// Prints a line of text for the user.
     pub tell: &'a dyn Fn(&str),
 }
 
@@ -39,7 +39,7 @@ impl SignIn<'_> {
         if let Some(warning) = self.store.check_saving()? {
             (self.tell)(&format!("warning: {warning}"));
         }
-        // Turn off echo before printing the URL: a paste must never be echoed.
+        // Turn off terminal echo before printing the URL, so that a pasted URL is never visible.
         let mut pasted = self.may_paste.then(Lines::read);
         self.print_instructions(&sign_in_url(self.base, self.port, &state));
         let replied = timeout_at(by, async {
@@ -75,7 +75,7 @@ impl SignIn<'_> {
         }
     }
 
-    /// Waits for the redirect URL on stdin. Never returns if stdin ends without it.
+    /// Waits until the user pastes the redirect URL. Never returns if stdin ends before that.
     async fn pasted_reply(&self, lines: Option<&mut Lines>, state: &OAuthState) -> Reply {
         let Some(lines) = lines else {
             return std::future::pending().await;
@@ -94,8 +94,8 @@ impl SignIn<'_> {
     }
 }
 
-/// A sign-in that waits for the redirect in the background. The user can also finish it with a
-/// pasted URL, like a two-step sign-in.
+/// A sign-in that waits for the browser's redirect in the background. The user can also finish it
+/// by pasting the redirect URL, as in a two-step sign-in.
 pub struct BackgroundSignIn {
     pub url: Url,
     receiver: Receiver,
@@ -148,7 +148,7 @@ fn page_of(saved: &Result<SaveWarning>) -> Page {
 }
 
 fn timed_out() -> Error {
-    Error::new(Kind::SignInFailed, "sign-in timed out")
+    Error::new(Kind::SignInFailed, "the sign-in timed out")
 }
 
 pub fn sign_in_url(base: &ApiBase, port: u16, state: &OAuthState) -> Url {

@@ -1,4 +1,4 @@
-//! The credentials file and its lock.
+//! Reads, writes and locks the credentials file.
 
 use std::fs::OpenOptions;
 use std::io::{self, Write as _};
@@ -13,21 +13,22 @@ use crate::error::{Error, Kind, Result, io_reason};
 use crate::files::{self, Lock};
 use crate::settings::SANDBOX;
 
-/// Upper bound for the size of the credentials, in bytes.
-const CREDENTIALS_SIZE: usize = 16 * 1024;
+/// Size in bytes of the file that is written to test for free disk space. Credentials are smaller.
+const TEST_FILE_SIZE: usize = 16 * 1024;
 
-/// The file that holds the credentials.
+/// The credentials file. Its credentials are used only if they are for `issuer`.
 #[derive(Debug, Clone)]
 pub struct Store {
     path: PathBuf,
     issuer: String,
 }
 
-/// A warning for the user about saving the credentials, if there is one.
+/// A warning to show to the user about saving the credentials, or `None`.
 pub type SaveWarning = Option<String>;
 
 impl Store {
-    /// Creates a store for the credentials of `issuer`: the origin of a service, or `sandbox`.
+    /// Creates a store for credentials from `issuer`, which is the origin of a service or
+    /// `sandbox`.
     pub fn new(path: PathBuf, issuer: String) -> Self {
         Self { path, issuer }
     }
@@ -40,7 +41,7 @@ impl Store {
         &self.issuer
     }
 
-    /// Reads the credentials. Fails if they are for another service.
+    /// Reads the credentials, if there are any. Fails if they are for another service.
     pub fn load(&self) -> Result<Option<Login>> {
         let Some(login) = self.read()? else {
             return Ok(None);
@@ -48,7 +49,7 @@ impl Store {
         let found = login.issuer();
         let base = self.issuer.parse();
         let is_local = base.is_ok_and(|base: ApiBase| base.is_loopback());
-        // A sandbox that runs as a server has a loopback address.
+        // The sandbox can run as a local server, so accept its credentials for a loopback address.
         if found == self.issuer || (found == SANDBOX && is_local) {
             return Ok(Some(login));
         }
@@ -60,7 +61,7 @@ impl Store {
         Err(Error::new(Kind::WrongIssuer, message))
     }
 
-    /// Reads the credentials, regardless of the service they are for.
+    /// Reads the credentials without checking which service they are for.
     fn read(&self) -> Result<Option<Login>> {
         let bytes = match files::retry_while_shared(|| std::fs::read(&self.path)) {
             Ok(bytes) => bytes,
@@ -74,15 +75,15 @@ impl Store {
             let path = self.path.display();
             let hint =
                 format!("repair or remove {path}, or set KALLYAI_TOKEN_FILE to another file");
-            let message = format!("{path} does not hold credentials");
+            let message = format!("{path} does not contain valid credentials");
             Error::new(Kind::TokenFile, message).with_hint(hint)
         })?;
         self.make_private();
         Ok(Some(login))
     }
 
-    /// Removes other users' access to the file, in case another client granted it. Ignores errors,
-    /// because the file is used either way.
+    /// Restricts the file to its owner, because another client may have created it with wider
+    /// permissions. Ignores errors, because the credentials are usable either way.
     fn make_private(&self) {
         #[cfg(unix)]
         if let Ok(metadata) = std::fs::metadata(&self.path) {
@@ -94,31 +95,35 @@ impl Store {
         }
     }
 
-    /// Returns the error for credentials that can't be saved.
-    fn error(&self, problem: &str, error: &io::Error) -> Error {
+    /// Creates an error about the credentials file, with a hint to check its folder.
+    fn error(&self, action: &str, error: &io::Error) -> Error {
         let (path, target) = (self.path.display(), self.target());
         let folder = files::folder_of(&target).display();
-        let hint = format!("check {folder}, or set KALLYAI_TOKEN_FILE to another file");
-        Error::io(format!("{path} {problem}"), error).with_hint(hint)
+        let hint = format!(
+            "check the permissions and free space of {folder}, \
+             or set KALLYAI_TOKEN_FILE to another file"
+        );
+        Error::io(format!("can't {action} {path}"), error).with_hint(hint)
     }
 
-    /// Locks the credentials. Every change requires this lock.
+    /// Acquires the lock that every change of the credentials requires.
     pub async fn lock(&self, by: Instant) -> Result<Lock> {
-        let path = files::with_suffix(&self.target(), ".lock");
-        match Lock::acquire(&path, by).await {
+        let mut path = self.target().into_os_string();
+        path.push(".lock");
+        match Lock::acquire(path.as_ref(), by).await {
             Ok(Some(lock)) => Ok(lock),
             Ok(None) => {
-                let message = "another process is changing the credentials and has not finished";
+                let message = "another process is still changing the credentials";
                 Err(Error::new(Kind::ServiceFailing, message).with_hint("try again in a moment"))
             }
-            Err(error) => Err(self.error("can't be locked", &error)),
+            Err(error) => Err(self.error("lock", &error)),
         }
     }
 
-    /// Returns the path of the file after following symlinks, so saving does not replace a
-    /// symlink. The file need not exist yet.
+    /// Returns the path after following symlinks, so that saving replaces the file and not a
+    /// symlink to it. The file need not exist.
     fn target(&self) -> PathBuf {
-        /// Linux has the same limit.
+        /// The maximum number of symlinks to follow, which is the same as on Linux.
         const MAX_LINKS: usize = 40;
         let mut path = self.path.clone();
         for _ in 0..MAX_LINKS {
@@ -142,20 +147,21 @@ impl Store {
         }))
     }
 
-    /// Checks that credentials can be saved, to detect a full disk before spending a refresh token.
+    /// Checks that credentials can be saved. A refresh token can be used only once, so a full disk
+    /// must be detected before the token is used.
     pub fn check_writable(&self) -> Result<()> {
         let target = self.target();
         let folder = files::folder_of(&target);
         let try_to_write = || {
             files::private_folder(folder)?;
             let mut file = files::temp_file(folder, files::TEMPORARY)?;
-            file.write_all(&[b' '; CREDENTIALS_SIZE])?;
+            file.write_all(&[b' '; TEST_FILE_SIZE])?;
             file.as_file().sync_all()
         };
-        try_to_write().map_err(|error| self.error("can't be written", &error))
+        try_to_write().map_err(|error| self.error("write", &error))
     }
 
-    /// Saves new credentials under the lock.
+    /// Acquires the lock and saves the tokens from a sign-in.
     pub async fn save_grant(&self, grant: Grant, by: Instant) -> Result<SaveWarning> {
         self.check_writable()?;
         let lock = self.lock(by).await?;
@@ -171,21 +177,21 @@ impl Store {
         let target = self.target();
         let content = login.to_json();
         let saved = match files::replace(&target, content.as_bytes()) {
-            // A bind-mounted file, as in a container, can't be replaced by a rename.
+            // A file that is bind-mounted into a container can't be replaced by a rename.
             Err(error) if error.kind() == io::ErrorKind::ResourceBusy => {
                 write_in_place(&target, content.as_bytes()).map(|()| true)
             }
             replaced => replaced.map(|()| false),
         };
-        let is_in_place = saved.map_err(|error| self.error("can't be written", &error))?;
+        let is_in_place = saved.map_err(|error| self.error("write", &error))?;
         Ok(is_in_place.then(|| {
             let path = self.path.display();
-            format!("{path} can't be replaced atomically and was overwritten in place")
+            format!("{path} can't be replaced atomically, so it was overwritten in place")
         }))
     }
 
-    /// Removes the credentials under the lock, regardless of the service they are for. Returns
-    /// whether there were any.
+    /// Acquires the lock and removes the credentials, whichever service they are for. Returns
+    /// whether there were any credentials.
     pub async fn remove(&self, by: Instant) -> Result<bool> {
         if !self.target().exists() {
             return Ok(false);
@@ -198,7 +204,7 @@ impl Store {
     }
 
     pub fn remove_locked(&self, _lock: &Lock) -> Result<bool> {
-        // A process that was killed while saving credentials leaves its temporary file in place.
+        // Remove temporary files left by processes that were killed while saving credentials.
         let folder = std::fs::read_dir(files::folder_of(&self.target()));
         for file in folder.into_iter().flatten().flatten() {
             if file
@@ -209,7 +215,7 @@ impl Store {
                 let _ = files::remove(&file.path());
             }
         }
-        files::remove(&self.target()).map_err(|error| self.error("can't be removed", &error))
+        files::remove(&self.target()).map_err(|error| self.error("remove", &error))
     }
 }
 
@@ -220,7 +226,8 @@ fn issuer_name(issuer: &str) -> &str {
     }
 }
 
-/// Overwrites a file in place. With a single write, readers are unlikely to see a partial file.
+/// Overwrites a file in place. Uses a single write, so that readers are unlikely to see only part
+/// of the new content.
 fn write_in_place(path: &Path, content: &[u8]) -> io::Result<()> {
     let mut file = OpenOptions::new().write(true).open(path)?;
     file.write_all(content)?;
@@ -249,7 +256,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn corrupt_file_is_reported_and_kept() {
+    async fn corrupt_credentials_file_is_reported_and_kept() {
         let contents = r#"|  |{|{}|[]|["a",null,1]|{"access_token":5}|{"access_token":"a b"}|
             {"access_token":"a","expires_at":"soon"}|{"access_token":"a","issuer":7}"#;
         for text in contents.split('|') {
@@ -264,7 +271,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn saving_keeps_unknown_fields_and_makes_the_file_private() {
+    async fn saving_credentials_keeps_unknown_fields_and_sets_mode_0600() {
         let (_folder, store) = store(r#"{"access_token":"old","refresh_token":"r","theirs":1}"#);
         let warning = store.save_grant(grant(), Instant::now()).await;
         assert_eq!(warning.expect("saved"), None);
@@ -279,7 +286,7 @@ mod tests {
     }
 
     #[test]
-    fn credentials_are_used_only_with_their_issuer() {
+    fn credentials_of_another_service_are_rejected() {
         let kind = |issuer: &str, wanted: &str| {
             let text = format!(r#"{{"access_token":"a","issuer":"{issuer}"}}"#);
             let (_folder, store) = store(&text);
@@ -303,7 +310,7 @@ mod tests {
 
     #[cfg(unix)]
     #[tokio::test]
-    async fn symlink_is_followed_and_kept() {
+    async fn symlink_to_the_credentials_file_is_followed_and_kept() {
         let folder = tempfile::tempdir().expect("a folder");
         let link = folder.path().join("link");
         std::os::unix::fs::symlink("real/token.json", &link).expect("a link");
@@ -316,7 +323,7 @@ mod tests {
     }
 
     #[test]
-    fn writing_in_place_leaves_nothing_of_longer_content() {
+    fn overwriting_a_file_with_shorter_content_truncates_it() {
         let (_folder, store) = store("a longer old content");
         write_in_place(store.path(), b"new").expect("written");
         assert_eq!(std::fs::read(store.path()).expect("a file"), b"new");

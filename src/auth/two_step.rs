@@ -1,4 +1,6 @@
-//! Two-step sign-in. Its state is kept in a private file and is valid once, for ten minutes.
+//! Two-step sign-in: one command prints the URL to open, and a later command accepts the redirect
+//! URL. A private file keeps the OAuth state, which can be used only once and expires after ten
+//! minutes.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -15,19 +17,19 @@ use crate::domain::ApiBase;
 use crate::error::{Error, Kind, Result};
 use crate::files;
 
-/// How long a two-step sign-in stays valid after it was begun, in seconds.
+/// How long the user has to finish a two-step sign-in, in seconds.
 pub const PENDING_LIFETIME: i64 = 600;
 
 #[derive(Serialize, Deserialize)]
 struct Pending {
     state: String,
-    /// When the sign-in was begun, in Unix seconds.
+    /// When the sign-in began, as a Unix time in seconds.
     at: i64,
-    /// The service to sign in to.
+    /// The origin of the service to sign in to, or `sandbox`.
     issuer: String,
 }
 
-/// Begins a two-step sign-in. Returns the URL to open.
+/// Begins a two-step sign-in. Returns the URL to open in a browser.
 pub fn begin(base: &ApiBase, port: u16, store: &Store, folder: &Path) -> Result<Url> {
     store.check_saving()?;
     let state = OAuthState::generate();
@@ -35,7 +37,7 @@ pub fn begin(base: &ApiBase, port: u16, store: &Store, folder: &Path) -> Result<
     Ok(sign_in_url(base, port, &state))
 }
 
-/// Saves the state of a sign-in, so another process can finish it.
+/// Saves the OAuth state of a sign-in, so that another process can finish the sign-in.
 pub fn save_pending(folder: &Path, state: &OAuthState, issuer: &str) -> Result<()> {
     let pending = Pending {
         state: state.expose().to_owned(),
@@ -49,7 +51,7 @@ pub fn save_pending(folder: &Path, state: &OAuthState, issuer: &str) -> Result<(
     save().map_err(|error| file_error("write", folder, &error))
 }
 
-/// Finishes a two-step sign-in with the redirect URL, copied from the browser.
+/// Finishes a two-step sign-in. `pasted` is the redirect URL from the browser's address bar.
 pub async fn finish(
     pasted: &str,
     store: &Store,
@@ -59,7 +61,7 @@ pub async fn finish(
     let Some(state) = load_pending(folder, store.issuer()) else {
         let message = "no sign-in is pending: the last one was finished or has expired";
         return Err(Error::new(Kind::SignInFailed, message)
-            .with_hint("run kallyai auth-status, and start again if you are not signed in"));
+            .with_hint("run kallyai auth-status, then kallyai login if you are not signed in"));
     };
     let reply = Reply::parse_pasted(pasted, &state).map_err(|_| {
         let message = "that URL doesn't match your last sign-in";
@@ -72,20 +74,21 @@ pub async fn finish(
             return Err(declined);
         }
     };
-    // Check again before using up the state: the folder may have changed since the first step.
+    // Check again that credentials can be saved: the folder may have changed since the sign-in
+    // began.
     store.check_saving()?;
     consume_pending(folder, store.issuer(), &state)?;
     store.save_grant(grant, by).await
 }
 
-/// Removes the pending sign-in with this state. If several processes try, only one succeeds.
+/// Removes the pending sign-in with this OAuth state. If several processes try, only one succeeds.
 pub fn consume_pending(folder: &Path, issuer: &str, state: &OAuthState) -> Result<()> {
     let pending = load_pending(folder, issuer);
     let is_ours = pending.is_some_and(|pending| pending.expose() == state.expose());
     if is_ours && forget_pending(folder)? {
         return Ok(());
     }
-    let message = "this sign-in was already finished, or replaced by a newer one";
+    let message = "this sign-in was already finished or was replaced by a newer one";
     Err(Error::new(Kind::SignInFailed, message))
 }
 
@@ -94,7 +97,8 @@ pub fn forget_pending(folder: &Path) -> Result<bool> {
     files::remove(&file(folder)).map_err(|error| file_error("remove", folder, &error))
 }
 
-/// Loads the state of a pending sign-in, unless it has expired or is for another service.
+/// Loads the OAuth state of the pending sign-in, unless the sign-in has expired or is for another
+/// service.
 fn load_pending(folder: &Path, issuer: &str) -> Option<OAuthState> {
     let bytes = files::retry_while_shared(|| std::fs::read(file(folder))).ok()?;
     let pending: Pending = serde_json::from_slice(&bytes).ok()?;
@@ -108,8 +112,9 @@ fn file(folder: &Path) -> PathBuf {
 }
 
 fn file_error(action: &str, folder: &Path, error: &io::Error) -> Error {
-    Error::io(format!("can't {action} {}", file(folder).display()), error)
-        .with_hint("check the folder, or set KALLYAI_STATE_DIR to another one")
+    Error::io(format!("can't {action} {}", file(folder).display()), error).with_hint(
+        "check the folder's permissions and free space, or set KALLYAI_STATE_DIR to another folder",
+    )
 }
 
 #[cfg(test)]
@@ -132,7 +137,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn bad_url_keeps_the_sign_in_pending() {
+    async fn wrong_redirect_url_keeps_the_sign_in_pending() {
         let (folder, store, url) = begun();
         let folder = folder.path();
         for bad in ["", "http://localhost:8976/callback?state=0", &url] {
@@ -148,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn older_sign_in_does_not_consume_a_newer_one() {
+    fn finishing_an_older_sign_in_keeps_the_newer_one_pending() {
         let (folder, store, _) = begun();
         let (folder, issuer) = (folder.path(), store.issuer());
         let newer = load_pending(folder, issuer).expect("a pending sign-in");
@@ -158,7 +163,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn declined_or_mismatched_sign_in_fails() {
+    async fn sign_in_fails_if_declined_or_meant_for_another_service() {
         let (folder, store, url) = begun();
         let folder = folder.path();
         let other = Store::new(store.path().to_owned(), "https://a.example".into());

@@ -1,4 +1,4 @@
-//! One call in the journal: the content of its file.
+//! One call in the journal (the local call log), stored as one JSON file.
 
 use std::time::{Duration, SystemTime};
 
@@ -11,51 +11,52 @@ use crate::api::{Call, Fields, Page, Parsed};
 use crate::domain::{CallId, CallRequest, Key};
 use crate::error::Error;
 
-/// A worker touches its call's file every 15 s. A file untouched for this long has no worker.
-const ALIVE: Duration = Duration::from_secs(60);
+/// A worker that has not updated its call's file for this long is gone. Updates come every 15 s.
+const WORKER_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// A call that may have been sent. Unknown fields in the file are kept.
+/// A call in the journal. Its request may have been sent.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Entry {
     pub key: Key,
-    /// The service's origin, or `sandbox`.
+    /// The origin of the service's URL, or `sandbox`.
     pub origin: String,
-    /// A random ID, so that two processes with the same key never change each other's file.
+    /// A random ID. It keeps processes that use the same key from changing each other's file.
     pub reservation: String,
-    /// The body of the request.
+    /// The JSON body of the request.
     pub request: Fields,
     pub reserved_at: Timestamp,
-    /// When the request was last sent: later than `reserved_at` if it was resent.
+    /// When the request was last sent. This is later than `reserved_at` if it was resent.
     pub sent_at: Timestamp,
-    /// The result of the history lookup before the call, or `None` if the lookup failed.
+    /// The result of reading the history before the call, or `None` if that failed.
     pub lookup: Option<Lookup>,
     pub state: State,
     pub call_id: Option<CallId>,
-    /// The ended call, as the service returned it.
+    /// The service's JSON for the call, if it has ended.
     pub result: Option<Value>,
     pub ended_at: Option<Timestamp>,
-    /// The reason why the call was not made.
+    /// Why the call was not made, or why its response was lost.
     pub error: Option<Error>,
     /// Whether the user has seen the result.
     pub shown: bool,
-    /// When the file was last modified, if the entry was read from a file.
+    /// When the entry's file was last modified. This is not stored in the file.
     #[serde(skip)]
     pub touched: Option<SystemTime>,
+    /// Fields from a newer version, which are kept when the file is rewritten.
     #[serde(flatten)]
     pub other: Map<String, Value>,
 }
 
-/// The result of the history lookup before a call.
+/// The history just before a call, used to find the call if its response is lost.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Lookup {
     /// The service's clock minus this computer's, in seconds.
     pub clock_difference: i64,
-    /// IDs of the calls that the history already listed.
+    /// IDs of the calls that were already in the history.
     pub listed: Vec<CallId>,
 }
 
 impl Lookup {
-    /// Creates a lookup from a page of the history that has just arrived.
+    /// Call this as soon as `page` arrives, because its date is compared with the current time.
     pub fn of_page(page: &Page) -> Self {
         let now = Timestamp::now();
         let difference = page.date.map(|date| date.duration_since(now).as_secs());
@@ -67,24 +68,23 @@ impl Lookup {
     }
 }
 
-/// The state of a call. An unknown state, from a newer version, counts as open.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum State {
-    /// The request is being sent or was sent, and no response has arrived yet.
+    /// The request is being sent or has been sent, but no response has arrived yet.
     Sent,
-    /// The response was lost: the call may have been made.
+    /// The response was lost, so the call may or may not have been made.
     Lost,
     Running,
     Ended,
-    /// The service refused the call, or definitely did not accept it.
+    /// The call was certainly not made, for example because the service refused it.
     NotMade,
+    /// A state that only a newer version knows. The call may still be in progress.
     #[serde(untagged)]
     Unknown(String),
 }
 
 impl Entry {
-    /// Creates the entry for a call that is about to be made.
     pub fn new(key: Key, origin: String, request: &CallRequest, now: Timestamp) -> Self {
         Self {
             key,
@@ -110,35 +110,27 @@ impl Entry {
         !matches!(self.state, State::Ended | State::NotMade)
     }
 
-    /// Returns whether a worker process is handling the call.
+    /// Returns whether a worker process is handling the call, judging by the age of its file.
     pub fn has_worker(&self) -> bool {
-        let is_fresh = |at: SystemTime| at.elapsed().is_ok_and(|age| age < ALIVE);
+        let is_fresh = |at: SystemTime| at.elapsed().is_ok_and(|age| age < WORKER_TIMEOUT);
         self.is_open() && self.touched.is_some_and(is_fresh)
     }
 
-    /// Returns the recorded result, if the call has ended.
     pub fn ended(&self) -> Option<Parsed<Call>> {
-        let result = self
-            .result
-            .as_ref()
-            .filter(|_| self.state == State::Ended)?;
+        let result = self.result.as_ref();
+        let result = result.filter(|_| self.state == State::Ended)?;
         Parsed::object(serde_json::to_vec(result).ok()?)
-    }
-
-    /// Returns the final status, if the call has ended.
-    pub fn status(&self) -> Option<String> {
-        let call = self.ended()?.value;
-        Some(call.status_name())
     }
 
     pub fn is_success(&self) -> bool {
         self.ended().is_some_and(|call| call.value.is_success())
     }
 
-    /// Returns the recorded reason why the call was not made.
+    /// Returns the reason why the call was not made, or `None` if it may have been made.
     pub fn not_made(&self) -> Option<Error> {
-        let error = self.error.clone().filter(|_| !self.is_open())?;
-        Some(error.about(Some(&self.key), None))
+        let error = self.error.as_ref();
+        let error = error.filter(|_| self.state == State::NotMade)?;
+        Some(error.clone().about(Some(&self.key), None))
     }
 
     pub fn has_id(&self, id: &str) -> bool {
@@ -146,19 +138,22 @@ impl Entry {
         own.is_some_and(|own| own.as_str().eq_ignore_ascii_case(id))
     }
 
-    /// Records the ID of a running call. If the ID is new, drops the result recorded for the old one.
+    pub fn set_failed(&mut self, state: State, error: &Error) {
+        (self.state, self.error) = (state, Some(error.clone()));
+    }
+
+    /// Marks the call as running under `id`. Discards a result recorded under a different ID.
     pub fn set_running(&mut self, id: &CallId) {
         if self.call_id.as_ref() != Some(id) {
             self.call_id = Some(id.clone());
             (self.result, self.ended_at, self.shown) = (None, None, false);
-            self.state = State::Running;
+        } else if !self.is_open() {
+            return;
         }
-        if self.is_open() {
-            self.state = State::Running;
-        }
+        self.state = State::Running;
     }
 
-    /// Records a call as the service returned it.
+    /// Updates the entry with a call that the service returned, including its result.
     pub fn set_call(&mut self, call: &Parsed<Call>, now: Timestamp) {
         if let Ok(id) = call.value.call_id.parse() {
             self.set_running(&id);

@@ -1,20 +1,22 @@
-//! Decides whether earlier calls forbid a new one, with pure functions of the calls and the time.
+//! Pure functions that decide whether earlier calls forbid a new one.
 
 use jiff::{SignedDuration, Timestamp};
 
 use super::entry::{Entry, State};
 use super::journal::Contents;
 use crate::api::{Call, Fields};
-use crate::domain::{CallId, Key, comparable};
+use crate::domain::{CallId, CallStatus, Key, comparable};
 use crate::error::{Error, Kind, Result};
+use crate::settings::SANDBOX;
 
-/// How long an open call, or a success of the same request, blocks a new call to its number.
-const GUARDED: SignedDuration = SignedDuration::from_hours(6);
-/// How long a success that the user has not seen, or a call that the service reports as running,
-/// blocks a new call.
-const LONG_GUARDED: SignedDuration = SignedDuration::from_hours(24);
+/// How long a new call to a number is blocked by a call that may be in progress or by a successful
+/// call with the same request.
+const BLOCK: SignedDuration = SignedDuration::from_hours(6);
+/// How long a new call to a number is blocked by a call that the service reports as running or by a
+/// successful call whose result the user has not seen.
+const LONG_BLOCK: SignedDuration = SignedDuration::from_hours(24);
 
-/// An earlier call, from the journal or from the history.
+/// An earlier call, from the local call log or from the service's history.
 #[derive(Debug, Clone)]
 pub struct Earlier {
     pub fields: Fields,
@@ -23,10 +25,10 @@ pub struct Earlier {
     pub call_id: Option<CallId>,
 }
 
-/// Whether an earlier call may be in progress, has succeeded, or neither.
+/// The status of an earlier call: possibly in progress, successful, or ended without success.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Standing {
-    /// May be in progress, and blocks a new call until `until`.
+    /// The call may be in progress. It blocks new calls to its number until the time in `until`.
     Open {
         since: Timestamp,
         until: Timestamp,
@@ -35,7 +37,7 @@ pub enum Standing {
         at: Timestamp,
         shown: bool,
     },
-    /// Ended without success, or was not made.
+    /// The call ended without success or was not made.
     Over,
 }
 
@@ -48,7 +50,7 @@ impl Earlier {
             },
             _ if entry.is_open() => Standing::Open {
                 since: entry.sent_at,
-                until: entry.sent_at + GUARDED,
+                until: entry.sent_at + BLOCK,
             },
             _ => Standing::Over,
         };
@@ -60,26 +62,24 @@ impl Earlier {
         }
     }
 
-    /// Converts a call that is only in the history. Returns `None` if it has no phone number.
+    /// Converts a call that only the history lists. Returns `None` if it has no phone number.
     pub fn of_listed(call: &Call, now: Timestamp) -> Option<Self> {
         let created = call.created_at();
         let since = created.unwrap_or(now);
-        let standing = match call.status() {
-            Some(status) if status.is_running() == Some(true) => {
-                let is_scheduled = status.as_str() == "scheduled";
-                let appointment = call.appointment().filter(|_| is_scheduled);
-                let until = appointment.unwrap_or(since) + LONG_GUARDED;
-                Standing::Open { since, until }
-            }
-            _ if call.is_running() => {
-                let until = since + GUARDED;
-                Standing::Open { since, until }
-            }
-            _ if call.is_success() => {
-                let at = call.ended_at().or(created).unwrap_or(Timestamp::MIN);
-                Standing::Success { at, shown: true }
-            }
-            _ => Standing::Over,
+        let standing = if call.is_running() {
+            let status = call.status();
+            let status = status.filter(|status| status.is_running() == Some(true));
+            let is_scheduled = |status: &CallStatus| status.as_str() == "scheduled";
+            let appointment = call.appointment();
+            let appointment = appointment.filter(|_| status.as_ref().is_some_and(is_scheduled));
+            let block = if status.is_some() { LONG_BLOCK } else { BLOCK };
+            let until = appointment.unwrap_or(since) + block;
+            Standing::Open { since, until }
+        } else if call.is_success() {
+            let at = call.ended_at().or(created).unwrap_or(Timestamp::MIN);
+            Standing::Success { at, shown: true }
+        } else {
+            Standing::Over
         };
         call.number()?;
         Some(Self {
@@ -90,20 +90,20 @@ impl Earlier {
         })
     }
 
-    /// Returns an error that says that this call may still be in progress.
-    pub fn open(&self, since: Timestamp, now: Timestamp) -> Error {
+    pub fn open_error(&self, since: Timestamp, now: Timestamp) -> Error {
         let age = age(since, now);
         self.error(Kind::CallOpen, &format!("has been in progress for {age}"))
     }
 
-    /// Returns an error if this call's success makes `wanted` unnecessary.
-    fn done(&self, wanted: &Self, now: Timestamp) -> Option<Error> {
+    /// Returns an error if this call recently succeeded and either its request was the same as
+    /// `wanted` or the user has not seen its result.
+    fn done_error(&self, wanted: &Fields, now: Timestamp) -> Option<Error> {
         let Standing::Success { at, shown } = self.standing else {
             return None;
         };
         let elapsed = now.duration_since(at);
-        let is_unseen = !shown && elapsed < LONG_GUARDED;
-        let is_repeated = elapsed < GUARDED && is_same_request(&self.fields, &wanted.fields);
+        let is_unseen = !shown && elapsed < LONG_BLOCK;
+        let is_repeated = elapsed < BLOCK && is_same_request(&self.fields, wanted);
         if !is_unseen && !is_repeated {
             return None;
         }
@@ -115,7 +115,7 @@ impl Earlier {
         Error::new(kind, self.sentence(state)).about(self.key.as_ref(), self.call_id.as_ref())
     }
 
-    /// Returns a sentence with the call's number, the given state and the call's task.
+    /// Returns, for example, `a call to +15551234567 succeeded 2 hours ago ("Book a table")`.
     pub fn sentence(&self, state: &str) -> String {
         let [number, task] =
             [self.fields.number(), self.fields.task()].map(Option::unwrap_or_default);
@@ -123,7 +123,7 @@ impl Earlier {
     }
 }
 
-/// Returns whether two calls to the same number make the same request.
+/// Returns whether two requests ask for the same appointment or, without one, for the same task.
 fn is_same_request(a: &Fields, b: &Fields) -> bool {
     const NAME: &str = "/submission/user_name";
     const DATE: &str = "/submission/appointment_date";
@@ -141,44 +141,54 @@ fn is_same_request(a: &Fields, b: &Fields) -> bool {
     a.text(DATE) == b.text(DATE) && a.text(TIME) == b.text(TIME)
 }
 
-/// Returns an error if `new` must not be made because an earlier call to its number may be in
-/// progress, or has succeeded and makes `new` unnecessary. Ignores calls with the same key.
-pub fn refusal(earlier: &[Earlier], new: &Entry, now: Timestamp) -> Option<Error> {
-    let wanted = Earlier::of_entry(new);
+/// Returns an error if an earlier call to the number of `new` may be in progress, or has succeeded
+/// so that `new` may not be needed. With `again`, neither is an error. If there is no error,
+/// returns the code and text of a warning, if any. Ignores calls with the same key.
+pub fn check(
+    earlier: &[Earlier],
+    new: &Entry,
+    again: bool,
+    now: Timestamp,
+) -> Result<Option<(&'static str, String)>> {
     let number = new.request.dialed();
-    let others = earlier.iter().filter(|call| call.key != wanted.key);
-    let mut others = others.filter(|call| call.fields.dialed() == number);
+    let others = earlier
+        .iter()
+        .filter(|call| call.fields.dialed() == number && call.key.as_ref() != Some(&new.key));
     let open = |call: &Earlier| match call.standing {
-        Standing::Open { since, until } if now < until => Some(call.open(since, now)),
+        Standing::Open { since, until } if now < until => Some(call.open_error(since, now)),
         _ => None,
     };
-    let open = others.clone().find_map(open);
-    open.or_else(|| others.find_map(|call| call.done(&wanted, now)))
-}
-
-/// Returns a call to the same number that succeeded within the last six hours.
-pub fn recent_success<'e>(
-    earlier: &'e [Earlier],
-    new: &Entry,
-    now: Timestamp,
-) -> Option<&'e Earlier> {
-    let number = new.request.dialed();
-    earlier.iter().find(|call| match call.standing {
-        Standing::Success { at, .. } => {
-            now.duration_since(at) < GUARDED && call.fields.dialed() == number
+    let refusal = others.clone().find_map(open);
+    let refusal = refusal.or_else(|| {
+        others
+            .clone()
+            .find_map(|call| call.done_error(&new.request, now))
+    });
+    match refusal.filter(|_| !again) {
+        // The sandbox only warns about repeating a successful call, so that demos can be rerun.
+        Some(error) if error.kind == Kind::AlreadyDone && new.origin == SANDBOX => {
+            let text = format!("{error}, so this call would be refused outside the sandbox");
+            Ok(Some(("already_done", text)))
         }
-        _ => false,
-    })
+        Some(error) => Err(error),
+        None => {
+            let is_recent = |call: &&Earlier| matches!(call.standing, Standing::Success { at, .. } if now.duration_since(at) < BLOCK);
+            let recent = others.into_iter().find(is_recent);
+            let text = recent.map(|call| call.sentence("succeeded less than 6 hours ago"));
+            Ok(text.map(|text| ("recent_success", text)))
+        }
+    }
 }
 
 impl Contents {
-    /// Returns an error if a file is damaged, since it may record a call to the same number.
+    /// Returns an error if a file is damaged, because that file may record a call to the number to
+    /// be called.
     pub fn undamaged(self) -> Result<Self> {
         let Some(path) = self.damaged.first().map(|path| path.display()) else {
             return Ok(self);
         };
         let message = format!("{path} in the local call log cannot be read");
-        let hint = format!("repair or remove {path} (if you remove it, that call is forgotten)");
+        let hint = format!("repair {path}, or remove it to forget the call that it records");
         Err(Error::new(Kind::JournalUnavailable, message).with_hint(hint))
     }
 
@@ -191,22 +201,30 @@ impl Contents {
         calls.find(|entry| entry.key == *key)
     }
 
-    /// Returns an error if the key was already used, for this request or for a different one.
+    /// Returns the call IDs that are recorded under keys other than `key`.
+    pub fn ids_of_others(&self, key: &Key) -> impl Iterator<Item = &CallId> {
+        let others = self.calls.iter().filter(move |entry| entry.key != *key);
+        others.filter_map(|entry| entry.call_id.as_ref())
+    }
+
+    /// Returns an error if the key of `new` was already used, for the same or a different request.
     pub fn key_in_use(&self, new: &Entry) -> Option<Error> {
         let known = self.of_key(&new.key)?;
         let is_same = known.origin == new.origin
             && known.request.dialed() == new.request.dialed()
             && is_same_request(&known.request, &new.request);
         if is_same {
+            let is_open = known.is_open();
             let message = format!("key {} was already used for this request", known.key);
-            return Some(Error::new(Kind::KeyInUse, message).of_key(&known.key));
+            let error = Error::new(Kind::KeyUsed { is_open }, message);
+            return Some(error.about(Some(&known.key), known.call_id.as_ref()));
         }
-        let message = "that key was already used for a different call";
+        let message = format!("key {} was already used for a different call", known.key);
         Some(Error::new(Kind::InvalidInput, message).with_hint("use a different key for each call"))
     }
 }
 
-/// Returns the time from `since` to `now` in words, such as "3 minutes".
+/// Returns the time from `since` to `now` in words, for example "3 minutes".
 fn age(since: Timestamp, now: Timestamp) -> String {
     let (count, unit) = match now.duration_since(since).as_mins() {
         ..1 => return "less than a minute".into(),

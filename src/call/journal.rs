@@ -1,10 +1,9 @@
-//! The journal: a folder with one JSON file per call.
+//! The journal, that is, the local call log: a folder with one JSON file per call.
 //!
 //! Every write creates a complete temporary file and renames it into place under one advisory lock,
 //! so readers never see a partial file. If a file is damaged, only that call's record is lost.
 
 use std::cmp::Reverse;
-use std::ffi::OsStr;
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
@@ -22,55 +21,53 @@ use crate::files::{self, Lock};
 const LOCK_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a call's file is kept after its last change.
 const KEPT: Duration = Duration::from_secs(90 * 24 * 3600);
-/// How long a temporary file is kept, in case another process is still using it.
+/// How long a temporary file is kept. Younger files may still be in use by another process.
 const TEMPORARY_KEPT: Duration = Duration::from_secs(3600);
 const TEMPORARY: &str = ".new-";
 
-/// A handle to the journal in one state folder.
+/// A handle to the local call log in one state folder.
 #[derive(Debug, Clone)]
 pub struct Journal {
     folder: PathBuf,
     origin: String,
 }
 
-/// A snapshot of the journal.
 #[derive(Debug, Default)]
 pub struct Contents {
-    /// Calls made through this service, newest first.
+    /// Calls made through the current service, newest first.
     pub calls: Vec<Entry>,
-    /// Calls made through other services. Their keys cannot be used again either.
+    /// Calls made through other services. Included, because their keys must not be reused.
     pub others: Vec<Entry>,
-    /// Files that cannot be read.
     pub damaged: Vec<PathBuf>,
 }
 
 impl Journal {
-    /// Creates a handle. The state folder need not exist yet. `origin` identifies the service.
+    /// Creates a handle. `folder` need not exist yet. `origin` identifies the service.
     pub fn new(folder: PathBuf, origin: String) -> Self {
         Self { folder, origin }
     }
 
     pub fn read(&self) -> Result<Contents> {
-        self.usable(self.try_read())
-    }
-
-    fn try_read(&self) -> io::Result<Contents> {
         let listed = match fs::read_dir(self.calls_folder()) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Contents::default()),
-            listed => listed?,
+            listed => self.usable(listed)?,
         };
         let mut contents = Contents::default();
         for file in listed {
-            let path = file?.path();
-            if !is_call(&path) {
+            let file = self.usable(file)?;
+            let (name, path) = (file.file_name(), file.path());
+            let name = name.to_string_lossy();
+            if !name.starts_with("call-") || !name.ends_with(".json") {
                 continue;
             }
             match read_file(&path) {
                 // The file was deleted after the folder was listed.
                 Ok(None) => {}
-                Err(_) => contents.damaged.push(path),
+                // An entry without a number could not block another call to that number.
+                Ok(Some(entry)) if entry.request.number().is_none() => contents.damaged.push(path),
                 Ok(Some(entry)) if entry.origin == self.origin => contents.calls.push(entry),
                 Ok(Some(entry)) => contents.others.push(entry),
+                Err(_) => contents.damaged.push(path),
             }
         }
         contents.calls.sort_by_key(|entry| Reverse(entry.sent_at));
@@ -83,13 +80,14 @@ impl Journal {
         Ok(found.filter(|entry| entry.origin == self.origin))
     }
 
-    /// Writes the temporary file for reserving a call. Also called before connecting, so that an
-    /// unwritable folder is reported even if the service is unreachable.
+    /// Writes a call to a temporary file, which the caller renames into place to reserve the call.
+    /// Also called before connecting, so that an unwritable folder is reported early.
     pub fn prepare(&self, call: &Entry) -> Result<NamedTempFile> {
         self.usable(self.create_folder().and_then(|()| self.write(call)))
     }
 
-    /// Creates the folder for calls. Syncs the parent of every folder that it creates.
+    /// Creates the folder for calls. Syncs the parents of new folders, so that the new folders
+    /// survive a crash.
     fn create_folder(&self) -> io::Result<()> {
         let calls = self.calls_folder();
         let is_missing = |folder: &&Path| !folder.is_dir();
@@ -110,7 +108,7 @@ impl Journal {
 
     /// Applies `change` to the call's file. Does nothing if the file was removed.
     pub async fn change(&self, call: &Entry, change: impl FnOnce(&mut Entry)) -> Result<()> {
-        // If the call was never reserved or was removed, do not wait for the lock.
+        // If the call has no file, return without waiting for the lock.
         if matches!(self.owned(call), Ok(None)) {
             return Ok(());
         }
@@ -135,18 +133,11 @@ impl Journal {
         self.usable(replace())
     }
 
-    /// Returns the call IDs recorded under other keys.
-    pub fn ids_of_others(&self, key: &Key) -> Result<Vec<CallId>> {
-        let calls = self.read()?.calls.into_iter();
-        let others = calls.filter(|entry| entry.key != *key);
-        Ok(others.filter_map(|entry| entry.call_id).collect())
-    }
-
-    /// Records a call ID that a lookup found. Returns `false`, and records nothing, if the ID is
-    /// already recorded under another key.
+    /// Records the call ID that a search of the history found. Records nothing and returns `false`
+    /// if the ID is already recorded under another key.
     pub async fn claim(&self, call: &Entry, id: &CallId) -> Result<bool> {
         let _lock = self.lock().await?;
-        if self.ids_of_others(&call.key)?.contains(id) {
+        if self.read()?.ids_of_others(&call.key).any(|it| it == id) {
             return Ok(false);
         }
         self.change_locked(call, |entry| {
@@ -157,7 +148,7 @@ impl Journal {
         Ok(true)
     }
 
-    /// Deletes the call's file, unless it holds another reservation.
+    /// Deletes the call's file, unless the file now holds another call with the same key.
     pub async fn remove(&self, call: &Entry) -> Result<()> {
         let _lock = self.lock().await?;
         if self.owned(call)?.is_some() {
@@ -175,7 +166,7 @@ impl Journal {
         self.usable(file.and_then(|file| file.set_modified(SystemTime::now())))
     }
 
-    /// Reads a call's file. Returns `None` if it is gone or holds another reservation.
+    /// Reads the call's file. Returns `None` if it is missing or holds another call with this key.
     fn owned(&self, call: &Entry) -> Result<Option<Entry>> {
         let found = self.find(&call.key)?;
         Ok(found.filter(|entry| entry.reservation == call.reservation))
@@ -204,17 +195,17 @@ impl Journal {
         self.usable(locked)?.ok_or_else(|| {
             let message = "the local call log has been locked by another process for 10 s";
             Error::new(Kind::JournalUnavailable, message)
-                .with_hint(format!("end the process that locks {}", path.display()))
+                .with_hint(format!("end the process that locked {}", path.display()))
         })
     }
 
-    /// Converts an I/O error into an error that says that the journal cannot be used.
+    /// Converts an I/O error into an error saying that the local call log cannot be used.
     pub fn usable<T>(&self, result: io::Result<T>) -> Result<T> {
         result.map_err(|error| {
             let (folder, reason) = (self.calls_folder(), io_reason(&error));
             let folder = folder.display();
+            let message = format!("the local call log in {folder} cannot be used: {reason}");
             let hint = format!("check {folder}, or set KALLYAI_STATE_DIR to another folder");
-            let message = format!("the local call log {folder} cannot be used: {reason}");
             Error::new(Kind::JournalUnavailable, message).with_hint(hint)
         })
     }
@@ -229,13 +220,6 @@ impl Journal {
     }
 }
 
-/// Returns whether a file holds a call, judging by its name, `call-*.json`.
-fn is_call(path: &Path) -> bool {
-    let name = path.file_name().and_then(OsStr::to_str).unwrap_or_default();
-    name.starts_with("call-") && name.ends_with(".json")
-}
-
-/// Reads a call's file. Returns `None` if it does not exist.
 fn read_file(path: &Path) -> io::Result<Option<Entry>> {
     let read = files::retry_while_shared(|| {
         let touched = fs::metadata(path)?.modified()?;
@@ -243,8 +227,10 @@ fn read_file(path: &Path) -> io::Result<Option<Entry>> {
         entry.touched = Some(touched);
         Ok(entry)
     });
+    let is_missing = || fs::symlink_metadata(path).is_err();
     match read {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        // A dangling symlink is an error: the call's file may have been moved rather than removed.
+        Err(error) if error.kind() == io::ErrorKind::NotFound && is_missing() => Ok(None),
         read => read.map(Some),
     }
 }

@@ -1,4 +1,4 @@
-//! The backend of `run` for the real service and the real journal.
+//! The backend that `run` uses for the real service and the real journal.
 
 use std::time::Duration;
 
@@ -17,25 +17,24 @@ use crate::auth::Session;
 use crate::domain::{CallId, Secret};
 use crate::error::Result;
 
-/// Long, because the API responds only when the phone call has ended.
+/// How long to wait for a response. The API may respond only after the phone call has ended.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(30 * 60);
-/// The time limit of one lookup.
+/// The time limit for reading one call or one page of the history.
 const READ_TIMEOUT: Duration = Duration::from_secs(15);
 const RENEW_TIMEOUT: Duration = Duration::from_secs(30);
-/// How many calls a lookup reads. A lost call is among the newest.
-const SEARCHED: u16 = 200;
+/// How many of the newest calls are searched for a lost call.
+const SEARCH_SIZE: u16 = 200;
 
-/// The backend for one call through the real service.
 pub struct Live<'a> {
     session: &'a Session<'a>,
     pub recorder: Recorder<'a>,
-    /// The deadline for all lookups, if there is one.
+    /// The deadline for all reads of the call and the history, if there is one.
     pub until: Option<Instant>,
     report: &'a dyn Fn(Report),
 }
 
 impl<'a> Live<'a> {
-    /// Creates a backend. `entry` is `None` for a call that is not in the journal.
+    /// Creates a backend for one call. `entry` is `None` if the call is not in the journal.
     pub fn new(
         session: &'a Session<'a>,
         journal: &'a Journal,
@@ -44,7 +43,11 @@ impl<'a> Live<'a> {
     ) -> Self {
         Self {
             session,
-            recorder: Recorder::new(journal, entry),
+            recorder: Recorder {
+                journal,
+                entry,
+                unrecorded: None,
+            },
             until: None,
             report,
         }
@@ -73,9 +76,7 @@ impl Backend for Live<'_> {
         };
         let hook = reserver.clone();
         let reserve = async move { hook.reserve(Timestamp::now()).await };
-        let sent = self.session.http.post_call(&post, reserve).await;
-        self.recorder.set_sent_at(reserver);
-        sent
+        self.session.http.post_call(&post, reserve).await
     }
 
     async fn renew(&mut self, rejected: &Secret) -> Result<Secret> {
@@ -87,14 +88,13 @@ impl Backend for Live<'_> {
         let Some(entry) = &self.recorder.entry else {
             return Ok(Finding::NotListed);
         };
-        let url = history_url(self.session.http.base(), SEARCHED, 0);
+        let url = history_url(self.session.http.base(), SEARCH_SIZE, 0);
         let page = self.get(&url).await?.page()?.value;
         let clock_difference = Lookup::of_page(&page).clock_difference;
-        // If the journal cannot be read now, `claim` checks later that no other key has the ID.
-        let taken = self.recorder.journal.ids_of_others(&entry.key);
-        let taken = taken.unwrap_or_default();
+        // Ignore a read error: `claim` checks later that no other key has the ID.
+        let contents = self.recorder.journal.read().unwrap_or_default();
         let listed = page.calls.iter().map(|(_, call)| call);
-        Ok(find(entry, listed, &taken, clock_difference))
+        Ok(find(entry, listed, &contents, clock_difference))
     }
 
     async fn read(&mut self, id: &CallId) -> Result<Parsed<Call>> {
@@ -103,68 +103,48 @@ impl Backend for Live<'_> {
     }
 
     async fn record(&mut self, change: Change) -> bool {
-        let recorded = self.recorder.record(&change, Timestamp::now()).await;
-        let is_ours = *recorded.as_ref().unwrap_or(&true);
-        let progress = match change {
-            Change::Accepted(call) if call.value.is_running() => {
-                call.value.call_id.parse().ok().map(Progress::Running)
-            }
+        let progress = match &change {
             Change::Lost(why) => Some(Progress::Lost(why.to_string())),
-            Change::Running(id) | Change::Found(id) => is_ours.then_some(Progress::Running(id)),
             Change::Unreachable(why) => Some(Progress::Retrying(why.to_string())),
-            Change::Accepted(_) | Change::Ended(_) | Change::NotMade(_) => None,
+            Change::Running(_) => Some(Progress::Running),
+            _ => None,
         };
-        progress
-            .map(Report::Progress)
-            .into_iter()
-            .for_each(self.report);
-        if let Err(error) = recorded {
-            (self.report)(Report::Warning(error.to_string()));
+        let recorded = self.recorder.record(change, Timestamp::now()).await;
+        if let Some(progress) = progress {
+            (self.report)(Report::Progress(progress));
         }
-        is_ours
+        recorded.unwrap_or_else(|error| {
+            (self.report)(Report::Warning(error.to_string()));
+            true
+        })
     }
 }
 
-/// Records the changes to one call.
+/// Records changes to one call in the journal.
 pub struct Recorder<'a> {
     pub journal: &'a Journal,
-    /// `None` for a call that is not in the journal.
+    /// The call's entry, or `None` if the call is not in the journal.
     pub entry: Option<Entry>,
-    unrecorded: Option<Change>,
+    /// The last change, if it could not be recorded.
+    pub unrecorded: Option<Change>,
 }
 
 impl<'a> Recorder<'a> {
-    pub fn new(journal: &'a Journal, entry: Option<Entry>) -> Self {
-        Self {
-            journal,
-            entry,
-            unrecorded: None,
-        }
-    }
-
-    /// Copies the time when the request was last sent, if it was sent.
-    pub fn set_sent_at(&mut self, reserver: &Reserver) {
-        if let (Some(entry), Some(at)) = (&mut self.entry, *reserver.sent_at.borrow()) {
-            entry.sent_at = at;
-        }
-    }
-
-    /// Records a change. Returns `false` if the change is a found ID that belongs to another call.
-    /// If recording fails, tries again just before the next change.
-    pub async fn record(&mut self, change: &Change, now: Timestamp) -> Result<bool> {
-        self.record_again(now).await;
-        let recorded = self.try_record(change, now).await;
+    /// Records a change. If the previous change could not be recorded, retries that one first.
+    /// Returns `false` if a search found an ID that is already recorded under another key.
+    pub async fn record(&mut self, change: Change, now: Timestamp) -> Result<bool> {
+        self.retry_unrecorded(now).await;
+        let recorded = self.try_record(&change, now).await;
         if recorded.is_err() {
-            self.unrecorded = Some(change.clone());
+            self.unrecorded = Some(change);
         }
         recorded
     }
 
-    pub async fn record_again(&mut self, now: Timestamp) {
-        if let Some(change) = self.unrecorded.take()
-            && self.try_record(&change, now).await.is_err()
-        {
-            self.unrecorded = Some(change);
+    pub async fn retry_unrecorded(&mut self, now: Timestamp) {
+        if let Some(change) = self.unrecorded.take() {
+            let recorded = self.try_record(&change, now).await;
+            self.unrecorded = recorded.is_err().then_some(change);
         }
     }
 
@@ -175,21 +155,17 @@ impl<'a> Recorder<'a> {
         if let Change::Found(id) = change {
             return self.journal.claim(entry, id).await;
         }
-        let apply = |entry: &mut Entry| apply(entry, change, now);
-        self.journal.change(entry, apply).await?;
-        Ok(true)
+        let changing = self.journal.change(entry, |it| apply(it, change, now));
+        changing.await.map(|()| true)
     }
 }
 
-/// Applies a change to `entry`. Only the response to the request replaces an ID from a lookup.
+/// Applies a change to `entry`. Only the response to the request may replace a recorded ID.
 fn apply(entry: &mut Entry, change: &Change, now: Timestamp) {
     let is_other = |entry: &Entry, id| entry.call_id.is_some() && !entry.has_id(id);
     match change {
-        Change::Lost(_) => entry.state = State::Lost,
-        Change::NotMade(error) => {
-            entry.state = State::NotMade;
-            entry.error = Some(error.clone());
-        }
+        Change::Lost(error) => entry.set_failed(State::Lost, error),
+        Change::NotMade(error) => entry.set_failed(State::NotMade, error),
         Change::Accepted(call) => entry.set_call(call, now),
         Change::Ended(call) if !is_other(entry, &call.value.call_id) => entry.set_call(call, now),
         Change::Running(id) if !is_other(entry, id.as_str()) => entry.set_running(id),

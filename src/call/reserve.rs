@@ -6,15 +6,14 @@ use tempfile::NamedTempFile;
 use tokio::sync::watch;
 
 use super::entry::Entry;
-use super::guard::refusal;
+use super::guard::check;
 use super::journal::Journal;
 use crate::api::Reserved;
 use crate::error::{Error, Kind, Result};
 use crate::files;
 use crate::helper::Parent;
-use crate::settings::SANDBOX;
 
-/// A request is resent only within this time after its reservation.
+/// A request is resent only within this time after its call was first recorded.
 const RESEND_WITHIN: SignedDuration = SignedDuration::from_mins(10);
 
 /// Proof that a call was recorded in the journal.
@@ -29,14 +28,14 @@ pub struct Reserver {
     pub entry: Entry,
     /// Whether to call even if an earlier call is in progress or has succeeded.
     pub again: bool,
-    /// The process that follows the call. If it leaves before the reservation, no call is made.
+    /// The link to the viewer process. If it closes before the call is recorded, no call is made.
     pub viewer: Parent,
-    /// When the request was last sent, that is, when the call was last reserved. `None` until then.
-    pub sent_at: watch::Sender<Option<Timestamp>>,
+    /// Set to `true` once the call is recorded.
+    pub is_reserved: watch::Sender<bool>,
 }
 
 impl Reserver {
-    /// Records the call. If the request is resent, only updates the time when it was sent.
+    /// Records the call. If its request is being resent, updates only `sent_at`.
     pub async fn reserve(&self, now: Timestamp) -> Result<Reservation> {
         let journal = &self.journal;
         let entry = Entry {
@@ -47,8 +46,8 @@ impl Reserver {
         let prepared = journal.prepare(&entry)?;
         journal.usable(prepared.as_file().sync_all())?;
         let lock = journal.lock().await?;
+        // This step cannot be canceled while it holds the lock, because it does not await.
         let reserved = self.reserve_locked(prepared, &entry, now);
-        // There is no await while the lock is held, so this cannot be cancelled halfway.
         drop(lock);
         reserved?;
         if let Err(error) = journal.usable(files::sync_folder(&journal.calls_folder())) {
@@ -59,17 +58,13 @@ impl Reserver {
                 Err(_) => error.with_hint(hint),
             });
         }
-        self.sent_at.send_replace(Some(now));
+        self.is_reserved.send_replace(true);
         Ok(Reservation(()))
     }
 
     fn reserve_locked(&self, prepared: NamedTempFile, entry: &Entry, now: Timestamp) -> Result<()> {
         let contents = self.journal.read()?.undamaged()?;
-        // The sandbox allows a request to be repeated.
-        let is_repeatable =
-            |error: &Error| error.kind == Kind::AlreadyDone && entry.origin == SANDBOX;
-        let refusal = refusal(&contents.earlier(), entry, now);
-        let refusal = refusal.filter(|error| !self.again && !is_repeatable(error));
+        let refusal = check(&contents.earlier(), entry, self.again, now).err();
         let own = contents.of_key(&entry.key);
         if let Some(own) = own.filter(|own| own.reservation == entry.reservation) {
             let is_late = now.duration_since(own.reserved_at) >= RESEND_WITHIN;
@@ -79,14 +74,15 @@ impl Reserver {
                 None => (self.journal).change_locked(own, |entry| entry.sent_at = now),
             };
         }
-        if self.sent_at.borrow().is_some() {
-            return Err(not_sent_again("it was removed from the local call log"));
+        if *self.is_reserved.borrow() {
+            return Err(not_sent_again("the local call log no longer has the call"));
         }
         if let Some(refusal) = contents.key_in_use(entry).or(refusal) {
             return Err(refusal);
         }
         self.journal.prune(&contents);
-        // Check this last, just before the file is renamed into place.
+        // Check at the last moment, just before the call counts as sent, whether the user still
+        // wants it.
         if !self.viewer.is_watching() {
             return Err(Error::new(Kind::Cancelled, "no call was made"));
         }
@@ -96,6 +92,6 @@ impl Reserver {
 }
 
 fn not_sent_again(why: &str) -> Error {
-    let message = format!("the service did not accept the call, and it was not sent again: {why}");
+    let message = format!("the call was not accepted, and the request was not sent again: {why}");
     Error::new(Kind::ServiceFailing, message)
 }

@@ -1,9 +1,9 @@
-//! The rules for one call: send, find, watch. They are generic over a trait, so tests can make
-//! every step fail.
+//! The steps of one call: send the request, find the call if its response is lost, and watch it
+//! until it ends. The code is generic over a trait, so that tests can make every step fail.
 //!
-//! A request is resent only if the service definitely did not accept it: no connection, 401, 429.
-//! Most other 4xx responses are refusals. After any other response without a call, the call counts
-//! as lost: it may have been made, so it is looked up in the history and never resent.
+//! A request is resent only if it was not accepted: after a failed connection, a 401 or a 429. Most
+//! other 4xx responses are refusals. After any other response without a call, the call counts as
+//! lost: it may have been made, so it is looked up in the history and never resent.
 
 use std::time::Duration;
 
@@ -16,20 +16,20 @@ use crate::api::{Call, Parsed, Response, SendError};
 use crate::domain::{CallId, Invalid, Secret};
 use crate::error::{Error, Kind, Result};
 
-const CONNECTS: u32 = 3;
+const MAX_CONNECTS: u32 = 3;
 const CONNECT_WITHIN: Duration = Duration::from_secs(10);
-/// How many times a request is resent after a 429.
-const RESENDS: u32 = 3;
+/// After a 429 response, a request is resent at most this many times.
+const MAX_RESENDS: u32 = 3;
 /// If `Retry-After` asks for a longer wait, the call is not made.
 const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(60);
-/// The pauses between lookups grow from this to `LONGEST_PAUSE`.
+/// The first pause between two lookups. Later pauses grow to at most `LONGEST_PAUSE`.
 const FIRST_PAUSE: Duration = Duration::from_secs(2);
 const LONGEST_PAUSE: Duration = Duration::from_secs(15);
 const SEARCH_LIMIT: Duration = Duration::from_secs(120);
 
 /// Access to the service and the journal.
 pub trait Backend {
-    /// Connects by `connect_by`, reserves the call, and only then sends the request, once.
+    /// Connects before `connect_by`, records the call, then sends the request once.
     async fn post(
         &mut self,
         reserver: &Reserver,
@@ -38,48 +38,47 @@ pub trait Backend {
     ) -> Result<Response, SendError>;
     /// Returns a token to replace `rejected`, which the service rejected with a 401.
     async fn renew(&mut self, rejected: &Secret) -> Result<Secret>;
-    /// Looks up the call in the history, once.
+    /// Searches the history once for the call whose response was lost.
     async fn find(&mut self) -> Result<Finding>;
     async fn read(&mut self, id: &CallId) -> Result<Parsed<Call>>;
-    /// Records a change, then reports it. Returns `false` if a found ID belongs to another call.
+    /// Records and reports a change. Returns `false` if a search found an ID that belongs to
+    /// another call.
     async fn record(&mut self, change: Change) -> bool;
 }
 
-/// A change to a call.
 #[derive(Debug, Clone)]
 pub enum Change {
     Lost(Error),
     /// The response to the request contains this call.
     Accepted(Parsed<Call>),
     Running(CallId),
-    /// A lookup found this ID.
+    /// A search of the history found the call under this ID.
     Found(CallId),
     Ended(Parsed<Call>),
-    /// The service refused the call, or definitely did not accept it.
+    /// The call was certainly not made, for example because the service refused it.
     NotMade(Error),
-    /// A lookup failed and will be retried.
+    /// A lookup failed with this error. Lookups are retried until the deadline.
     Unreachable(Error),
 }
 
-/// The next step for a call.
 pub enum Step {
-    /// Send the request with this token.
+    /// Send the request with this access token.
     Send(Reserver, Secret),
-    /// Look up a lost call. The error is the reason why the response was lost, if known.
+    /// Search the history for a lost call. The error says why the response was lost, if known.
     Find(Option<Error>),
     Watch(CallId),
     Done(Parsed<Call>),
 }
 
 impl Step {
-    /// Returns the next step for a call that was already sent.
     pub fn after_sending(entry: &Entry) -> Self {
-        entry.call_id.clone().map_or(Self::Find(None), Self::Watch)
+        let lost = Self::Find(entry.error.clone());
+        entry.call_id.clone().map_or(lost, Self::Watch)
     }
 }
 
-/// Runs a call from `step` until it ends, or for `limit` after it was sent. Searches for a lost
-/// call for at most [`SEARCH_LIMIT`].
+/// Runs a call, starting with `step`, until it ends. Waits at most `limit` for it to end, and
+/// searches at most [`SEARCH_LIMIT`] for a lost call.
 pub async fn run(
     backend: &mut impl Backend,
     mut step: Step,
@@ -99,10 +98,10 @@ pub async fn run(
 
 /// Sends the request, and resends it if that is safe.
 ///
-/// A 429 comes from a rate limiter in front of the service, which never saw the request. A refusal
+/// A 429 comes from a rate limiter, so the request never reached the service behind it. A refusal
 /// is a registered 4xx status (RFC 9110) except 408 and 409, which may mean that the request is in
-/// progress. After any other response, the call counts as lost, including 503: a proxy may send it
-/// after forwarding a request and getting no response in time.
+/// progress. After any other error response, including 503, the call counts as lost: a proxy may
+/// send a 503 if it forwarded the request but got no response in time.
 async fn send(backend: &mut impl Backend, reserver: &Reserver, mut token: Secret) -> Result<Step> {
     let (mut connects, mut resends, mut renewed) = (0, 0, false);
     let mut connect_by = Instant::now() + CONNECT_WITHIN;
@@ -113,7 +112,7 @@ async fn send(backend: &mut impl Backend, reserver: &Reserver, mut token: Secret
             Err(SendError::NeverSent { error, retryable }) => {
                 connects += 1;
                 let pause = Duration::from_millis(250) * connects;
-                if !retryable || connects >= CONNECTS || Instant::now() + pause >= connect_by {
+                if !retryable || connects >= MAX_CONNECTS || Instant::now() + pause >= connect_by {
                     return not_made(backend, error).await;
                 }
                 sleep(pause).await;
@@ -128,13 +127,13 @@ async fn send(backend: &mut impl Backend, reserver: &Reserver, mut token: Secret
                 renewed = true;
                 token = match backend.renew(&token).await {
                     Ok(token) => token,
-                    Err(error) => return not_made(backend, error).await,
+                    Err(error) => return not_made(backend, response.explain(error)).await,
                 };
             }
             429 => {
                 let pause = response.retry_after.unwrap_or(FIRST_PAUSE * (1 << resends));
                 resends += 1;
-                if resends > RESENDS || pause > LONGEST_RETRY_AFTER {
+                if resends > MAX_RESENDS || pause > LONGEST_RETRY_AFTER {
                     let seconds = pause.as_secs().max(1);
                     let hint = format!("no call was made: try again in {seconds} s");
                     return not_made(backend, response.into_error().with_hint(hint)).await;
@@ -174,7 +173,7 @@ async fn not_made(backend: &mut impl Backend, error: Error) -> Result<Step> {
     Err(error)
 }
 
-/// Looks up a lost call in the history until it is found, or for `limit`. Returns its ID.
+/// Spends at most `limit` searching the history for a lost call. Returns the call's ID.
 async fn find(backend: &mut impl Backend, limit: Duration, why: Option<Error>) -> Result<CallId> {
     let (mut next, deadline) = (FIRST_PAUSE, Instant::now() + limit);
     let cause = match &why {
@@ -183,11 +182,10 @@ async fn find(backend: &mut impl Backend, limit: Duration, why: Option<Error>) -
     };
     let unknown = |message| {
         let mut error = Error::new(Kind::OutcomeUnknown, message);
-        error.facts = why
-            .as_ref()
-            .map(|why| why.facts.clone())
-            .unwrap_or_default();
-        error.facts.hint = None;
+        if let Some(why) = &why {
+            error.facts = why.facts.clone();
+            error.facts.hint = None;
+        }
         error
     };
     loop {
@@ -217,8 +215,8 @@ async fn find(backend: &mut impl Backend, limit: Duration, why: Option<Error>) -
     }
 }
 
-/// Waits until a call with a known ID ends. A refusal such as 404 is an error if the call is
-/// already in the history. Otherwise the lookup is retried.
+/// Waits until the call with this ID ends. If `is_listed`, a refusal such as a 404 is an error.
+/// Otherwise the call may not be in the history yet, so the read is retried.
 async fn watch(
     backend: &mut impl Backend,
     id: &CallId,
@@ -226,7 +224,7 @@ async fn watch(
     is_listed: bool,
 ) -> Result<Parsed<Call>> {
     let (mut next, deadline) = (FIRST_PAUSE, Instant::now() + limit);
-    let mut was_running = false;
+    let mut kind = Kind::OutcomeUnknown;
     loop {
         let error = match backend.read(id).await {
             Ok(call) if !call.value.is_running() => {
@@ -235,8 +233,8 @@ async fn watch(
             }
             Ok(_) => {
                 backend.record(Change::Running(id.clone())).await;
-                was_running = true;
-                Error::new(Kind::InProgress, "the call is still in progress")
+                kind = Kind::InProgress;
+                Error::new(kind, "the call is still in progress")
             }
             Err(error) if is_listed && matches!(error.kind, Kind::Refused | Kind::NotSignedIn) => {
                 return Err(error);
@@ -244,10 +242,6 @@ async fn watch(
             Err(error) => {
                 let message = format!("the call's result could not be read: {error}");
                 backend.record(Change::Unreachable(error)).await;
-                let kind = match was_running {
-                    true => Kind::InProgress,
-                    false => Kind::OutcomeUnknown,
-                };
                 Error::new(kind, message)
             }
         };
@@ -257,7 +251,7 @@ async fn watch(
     }
 }
 
-/// Waits until the next lookup is due. Returns `false` once the deadline has passed.
+/// Waits until the next lookup is due. Returns `false` at once if the deadline has passed.
 async fn pause(next: &mut Duration, deadline: Instant) -> bool {
     let now = Instant::now();
     if now >= deadline {

@@ -1,5 +1,5 @@
-//! Declares the command line for clap. The help of each command, the suggestions, the completions
-//! and the man page are generated from this declaration.
+//! Defines the command line for clap. The help of each command, the suggestions for mistyped words,
+//! the completions and the man page are generated from this definition.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -40,10 +40,10 @@ pub enum Command {
     /// List recent calls
     #[command(alias = "list")]
     History(HistoryQuery),
-    /// Show a call
+    /// Show the details of a call
     #[command(long_flag_alias = "call")]
     CallInfo {
-        /// Call ID or its first characters, last or last-1
+        /// Call ID or its first characters, "last" or "last-1"
         #[arg(value_name = "ID", value_parser = values::call, add = ArgValueCandidates::new(complete::call_ids))]
         id: CallRef,
         /// Exit with status 7 unless the call succeeded
@@ -52,38 +52,38 @@ pub enum Command {
     },
     /// Show a call's transcript
     Transcript(Export),
-    /// Export a call's appointment (.ics)
+    /// Export a call's appointment as an iCalendar file (.ics)
     Calendar(Export),
     /// Wait for a detached or interrupted call and print its result
     Resume {
         /// Key or call ID [default: the newest pending call]
-        #[arg(value_name = "KEY", add = ArgValueCandidates::new(complete::keys))]
+        #[arg(value_name = "KEY", add = ArgValueCandidates::new(complete::pending_keys))]
         which: Option<String>,
         /// Exit with status 7 unless the call succeeded
         #[arg(long)]
         exit_status: bool,
     },
-    /// List calls whose result you have not seen
+    /// List calls whose results you have not seen
     Pending,
-    /// Show minutes and calls used and remaining
+    /// Show used and remaining minutes and calls
     #[command(alias = "stats", long_flag_alias = "us")]
     Usage,
     /// Show the plan and its renewal date
     #[command(alias = "sub")]
     Subscription,
-    /// Open the billing portal
+    /// Print the URL of the billing portal and open it in a browser
     Billing,
-    /// Sign in
+    /// Sign in to your KallyAI account
     Login(LoginArgs),
-    /// Sign out
+    /// Sign out and delete the stored credentials
     Logout,
-    /// Check whether you are signed in
+    /// Check whether you are signed in and until when
     AuthStatus,
-    /// Send a GET request to a /v1/ path and print the body
+    /// Send a GET request to a /v1/ path and print the response
     Api { path: String },
-    /// Run an MCP server for AI agents (stdio)
+    /// Run an MCP server for AI agents on stdin and stdout
     Mcp,
-    /// Run the sandbox as a local server
+    /// Run a local server that simulates the service
     ServeSandbox {
         /// Loopback address to listen on [default: 127.0.0.1:8977]
         #[arg(value_name = "HOST:PORT", value_parser = values::loopback)]
@@ -93,9 +93,9 @@ pub enum Command {
     Completions { shell: clap_complete::Shell },
     /// Print the man page
     Man,
-    /// Print the skill for AI agents (SKILL.md)
+    /// Print the skill (SKILL.md), which teaches AI agents to use kallyai
     Skill {
-        /// Also print the details
+        /// Pass "full" to print the details as well
         #[arg(value_parser = ["full"])]
         part: Option<String>,
     },
@@ -104,15 +104,15 @@ pub enum Command {
 #[derive(Debug, Args)]
 pub struct CallArgs {
     /// Call this number, for example +15551234567
-    #[arg(short, long, value_name = "NUMBER", value_parser = Settings::phone)]
+    #[arg(short, long, value_name = "NUMBER")]
     pub phone: Option<Phone>,
-    /// Set the task (- for stdin, @FILE for a file)
+    /// Set the task of the call (- for stdin, @FILE for a file)
     #[arg(short, long, value_name = "TEXT")]
     pub task: Option<TaskSource>,
-    /// Number to call
-    #[arg(value_name = "NUMBER", conflicts_with = "phone", value_parser = Settings::phone)]
+    /// Phone number to call
+    #[arg(value_name = "NUMBER", conflicts_with = "phone")]
     pub number: Option<Phone>,
-    /// Task for the call
+    /// What the call should accomplish
     #[arg(value_name = "TASK", conflicts_with = "task")]
     pub words: Option<TaskSource>,
     #[command(flatten)]
@@ -120,13 +120,13 @@ pub struct CallArgs {
     /// Validate and show the call without making it
     #[arg(long)]
     pub dry_run: bool,
-    /// Call even if an earlier call is running or has succeeded
+    /// Call even if an earlier call is in progress or has succeeded
     #[arg(long)]
     pub again: bool,
-    /// Return without waiting (get the result with resume)
+    /// Do not wait for the result (get it later with resume)
     #[arg(long, conflicts_with = "exit_status")]
     pub detach: bool,
-    /// Key that makes this command safe to retry
+    /// Set a key that makes this command safe to retry
     #[arg(long, value_name = "KEY")]
     pub idempotency_key: Option<Key>,
     /// Exit with status 7 unless the call succeeded
@@ -136,10 +136,10 @@ pub struct CallArgs {
 
 #[derive(Debug, Args)]
 pub struct Export {
-    /// Call ID or its first characters, last or last-1
+    /// Call ID or its first characters, "last" or "last-1"
     #[arg(value_name = "ID", value_parser = values::call, add = ArgValueCandidates::new(complete::call_ids))]
     pub id: CallRef,
-    /// Write to a file instead of stdout
+    /// Write the output to a file instead of stdout
     #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub output: Option<PathBuf>,
 }
@@ -154,24 +154,25 @@ pub struct LoginArgs {
     pub callback_url: Option<String>,
 }
 
-/// Global flags. A switch may be repeated, because a shell alias may already contain it.
+/// Global flags. A flag without a value, such as `--json`, may be given twice, because a shell
+/// alias may already include it.
 #[derive(Debug, Clone, Args)]
 pub struct Options {
     /// Output JSON
-    #[arg(long, global = true, overrides_with = "json")]
+    #[arg(long, global = true)]
     pub json: bool,
     /// Simulate the service (no account, no real calls)
-    #[arg(long, global = true, overrides_with = "sandbox")]
+    #[arg(long, global = true)]
     pub sandbox: bool,
-    /// Wait at most this long [default: 30, no limit for calls]
+    /// Set a time limit [default: 30, none for calls]
     #[arg(long, global = true, value_name = "SECONDS",
           value_parser = clap::value_parser!(u64).range(1..=86_400))]
     pub timeout: Option<u64>,
     /// Never prompt or open a browser
-    #[arg(long, global = true, overrides_with = "no_input")]
+    #[arg(long, global = true)]
     pub no_input: bool,
     /// Do not open a browser
-    #[arg(long, global = true, overrides_with = "no_browser")]
+    #[arg(long, global = true)]
     pub no_browser: bool,
     /// Choose the local port for the sign-in redirect
     #[arg(long, global = true, value_name = "PORT", default_value_t = 8976,
@@ -181,7 +182,7 @@ pub struct Options {
     #[arg(long, global = true, value_name = "WHEN", value_enum, default_value_t)]
     pub color: Color,
     /// Log requests and responses (secrets redacted)
-    #[arg(long, global = true, overrides_with = "debug")]
+    #[arg(long, global = true)]
     pub debug: bool,
     /// Choose the language of the call and its report
     #[arg(short, long, global = true, value_name = "LANG", value_enum)]
@@ -196,7 +197,8 @@ pub struct Options {
     version: Option<bool>,
 }
 
-/// One help example per command. The example for any other command is `kallyai COMMAND`.
+/// The examples in the help of each command. The help of a command that is not listed here shows
+/// `kallyai COMMAND` as its example.
 const EXAMPLES: &str = "\
 call: kallyai call +15551234567 \"A table for 4\" --name \"John Smith\" --date friday --time 8pm
 history: kallyai history --since yesterday --until yesterday --status unsuccessful
@@ -211,18 +213,19 @@ completions: source <(kallyai completions bash)
 man: kallyai man | man -l -
 skill: kallyai skill full";
 
-/// Returns the declaration of the whole command line, with the help of every command.
+/// Returns the complete definition of the command line, with an example for every command.
 pub fn command() -> clap::Command {
-    declared().mut_subcommands(completed)
+    without_examples().mut_subcommands(with_example)
 }
 
-/// Returns the declaration without the examples and settings that [`completed`] adds.
-pub fn declared() -> clap::Command {
+/// Returns the definition of the command line without the additions of [`with_example`].
+pub fn without_examples() -> clap::Command {
     Cli::command().mut_args(with_dash)
 }
 
-/// Adds one command's example and settings. Doing so for all commands makes a short run 10% slower.
-pub fn completed(command: clap::Command) -> clap::Command {
+/// Adds an example to one command's help and lets its flags take values that start with a dash.
+/// Doing this for all commands would make a short run 10% slower.
+pub fn with_example(command: clap::Command) -> clap::Command {
     let name = command.get_name().to_owned();
     let of_name = |line: &'static str| line.strip_prefix(&*name)?.strip_prefix(": ");
     let example = EXAMPLES.lines().find_map(of_name);
@@ -231,8 +234,23 @@ pub fn completed(command: clap::Command) -> clap::Command {
     command.mut_args(with_dash)
 }
 
-/// Allows a flag's value to start with a dash. `compat` has already rejected a flag as a value.
+/// Lets the hint for a national phone number depend on the value of `--timezone`.
+pub fn with_zone(command: clap::Command, zone: Option<Zone>) -> clap::Command {
+    let phone = move |text: &str| Settings::phone(text, zone.clone());
+    command.mut_args(|arg| match arg.get_id().as_str() {
+        "phone" | "number" | "user_phone" => arg.value_parser(phone.clone()),
+        _ => arg,
+    })
+}
+
+/// Lets a flag's value start with a dash. `compat` has already rejected values that are flags.
 fn with_dash(arg: clap::Arg) -> clap::Arg {
-    let is_valued = arg.get_long().is_some() && arg.get_action().takes_values();
-    arg.allow_hyphen_values(is_valued)
+    let is_valued = arg.get_action().takes_values();
+    let id = arg.get_id().clone();
+    match arg.get_long() {
+        Some(_) if is_valued => arg.allow_hyphen_values(true),
+        // A shell alias may already contain the switch, so it may be repeated.
+        Some(_) => arg.overrides_with(id),
+        None => arg,
+    }
 }

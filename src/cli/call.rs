@@ -4,7 +4,6 @@ use std::io::IsTerminal as _;
 use std::time::Duration;
 
 use serde_json::json;
-use tokio::time::Instant;
 
 use super::args::CallArgs;
 use super::error;
@@ -16,8 +15,11 @@ use crate::service::{CallDraft, Ended, Follow, Outcome, PlaceOptions, Plan, Prog
 use crate::signals::Signals;
 use crate::view;
 
-/// Codes of warnings that suggest a mistake. On a terminal, `call` asks for confirmation.
+/// Codes of warnings that suggest a mistake. After such a warning, `call` asks the user to confirm
+/// the call if there is a terminal.
 const DOUBTS: [&str; 4] = ["past_date", "ambiguous_time", "no_name", "recent_success"];
+
+const LONGER_THAN_ANY_CALL: Duration = Duration::from_secs(30 * 24 * 3600);
 
 const WAITING: &str = "Waiting (Ctrl-C won't hang up)";
 
@@ -28,14 +30,15 @@ impl Run<'_> {
             key: args.idempotency_key.clone(),
         };
         let (detach, is_dry_run) = (args.detach, args.dry_run);
-        // Read the task before listening for signals, so that Ctrl-C at the prompt exits.
+        // Read the task before listening for signals, so that Ctrl-C at its prompt ends the
+        // program.
         let draft = draft(args, self.out)?;
         if is_dry_run {
             let preview = self.service.preview(draft, &options)?;
             let refusal = |error: &Error| error::json(error, self.kept.next_command(error));
             return self.show(&view::preview(&preview, refusal));
         }
-        let zone = self.service.zone()?;
+        let zone = self.service.zone();
         self.block_on(async |signals| {
             let until = self.until(detach);
             let plan = tokio::select! {
@@ -60,7 +63,7 @@ impl Run<'_> {
     }
 
     pub fn resume(&self, which: Option<&str>) -> Result<u8> {
-        let zone = self.service.zone()?;
+        let zone = self.service.zone();
         self.block_on(async |signals| {
             self.out.spin(WAITING);
             let follow = Follow {
@@ -74,14 +77,12 @@ impl Run<'_> {
     }
 
     fn until(&self, is_detached: bool) -> Until {
-        let timeout = self.service.options.timeout.map(Duration::from_secs);
-        Until {
-            at: timeout.map(|timeout| Instant::now() + timeout),
-            is_detached,
-        }
+        let at = self.service.deadline(LONGER_THAN_ANY_CALL);
+        Until { at, is_detached }
     }
 
-    /// Shows the request and its warnings. On a terminal, asks for confirmation if one is in `DOUBTS`.
+    /// Shows the request and its warnings. Asks the user to confirm the call if a warning is in
+    /// `DOUBTS` and there is a terminal.
     async fn confirm(&self, plan: &Plan, again: bool, signals: &mut Signals) -> Result<()> {
         if self.out.is_watched() {
             self.out.note(&summary(&plan.request));
@@ -107,7 +108,7 @@ impl Run<'_> {
         let reply = tokio::select! {
             reply = read => reply.ok().and_then(Result::ok).unwrap_or_default(),
             signal = signals.next() => {
-                // Start a new line after the prompt.
+                // The prompt has no line break, so add one.
                 self.out.note("");
                 return Err(interrupted(signal, "no call was made"));
             }
@@ -118,29 +119,29 @@ impl Run<'_> {
         }
     }
 
-    /// Shows the progress of a call, unless `--json` is on.
     fn progress(&self, progress: Progress) {
         if self.out.json {
             return;
         }
         match progress {
-            Progress::Sent | Progress::Running(_) => self.out.spin(WAITING),
+            Progress::Sent | Progress::Running => self.out.spin(WAITING),
             Progress::Retrying(reason) => {
                 let text = format!("Lost the connection: {reason}. Retrying…");
                 self.out.spin(&text);
             }
             Progress::Lost(reason) => {
-                let text = format!("Lost the response: {reason}. Checking on the call…");
+                let text = format!("The response was lost: {reason}. Checking on the call…");
                 self.out.note(&text);
             }
             Progress::Replayed => {
-                let text = "This key was already used for this request. Showing its result.";
+                let text = "This key was already used for this request. Showing the call's result.";
                 self.out.note(text);
             }
         }
     }
 
-    /// Shows the outcome. The call stays pending in the call log until its result has been shown.
+    /// Shows the outcome of a call. The call stays pending in the local call log until its result
+    /// has been shown.
     async fn finish(&self, outcome: Result<Outcome>, detach: bool, zone: &Zone) -> Result<u8> {
         self.out.stop_spinner();
         match outcome {
@@ -180,9 +181,9 @@ impl Run<'_> {
 fn draft(args: CallArgs, out: &Output) -> Result<CallDraft> {
     let missing = |what| Error::usage(what, "run kallyai call NUMBER TASK");
     let phone = args.phone.or(args.number);
-    let phone = phone.ok_or_else(|| missing("missing --phone: which number should be called?"))?;
+    let phone = phone.ok_or_else(|| missing("missing --phone (the number to call)"))?;
     let task = args.task.or(args.words);
-    let task = task.ok_or_else(|| missing("missing --task: what should the call accomplish?"))?;
+    let task = task.ok_or_else(|| missing("missing --task (what the call should accomplish)"))?;
     Ok(CallDraft {
         phone,
         task: task.read(out)?,
@@ -198,7 +199,7 @@ fn summary(request: &CallRequest) -> String {
     format!("Calling {} in {language}{when}", request.phone)
 }
 
-/// Builds the error for a call that was requested but whose result could not be written.
+/// Returns the error for a call that was requested but whose result could not be written.
 fn not_shown(error: Error) -> Error {
     if error.kind == Kind::ClosedPipe {
         return error;

@@ -1,7 +1,7 @@
 //! Prepares a command line for clap by moving the command to the front and removing its dashes:
 //! `--limit 5 --history` becomes `history --limit 5`, and `-p N -t T` becomes `call -p N -t T`.
-//! Also expands abbreviated flags, because clap does not know commands in flag form, such as
-//! `--history`.
+//! Also expands abbreviated flags. Clap cannot expand them, because it does not know the commands
+//! in flag form, such as `--history`.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -20,7 +20,7 @@ enum Flag<'c> {
 
 type Names<'c> = BTreeMap<String, Flag<'c>>;
 
-/// A word that is not the command, and whether the word is a flag.
+/// A command-line word other than the command, and whether it is a flag.
 type Word = (OsString, bool);
 
 /// Returns `argv` with the command moved to the front, right after the program's name.
@@ -37,7 +37,7 @@ pub fn command_first(root: &Command, argv: &[OsString]) -> Result<Vec<OsString>>
             rest.push((word, false));
             rest.extend(words.by_ref().map(|word| (word, false)));
         } else if text == "-" || !text.starts_with('-') {
-            // Once the command is known, any other word is an operand.
+            // Only the first command name selects a command. Any later word is an operand.
             match root.find_subcommand(&word) {
                 Some(command) if commands.is_empty() => commands.push(command.get_name()),
                 None if word == "help" && commands.is_empty() => rest.push(("--help".into(), true)),
@@ -56,8 +56,8 @@ pub fn command_first(root: &Command, argv: &[OsString]) -> Result<Vec<OsString>>
             rest.extend(value.transpose()?);
         }
     }
-    // Clap shows help without looking at the words after --help.
     if !rest.iter().any(|(word, _)| word == "--") {
+        // Move --help to the end, because clap ignores every word after it.
         rest.sort_by_key(|(word, is_flag)| *is_flag && (word == "--help" || word == "-h"));
     }
     if let [first, second, ..] = commands[..] {
@@ -72,11 +72,11 @@ pub fn command_first(root: &Command, argv: &[OsString]) -> Result<Vec<OsString>>
     start.map(Ok).chain(rest).collect()
 }
 
-/// Returns the word after a flag as the flag's value. Fails if that word is a flag itself.
+/// Returns the word after a flag as the flag's value. Fails if that word is itself a flag.
 fn separate_value(all: &Names, flag: &str, value: OsString) -> Result<Word> {
     let text = value.to_string_lossy();
     if text == "--" || all.contains_key(&*text) {
-        let hint = format!("if {text} is the value, use {flag}={text}");
+        let hint = format!("to use {text} as the value, type {flag}={text}");
         return Err(Error::usage(format!("{flag} needs a value"), hint));
     }
     Ok((value, false))
@@ -99,8 +99,8 @@ fn expanded(own: &Names, (word, is_flag): Word) -> Result<OsString> {
     }
 }
 
-/// Returns the commands in flag form, such as `--usage`, and the flags of every command or `only`.
-/// `call` has no flag form, because `--call ID` has always meant `call-info`.
+/// Returns the commands in flag form, such as `--usage`, and the flags of all commands, or of only
+/// one if `only` is set. `call` has no flag form, because `--call ID` means `call-info`.
 fn names<'c>(root: &'c Command, only: Option<&str>) -> Names<'c> {
     let mut names = Names::from(["-h", "--help"].map(|name| (name.into(), Flag::Switch)));
     for command in root.get_subcommands() {
@@ -122,7 +122,8 @@ fn names<'c>(root: &'c Command, only: Option<&str>) -> Names<'c> {
     names
 }
 
-/// Returns the flag with this name. If there is none, returns all flags that start with it.
+/// Returns the flag with exactly this name. If there is none, returns all flags that start with the
+/// name.
 fn matching<'n, 'c>(names: &'n Names<'c>, name: &str) -> Vec<(&'n str, Flag<'c>)> {
     let is_exact = names.contains_key(name);
     // --again allows a second call, so it cannot be abbreviated.
@@ -130,12 +131,12 @@ fn matching<'n, 'c>(names: &'n Names<'c>, name: &str) -> Vec<(&'n str, Flag<'c>)
     let all = names.iter().map(|(long, flag)| (long.as_str(), *flag));
     let found = all.filter(|(long, _)| *long == name || begins(long));
     let mut found: Vec<_> = found.collect();
-    // Two names for the same command are not ambiguous.
+    // Keep one name per command: several names for one command are not ambiguous.
     found.dedup_by(|a, b| matches!(a.1, Flag::Command(_)) && a.1 == b.1);
     found
 }
 
-/// Splits `--name=VALUE` or `-nVALUE` into its name and the rest.
+/// Splits `--name=VALUE` into `--name` and `=VALUE`, and `-nVALUE` into `-n` and `VALUE`.
 fn split(text: &str) -> (&str, &str) {
     let end = match text.strip_prefix("--") {
         Some(_) => text.find('=').unwrap_or(text.len()),

@@ -1,5 +1,5 @@
 //! Shell completion. Moves the command to the front of the command line and runs clap's completion
-//! engine. Prints no errors: if something fails or takes too long, there are no candidates.
+//! engine. If something fails or takes too long, prints no candidates instead of an error.
 
 use std::ffi::OsString;
 use std::io;
@@ -34,7 +34,8 @@ pub fn registration(shell: clap_complete::Shell) -> io::Result<Vec<u8>> {
     Ok(script)
 }
 
-/// If the completion script started this program, prints candidates and returns `true`.
+/// If the completion script started this program, prints completion candidates and returns
+/// `true`.
 pub fn respond(argv: &[OsString]) -> bool {
     let is_asked = std::env::var_os(VARIABLE).is_some_and(|shell| !shell.is_empty());
     let [program, dashes, words @ ..] = argv else {
@@ -45,10 +46,10 @@ pub fn respond(argv: &[OsString]) -> bool {
     }
     let cursor = std::env::var("_CLAP_COMPLETE_INDEX").ok();
     let cursor: Option<usize> = cursor.and_then(|index| index.parse().ok());
-    // If the shell does not report the cursor position, assume the last word.
+    // If the shell does not report the cursor position, assume that it is in the last word.
     let cursor = cursor.unwrap_or(words.len() - 1);
     let (before, at_cursor) = words.split_at(cursor.min(words.len()));
-    let Some((command, moved)) = moved(before, at_cursor.first()) else {
+    let Some((command, moved)) = reorder(before, at_cursor.first()) else {
         return true;
     };
     let words = moved.into_iter().chain(at_cursor.iter().cloned());
@@ -59,13 +60,14 @@ pub fn respond(argv: &[OsString]) -> bool {
     completed.unwrap_or(true)
 }
 
-/// Returns the declaration, and the words before the cursor with the command moved to the front.
-/// The number of words must not change, because the shell passes the cursor as a word index.
-fn moved(before: &[OsString], at_cursor: Option<&OsString>) -> Option<(Command, Vec<OsString>)> {
+/// Returns the definition of the command line, and the words before the cursor with the command
+/// moved to the front. The number of words stays the same, because the shell passes the cursor
+/// position as a word index.
+fn reorder(before: &[OsString], at_cursor: Option<&OsString>) -> Option<(Command, Vec<OsString>)> {
     let root = args::command();
     let mut words = compat::command_first(&root, before).ok()?;
     let command = words.get(1).and_then(|word| root.find_subcommand(word));
-    // If there is no command yet, a flag is one of `call` or stands for a command (`--history`).
+    // Without a command, a flag belongs to `call` or is a command in flag form (`--history`).
     let is_flag = at_cursor.is_some_and(|word| word.to_string_lossy().starts_with('-'));
     if is_flag && command.is_none() {
         words.insert(1.min(words.len()), "call".into());
@@ -80,7 +82,8 @@ fn moved(before: &[OsString], at_cursor: Option<&OsString>) -> Option<(Command, 
     Some((with_flag_forms(root).no_binary_name(is_longer), words))
 }
 
-/// Adds flags such as `--history` to `call`. They are offered only if nothing else matches.
+/// Adds the other commands to `call` as hidden flags, such as `--history`. Clap offers hidden flags
+/// only if nothing else matches.
 fn with_flag_forms(root: Command) -> Command {
     let form = |command: &Command| {
         let name = command.get_name().to_owned();
@@ -132,8 +135,7 @@ fn describe(call: &Call) -> String {
     known.into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
 
-/// Returns the keys of pending calls.
-pub fn keys() -> Vec<CompletionCandidate> {
+pub fn pending_keys() -> Vec<CompletionCandidate> {
     let pending = service().pending().unwrap_or_default();
     let about = |call: &PendingCall| {
         [call.request.number(), call.request.task()]

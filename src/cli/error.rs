@@ -12,7 +12,7 @@ use crate::output::Output;
 use crate::service::Options;
 use crate::view::without_nulls;
 
-/// The flags to repeat in a suggested command.
+/// The flags of this run, which suggested commands repeat.
 #[derive(Debug, Clone, Default)]
 pub struct Kept {
     pub json: bool,
@@ -22,7 +22,7 @@ pub struct Kept {
 }
 
 impl Kept {
-    /// Builds a command with these flags.
+    /// Returns the command `kallyai WORDS` with the flags of this run.
     pub fn command(&self, words: &str) -> String {
         let waits = words.starts_with("resume") || words.starts_with("call-info");
         let timeout = self.options.timeout.map(|it| format!(" --timeout {it}"));
@@ -38,7 +38,7 @@ impl Kept {
         .concat()
     }
 
-    /// Builds the command that gets the result of a call.
+    /// Returns the `resume` command for a call. `name` is a key or a call ID.
     pub fn resume(&self, name: &str) -> String {
         self.command(&format!("resume {}", shell_quoted(name)))
     }
@@ -63,7 +63,7 @@ impl Kept {
     }
 }
 
-/// Prints an error to stderr.
+/// Prints an error, its hint and the suggested command to stderr.
 pub fn report(out: &Output, error: &Error, kept: &Kept) {
     if error.kind == Kind::ClosedPipe {
         return;
@@ -77,7 +77,7 @@ pub fn report(out: &Output, error: &Error, kept: &Kept) {
     }
 }
 
-/// Returns the details of an error as JSON. `next` is the command to suggest.
+/// Returns the details of an error as JSON. `next` is the suggested command.
 pub fn json(error: &Error, next: Option<String>) -> Value {
     let facts = &error.facts;
     without_nulls(json!({
@@ -94,14 +94,14 @@ pub fn json(error: &Error, next: Option<String>) -> Value {
     }))
 }
 
-/// Returns whether `--json` is given. This also works if the command line is invalid.
+/// Returns whether `--json` is on the command line, even if the command line is invalid.
 pub fn wants_json(argv: &[OsString]) -> bool {
     argv.iter()
         .take_while(|word| *word != "--")
         .any(|word| word == "--json")
 }
 
-/// Converts an error from clap. `see_help` is the default hint.
+/// Converts an error from clap. `see_help` is the hint if there is no better one.
 pub fn from_clap(error: &clap::Error, root: &clap::Command, see_help: &str) -> Error {
     let source = error.source().and_then(|source| source.downcast_ref());
     if let Some(invalid) = source.cloned() {
@@ -123,8 +123,8 @@ pub fn from_clap(error: &clap::Error, root: &clap::Command, see_help: &str) -> E
     let word = word.or_else(|| context(error, ContextKind::InvalidArg));
     let word = word.unwrap_or_default().trim_start_matches('-');
     if ["cancel", "hangup", "hang-up", "stop"].contains(&word) {
-        let message = "a running call cannot be ended";
-        return Error::usage(message, "check its status with kallyai pending");
+        let message = "a call in progress cannot be ended";
+        return Error::usage(message, "run kallyai pending to check on the call");
     }
     let text = error.render().to_string();
     let hint = typographic_dash(error)
@@ -142,7 +142,7 @@ fn context(error: &clap::Error, kind: ContextKind) -> Option<&str> {
     }
 }
 
-/// Extracts the message from the rendered error, because clap has no API for it.
+/// Extracts the message from the rendered error, because clap does not provide the message alone.
 fn sentence(error: &clap::Error, text: &str) -> String {
     if let (ErrorKind::MissingRequiredArgument, Some(ContextValue::Strings(missing))) =
         (error.kind(), error.get(ContextKind::InvalidArg))
@@ -161,7 +161,7 @@ fn sentence(error: &clap::Error, text: &str) -> String {
         ContextKind::InvalidSubcommand,
     ];
     for given in given.into_iter().filter_map(|kind| context(error, kind)) {
-        // Hide long values, which may be URLs with tokens. Skip flags: only they contain `<`.
+        // Hide long values, which may be URLs with tokens. Text with `<` is a flag, not a value.
         if !given.contains('<') {
             sentence = sentence.replace(&format!("'{given}'"), &quoted(given));
         }
@@ -194,7 +194,8 @@ fn typographic_dash(error: &clap::Error) -> Option<String> {
     (flag != given).then(|| format!("use --{name}, with two hyphens"))
 }
 
-/// Returns a hint for a mistyped word or flag. Unlike clap, also considers commands in flag form.
+/// Returns a hint with the name closest to a mistyped word or flag. Unlike clap, also considers
+/// commands in flag form.
 fn nearest_name(error: &clap::Error, root: &clap::Command) -> Option<String> {
     use ContextKind::{InvalidArg, SuggestedArg, SuggestedSubcommand, SuggestedValue};
 
@@ -228,9 +229,9 @@ mod tests {
             },
         };
         let key: Key = "booking-42".parse().expect("a key");
-        let open = Error::new(Kind::CallOpen, "a call is in progress").of_key(&key);
+        let open = Error::new(Kind::CallOpen, "a call is in progress").about(Some(&key), None);
         let interrupted = Error::new(Kind::Interrupted(Signal::Interrupt), "interrupted");
-        let continuing = interrupted.clone().of_key(&key);
+        let continuing = interrupted.clone().about(Some(&key), None);
         let nothing = Error::new(Kind::NothingToResume, "nothing to resume");
         let resume = "resume booking-42 --sandbox --json --timeout 50 --exit-status";
         for (error, next) in [

@@ -1,4 +1,4 @@
-//! The command-line front end.
+//! The command-line interface: parses arguments, runs the command and prints the result.
 
 mod args;
 mod call;
@@ -19,10 +19,10 @@ use crate::error::{Error, Result};
 use crate::output::{Color, Output};
 use args::Cli;
 
-/// The reason why no command runs.
+/// The reason that parsing did not produce a command to run.
 #[derive(Debug)]
 enum Stop {
-    /// The user asked for help or the version.
+    /// The help or version text that the user asked for.
     Show(String),
     Fail(Error),
 }
@@ -52,15 +52,19 @@ fn parse(argv: &[OsString]) -> Result<Cli, Stop> {
     if argv.len() <= 1 {
         return Err(Stop::Show(texts::HELP.into()));
     }
-    let mut command = args::declared();
+    let mut command = args::without_examples();
     let argv = compat::command_first(&command, argv).map_err(Stop::Fail)?;
     let named = argv.get(1).and_then(|word| command.find_subcommand(word));
     let mut see_help = "see kallyai --help".to_owned();
     if let Some(name) = named.map(|command| command.get_name().to_owned()) {
         see_help = format!("see kallyai {name} --help");
-        command = command.mut_subcommand(name, args::completed);
+        let mut words = argv.iter().filter_map(|word| word.to_str());
+        let zone = words.find_map(|word| word.strip_prefix("--timezone"));
+        let zone = zone.and_then(|it| it.strip_prefix('=').or(words.next())?.parse().ok());
+        let named = |command| args::with_zone(args::with_example(command), zone);
+        command = command.mut_subcommand(name, named);
     }
-    // Leak the declaration, because freeing it takes longer than parsing.
+    // Leak the definition, because freeing it takes longer than parsing.
     let command: &'static mut clap::Command = Box::leak(Box::new(command));
     let version = command.render_version();
     let parsed = command.try_get_matches_from_mut(argv);

@@ -1,4 +1,4 @@
-//! Runs a command's operation, shows the result and returns the exit status.
+//! Runs a parsed command, shows its result and returns the exit status.
 
 use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
@@ -21,7 +21,7 @@ use crate::settings::Settings;
 use crate::signals::{Signal, Signals};
 use crate::view::{self, Block, View};
 
-/// The exit status with `--exit-status` if the call did not succeed.
+/// Exit status for an unsuccessful call if `--exit-status` is given.
 const NO_SUCCESS: u8 = 7;
 
 pub struct Run<'a> {
@@ -30,7 +30,7 @@ pub struct Run<'a> {
     pub kept: Kept,
 }
 
-/// Runs a command, reports its error and returns the exit status.
+/// Runs a command, reports an error if it fails, and returns the exit status.
 pub fn run(cli: Cli, out: &Output) -> u8 {
     let Cli { command, options } = cli;
     let settings = Settings::new(options.sandbox);
@@ -95,7 +95,7 @@ pub fn interrupted(signal: Signal, message: &str) -> Error {
 impl Run<'_> {
     fn command(&self, command: Command) -> Result<u8> {
         if self.service.settings.sandbox {
-            self.out.note("Sandbox: simulated, no real calls");
+            self.out.note("Sandbox: all calls are simulated");
         }
         match command {
             Command::Call(args) => self.call(*args),
@@ -107,14 +107,14 @@ impl Run<'_> {
             Command::Calendar(export) => self.wait(self.calendar(export)),
             Command::Usage => self.wait(async {
                 let usage = self.service.usage().await?;
-                self.show(&view::usage(&usage, &self.service.zone()?))
+                self.show(&view::usage(&usage, &self.service.zone()))
             }),
             Command::Subscription => self.wait(async {
                 let subscription = self.service.subscription().await?;
-                self.show(&view::subscription(&subscription, &self.service.zone()?))
+                self.show(&view::subscription(&subscription, &self.service.zone()))
             }),
             Command::Billing => self.wait(self.billing()),
-            Command::Login(args) => self.wait_or(pin!(self.sign_in(args)), "sign-in cancelled"),
+            Command::Login(args) => self.wait_or(pin!(self.sign_in(args)), "sign-in was canceled"),
             Command::Logout => {
                 self.wait(async { self.show(&view::sign_out(self.service.sign_out().await?)) })
             }
@@ -133,7 +133,7 @@ impl Run<'_> {
     fn pending(&self) -> Result<u8> {
         let calls = self.service.pending()?;
         let next = |call: &PendingCall| Some(self.kept.resume(call.key.as_str()));
-        self.show(&view::pending(&calls, &self.service.zone()?, next))
+        self.show(&view::pending(&calls, &self.service.zone(), next))
     }
 
     fn print(&self, text: std::io::Result<Vec<u8>>) -> Result<u8> {
@@ -151,9 +151,10 @@ impl Run<'_> {
         self.out.show(view).map(|()| 0)
     }
 
-    /// Runs an operation that handles signals. Once it starts, a signal no longer ends the program.
+    /// Runs an operation that handles signals itself. Until the operation returns, a signal does
+    /// not end the program.
     pub fn block_on(&self, work: impl AsyncFnOnce(&mut Signals) -> Result<u8>) -> Result<u8> {
-        let failed = |error| Error::io("the program cannot start", &error);
+        let failed = |error| Error::io("kallyai cannot start", &error);
         let done = on_this_thread(async {
             let mut signals = Signals::listen().map_err(failed)?;
             work(&mut signals).await
@@ -163,7 +164,7 @@ impl Run<'_> {
 
     /// Runs an operation that a signal may interrupt at any time.
     fn wait(&self, work: impl Future<Output = Result<u8>>) -> Result<u8> {
-        self.wait_or(pin!(work), "interrupted")
+        self.wait_or(pin!(work), "the command was interrupted")
     }
 
     fn wait_or(
@@ -181,7 +182,7 @@ impl Run<'_> {
     }
 
     async fn history(&self, query: HistoryQuery) -> Result<u8> {
-        let zone = self.service.zone()?;
+        let zone = self.service.zone();
         let history = self.service.history(&query).await?;
         let is_for_program = self.out.json || !self.out.is_terminal();
         if let Some(why) = view::no_calls(&history, &query).filter(|_| is_for_program) {
@@ -191,11 +192,16 @@ impl Run<'_> {
     }
 
     async fn call_info(&self, call: CallRef) -> Result<u8> {
-        let zone = self.service.zone()?;
+        let zone = self.service.zone();
         let call = self.service.call(&call).await?;
         self.show(&view::call(&call, &zone))?;
         if call.value.is_running() {
-            return Ok(0);
+            let id = call.value.call_id.parse().ok();
+            let error = Error::new(Kind::InProgress, "the call is still in progress");
+            return match self.kept.exit_status {
+                true => Err(error.about(None, id.as_ref())),
+                false => Ok(0),
+            };
         }
         self.service.mark_shown(None, &call).await;
         Ok(self.status(call.value.is_success()))
@@ -211,7 +217,8 @@ impl Run<'_> {
         self.export(&view::calendar(bytes), export.output)
     }
 
-    /// Shows a view or writes it to a file. Raw bytes, such as a calendar, are written unchanged.
+    /// Prints a view, or writes it to a file if `output` is a path. Writes raw bytes, such as a
+    /// calendar, unchanged.
     fn export(&self, view: &View, output: Option<PathBuf>) -> Result<u8> {
         let Some(file) = output.filter(|file| *file != Path::new("-")) else {
             return self.show(view);
@@ -268,7 +275,7 @@ impl Run<'_> {
 
     async fn auth_status(&self) -> Result<u8> {
         let until = self.service.auth_status().await?;
-        self.show(&view::auth_status(until, &self.service.zone()?))
+        self.show(&view::auth_status(until, &self.service.zone()))
     }
 
     /// Serves MCP requests until the client disconnects or a signal arrives.
@@ -277,7 +284,7 @@ impl Run<'_> {
         self.block_on(async |signals| {
             if std::io::stdin().is_terminal() {
                 self.out
-                    .note("kallyai mcp serves MCP clients on stdin and stdout (Ctrl-C to stop)");
+                    .note("Serving MCP on stdin and stdout (Ctrl-C to stop)");
             }
             tokio::select! {
                 biased;

@@ -1,4 +1,4 @@
-//! Tests of command-line parsing.
+//! Tests that command lines are parsed correctly and that the help texts are complete.
 
 use clap::{Arg, Command};
 use proptest::prelude::*;
@@ -11,7 +11,7 @@ fn argv(line: &[&str]) -> Vec<OsString> {
     words.map(OsString::from).collect()
 }
 
-/// Splits a line like a shell, but supports only double quotes.
+/// Splits a command line into words. Supports only double quotes.
 fn words(line: &str) -> Vec<&str> {
     let parts = line.split('"').enumerate();
     let words = parts.map(|(n, part)| match n % 2 {
@@ -21,7 +21,7 @@ fn words(line: &str) -> Vec<&str> {
     words.collect::<Vec<_>>().concat()
 }
 
-/// Returns the parsed command as text, so that two lines can be compared.
+/// Returns the parsed command as text, so that two command lines can be compared.
 fn parsed(line: &[&str]) -> String {
     match parse(&argv(line)) {
         Ok(cli) => format!("{cli:?}"),
@@ -83,9 +83,9 @@ fn invalid_command_lines_exit_with_2_and_a_hint() {
         --auth_status | unexpected argument '--auth_status' found | did you mean --auth-status?
         histroy | unknown command 'histroy' | did you mean history?
         +15551234567 x | unknown command '+15551234567' | kallyai call NUMBER TASK
-        cancel 3f2a | a running call cannot be ended | check its status with kallyai pending
-        --hangup | a running call cannot be ended | check its status with kallyai pending
-        -p +15551234567 -t --json | -t needs a value | if --json is the value, use -t=--json
+        cancel 3f2a | a call in progress cannot be ended | run kallyai pending to check on the call
+        --hangup | a call in progress cannot be ended | run kallyai pending to check on the call
+        -p +15551234567 -t --json | -t needs a value | to use --json as the value, type -t=--json
         usage history | unexpected argument 'history' found | see kallyai usage --help
         usage --history | usage and history cannot be combined | run one command at a time
         --usage --usage | usage and usage cannot be combined | run one command at a time
@@ -202,7 +202,7 @@ fn value_of(arg: &Arg, pick: Index) -> String {
     value.to_owned()
 }
 
-/// Returns random flags in random forms. For `call`, they include --phone and --task.
+/// Returns random flags in random forms. For `call`, always includes --phone and --task.
 fn flags_of(options: &[&Arg], is_call: bool, picks: &[(Index, Index, u8)]) -> Vec<Vec<String>> {
     // IDs of flags to skip: they conflict with other flags or have already been used.
     let mut seen = vec!["exit_status", "callback_url", "version", "phone", "task"];
@@ -273,7 +273,7 @@ proptest! {
 }
 
 #[test]
-fn skill_commands_parse_and_the_skill_is_short() {
+fn skill_is_short_and_its_commands_are_valid() {
     let skill = texts::skill(false);
     assert!(skill.chars().count() <= 7000);
     let full = texts::skill(true);

@@ -7,7 +7,8 @@ use clap_mangen::Man;
 
 use super::args::Cli;
 
-/// Written by hand, because clap cannot group commands. At most 40 lines of 80 columns.
+/// The top-level help. It is written by hand, because clap cannot group commands. At most 40 lines
+/// of 80 columns.
 pub const HELP: &str = include_str!("help.txt");
 
 const SKILL: &str = include_str!("SKILL.md");
@@ -20,7 +21,7 @@ pub fn skill(is_full: bool) -> String {
     }
 }
 
-/// The sections of the man page before and after the commands and options.
+/// The handwritten parts of the man page, before the list of commands and after the options.
 const MAN_START: &str = include_str!("man_start.roff");
 const MAN_END: &str = include_str!("man_end.roff");
 
@@ -52,7 +53,6 @@ pub fn man() -> io::Result<Vec<u8>> {
     Ok(page)
 }
 
-/// Renders a command's options.
 fn options(command: Command) -> io::Result<String> {
     let mut page = Vec::new();
     Man::new(command.disable_help_flag(true)).render_options_section(&mut page)?;

@@ -1,4 +1,4 @@
-//! Parses arguments that have no domain type of their own, such as the task.
+//! Parses command-line arguments that need special handling, such as the task.
 
 use std::io::{IsTerminal as _, Read as _};
 use std::net::SocketAddr;
@@ -44,7 +44,7 @@ impl TaskSource {
             Invalid::new(format!("can't read {name}: {reason}"), hint)
         })?;
         let text = decode(&bytes)
-            .ok_or_else(|| Invalid::new(format!("{name} is not text"), "save it as UTF-8"))?;
+            .ok_or_else(|| Invalid::new(format!("{name} is not text"), "save the task as UTF-8"))?;
         Ok(parse_task(&text).map_err(|invalid| invalid.in_source(&name))?)
     }
 }
@@ -77,7 +77,8 @@ fn decode(bytes: &[u8]) -> Option<String> {
     }
 }
 
-/// Parses a call reference. A phone number has its own hint: `--call NUMBER` is a likely mistake.
+/// Parses a call ID, the start of one, `last` or `last-1`. For a phone number, the error has its
+/// own hint, because `--call NUMBER` is a likely mistake.
 pub fn call(text: &str) -> Result<CallRef, Invalid> {
     if text.starts_with('+') {
         return Err(Invalid::new(
@@ -88,7 +89,8 @@ pub fn call(text: &str) -> Result<CallRef, Invalid> {
     text.parse()
 }
 
-/// Parses a loopback address. The sandbox must not be reachable from the network.
+/// Parses a loopback address and a port. Rejects other addresses, because the sandbox must not be
+/// reachable from the network.
 pub fn loopback(text: &str) -> Result<SocketAddr, Invalid> {
     let address = text.replace("localhost", "127.0.0.1").parse().ok();
     let address = address.filter(|address: &SocketAddr| address.ip().is_loopback());
@@ -103,7 +105,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn task_source_is_text_stdin_or_file() {
+    fn task_argument_may_be_text_stdin_or_a_file() {
         let text = |text: &str| TaskSource::Text(text.into());
         for (given, source) in [
             ("-", TaskSource::Stdin),

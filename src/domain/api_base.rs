@@ -1,4 +1,4 @@
-//! The base URL of the API.
+//! Validates the base URL of the API.
 
 use std::str::FromStr;
 
@@ -6,7 +6,7 @@ use url::{Host, Position, Url};
 
 use super::Invalid;
 
-/// The base URL of all routes: HTTPS, or HTTP on loopback, without a user name, query or fragment.
+/// The base URL of the API: HTTPS, or HTTP on loopback, without a user name, query or fragment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ApiBase(Url);
 
@@ -35,7 +35,7 @@ impl ApiBase {
         self.0.scheme() == "https"
     }
 
-    /// Returns the host, with the port unless it is the default one.
+    /// Returns the host, and the port if it is not the default.
     pub fn host(&self) -> &str {
         self.0.authority()
     }
@@ -44,7 +44,8 @@ impl ApiBase {
         self.0.as_str()
     }
 
-    /// Returns the URL of a route. Percent-encodes segments, so an ID cannot change the route.
+    /// Appends path segments to the base URL. Percent-encodes them, so that an ID cannot change the
+    /// route.
     pub fn route(&self, segments: &[&str]) -> Url {
         let mut url = self.0.clone();
         if let Ok(mut path) = url.path_segments_mut() {
@@ -58,19 +59,19 @@ impl FromStr for ApiBase {
     type Err = Invalid;
 
     fn from_str(text: &str) -> Result<Self, Invalid> {
-        const HINT: &str =
-            "use an address such as https://api.kallyai.com or http://127.0.0.1:8977";
-        let refused = |why: &str| Invalid::new(format!("KALLYAI_API_URL {why}"), HINT);
-        let base = Self(Url::parse(text).map_err(|_| refused("is not a URL"))?);
+        const HINT: &str = "use a URL such as https://api.kallyai.com or http://127.0.0.1:8977";
+        let refused = |message: &str| Invalid::new(message, HINT);
+        let base = Self(Url::parse(text).map_err(|_| refused("KALLYAI_API_URL is not a URL"))?);
         let url = &base.0;
         let has_credentials = !url.username().is_empty() || url.password().is_some();
+        let has_suffix = url[Position::AfterPath..] != *"";
         match url.scheme() {
-            _ if has_credentials => Err(refused("contains a user name or password")),
-            _ if url[Position::AfterPath..] != *"" => Err(refused("has a query or a fragment")),
+            _ if has_credentials => Err(refused("KALLYAI_API_URL has a user name or password")),
+            _ if has_suffix => Err(refused("KALLYAI_API_URL has a query or a fragment")),
             "https" => Ok(base),
             "http" if base.is_loopback() => Ok(base),
-            "http" => Err(refused("uses http://, which sends credentials unencrypted")),
-            _ => Err(refused("is not an https:// address")),
+            "http" => Err(refused("KALLYAI_API_URL must use https:// for this host")),
+            _ => Err(refused("KALLYAI_API_URL does not begin with https://")),
         }
     }
 }
@@ -80,7 +81,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn base_url_must_be_https_or_loopback() {
+    fn api_base_url_must_be_https_or_loopback() {
         let accepted =
             "https://api.kallyai.com|http://127.0.0.1:8977/|http://[::1]:1/v2|http://localhost";
         for text in accepted.split('|') {
@@ -94,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn id_cannot_change_the_route() {
+    fn call_id_cannot_change_the_route_of_a_request() {
         let base: ApiBase = "https://api.kallyai.com/base/".parse().expect("an address");
         let url = base.route(&["v1", "calls", "a/../b?c#d"]);
         let expected = "https://api.kallyai.com/base/v1/calls/a%2F..%2Fb%3Fc%23d";

@@ -1,4 +1,4 @@
-//! Call requests, as a front end receives them and as they are sent to the API.
+//! A request for a call: the fields that the user sets, and the JSON that is sent to the API.
 
 use jiff::Timestamp;
 use schemars::JsonSchema;
@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 use super::text::parse_text;
 use super::{Category, Date, Day, Invalid, Language, Phone, Time, Zone};
 
-/// The optional fields of a call. This declaration generates the command line's flags, MCP's
-/// arguments and the request's fields, so add a new field here.
+/// The optional fields of a request for a call. The command-line flags, the MCP arguments and the
+/// JSON fields of the API request are all generated from this struct.
 #[derive(Debug, Clone, Default, clap::Args, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct CallFields {
@@ -33,13 +33,13 @@ pub struct CallFields {
     #[schemars(range(min = 1, max = 50))]
     pub party_size: Option<u8>,
 
-    /// Set the date: 2027-01-28, tomorrow or friday (the next one)
+    /// Set the date, such as 2027-01-28, tomorrow or friday (the next one)
     #[arg(long, value_name = "DAY")]
     #[serde(rename(serialize = "appointment_date"))]
     #[schemars(with = "Option<String>")]
     pub date: Option<Day>,
 
-    /// Set the time: 20:00, 8pm or noon
+    /// Set the time, such as 20:00, 8pm or noon
     #[arg(long, value_name = "TIME")]
     #[serde(rename(serialize = "appointment_time"))]
     #[schemars(with = "Option<String>")]
@@ -59,7 +59,7 @@ pub struct CallFields {
     #[arg(skip)]
     pub language: Option<Language>,
 
-    /// Choose the language spoken on the call, if different
+    /// Choose the spoken language, if it differs from the report's
     #[arg(long, value_enum, value_name = "LANG")]
     pub call_language: Option<Language>,
 
@@ -73,8 +73,8 @@ pub struct CallFields {
     #[serde(rename(serialize = "is_urgent"))]
     pub urgent: bool,
 
-    /// Set the time zone for date and time: the zone of the business, for example
-    /// America/New_York. Default: this computer's zone
+    /// Set the time zone for date and time, usually that of the business, for example
+    /// America/New_York. Default: this computer's time zone
     #[arg(skip)]
     #[serde(skip_serializing)]
     #[schemars(with = "Option<String>")]
@@ -89,7 +89,7 @@ pub struct CallFields {
 /// Maximum length of a task, in characters.
 const MAX_TASK: usize = 4000;
 
-/// Parses a task. Trims it and converts its line endings to LF. Fails if it is blank or too long.
+/// Trims a task and converts its line endings to LF. Fails if the task is blank or too long.
 pub fn parse_task(text: &str) -> Result<String, Invalid> {
     let task = parse_text(text)
         .map_err(|_| Invalid::new("the task is empty", "say what the call should accomplish"))?
@@ -104,20 +104,20 @@ pub fn parse_task(text: &str) -> Result<String, Invalid> {
     Ok(task)
 }
 
-/// A complete request for a call.
+/// A call request with all defaults filled in.
 #[derive(Debug, Clone)]
 pub struct CallRequest {
     pub phone: Phone,
     pub task: String,
-    /// `category`, `language` and `call_language` are set. `date` is a [`Day::On`] or `None`.
+    /// The optional fields, with defaults filled in and an absolute date.
     pub fields: CallFields,
-    /// The date of the appointment.
+    /// The date of the appointment, if the user gave one.
     pub date: Option<Date>,
     pub timezone: Zone,
 }
 
 impl CallRequest {
-    /// Creates a request, with defaults for the omitted fields.
+    /// Creates a request. Fills in defaults and converts a relative date to a calendar date.
     pub fn new(
         phone: Phone,
         task: String,
@@ -144,7 +144,7 @@ impl CallRequest {
         }
     }
 
-    /// Returns the body of `POST /v1/calls`, without the omitted fields.
+    /// Returns the JSON body of `POST /v1/calls`. Leaves out fields that are not set.
     pub fn body(&self) -> Value {
         let mut submission = json!({
             "task_description": self.task,
@@ -164,7 +164,8 @@ impl CallRequest {
         body
     }
 
-    /// Formats the appointment as `Fri 2026-12-04 20:00 America/New_York`. Omits missing parts.
+    /// Formats the appointment, for example as `Fri 2026-12-04 20:00 America/New_York`. Leaves out
+    /// a missing date or time.
     pub fn when(&self) -> Option<String> {
         let date = self.date.map(|date| date.strftime("%a %F").to_string());
         let time = self.fields.time.map(|time| time.to_string());
@@ -197,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn request_uses_the_api_field_names() {
+    fn flags_and_mcp_arguments_produce_the_same_api_request() {
         let flags = "--category=restaurant|--name=Ana|--business=Lucali|--party-size=4|--date=fri\
             |--time=8pm|--time-preference=evening|--user-phone=+1 555 765 4321|--call-language=es\
             |--instruction=Ask for a quiet table|--urgent|--session-id=s1";
@@ -229,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn task_is_trimmed_and_limited_in_length() {
+    fn call_task_is_trimmed_and_limited_in_length() {
         let task = parse_task(" Book\r\na table \r\n");
         assert_eq!(task.as_deref(), Ok("Book\na table"));
         assert!(parse_task(&"é".repeat(MAX_TASK)).is_ok());
@@ -238,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn appointment_shows_only_the_given_parts() {
+    fn appointment_text_leaves_out_a_missing_date_or_time() {
         let when = |args| request(parsed(args).expect("fields")).when();
         let both = "Fri 2026-12-04 20:00 America/New_York".to_owned();
         assert_eq!(when("--date=fri|--time=8pm"), Some(both));

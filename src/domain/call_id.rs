@@ -1,14 +1,14 @@
-//! Call IDs and other ways to refer to a call.
+//! Call IDs, and other ways in which a user can refer to a call.
 
 use std::str::FromStr;
 
 use super::{Invalid, plain, quoted};
 
-/// A call's ID exactly as the server sent it. It is valid as a URL path segment.
+/// A call's ID, exactly as the server sent it. The ID is valid as a URL path segment.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize)]
 pub struct CallId(String);
 
-const HINT: &str = "copy an ID from the list of calls, or use last";
+const HINT: &str = "copy an ID from the list of calls, or use last for the newest call";
 
 impl CallId {
     pub fn as_str(&self) -> &str {
@@ -29,10 +29,10 @@ impl FromStr for CallId {
     }
 }
 
-/// A reference to a call, as the user writes it.
+/// How a user refers to a call: by position in the list of calls, or by ID.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CallRef {
-    /// `last` (0) is the newest call, and `last-1` (1) is the one before it.
+    /// The position of a call, counted from the newest: 0 for `last`, 1 for `last-1`.
     Last(u8),
     /// The first characters of an ID: hexadecimal digits and dashes.
     Prefix(String),
@@ -41,7 +41,7 @@ pub enum CallRef {
 
 /// Maximum N in `last-N`. The API returns at most 200 calls per page.
 const MAX_BACK: u8 = 199;
-/// Minimum length of a prefix, in characters. A shorter one would often match several calls.
+/// Minimum length of an ID prefix, in characters. A shorter prefix would often match several calls.
 const MIN_PREFIX: usize = 4;
 /// Length of a complete ID, in characters. The service uses UUIDs.
 const UUID_LENGTH: usize = 36;
@@ -69,7 +69,7 @@ impl FromStr for CallRef {
         if typed.len() < MIN_PREFIX {
             return Err(Invalid::new(
                 format!("{} is too short for a call ID", quoted(text)),
-                format!("use at least {MIN_PREFIX} characters of the ID, or last"),
+                format!("use at least the first {MIN_PREFIX} characters of the ID"),
             ));
         }
         Ok(Self::Prefix(typed))
@@ -81,7 +81,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn call_is_referenced_by_position_prefix_or_id() {
+    fn call_reference_is_a_position_an_id_prefix_or_an_id() {
         let uuid = "3f2a9c1e-7b4d-4e8a-9c6f-1a2b3c4d5e6f";
         let id = |text: &str| CallRef::Id(text.parse().expect("an ID"));
         for (text, expected) in [

@@ -1,4 +1,4 @@
-//! The status of a call.
+//! The statuses of calls, and a filter for them.
 
 use std::str::FromStr;
 
@@ -45,12 +45,13 @@ impl StatusFilter {
         &self.0
     }
 
-    /// Returns whether this program knows the status or group of statuses.
+    /// Returns whether this program knows the filter, which is a status or a group of statuses.
     pub fn is_known(&self) -> bool {
         CallStatus::new(&self.0).is_running().is_some() || self.0 == "unsuccessful"
     }
 
-    /// Returns whether a call matches. The status alone does not always show if a call is running.
+    /// Returns whether a call matches the filter. `is_running` is a parameter because an unknown
+    /// status does not show whether the call is running.
     pub fn matches(&self, status: Option<&CallStatus>, is_running: bool) -> bool {
         match self.0.as_str() {
             "in_progress" => is_running,
@@ -88,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn status_filter_matches_names_and_groups() {
+    fn status_filter_matches_one_status_or_a_group_of_them() {
         for filter in "no_answer|no-answer| No answer|no\u{2011}answer|unsuccessful".split('|') {
             assert!(matches(filter, "no_answer", false), "{filter}");
             assert!(!matches(filter, "success", false), "{filter}");

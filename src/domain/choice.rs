@@ -1,4 +1,4 @@
-//! Fields with a fixed set of values.
+//! Fields of a call that have a fixed set of values: the category and the language.
 
 use clap::ValueEnum;
 use schemars::JsonSchema;
@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Invalid, quoted};
 
-/// `task_category`: the kind of business.
+/// The kind of business to call.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize, JsonSchema, ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum Category {
@@ -18,13 +18,13 @@ pub enum Category {
 }
 
 impl Category {
-    /// Returns whether a booking in this category is made under a name.
+    /// Returns whether bookings in this category are made under a name.
     pub fn takes_a_name(self) -> bool {
         self != Self::General
     }
 }
 
-/// A language for `language` or `call_language`.
+/// A language that the assistant speaks.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize, JsonSchema, ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum Language {
@@ -56,7 +56,7 @@ impl std::str::FromStr for Language {
 
     fn from_str(text: &str) -> Result<Self, Invalid> {
         ValueEnum::from_str(text.trim(), true).map_err(|_| {
-            let message = format!("{} is not a language KallyAI speaks", quoted(text));
+            let message = format!("{} is not a language that KallyAI speaks", quoted(text));
             Invalid::new(message, "use en or es")
         })
     }

@@ -1,11 +1,11 @@
-//! Idempotency keys.
+//! Parses and generates idempotency keys.
 
 use std::str::FromStr;
 
 use super::{Invalid, quoted};
 
-/// The `Idempotency-Key` of a call. A retry of the request sends the same key. The header keeps the
-/// user's case, and everything else ignores case.
+/// A call's idempotency key, which a retry sends again. The HTTP header contains the key as the
+/// user wrote it, but comparisons and file names ignore case.
 #[derive(Debug, Clone, serde::Serialize)]
 pub struct Key(String);
 
@@ -16,12 +16,12 @@ impl Key {
         Self(format!("kallyai-{:032x}", rand::random::<u128>()))
     }
 
-    /// Returns the key for the header, in its original case.
+    /// Returns the key as the user wrote it, for the HTTP header.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// Returns the key for file names and comparisons, in lower case.
+    /// Returns the key in lower case, for file names and comparisons.
     pub fn folded(&self) -> String {
         self.0.to_ascii_lowercase()
     }
@@ -41,14 +41,14 @@ impl FromStr for Key {
     fn from_str(text: &str) -> Result<Self, Invalid> {
         let is_allowed = |b: u8| b.is_ascii_alphanumeric() || b"._-".contains(&b);
         let is_key = (1..=MAX_LENGTH).contains(&text.len()) && text.bytes().all(is_allowed);
-        // `kallyai resume KEY` would parse `-x` as a flag and `last` as the newest call.
+        // `kallyai resume` would parse `-x` as a flag, and `last` or `last-1` as a recent call.
         let is_reserved = text.starts_with('-') || text.to_ascii_lowercase().starts_with("last");
         if is_key && !is_reserved {
             return Ok(Self(text.to_owned()));
         }
         Err(Invalid::new(
             format!("{} is not a valid idempotency key", quoted(text)),
-            "use 1 to 128 letters, digits, dots, dashes and underscores, for example dentist-2027-01-28",
+            "use letters, digits, dots, dashes and underscores (at most 128, not starting with a dash or 'last'), for example dentist-2027-01-28",
         ))
     }
 }
@@ -58,7 +58,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn key_keeps_its_case_but_comparison_ignores_case() {
+    fn idempotency_keys_are_compared_case_insensitively() {
         let key: Key = "Dentist-2027.01_28".parse().expect("a key");
         assert_eq!(Ok(key.clone()), "dentist-2027.01_28".parse());
         assert_eq!(key.as_str(), "Dentist-2027.01_28");
@@ -68,7 +68,7 @@ mod tests {
     }
 
     #[test]
-    fn invalid_keys_are_rejected() {
+    fn invalid_idempotency_keys_are_rejected() {
         assert!("k".repeat(MAX_LENGTH).parse::<Key>().is_ok());
         assert!("k".repeat(MAX_LENGTH + 1).parse::<Key>().is_err());
         for text in ["", "a b", "é", "a/b", "..\\a", "-a", "last", "Last-1"] {

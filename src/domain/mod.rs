@@ -17,7 +17,6 @@ pub use call_fields::{CallFields, CallRequest, parse_task};
 pub use call_id::{CallId, CallRef};
 pub use call_status::{CallStatus, StatusFilter};
 pub use choice::{Category, Language};
-
 pub use jiff::civil::Date;
 pub use key::Key;
 pub use phone::{Phone, dialed};
@@ -29,7 +28,7 @@ pub use text::{
 pub use when::{Day, PastDay, Time};
 pub use zone::Zone;
 
-/// The reason why a value is rejected.
+/// An error that says why a value was rejected and what to type instead.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct Invalid {
@@ -39,7 +38,6 @@ pub struct Invalid {
 }
 
 impl Invalid {
-    /// Creates an error. The message says what is wrong, and the hint says what to type.
     pub fn new(message: impl Into<String>, hint: impl Into<String>) -> Self {
         Self {
             message: message.into(),
@@ -61,7 +59,8 @@ impl Invalid {
         &self.hint
     }
 
-    /// Adds the value's source to the message: an environment variable, a flag or an MCP argument.
+    /// Puts `name` before the message. `name` is the environment variable, flag or MCP argument
+    /// with the rejected value.
     pub fn in_source(self, name: &str) -> Self {
         let message = format!("{name}: {}", self.message);
         Self { message, ..self }
@@ -80,7 +79,6 @@ macro_rules! deserialize_from_str {
     )*};
 }
 
-/// Implements `Display` with `as_str`.
 macro_rules! display_as_str {
     ($($type:ty),*) => {$(
         impl std::fmt::Display for $type {

@@ -1,21 +1,21 @@
-//! Phone numbers.
+//! Parses phone numbers, and rejects emergency numbers.
 
 use std::str::FromStr;
 
 use super::{Invalid, Zone, plain, quoted};
 
-/// A phone number in E.164 format: `+` and 7 to 15 digits, beginning with a country code.
+/// A phone number in E.164 format: `+` and 7 to 15 digits, which begin with a country code.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, serde::Serialize)]
 pub struct Phone(String);
 
-/// The ITU country codes with one or two digits. All others have three.
+/// The country codes with one or two digits. All other country codes have three.
 const SHORT_CODES: &str = "1 7 20 27 30 31 32 33 34 36 39 40 41 43 44 45 46 47 48 49 51 52 53 54 \
     55 56 57 58 60 61 62 63 64 65 66 81 82 84 86 90 91 92 93 94 95 98";
 
-/// Country codes whose national numbers may begin with 0.
+/// Country codes after which a 0 may be part of the number instead of a trunk prefix.
 const KEEP_ZERO: &str = "39 225 226 229 241 242 250 378 379 992";
 
-/// Three-digit emergency numbers of all countries (ITU-T E.129 and its national annexes).
+/// The emergency numbers of all countries (ITU-T E.129 and its national annexes).
 const EMERGENCY: &str = "15 17 18 000 061 062 066 080 088 091 092 100 101 102 103 104 105 106 107 108 110 111 \
     112 113 114 115 116 117 118 119 120 121 122 123 127 128 129 131 132 133 140 144 150 151 155 \
     156 158 160 166 171 180 185 190 191 192 193 194 195 197 198 199 900 901 902 903 907 911 912 913 \
@@ -24,7 +24,7 @@ const EMERGENCY: &str = "15 17 18 000 061 062 066 080 088 091 092 100 101 102 10
 const HINT: &str = "use + and the country code, for example +15551234567";
 
 impl Phone {
-    /// Parses a number to call. In a US or Canadian time zone, a hint adds +1 to a national number.
+    /// Parses a phone number. In a US or Canadian time zone, the error for 10 digits suggests +1.
     pub fn parse_in(text: &str, zone: Option<&Zone>) -> Result<Self, Invalid> {
         let shown = quoted(text);
         let typed = without_separators(text);
@@ -36,17 +36,17 @@ impl Phone {
         if let (Some(number), true) = (&corrected, is_digits(extension)) {
             return Err(Invalid::new(
                 format!("{shown} has an extension"),
-                format!("put the extension in --instruction and use {number} here"),
+                format!("use {number} and put the extension in --instruction"),
             ));
         }
         let problem = match typed.strip_prefix('+') {
             Some(digits) => problem(digits),
-            None => Some("does not begin with + and a country code".into()),
+            None => Some("it does not begin with + and a country code".into()),
         };
         match problem {
             None => Ok(Self(typed)),
             Some(problem) => Err(Invalid::new(
-                format!("{shown} {problem}"),
+                format!("{shown} is not a valid phone number: {problem}"),
                 corrected.map_or(HINT.into(), |number| format!("use {number}")),
             )),
         }
@@ -78,7 +78,8 @@ fn without_separators(text: &str) -> String {
     typed.trim_start_matches("tel:").to_owned()
 }
 
-/// Splits a number from the digits of its extension: `x12`, `ext12`, `;ext=12`, `,12` or `#12`.
+/// Splits off the digits of an extension, which can be written as `x12`, `ext12`, `;ext=12`, `,12`
+/// or `#12`.
 fn split_extension(typed: &str) -> (&str, &str) {
     let is_marker = |c: char| ",;#=:".contains(c) || c.is_ascii_lowercase();
     let (number, tail) = typed.split_at(typed.find(is_marker).unwrap_or(typed.len()));
@@ -109,24 +110,24 @@ fn corrected(number: &str, zone: Option<&Zone>) -> Option<Phone> {
     is_valid.then(|| Phone(format!("+{digits}")))
 }
 
-/// Returns the problem with the characters after a `+`, or `None` if they form a phone number.
+/// Returns what is wrong with the characters after a `+`, or `None` if they form a phone number.
 fn problem(digits: &str) -> Option<String> {
     if let Some(stray) = digits.chars().find(|c| !c.is_ascii_digit()) {
         let stray = stray.escape_default();
-        return Some(format!("is not a phone number: it contains '{stray}'"));
+        return Some(format!("it contains '{stray}'"));
     }
     let (code, national) = split_country_code(digits);
     let (length, national_length) = (digits.len(), national.len());
     Some(if digits.starts_with('0') {
-        "has no country code: country codes never begin with 0".into()
+        "a country code can't begin with 0".into()
     } else if code == "1" && national_length != 10 {
-        format!("has {national_length} digits after +1, but a +1 number has 10")
+        format!("it has {national_length} digits after +1, but should have 10")
     } else if code == "1" && national.starts_with(['0', '1']) {
-        "has an area code that begins with 0 or 1".into()
+        "an area code can't begin with 0 or 1".into()
     } else if national.starts_with('0') && !is_in(code, KEEP_ZERO) {
-        "has a 0 after the country code".into()
+        "it has a 0 after the country code".into()
     } else if !(7..=15).contains(&length) {
-        format!("has {length} digits, but a phone number has 7 to 15")
+        format!("it has {length} digits, but a phone number has 7 to 15")
     } else {
         return None;
     })
@@ -179,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn common_formats_are_accepted() {
+    fn phone_numbers_in_common_formats_are_accepted() {
         let texts = "(+1) 555/123.4567| TEL: +1-555-123-4567|＋１ （５５５）　１２３－４５６７\
             |+1\u{2011}555\u{2013}123\u{2212}4567|+1\u{a0}555\u{202f}123\u{2009}4567\
             |\u{feff}\u{200e}\u{202a}+1555\u{200b}1234567\u{202c}";
@@ -192,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn correctable_number_is_rejected_with_a_suggestion() {
+    fn correctable_phone_number_is_rejected_with_a_suggestion() {
         for (text, zone, number) in [
             ("0034 912 345 678", "", "+34912345678"),
             ("1 (555) 123-4567", "", "+15551234567"),
@@ -207,15 +208,15 @@ mod tests {
     }
 
     #[test]
-    fn extension_is_rejected_with_a_hint_to_remove_it() {
+    fn phone_extension_is_rejected_with_a_hint_to_remove_it() {
         for extension in "x123| Ext. 12|;ext=12|,12|,,12#|#12".split('|') {
             let hint = hint(&format!("+1 555 123 4567{extension}"), "");
-            assert!(hint.ends_with("use +15551234567 here"), "{extension}");
+            assert!(hint.starts_with("use +15551234567 and put"), "{extension}");
         }
     }
 
     #[test]
-    fn invalid_number_is_rejected_with_a_format_hint() {
+    fn invalid_phone_number_is_rejected_with_a_format_hint() {
         let texts = "|\u{200b}|5551234567|020 7946 0018|+|+123456|+1234567890123456|x12|12/5\
             |+1555x234567|+0551234567|++15551234567|+15551234567#|+1 800 FLOWERS|+١٥٥٥١٢٣٤٥٦٧\
             |+1 555 123 456|+1 055 123 4567|+1 155 123 4567|555123|1911|+1 555 123 411";
@@ -237,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn formats_of_the_same_number_compare_equal() {
+    fn different_formats_of_a_phone_number_compare_equal() {
         for (one, other) in [
             ("+15551234567", "1 (555) 123-4567"),
             ("+52 1 55 1234 5678", "+525512345678"),

@@ -1,14 +1,15 @@
-//! Tokens, which must not be printed.
+//! Keeps tokens out of the program's output.
 
 use std::fmt;
 use std::sync::{Mutex, PoisonError};
 
-/// A token. It is visible ASCII, so it is valid in a header. It has no `Display`, and `Debug`
-/// redacts it. [`redact`] replaces every token that this process has parsed.
+/// A token of visible ASCII characters, which are valid in an HTTP header. It has no `Display`, and
+/// its `Debug` is redacted, so that it can't be printed by accident.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
 
-/// Minimum length for redaction, in characters. A shorter token could be an ordinary word.
+/// Minimum length of a token that is redacted, in characters. A shorter token could be an ordinary
+/// word.
 const MIN_REDACTED: usize = 8;
 
 static KNOWN: Mutex<Vec<String>> = Mutex::new(Vec::new());
@@ -25,7 +26,7 @@ impl Secret {
         Some(Self(text.to_owned()))
     }
 
-    /// Returns the raw token. Use only in the header, body or file that needs it.
+    /// Returns the raw token. Use it only in the header, body or file that needs it.
     pub fn expose(&self) -> &str {
         &self.0
     }
@@ -37,7 +38,7 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// Redacts this process's tokens in text that quotes a response.
+/// Replaces all tokens that are known to this process with `[redacted]`.
 pub fn redact(text: &str) -> String {
     let known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
     let hide = |text: String, token: &String| text.replace(token, "[redacted]");

@@ -2,7 +2,7 @@
 
 use super::Invalid;
 
-/// Trims text and replaces each run of white space in it with one space.
+/// Trims text and replaces each run of whitespace in it with one space.
 pub fn collapse_whitespace(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
@@ -40,8 +40,8 @@ pub fn parse_text(text: &str) -> Result<String, Invalid> {
     Ok(text.trim().to_owned())
 }
 
-/// Returns whether Unicode lists a character as `Default_Ignorable_Code_Point`: soft hyphens,
-/// joiners, bidi marks, fillers, variation selectors and tags.
+/// Returns whether a character is invisible, that is, a `Default_Ignorable_Code_Point` in Unicode.
+/// Soft hyphens, joiners and variation selectors are examples.
 pub fn is_invisible(c: char) -> bool {
     match u32::from(c) {
         0xad | 0x34f | 0x61c | 0x115f | 0x1160 | 0x17b4 | 0x17b5 | 0x3164 | 0xfeff | 0xffa0 => true,
@@ -51,7 +51,8 @@ pub fn is_invisible(c: char) -> bool {
     }
 }
 
-/// Replaces unpaired surrogate escapes in JSON with U+FFFD. A Rust string cannot hold surrogates.
+/// Replaces unpaired surrogate escapes in JSON with U+FFFD, because a Rust string cannot contain
+/// surrogates.
 pub fn with_whole_pairs(json: &str) -> String {
     let unit = |text: &str| {
         let digits = text.strip_prefix("\\u")?.get(..4)?;
@@ -65,7 +66,7 @@ pub fn with_whole_pairs(json: &str) -> String {
         let (copied, length) = match (unit(escape), unit(next)) {
             (Some(0xd800..=0xdbff), Some(0xdc00..=0xdfff)) => (&escape[..12], 12),
             (Some(0xd800..=0xdfff), _) => ("\\ufffd", 6),
-            // Copy the escaped character as well, because it may be a backslash.
+            // Copy the backslash and the character after it, which may be another backslash.
             _ => {
                 let length = escape
                     .char_indices()
@@ -80,7 +81,7 @@ pub fn with_whole_pairs(json: &str) -> String {
     whole + rest
 }
 
-/// Quotes a word for the shell (PowerShell on Windows).
+/// Quotes a word for the shell, or for PowerShell on Windows.
 pub fn shell_quoted(text: &str) -> String {
     let is_plain = |b: u8| b.is_ascii_alphanumeric() || b"-_.:/+=".contains(&b);
     if !text.is_empty() && text.bytes().all(is_plain) {
@@ -90,8 +91,8 @@ pub fn shell_quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', apostrophe))
 }
 
-/// Quotes a rejected value for a message. Does not repeat a long value: it may be a token, or a URL
-/// with a token, that was pasted in the wrong place.
+/// Quotes a rejected value for an error message. Hides a long value, because it may be a token, or
+/// a URL with a token, that was pasted in the wrong place.
 pub fn quoted(text: &str) -> String {
     const MAX_SHOWN: usize = 30;
     if text.chars().count() > MAX_SHOWN {
@@ -100,7 +101,7 @@ pub fn quoted(text: &str) -> String {
     format!("'{text}'")
 }
 
-/// Returns the candidate nearest to a mistyped word, if it is at most two edits away.
+/// Returns the candidate that is most similar to a mistyped word, if at most two edits are needed.
 pub fn nearest<'c>(word: &str, candidates: impl Iterator<Item = &'c str>) -> Option<&'c str> {
     let scored = candidates.map(|candidate| (strsim::levenshtein(word, candidate), candidate));
     let near = scored.filter(|(edits, _)| *edits <= 2);
@@ -117,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn unpaired_surrogate_becomes_u_fffd() {
+    fn unpaired_surrogate_becomes_the_replacement_character() {
         for (json, whole) in [
             (r"a\ud83db", r"a\ufffdb"),
             (r"\udca9\ud83d", r"\ufffd\ufffd"),
@@ -142,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn long_values_are_not_quoted() {
+    fn long_values_are_not_repeated_in_error_messages() {
         assert_eq!(quoted("señor 4"), "'señor 4'");
         assert_eq!(quoted(&"a".repeat(31)), "this value");
     }

@@ -1,4 +1,4 @@
-//! Dates and times of day, as the user writes them.
+//! Parses dates and times of day as users type them.
 
 use std::fmt;
 use std::str::FromStr;
@@ -15,26 +15,27 @@ use super::{Invalid, plain, quoted};
 #[serde(untagged)]
 pub enum Day {
     On(Date),
-    /// This many days after today, or before today if negative.
+    /// A number of days after today, or before today if negative.
     #[serde(skip)]
     After(i32),
-    /// The next (1) or the most recent (-1) occurrence of a weekday, never today.
+    /// The next (1) or the most recent (-1) occurrence of a weekday. Today does not count.
     #[serde(skip)]
     Nth(i32, Weekday),
 }
 
-/// A day for `--since` or `--until`.
+/// A day for `--since` or `--until`. A weekday means its most recent occurrence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PastDay(pub Day);
 
-const TIME_HINT: &str = "use 20:00, 8pm, 8:30pm or noon, and put a range in --time-preference";
+const TIME_HINT: &str =
+    "use a time such as 20:00, 8:30pm or noon, and put a time range in --time-preference";
 
-/// A time of day on the 24-hour clock, to the minute.
+/// A time of day, in hours and minutes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Time(civil::Time);
 
 impl Day {
-    /// Returns whether the date depends on today, and therefore on the time zone.
+    /// Returns whether the date depends on today's date, and therefore on the time zone.
     pub fn is_relative(self) -> bool {
         !matches!(self, Self::On(_))
     }
@@ -125,11 +126,11 @@ impl FromStr for Time {
     }
 }
 
-/// Parses `8pm`, `8 pm` and `8:30pm`.
+/// Parses a 12-hour time such as `8pm`, `8 pm` or `8:30pm`.
 fn twelve_hour(typed: &str) -> Option<civil::Time> {
     let mut formats = ["%I%p", "%I %p", "%I:%M%p", "%I:%M %p"].into_iter();
     let time = formats.find_map(|format| civil::Time::strptime(format, typed).ok())?;
-    // jiff also accepts one-digit minutes, so check for two digits.
+    // jiff also accepts one-digit minutes, so check that two digits were typed.
     let minutes = time.strftime(":%M").to_string();
     (typed.contains(&minutes) || !typed.contains(':')).then_some(time)
 }
@@ -155,7 +156,7 @@ mod tests {
     const THURSDAY: Date = date(2027, 1, 28);
 
     #[test]
-    fn days_resolve_to_today_or_later() {
+    fn appointment_days_resolve_to_today_or_later() {
         for (text, resolved) in [
             (" ２０２７\u{2011}02\u{2212}14\u{200b} ", date(2027, 2, 14)),
             ("Today", date(2027, 1, 28)),
@@ -169,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn past_days_resolve_to_earlier_dates() {
+    fn days_for_since_and_until_resolve_to_past_dates() {
         for (text, resolved) in [
             ("2026-12-31", date(2026, 12, 31)),
             ("Yesterday", date(2027, 1, 27)),

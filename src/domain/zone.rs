@@ -1,4 +1,4 @@
-//! Time zones.
+//! Finds time zones by name, and converts dates and times with them.
 
 use std::path::Path;
 use std::str::FromStr;
@@ -9,11 +9,11 @@ use jiff::tz::{AmbiguousTimestamp, TimeZone, TimeZoneDatabase};
 
 use super::{Invalid, Time, plain, quoted};
 
-/// A time zone from the IANA database. The name has the database's spelling.
+/// A time zone from the IANA database. Its name is spelled as in the database.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Zone(TimeZone);
 
-/// The zones under `America/` that computers in the US and Canada usually use.
+/// The time zones under `America/` that computers in the US and Canada usually use.
 const US_AND_CANADA: &str = "Anchorage Boise Chicago Denver Detroit Edmonton Halifax Indiana \
     Juneau Kentucky Los_Angeles Moncton Montreal New_York North_Dakota Phoenix Regina St_Johns \
     Toronto Vancouver Whitehorse Winnipeg Yellowknife";
@@ -33,14 +33,15 @@ impl Zone {
         self.0.to_datetime(now).date()
     }
 
-    /// Returns whether the zone is UTC, which is the default in most containers.
+    /// Returns whether the time zone is UTC. Most containers use UTC, wherever the user is.
     pub fn is_utc(&self) -> bool {
         let name = self.name().trim_start_matches("Etc/");
         let mut names = "UTC UCT Zulu Universal GMT GMT0 Greenwich".split(' ');
         names.any(|utc| utc == name)
     }
 
-    /// Returns whether this is a US or Canadian zone, where phone numbers have ten digits after +1.
+    /// Returns whether the time zone is in the US or Canada, where phone numbers have ten digits
+    /// after +1.
     pub(super) fn is_us_or_canadian(&self) -> bool {
         match self.name().split('/').collect::<Vec<_>>()[..] {
             ["US" | "Canada", _] | ["Pacific", "Honolulu"] => true,
@@ -49,14 +50,15 @@ impl Zone {
         }
     }
 
-    /// Returns the first moment of a day.
+    /// Returns the first moment of a day in this time zone.
     pub fn start_of(&self, date: Date) -> Timestamp {
         let start = date.to_zoned_datetime(self.0.clone());
-        // This fails only on the last day of the calendar, in the year 9999.
+        // The conversion fails only on the last day that jiff supports, in the year 9999.
         start.map_or(Timestamp::MAX, |start| start.timestamp())
     }
 
-    /// Returns the moment of a date and time, which may be skipped or ambiguous because of DST.
+    /// Converts a local date and time to a timestamp. Because of DST, the local time may be skipped
+    /// or ambiguous.
     pub fn local(&self, date: Date, time: Time) -> AmbiguousTimestamp {
         self.0
             .to_ambiguous_timestamp(date.to_datetime(time.civil()))
@@ -76,21 +78,22 @@ impl FromStr for Zone {
     }
 }
 
-/// Finds a zone by name, ignoring case. Prefers the system's rules, because they may be newer.
+/// Finds a time zone by name, ignoring case. Prefers the system's rules, which may be newer than
+/// the bundled ones.
 fn find(name: &str) -> Option<TimeZone> {
     let bundled = TimeZoneDatabase::bundled().get(name).ok()?;
     let is_zone = |name: &&str| !matches!(*name, "Factory" | "Etc/Unknown");
     let name = bundled.iana_name().filter(is_zone)?;
-    // Windows does not have this folder, and any user could create it there. `TimeZone::get` also
-    // reads the folder, but lists all zones first, which takes milliseconds.
+    // Do not use `TimeZone::get`, which first lists all time zones. That takes milliseconds.
     let path = Path::new("/usr/share/zoneinfo").join(name);
+    // Ignore the file on Windows, where any user could create the folder `/usr/share/zoneinfo`.
     let rules = std::fs::read(path).ok().filter(|_| cfg!(unix));
     let installed = rules.and_then(|rules| TimeZone::tzif(name, &rules).ok());
     Some(installed.unwrap_or_else(|| bundled.clone()))
 }
 
-/// Finds the zone whose name ends with this city. Skips zones in `Etc`, because `Etc/GMT+1` is one
-/// hour behind UTC, not ahead of it.
+/// Finds the time zone whose name ends with this city. Skips names such as `Etc/GMT+1`, which is an
+/// hour behind UTC although its name suggests the opposite.
 fn zone_of_city(city: &str) -> Option<String> {
     let end = format!("/{}", city.replace(' ', "_").to_ascii_lowercase());
     let zones = TimeZoneDatabase::bundled();
@@ -113,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn zone_name_uses_the_database_spelling() {
+    fn time_zone_name_is_spelled_as_in_the_database() {
         assert_eq!(zone(" america/new_york\u{200b}").name(), "America/New_York");
         assert_eq!(zone("EST5EDT").name(), "EST5EDT");
         for name in "UTC Zulu GMT Greenwich Etc/UTC Etc/GMT".split(' ') {
@@ -125,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn unknown_zone_names_are_rejected_with_a_hint() {
+    fn unknown_time_zones_are_rejected_with_a_hint() {
         let hint = "use a region and a city, such as America/New_York or Europe/Madrid";
         let texts = "|Mars/Olympus|localtime|posixrules|factory|Etc/Unknown|UTC+2|GMT+1|EST5|Etc/\
             |../etc/passwd|/usr/share/zoneinfo/Europe/Madrid|posix/Europe/Madrid|Europe/\

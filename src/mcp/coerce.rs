@@ -1,23 +1,30 @@
-//! Converts arguments from a model to the types in the tool's schema. Accepts numbers, booleans and
-//! lists in strings. Treats null and "" as absent. Error messages include the argument's name.
+//! Converts the arguments that a model sends to the types in the tool's schema. Accepts numbers,
+//! booleans and lists that are sent as strings. Treats null and "" as absent. Error messages
+//! include the argument's name.
 
 use rmcp::model::JsonObject;
 use serde_json::{Value, json};
 
 use crate::domain::{
-    CallRef, Day, Invalid, Key, PastDay, Phone, Time, Zone, nearest, parse_task, without_invisible,
+    CallRef, Day, Invalid, Key, PastDay, Time, Zone, nearest, parse_task, without_invisible,
 };
 use crate::error::{Error, Result};
 use crate::settings::Settings;
 
 pub fn coerce(schema: &Value, arguments: JsonObject) -> Result<JsonObject> {
     let mut coerced = JsonObject::new();
+    let zone = arguments.get("timezone").and_then(Value::as_str);
+    let zone: Option<Zone> = zone.and_then(|zone| zone.parse().ok());
     for (name, value) in arguments {
         let property = schema["properties"]
             .get(&name)
             .ok_or_else(|| unknown(&name, schema))?;
         if !is_absent(&value) {
             let value = coerce_value(&name, property, value)?;
+            if let ("phone" | "user_phone", Some(text)) = (&*name, value.as_str()) {
+                let parsed = Settings::phone(text, zone.clone());
+                parsed.map_err(|invalid| invalid.in_source(&name))?;
+            }
             coerced.insert(name, value);
         }
     }
@@ -39,8 +46,8 @@ fn unknown(name: &str, schema: &Value) -> Error {
     let near = nearest(name, names.iter().copied());
     let hint = match near.or_else(|| names.iter().copied().find(is_part)) {
         Some(nearest) => format!("did you mean {nearest}?"),
-        None if names.is_empty() => "this tool has no arguments".into(),
-        None => format!("the arguments are {}", names.join(", ")),
+        None if names.is_empty() => "this tool takes no arguments".into(),
+        None => format!("this tool takes these arguments: {}", names.join(", ")),
     };
     Error::usage(format!("unknown argument {name}"), hint)
 }
@@ -71,7 +78,7 @@ fn list(name: &str, property: &Value, value: Value) -> Result<Value, Invalid> {
         Value::Array(items) => items,
         Value::String(text) => match serde_json::from_str(&text) {
             Ok(items) => items,
-            // Split only statuses at commas. An instruction may contain commas.
+            // Only statuses are split at commas, because an instruction may contain commas.
             Err(_) if name == "status" => text.split(',').map(Value::from).collect(),
             Err(_) => vec![text.into()],
         },
@@ -118,11 +125,9 @@ fn text(value: Value) -> Option<Value> {
     }
 }
 
-/// Checks a value before serde parses it, because serde would drop an error's hint and kind.
+/// Checks a value before serde parses it, because serde would lose the error's hint and kind.
 fn check(name: &str, text: &str) -> Result<(), Invalid> {
     match name {
-        "phone" => Settings::phone(text).map(drop),
-        "user_phone" => text.parse::<Phone>().map(drop),
         "task" => parse_task(text).map(drop),
         "date" => text.parse::<Day>().map(drop),
         "time" => text.parse::<Time>().map(drop),

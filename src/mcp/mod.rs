@@ -1,5 +1,5 @@
-//! The MCP front end: a Model Context Protocol server on stdin and stdout. Each tool calls one
-//! operation of the service.
+//! The MCP (Model Context Protocol) server on stdin and stdout. Each tool runs one operation of
+//! `service`.
 
 mod coerce;
 mod place;
@@ -33,7 +33,8 @@ struct Server {
     sign_in: SignInProgress,
 }
 
-/// Serves the client on stdin and stdout until it closes stdin. Must run inside a `LocalSet`.
+/// Serves the client on stdin and stdout until the client closes stdin. Must run inside a
+/// `LocalSet`.
 pub async fn serve(settings: Settings, options: Options) {
     let server = Server {
         settings,
@@ -98,7 +99,8 @@ impl ServerHandler for Server {
         Ok(tools.with_ttl_ms(0).with_cache_scope(CacheScope::Public))
     }
 
-    /// Runs a tool. If the client cancels it, a phone call that was already requested continues.
+    /// Runs a tool. If the client cancels the tool call, a phone call that was already requested
+    /// continues.
     async fn call_tool(
         &self,
         request: CallToolRequestParams,
@@ -107,7 +109,7 @@ impl ServerHandler for Server {
         let cancelled = context.ct.clone();
         tokio::select! {
             () = cancelled.cancelled() => {
-                Err(ErrorData::internal_error("the request was cancelled", None))
+                Err(ErrorData::internal_error("the request was canceled", None))
             }
             response = self.respond(request, context) => response,
         }
@@ -119,7 +121,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn schemas_have_no_superfluous_keywords() {
+    fn tool_schemas_have_no_unneeded_keywords() {
         for tool in tools::list() {
             let schema = serde_json::to_string(&tool.input_schema).unwrap();
             for noise in ["$schema", "default", "title", "format", "null", "writeOnly"] {

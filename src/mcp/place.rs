@@ -1,5 +1,5 @@
 //! Makes a call and waits for its result. Tools respond within 45 seconds, because MCP clients time
-//! out after 60. A worker process makes the call, so cancelling a tool stops only the wait.
+//! out after 60. A worker process makes the call, so canceling a tool call stops only the wait.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -20,12 +20,14 @@ use crate::service::{CallDraft, Follow, Outcome, PlaceOptions, Service, Until};
 use crate::signals::Signals;
 use crate::view::{self, View};
 
-/// How long a tool waits for a call. The worker may take up to 2 s longer to report.
+/// How long a tool waits for a call. The worker process may need 2 more seconds to report the
+/// result.
 const WAIT: Duration = Duration::from_secs(43);
-/// The part of `WAIT` that remains for the call, however long the user takes to confirm it.
+/// The part of `WAIT` that is reserved for the call. The user has the rest to confirm the call.
 const AFTER_CONFIRMATION: Duration = Duration::from_secs(10);
 
-/// Returns the deadline of a tool that waits for a call. `--timeout` can only shorten it.
+/// Returns the deadline for a tool that waits for a call. `--timeout` can shorten the wait but not
+/// extend it.
 pub fn deadline(timeout: Option<u64>) -> Instant {
     Instant::now() + timeout.map_or(WAIT, Duration::from_secs).min(WAIT)
 }
@@ -52,7 +54,7 @@ pub async fn place(service: &Service<'_>, call: PlaceCall, deadline: Instant) ->
     outcome(service, deadline, wait).await
 }
 
-/// Waits for the outcome of a call and marks it as shown.
+/// Waits for the outcome of a call and marks the outcome as shown.
 pub async fn outcome(
     service: &Service<'_>,
     deadline: Instant,
@@ -60,7 +62,7 @@ pub async fn outcome(
 ) -> Result<View> {
     let follow = Follow {
         until: Until {
-            at: Some(deadline),
+            at: deadline,
             is_detached: false,
         },
         signals: &mut Signals::none(),
@@ -68,7 +70,7 @@ pub async fn outcome(
     };
     match wait(follow).await {
         Ok(Outcome::Ended(ended)) => {
-            let view = view::result(&ended, &service.zone()?);
+            let view = view::result(&ended, &service.zone());
             service.mark_shown(ended.key.as_ref(), &ended.call).await;
             Ok(untrusted(view))
         }
@@ -86,7 +88,7 @@ pub async fn outcome(
     }
 }
 
-/// Asks the user to confirm a second call if the client supports questions. From protocol version
+/// Asks the user to confirm a second call if the client supports elicitation. From protocol version
 /// 2026-07-28 on, returns the question, and the client repeats the tool call with the answer.
 pub async fn confirm(
     call: &PlaceCall,
@@ -127,6 +129,6 @@ pub async fn confirm(
     if response.is_some_and(|response| response.action == ElicitationAction::Accept) {
         return Ok(None);
     }
-    let message = "the second call was not confirmed, and no call was made";
+    let message = "the user did not confirm the second call, so it was not made";
     Err(Error::new(Kind::Cancelled, message).with_hint("do not try again unless the user asks"))
 }

@@ -1,4 +1,4 @@
-//! Runs a tool's operation.
+//! Runs the service operation of each tool.
 
 use serde_json::json;
 use tokio::time::Instant;
@@ -21,11 +21,11 @@ impl Server {
                 place::outcome(service, deadline, wait).await?
             }
             Tool::ListPendingCalls {} => {
-                view::pending(&service.pending()?, &service.zone()?, |_| None)
+                view::pending(&service.pending()?, &service.zone(), |_| None)
             }
             Tool::ListCalls(query) => {
                 let history = service.history(&query).await?;
-                let mut view = view::history(&history, &query, &service.zone()?);
+                let mut view = view::history(&history, &query, &service.zone());
                 if let Some(why) = view::no_calls(&history, &query) {
                     view.blocks = vec![Block::Line(why)];
                 }
@@ -33,7 +33,7 @@ impl Server {
             }
             Tool::GetCall(args) => {
                 let call = service.call(&args.call_id).await?;
-                let view = view::call(&call, &service.zone()?);
+                let view = view::call(&call, &service.zone());
                 service.mark_shown(None, &call).await;
                 untrusted(view)
             }
@@ -41,29 +41,30 @@ impl Server {
                 untrusted(view::transcript(&service.transcript(&args.call_id).await?))
             }
             Tool::GetCalendar(args) => view::calendar(service.calendar(&args.call_id).await?),
-            Tool::GetUsage {} => view::usage(&service.usage().await?, &service.zone()?),
+            Tool::GetUsage {} => view::usage(&service.usage().await?, &service.zone()),
             Tool::GetSubscription {} => {
-                view::subscription(&service.subscription().await?, &service.zone()?)
+                view::subscription(&service.subscription().await?, &service.zone())
             }
             Tool::SignIn { callback_url } => match callback_url {
                 Some(url) => self.sign_in.finish(service, &url).await?,
                 None => self.sign_in.begin(service).await?,
             },
             Tool::AuthStatus {} => match service.auth_status().await {
-                Ok(until) => view::auth_status(until, &service.zone()?),
+                Ok(until) => view::auth_status(until, &service.zone()),
                 Err(error) if error.kind == Kind::NotSignedIn => self.not_signed_in(&error),
                 Err(error) => return Err(error),
             },
         })
     }
 
-    /// Shows that the user is not signed in. This is a status, not an error.
+    /// Returns a view for a user who is not signed in. For `auth_status`, that is a result, not an
+    /// error.
     fn not_signed_in(&self, error: &Error) -> View {
         let (hint, next_tool) = if self.settings.sandbox {
             ("the sandbox needs no sign-in", None)
         } else if self.sign_in.url().is_some() {
             (
-                "a sign-in is waiting for the user's browser: if the browser ends up on a page that does not load, call sign_in with that page's URL",
+                "a sign-in is waiting for the user's browser: if the browser ends up on a page that does not load, pass that page's URL to sign_in as callback_url",
                 None,
             )
         } else {

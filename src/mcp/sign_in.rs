@@ -13,7 +13,16 @@ use crate::view::{Block, View};
 const ALREADY: &str =
     "Already signed in. To sign in as another user, run kallyai logout in a terminal first.";
 
-/// The sign-in in progress, if any: its URL and the task that waits for the redirect.
+/// Instructions for the model while a listener waits for the redirect.
+const WAITING: &str = "Give the URL to the user, who has 10 minutes to sign in. Then call \
+    auth_status. If the user's browser ends up on a page that does not load, ask for the whole URL \
+    of that page, and pass it to sign_in as callback_url.";
+/// Instructions for the model if there is no listener.
+const PORT_IN_USE: &str = "Give the URL to the user. Another program uses the local port, so the \
+    browser will end up on a page that does not load. Ask for the whole URL of that page, and pass \
+    it to sign_in as callback_url to complete the sign-in.";
+
+/// The sign-in that is in progress, if any: its URL and the task that waits for the redirect.
 #[derive(Default)]
 pub struct SignInProgress(RefCell<Option<(String, JoinHandle<Result<()>>)>>);
 
@@ -29,17 +38,18 @@ impl SignInProgress {
             return Ok(signed_in(ALREADY));
         }
         if let Some(url) = self.url() {
-            return Ok(url_view(&url));
+            return Ok(url_view(&url, WAITING));
         }
         match service.listen_for_sign_in().await {
             Ok((url, listener)) => {
-                let view = url_view(url.as_str());
+                let view = url_view(url.as_str(), WAITING);
                 self.0.replace(Some((url.into(), spawn_local(listener))));
                 Ok(view)
             }
-            // Without a listener, the user can still paste the URL.
+            // Without a listener, the user can still paste the URL that the browser ended up on.
             Err(error) if error.kind == Kind::PortInUse => {
-                Ok(url_view(service.begin_sign_in().await?.as_str()))
+                let url = service.begin_sign_in().await?;
+                Ok(url_view(url.as_str(), PORT_IN_USE))
             }
             Err(error) => Err(error),
         }
@@ -48,7 +58,7 @@ impl SignInProgress {
     /// Finishes a sign-in with the URL that the browser ended up on.
     pub async fn finish(&self, service: &Service<'_>, url: &str) -> Result<View> {
         match service.finish_sign_in(url).await {
-            // The listener has already signed in with the same URL.
+            // The listener has already used the same URL to sign the user in.
             Err(error) if error.kind == Kind::SignInFailed && is_signed_in(service).await => {
                 return Ok(signed_in(ALREADY));
             }
@@ -60,7 +70,7 @@ impl SignInProgress {
         Ok(signed_in("Signed in."))
     }
 
-    /// Returns the URL of the sign-in in progress, if there is one.
+    /// Returns the URL of the sign-in that is in progress, if any.
     pub fn url(&self) -> Option<String> {
         let progress = self.0.borrow();
         let waiting = progress.as_ref().filter(|(_, task)| !task.is_finished());
@@ -68,20 +78,15 @@ impl SignInProgress {
     }
 }
 
-/// Returns whether stored credentials exist. `KALLYAI_ACCESS_TOKEN` does not count.
+/// Returns whether credentials are stored. Ignores `KALLYAI_ACCESS_TOKEN`.
 async fn is_signed_in(service: &Service<'_>) -> bool {
     let status = service.auth_status().await;
     matches!(status, Ok(Some(_)))
 }
 
-/// Shows the sign-in URL, with instructions for the model.
-fn url_view(url: &str) -> View {
-    const INSTRUCTIONS: &str = "Give the URL to the user, who has 10 minutes to sign in. Then call \
-        auth_status. If the user's browser ends up on a page that does not load, ask for the whole \
-        URL of that page and call sign_in with it as callback_url.";
-
-    let json = json!({ "signed_in": false, "sign_in_url": url, "instructions": INSTRUCTIONS });
-    let blocks = vec![Block::Copy(url.into()), Block::Line(INSTRUCTIONS.into())];
+fn url_view(url: &str, instructions: &str) -> View {
+    let json = json!({ "signed_in": false, "sign_in_url": url, "instructions": instructions });
+    let blocks = vec![Block::Copy(url.into()), Block::Line(instructions.into())];
     View::own(json, blocks)
 }
 

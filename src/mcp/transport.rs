@@ -1,6 +1,6 @@
-//! The transport: one JSON message per line. It accepts input that some clients send but rmcp would
-//! reject: notifications before `initialize`, unusual `initialize` parameters and lone surrogates.
-//! Any other invalid line gets an error response.
+//! The MCP transport, with one JSON message per line. Accepts input that some clients send but rmcp
+//! would reject: notifications before `initialize`, unusual `initialize` parameters and lone
+//! surrogates. Responds to any other invalid line with an error.
 
 use std::io;
 
@@ -20,7 +20,8 @@ use crate::domain::with_whole_pairs;
 pub struct Lines {
     input: Split<BufReader<StdioReader>>,
     output: AsyncRwTransport<RoleServer, Empty, StdioWriter>,
-    /// Whether a request has opened the session. Before that, a notification would make rmcp exit.
+    /// Whether a request has opened the session. Until then, notifications are ignored, because
+    /// they would make rmcp exit.
     has_begun: bool,
 }
 
@@ -60,7 +61,7 @@ impl Transport<RoleServer> for Lines {
 }
 
 impl Lines {
-    /// Parses a line. Returns `None` if it is ignored or has already been answered with an error.
+    /// Parses a line. Returns `None` if the line is ignored or was answered with an error.
     fn parse(&mut self, line: &[u8]) -> Option<ClientJsonRpcMessage> {
         let text = String::from_utf8_lossy(line);
         let text = text.trim_start_matches('\u{feff}').trim();
@@ -75,7 +76,7 @@ impl Lines {
         let id = serde_json::from_value(message["id"].clone()).ok();
         let method = message["method"].as_str();
         let is_request = method.is_some() && message.get("id").is_some();
-        // A ping or a discovery does not open the session.
+        // A ping or discovery request does not open the session.
         self.has_begun |= is_request && !matches!(method, Some("ping" | "server/discover"));
         let is_not_request = message.is_object() && !is_request;
         if is_not_request && !self.has_begun {
@@ -98,15 +99,17 @@ impl Lines {
         }
     }
 
-    /// Responds with an error. rmcp may cancel `receive`, so the response is sent in its own task.
+    /// Responds with an error and returns `None`. A separate task sends the response, because rmcp
+    /// may cancel `receive`.
     fn reject(&mut self, id: Option<RequestId>, error: ErrorData) -> Option<ClientJsonRpcMessage> {
         tokio::spawn(self.output.send(JsonRpcMessage::error(error, id)));
         None
     }
 }
 
-/// Returns whether a tool's arguments are an object or absent. Parses an object that was sent as a
-/// string. For any other type, rmcp would report an unknown method.
+/// Parses a tool's arguments in place if they are an object sent as a string, and returns whether
+/// they are now an object or absent. For any other type, rmcp would misleadingly report an unknown
+/// method.
 fn has_valid_arguments(message: &mut Value) -> bool {
     let Some(arguments) = message.pointer_mut("/params/arguments") else {
         return true;
@@ -118,10 +121,12 @@ fn has_valid_arguments(message: &mut Value) -> bool {
     arguments.is_object() || arguments.is_null()
 }
 
-/// Keeps only the parameters that are used. rmcp would reject unusual values in the others.
+/// Keeps only the `initialize` parameters that this server uses, because rmcp rejects unusual
+/// values in the others.
 fn tidy_initialize(params: &Value) -> Value {
     let version = match params["protocolVersion"].as_str() {
-        // This version requires JSON-RPC batches, which rmcp lacks. Its clients accept 2024-11-05.
+        // Protocol version 2025-03-26 requires JSON-RPC batches, which rmcp lacks. Clients of that
+        // version also accept 2024-11-05.
         Some("2025-03-26") => "2024-11-05",
         Some(version) => version,
         None => "2025-06-18",

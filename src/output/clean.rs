@@ -1,4 +1,4 @@
-//! Removes control sequences and invisible characters from untrusted text.
+//! Removes escape sequences, control characters and invisible characters from untrusted text.
 
 use crate::domain::is_invisible;
 
@@ -33,8 +33,8 @@ pub(super) fn one_line(text: &str) -> String {
     clean(text).replace('\n', " ")
 }
 
-/// Returns the text after an ECMA-48 escape sequence. `text` starts after the ESC. An unterminated
-/// command string is kept as text, so that it cannot hide everything after it.
+/// Returns the text after an ECMA-48 escape sequence. `text` starts after the ESC. Keeps a command
+/// string without a terminator as text, so that it cannot hide everything after it.
 fn after_sequence(text: &str) -> &str {
     let mut rest = text.chars();
     match rest.next() {

@@ -1,11 +1,11 @@
-//! Indents JSON token by token, for a terminal. Numbers, escapes, field order and duplicate fields
-//! stay as the server sent them.
+//! Indents JSON for a terminal without parsing it. Numbers, escapes, field order and duplicate
+//! fields stay as the server sent them.
 
 use std::fmt::Write as _;
 
 use super::clean::is_unsafe;
 
-/// Indents a document by two spaces per level. Control and invisible characters become `\u`
+/// Indents a document by two spaces per level. Replaces control and invisible characters with `\u`
 /// escapes.
 pub(super) fn indented(json: &str) -> String {
     let mut out = String::with_capacity(json.len() * 2);
@@ -41,7 +41,7 @@ pub(super) fn indented(json: &str) -> String {
     out
 }
 
-/// Escapes control and invisible characters. Adds no line breaks.
+/// Replaces control and invisible characters with `\u` escapes. Does not indent the document.
 pub(super) fn escaped(json: &str) -> String {
     let mut out = String::with_capacity(json.len());
     json.chars().for_each(|c| push_escaped(&mut out, c));
@@ -65,7 +65,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn indenting_preserves_every_token() {
+    fn indenting_json_preserves_every_token() {
         let raw = "\u{feff}{ \"n\" : [ 1.10, 123456789012345678901234567890 , 1E5 ],\n\"n\":\"a\\u0041 \\\" \\\\\" , \"e\":{}, \"l\":[ ] }";
         let expected = "{\n  \"n\": [\n    1.10,\n    123456789012345678901234567890,\n    1E5\n  ],\n  \"n\": \"a\\u0041 \\\" \\\\\",\n  \"e\": {},\n  \"l\": []\n}";
         assert_eq!(indented(raw), expected);
@@ -106,7 +106,7 @@ mod tests {
         }
 
         #[test]
-        fn invalid_json_is_escaped_too(text in any::<String>()) {
+        fn unsafe_characters_in_invalid_json_are_escaped(text in any::<String>()) {
             prop_assert!(!indented(&text).chars().any(|c| c != '\n' && is_unsafe(c)));
         }
     }

@@ -74,8 +74,8 @@ impl Page {
         if !self.text.is_empty() {
             self.end_line("");
         }
-        let most = self.screen.width.map_or(usize::MAX, |width| width / 2);
-        let label = |field: &(String, String)| shorten(&one_line(&field.0), most);
+        let max_label = self.screen.width.map_or(usize::MAX, |width| width / 2);
+        let label = |field: &(String, String)| shorten(&one_line(&field.0), max_label);
         let labels: Vec<String> = fields.iter().map(label).collect();
         let widths = labels.iter().map(|label| display_width(label));
         let width = widths.max().unwrap_or_default() + GAP;
@@ -90,7 +90,7 @@ impl Page {
         let margin = " ".repeat(display_width(label).max(GAP));
         let label = self.painted(style, label);
         let width = self.screen.width.map_or(usize::MAX, |it| it.min(MAX_PROSE));
-        // Never break a phone number or an ID at its hyphens.
+        // Do not wrap at hyphens, so that phone numbers and IDs stay in one piece.
         let options = Options::new(width)
             .initial_indent(&label)
             .subsequent_indent(&margin)
@@ -100,7 +100,7 @@ impl Page {
         }
     }
 
-    /// Appends raw text. On a terminal, JSON is indented.
+    /// Appends text of any format. On a terminal, indents it if it is JSON.
     fn raw(&mut self, text: &str) {
         let is_json = serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok();
         if self.screen.width.is_some() && is_json {
@@ -115,7 +115,8 @@ impl Page {
         self.text.push('\n');
     }
 
-    /// Formats a status. On a terminal, adds a mark, so that color is not needed.
+    /// Formats a call status. On a terminal, adds a symbol such as ✓, so that the meaning does not
+    /// depend on color.
     pub fn status(&self, status: &str) -> String {
         let (mark, style) = match status {
             "success" => ('✓', GOOD),
@@ -129,7 +130,7 @@ impl Page {
         }
     }
 
-    /// Applies a style to text, except for trailing spaces.
+    /// Applies a style to text, but not to trailing spaces.
     pub fn painted(&self, style: Style, text: &str) -> String {
         let words = text.trim_end();
         let style = style.force_styling(self.screen.color && !words.is_empty());
@@ -137,15 +138,15 @@ impl Page {
     }
 }
 
-/// Truncates a cleaned line to at most `most` columns.
-pub(super) fn shorten(text: &str, most: usize) -> String {
-    if display_width(text) <= most {
+/// Shortens a cleaned line to at most `max_width` columns.
+pub(super) fn shorten(text: &str, max_width: usize) -> String {
+    if display_width(text) <= max_width {
         return text.to_owned();
     }
     let mut width = 0;
     let fits = |c: &char| {
         width += display_width(c.encode_utf8(&mut [0; 4]));
-        width < most
+        width < max_width
     };
     let kept: String = text.chars().take_while(fits).collect();
     kept.trim_end().to_owned() + "…"
@@ -204,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn marks_hints_and_indented_json_need_a_terminal() {
+    fn only_terminals_get_marks_hints_and_indented_json() {
         let (status, id) = ("no_answer".into(), "5e1e-55aa".into());
         let (text, command) = ("Try:".into(), Some("kallyai -h".into()));
         let raw = b"{\"a\":[1.0,\"\xe2\x80\xae\"]}\n".to_vec();

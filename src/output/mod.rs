@@ -1,5 +1,5 @@
-//! The only module that prints. Results go to stdout, everything else to stderr. All untrusted text
-//! is cleaned here.
+//! Prints to stdout and stderr. No other module does. Results go to stdout, and everything else
+//! goes to stderr. All untrusted text is cleaned here.
 
 mod clean;
 mod json;
@@ -25,10 +25,9 @@ use terminal::TermInfo;
 
 #[derive(Clone)]
 pub struct Output {
-    /// Whether `--json` is on.
     pub json: bool,
     color: Color,
-    /// Hidden until the first wait, and while something else is printed.
+    /// Hidden until the first wait and whenever other text is printed.
     spinner: ProgressBar,
 }
 
@@ -41,7 +40,8 @@ impl Output {
         }
     }
 
-    /// Queries the terminal every time, because the user can resize it during a call.
+    /// Returns the properties of stdout. They are not cached, because the user may resize the
+    /// terminal during a call.
     fn stdout(&self) -> TermInfo {
         TermInfo::of(&Term::stdout(), self.color)
     }
@@ -55,7 +55,7 @@ impl Output {
         self.stdout().width.is_some()
     }
 
-    /// Returns whether stderr is a terminal and `--json` is off.
+    /// Returns whether a user sees stderr, that is, stderr is a terminal and `--json` is off.
     pub fn is_watched(&self) -> bool {
         self.stderr().width.is_some() && !self.json
     }
@@ -92,8 +92,8 @@ impl Output {
         })
     }
 
-    /// Writes a cleaned line to stderr. Wraps it unless it is a URL or an indented command, which
-    /// the user may want to copy.
+    /// Writes a cleaned line to stderr. Wraps the line unless it is a URL or an indented command,
+    /// which the user may want to copy.
     pub fn note(&self, text: &str) {
         let is_url = text.contains("://") && !text.trim().contains(' ');
         let block = match is_url || text.starts_with("  ") {
@@ -156,7 +156,6 @@ impl Output {
         }
     }
 
-    /// Clears the spinner from the screen.
     pub fn stop_spinner(&self) {
         self.spinner.finish_and_clear();
     }
@@ -168,8 +167,7 @@ impl Output {
     }
 
     fn write_stderr(&self, text: &str) {
-        // If stderr is closed, there is nowhere to report the error.
-        let write = || io::stderr().write_all(text.as_bytes());
-        let _ = self.spinner.suspend(write);
+        // Ignore errors: if stderr is closed, there is nowhere to report it.
+        let _ = (self.spinner).suspend(|| io::stderr().write_all(text.as_bytes()));
     }
 }

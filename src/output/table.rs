@@ -1,5 +1,5 @@
-//! Renders tables. On a terminal, a table fits the width. Otherwise, nothing is cut off and tabs
-//! separate the cells.
+//! Renders tables. On a terminal, cells are shortened so that the table fits. Otherwise, cells are
+//! complete and separated by tabs.
 
 use textwrap::core::display_width;
 
@@ -7,7 +7,7 @@ use super::clean::one_line;
 use super::layout::{FAINT, GAP, Page, padded, shorten};
 use crate::view::{Style, Table};
 
-/// Minimum width of a shortened column, in terminal cells. Anything narrower is unreadable.
+/// Minimum width of a shortened column, in characters. Anything narrower is unreadable.
 const MIN_COLUMN: usize = 10;
 
 pub(super) fn render(table: &Table, page: &mut Page) {
@@ -43,7 +43,7 @@ fn render_fitted(table: &Table, width: usize, page: &mut Page) {
                 page.end_line(line.trim_end());
             }
         }
-        // The terminal is too narrow for a table: render each row as fields.
+        // The terminal is too narrow for a table, so render each row as a list of fields.
         None => {
             for row in &rows[1..] {
                 let titles = table.columns.iter().map(|(title, _)| (*title).to_owned());
@@ -57,14 +57,14 @@ fn render_fitted(table: &Table, width: usize, page: &mut Page) {
 
 /// Returns the column widths. Narrows the widest shrinkable columns until every row fits. Returns
 /// `None` if the rows cannot fit.
-fn widths(table: &Table, rows: &[Vec<String>], most: usize) -> Option<Vec<usize>> {
+fn widths(table: &Table, rows: &[Vec<String>], max_width: usize) -> Option<Vec<usize>> {
     let width = |n: usize| {
         let cells = rows.iter().filter_map(|row| row.get(n));
         cells.map(|text| display_width(text)).max()
     };
     let mut widths: Vec<usize> = (0..table.columns.len()).filter_map(width).collect();
     let gaps = GAP * widths.len().saturating_sub(1);
-    while widths.iter().sum::<usize>() + gaps > most {
+    while widths.iter().sum::<usize>() + gaps > max_width {
         let columns = widths.iter_mut().zip(&table.columns);
         let shrinkable =
             columns.filter(|(width, (_, style))| *style == Style::Shrinks && **width > MIN_COLUMN);
@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn tables_fit_every_width() {
+    fn tables_fit_terminals_of_any_width() {
         for width in [40, 41, 60, 80, 100, 120, 200] {
             let text = rendered(width);
             assert!(
@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn table_shrinks_columns_then_falls_back_to_fields() {
+    fn narrow_table_shrinks_columns_or_becomes_fields() {
         assert_eq!(
             rendered(80),
             "WHEN                  CALLED            STATUS         RESULT           ID\n\
@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn piped_tables_use_tabs_and_untruncated_cells() {
+    fn piped_tables_use_tabs_and_do_not_shorten_cells() {
         let mut page = Page::new(TermInfo::PLAIN);
         render(&table(), &mut page);
         assert_eq!(page.text, "3f2a0c1e\tA table for four\t\t\t\n");

@@ -11,11 +11,12 @@ pub(super) struct TermInfo {
     pub color: bool,
 }
 
-/// Minimum width that the layout assumes, in columns. Anything narrower is unreadable.
+/// Minimum layout width, in columns. It also applies to narrower terminals, because narrower text
+/// would be unreadable.
 const MIN_WIDTH: usize = 20;
 
 impl TermInfo {
-    /// A stream that is not a terminal: nothing is wrapped, shortened or colored.
+    /// For output that does not go to a terminal: nothing is wrapped, shortened or colored.
     pub const PLAIN: Self = Self {
         width: None,
         color: false,

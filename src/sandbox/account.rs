@@ -1,4 +1,4 @@
-//! Account routes: tokens, usage and billing.
+//! The account routes: tokens, usage and billing.
 
 use std::io;
 use std::time::Duration;
@@ -51,7 +51,7 @@ pub(super) fn authorize(service: &Service, request: &Request) -> Result<()> {
     Err(Refusal::new(401, "invalid_token", message))
 }
 
-/// Replaces both tokens. The old refresh token is removed, so it can't be used again.
+/// Exchanges a refresh token for new tokens. Removes the old token, so that it can't be used again.
 pub(super) fn refresh(service: &Service, request: &Request) -> Result {
     #[derive(Deserialize)]
     struct Body {
@@ -76,7 +76,7 @@ pub(super) fn statistics(service: &Service, _: &Request) -> Result {
     let calls: Vec<_> = state.calls.iter().filter(is_recent).collect();
     let is_charged = |call: &Call| call.has_ended() && Scenario::of_call(call).is_answered();
     let charged = calls.iter().filter(|call| is_charged(call));
-    // Do not use `sum`, which returns -0.0 if there are no charged calls.
+    // Use `fold`, because `sum` returns -0.0 if there are no charged calls.
     let minutes = charged.fold(0.0, |sum, call| sum + call.seconds() / 60.0);
     let statistics = json!({
         "plan_type": PLAN,
@@ -115,7 +115,7 @@ pub(super) fn billing_page(_: &Service, _: &Request) -> Result {
     Ok(http::html(200, include_str!("pages/billing.html")))
 }
 
-/// Returns the start and end of the current calendar month in UTC.
+/// Returns the first day of the current month and of the next month, in UTC.
 fn period() -> (Date, Date) {
     let start = day(Timestamp::now()).first_of_month();
     (start, start.saturating_add(1.month()))

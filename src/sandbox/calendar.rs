@@ -1,15 +1,19 @@
-//! The iCalendar file (RFC 5545) for a call's appointment.
+//! Creates the iCalendar file (RFC 5545) for a call's appointment.
 
 use jiff::civil::Date;
 use jiff::{SignedDuration, Timestamp};
 
 use super::state::Call;
+use super::story::is_booking;
 use super::submission::Submission;
 
-/// Returns the iCalendar file for the appointment, or `None` if the request has no date.
+/// Returns the call's appointment as an iCalendar file, or `None` if no date was booked.
 pub(super) fn file(call: &Call) -> Option<String> {
     let submission = Submission::of(&call.submission);
     let (start, end) = period(&submission, &call.timezone)?;
+    if !is_booking(&submission.task_description) {
+        return None;
+    }
     let mut lines = vec![
         "BEGIN:VCALENDAR".to_owned(),
         "VERSION:2.0".to_owned(),
@@ -28,8 +32,8 @@ pub(super) fn file(call: &Call) -> Option<String> {
     Some(lines.join("\r\n") + "\r\n")
 }
 
-/// Returns the parameters and values of DTSTART and DTEND. An appointment without a time takes the
-/// whole day.
+/// Returns the text after `DTSTART` and `DTEND` on their lines. An appointment without a time lasts
+/// the whole day.
 fn period(submission: &Submission, timezone: &str) -> Option<(String, String)> {
     let date = submission.date()?;
     let Some(time) = submission.time() else {
@@ -45,7 +49,8 @@ fn utc(instant: Timestamp) -> String {
     instant.strftime("%Y%m%dT%H%M%SZ").to_string()
 }
 
-/// Escapes a TEXT value (RFC 5545, section 3.3.11) and drops control characters, which are invalid.
+/// Escapes text for iCalendar (RFC 5545, section 3.3.11) and drops control characters, which are
+/// invalid there.
 fn escaped(text: &str) -> String {
     let mut escaped = text.replace('\\', "\\\\").replace('\n', "\\n");
     escaped = escaped.replace(',', "\\,").replace(';', "\\;");

@@ -1,4 +1,4 @@
-//! Call routes.
+//! The routes for making, listing and reading calls.
 
 use std::thread;
 
@@ -67,7 +67,8 @@ pub(super) fn create(service: &Service, request: &Request) -> Result {
     }
 }
 
-/// Records a call, unless its key is already recorded. Returns the stored call and how to respond.
+/// Records a call, unless a call with its idempotency key is already recorded. Returns the recorded
+/// call and how to respond.
 fn record(state: &mut State, call: Call, first: FirstResponse) -> Result<(Call, FirstResponse)> {
     let key = Some(&call.idempotency_key).filter(|key| !key.is_empty());
     let mut calls = state.calls.iter();
@@ -87,10 +88,11 @@ fn record(state: &mut State, call: Call, first: FirstResponse) -> Result<(Call, 
 }
 
 fn view(call: &Call) -> Value {
+    let to_seconds = |at: Timestamp| at.strftime("%FT%TZ").to_string();
     let mut view = json!({
         "call_id": call.id,
         "status": "in_progress",
-        "metadata": {"created_at": call.created_at},
+        "metadata": {"created_at": to_seconds(call.created_at)},
         "submission": call.submission,
     });
     if call.has_ended() {
@@ -99,7 +101,7 @@ fn view(call: &Call) -> Value {
         view["highlights"] = json!(story.highlights);
         view["next_steps"] = json!(story.next_steps);
         view["duration_seconds"] = json!(call.seconds());
-        view["metadata"]["ended_at"] = json!(call.ends_at);
+        view["metadata"]["ended_at"] = json!(to_seconds(call.ends_at));
     }
     view
 }
@@ -139,7 +141,7 @@ pub(super) fn calendar(service: &Service, request: &Request) -> Result {
     let call = find(service, request)?;
     let is_success = call.has_ended() && Scenario::of_call(&call).outcome == "success";
     let file = super::calendar::file(&call).filter(|_| is_success);
-    let message = "this call made no appointment";
+    let message = "no appointment was made on this call";
     let file = file.ok_or_else(|| Refusal::new(404, "calendar_not_found", message))?;
     Ok(http::reply(200, "text/calendar; charset=utf-8", file))
 }

@@ -1,4 +1,4 @@
-//! Requests and responses, and the checks that prevent web pages from using the sandbox.
+//! HTTP requests and responses, and the checks that prevent web pages from using the sandbox.
 
 use std::io::{self, Cursor, Read as _};
 
@@ -35,14 +35,15 @@ impl Request {
         request.check_source()?;
         let mut body = from.as_reader().take(BODY_LIMIT + 1);
         if body.read_to_end(&mut request.body)? as u64 > BODY_LIMIT {
-            let message = format!("the body is larger than {BODY_LIMIT} bytes");
+            let message = format!("the request body is larger than {BODY_LIMIT} bytes");
             return Err(Refusal::new(413, "request_too_large", message));
         }
         Ok(request)
     }
 
-    /// Rejects requests from web pages. A host other than loopback indicates DNS rebinding. Other
-    /// pages are recognized by a foreign `Origin` header, which browsers send with every POST.
+    /// Rejects requests from web pages. A `Host` that is not loopback indicates DNS rebinding.
+    /// Without rebinding, a web page is detected by the `Origin` header that browsers add to a
+    /// POST.
     fn check_source(&self) -> Result<()> {
         let is_loopback = match self.url.host() {
             Some(Host::Domain(name)) => name == "localhost",
@@ -65,7 +66,7 @@ impl Request {
         pairs.find_map(|(key, value)| (key == name).then(|| value.into_owned()))
     }
 
-    /// Returns the value of a header, or an empty string if there is none.
+    /// Returns the value of a header, or an empty string if the header is missing.
     pub(super) fn header(&self, name: &'static str) -> &str {
         value(&self.headers, name)
     }
@@ -85,7 +86,7 @@ pub(super) fn reply(status: u16, content_type: &str, body: impl Into<Vec<u8>>) -
     with_header(reply, "Content-Type", content_type)
 }
 
-/// Adds a header, unless `value` is not ASCII.
+/// Adds a header to the response. Omits the header if `value` is not ASCII.
 pub(super) fn with_header(reply: Reply, name: &str, value: &str) -> Reply {
     match Header::from_bytes(name, value) {
         Ok(header) => reply.with_header(header),
@@ -102,7 +103,7 @@ pub(super) fn html(status: u16, body: impl Into<Vec<u8>>) -> Reply {
     reply(status, "text/html; charset=utf-8", body)
 }
 
-/// An error response with an error object in the service's format.
+/// An error response, which contains an error object in the service's format.
 #[derive(Debug)]
 pub(super) struct Refusal {
     status: u16,

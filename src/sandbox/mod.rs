@@ -1,8 +1,8 @@
 //! Emulates the KallyAI service over HTTP on loopback, for trying the program and testing other
 //! clients without an account or a phone.
 //!
-//! It shares no code with the client and defines its JSON separately, so that a field misspelled on
-//! one side makes a test fail. The number called determines the result (see `scenario`).
+//! It shares no code with the client and defines its JSON separately, so that a misspelled field on
+//! one side makes a test fail. The phone number determines the result of a call (see `scenario`).
 
 mod account;
 mod calendar;
@@ -27,38 +27,38 @@ use tiny_http::Server;
 
 pub use state::forget;
 
-/// Default duration of a successful call.
+/// How long a successful call takes by default.
 pub const DEFAULT_CALL_DURATION: Duration = Duration::from_secs(4);
 
-/// The address, state folder and call duration of a [`Sandbox`].
+/// The settings of a [`Sandbox`].
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// The address to listen on. Port 0 selects any free port.
+    /// The address to listen on. Port 0 selects a free port.
     pub address: SocketAddr,
-    /// The folder for calls and tokens. Sandboxes in several processes can share it.
+    /// The folder in which to store calls and tokens. Sandboxes in several processes can share it.
     pub folder: PathBuf,
-    /// Duration of a successful call. Other calls take a fixed percentage of this time.
+    /// How long a successful call takes. Calls to some test numbers take a percentage of this time.
     pub call_duration: Duration,
 }
 
-/// The tokens issued when a user signs in, as the service sends them.
+/// Tokens from a sign-in or a refresh, in the service's JSON format.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct Login {
-    /// The access token, to be sent as a bearer token.
+    /// The token to send as a bearer token with each request.
     pub access_token: String,
-    /// The refresh token, which can be exchanged for new tokens once.
+    /// A single-use token that can be exchanged for new tokens.
     pub refresh_token: String,
-    /// Lifetime of the access token in seconds.
+    /// Lifetime of the access token, in seconds.
     pub expires_in: u64,
 }
 
-/// A running emulator. It stops when dropped.
+/// A running sandbox. It stops when this value is dropped.
 pub struct Sandbox {
     service: Arc<Service>,
     server: Arc<Server>,
 }
 
-/// The data shared by all requests.
+/// The data that all requests share.
 struct Service {
     url: String,
     store: state::Store,
@@ -66,11 +66,11 @@ struct Service {
 }
 
 impl Sandbox {
-    /// Starts the emulator.
+    /// Starts a sandbox, which serves requests in the background until it is dropped.
     ///
     /// # Errors
     ///
-    /// Returns an error if it cannot listen on the address, or cannot read or write the folder.
+    /// Returns an error if the sandbox cannot listen on the address or cannot use the folder.
     pub fn start(options: Options) -> io::Result<Self> {
         let folder = options.folder;
         let store = state::Store { folder };
@@ -85,11 +85,12 @@ impl Sandbox {
         let server = Arc::new(server);
         let (requests, shared) = (Arc::clone(&server), Arc::clone(&service));
         thread::Builder::new().spawn(move || {
-            // Use one thread per request, because starting a call takes as long as the call.
+            // Use one thread per request, because a request to make a call lasts as long as the
+            // call.
             while let Ok(request) = requests.recv() {
                 let service = Arc::clone(&shared);
                 let respond = move || routes::respond(&service, request);
-                // If the thread can't be started, tiny_http responds with 500.
+                // Ignore errors: if the thread can't be started, tiny_http responds with a 500.
                 let _ = thread::Builder::new().spawn(respond);
             }
         })?;
@@ -102,7 +103,7 @@ impl Sandbox {
         self.service.url.clone()
     }
 
-    /// Issues tokens, as if the user had approved the sign-in.
+    /// Issues tokens, as if a user had signed in through the browser.
     ///
     /// # Errors
     ///
@@ -113,7 +114,8 @@ impl Sandbox {
 }
 
 impl Drop for Sandbox {
-    /// Stops the server. Calls continue: another sandbox with this folder returns their results.
+    /// Stops the server. Calls continue, and another sandbox with the same folder can return their
+    /// results.
     fn drop(&mut self) {
         self.server.unblock();
     }

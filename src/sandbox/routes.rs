@@ -1,4 +1,4 @@
-//! The route table.
+//! The routes of the sandbox, and the functions that handle them.
 
 use tiny_http::Method;
 
@@ -8,7 +8,7 @@ use super::{account, calls, sign_in};
 
 type Handler = fn(&Service, &Request) -> Result;
 
-/// Method, path and handler. `*` in a path matches any segment.
+/// The method, path and handler of each route. A `*` matches any path segment.
 #[rustfmt::skip]
 const ROUTES: [(Method, &str, Handler); 13] = [
     (Method::Get, "/v1/auth/cli", sign_in::page),
@@ -30,7 +30,7 @@ pub(super) fn respond(service: &Service, mut request: tiny_http::Request) {
     let reply = Request::read(&mut request)
         .and_then(|request| dispatch(service, &request))
         .unwrap_or_else(Refusal::into_reply);
-    // Ignore the error: the client has closed the connection.
+    // Ignore an error, which means that the client has closed the connection.
     let _ = request.respond(reply);
 }
 

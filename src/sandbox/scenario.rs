@@ -1,4 +1,5 @@
-//! Test numbers. The number called determines the result, like the test cards of a payment service.
+//! Test phone numbers. The number determines the result of a call, in the same way that the number
+//! of a test credit card determines the result of a payment.
 
 use std::time::Duration;
 
@@ -6,27 +7,29 @@ use super::http::{Refusal, Result};
 use super::state::Call;
 use super::submission::Submission;
 
-/// The response to the first POST. A repeated POST with the same key always returns the result.
+/// How to respond to the first POST with a given idempotency key. Any later POST with that key gets
+/// the result of the call.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum FirstResponse {
-    /// The finished call, as soon as it has ended (201).
+    /// A 201 response with the finished call, sent after the call has ended.
     Result,
-    /// The running call, immediately (202).
+    /// An immediate 202 with the running call.
     Accepted,
-    /// A gateway's 504, immediately. The call continues.
+    /// An immediate 504, as from a gateway. The call continues.
     GatewayTimeout,
-    /// A cache's 503 with `Retry-After`, immediately. The call continues.
+    /// An immediate 503 with `Retry-After`, as from an HTTP cache. The call continues.
     BackendUnavailable,
-    /// A 429, immediately. A repeated POST returns the result.
+    /// An immediate 429. A retry with the same idempotency key returns the result.
     RateLimited,
 }
 
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Scenario {
-    /// The final status, or `nothing_free` if the business answers but has no free slot.
+    /// The final status of the call, or `nothing_free` if the business answers but has no free
+    /// slot.
     pub(super) outcome: &'static str,
     pub(super) first_response: FirstResponse,
-    /// Duration, as a percentage of a successful call's duration.
+    /// How long the call takes, as a percentage of a successful call's duration.
     percent: u32,
 }
 
@@ -57,7 +60,7 @@ impl Scenario {
             "0120" => responds(FirstResponse::RateLimited),
             "0121" => responds(FirstResponse::BackendUnavailable),
             "0122" => responds(FirstResponse::GatewayTimeout),
-            // 2,250 % of the default duration of 4 s: 90 s.
+            // A long call: 2,250% of the default duration (4 s) is 90 s.
             "0190" => ends("success", 2_250),
             _ => success,
         }
@@ -66,7 +69,7 @@ impl Scenario {
     /// Returns an error if the service refuses to call the number.
     pub(super) fn check(phone: &str) -> Result<()> {
         let (status, code, message) = match test_number(phone) {
-            "0140" => (402, "quota_exceeded", "no minutes are left in the plan"),
+            "0140" => (402, "quota_exceeded", "your plan has no minutes left"),
             "0141" => (403, "country_restriction", "this country is not supported"),
             "0142" => (422, "safety_violation", "the task is not allowed"),
             "0143" => (403, "blocked_number", "this number cannot be called"),
@@ -91,7 +94,7 @@ impl Scenario {
         full * self.percent / 100
     }
 
-    /// Returns whether the call is answered, and therefore uses minutes.
+    /// Returns whether the call is answered, and therefore uses minutes of the plan.
     pub(super) fn is_answered(&self) -> bool {
         matches!(self.outcome, "success" | "nothing_free" | "voicemail")
     }

@@ -1,4 +1,4 @@
-//! The sign-in page.
+//! The routes of the sign-in page.
 
 use url::Url;
 
@@ -38,7 +38,8 @@ fn redirect(request: &Request, mut uri: Url, parameters: &[(&str, String)]) -> R
     http::with_header(http::html(303, ""), "Location", uri.as_str())
 }
 
-/// Returns the redirect URI, which must be a loopback address with a port, as in the real service.
+/// Returns the `redirect_uri` parameter. Like the real service, accepts only a loopback address
+/// with a port.
 fn redirect_uri(request: &Request) -> Result<Url> {
     let uri = request.parameter("redirect_uri").unwrap_or_default();
     let is_accepted = |uri: &Url| {

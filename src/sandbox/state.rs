@@ -1,4 +1,4 @@
-//! The sandbox's data, in one file that several processes can share.
+//! Stores the sandbox's data in one file that several processes can share.
 
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Write as _};
@@ -14,23 +14,25 @@ use super::Login;
 const FILE: &str = "state.json";
 const LOCK_FILE: &str = "state.lock";
 
-/// Maximum length of each list. Requests read or write the whole file, so the file must be small.
+/// Maximum number of stored calls and of stored logins. Each request reads the whole file, so the
+/// file must be small.
 const MAX_ITEMS: usize = 500;
 
-/// The contents of the data file. Each list starts with its oldest item.
+/// The contents of the data file. Both lists start with the oldest item.
 #[derive(Default, Serialize, Deserialize)]
 #[serde(default)]
 pub(super) struct State {
-    /// The issued tokens, each pair with the time at which its access token expires.
+    /// The issued tokens, and when each access token expires.
     pub(super) logins: Vec<(Login, Timestamp)>,
     pub(super) calls: Vec<Call>,
 }
 
-/// A call. Its status depends only on these fields and the clock, so a call outlives its sandbox.
+/// A simulated call. Its status depends only on these fields and the current time, so the call
+/// continues after the sandbox stops.
 #[derive(Clone, Serialize, Deserialize)]
 pub(super) struct Call {
     pub(super) id: String,
-    /// Empty if the request had no key.
+    /// The `Idempotency-Key` header, or an empty string if the request had none.
     pub(super) idempotency_key: String,
     pub(super) created_at: Timestamp,
     pub(super) ends_at: Timestamp,
@@ -54,7 +56,7 @@ pub(super) struct Store {
 
 impl Store {
     pub(super) fn read(&self) -> io::Result<State> {
-        // Take the lock, because Windows can't replace a file while it is being read.
+        // Lock the file even for reading, because Windows can't replace a file that is being read.
         let lock = self.lock_file()?;
         lock.lock_shared()?;
         self.load()
@@ -67,7 +69,7 @@ impl Store {
         let result = change(&mut state);
         drop_oldest(&mut state.calls);
         drop_oldest(&mut state.logins);
-        // `NamedTempFile` creates the file with mode 0600.
+        // `NamedTempFile` creates the file with mode 0600, which protects the tokens in it.
         let mut file = NamedTempFile::new_in(&self.folder)?;
         file.write_all(&serde_json::to_vec(&state)?)?;
         file.persist(self.folder.join(FILE))?;
@@ -76,14 +78,14 @@ impl Store {
 
     fn load(&self) -> io::Result<State> {
         match fs::read(self.folder.join(FILE)) {
-            // Treat a file written by an incompatible version as empty.
+            // Treat the file as empty if an incompatible version wrote it.
             Ok(bytes) => Ok(serde_json::from_slice(&bytes).unwrap_or_default()),
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(State::default()),
             Err(error) => Err(error),
         }
     }
 
-    /// Opens the lock file. Dropping the file releases the lock.
+    /// Opens the lock file without locking it. Dropping the returned file releases any lock on it.
     fn lock_file(&self) -> io::Result<File> {
         fs::create_dir_all(&self.folder)?;
         let mut options = File::options();
@@ -108,7 +110,7 @@ pub fn forget(folder: &Path) -> io::Result<()> {
             _ => {}
         }
     }
-    // Ignore the error if the folder contains other files or does not exist.
+    // Ignore errors: the folder may not exist or may contain other files.
     let _ = fs::remove_dir(folder);
     Ok(())
 }

@@ -1,5 +1,5 @@
-//! Creates a call's conversation and result from one template per language. The conversation is in
-//! the language of the call, and the result is in the user's language.
+//! Creates the conversation and the result of a simulated call from a template in each language.
+//! The conversation is in the language of the call, and the result is in the user's language.
 
 use std::collections::HashMap;
 
@@ -15,7 +15,7 @@ use super::submission::Submission;
 pub(super) struct Story {
     pub(super) highlights: String,
     pub(super) next_steps: String,
-    /// The turns of the conversation. Empty if no one spoke.
+    /// The entries of the transcript. Empty if no one spoke.
     pub(super) entries: Vec<Value>,
 }
 
@@ -37,7 +37,7 @@ impl Story {
     }
 }
 
-/// Creates the entries of a transcript. The business and the assistant take turns.
+/// Creates the entries of a transcript in which the business and the assistant take turns.
 fn entries(turns: &[String], seconds: f64) -> Vec<Value> {
     let entry = |(n, turn)| {
         let speaker = ["HUMAN", "AI"][n % 2];
@@ -51,7 +51,7 @@ fn entries(turns: &[String], seconds: f64) -> Vec<Value> {
 /// English and Spanish verbs that introduce a question.
 const ASK: &str = "ask find check pregunta preguntar averigua averiguar comprueba comprobar";
 
-/// Topics of questions, each with prefixes of the words that indicate it.
+/// Topics of questions. Each topic is followed by prefixes of words that indicate it.
 const TOPICS: [(&str, &str); 5] = [
     ("wait", "long wait tard"),
     ("hours", "open clos hour time when abr cierr hora cuándo"),
@@ -60,11 +60,19 @@ const TOPICS: [(&str, &str); 5] = [
     ("help", "what which who how why qué cuál quién cómo por"),
 ];
 
-/// The question in a task.
+/// Returns whether a task books something, and is not a question or a cancellation.
+pub(super) fn is_booking(task: &str) -> bool {
+    let verbs = ["cancel", "cancela", "cancelar", "anula", "anular"];
+    let lower = task.to_lowercase();
+    let mut words = lower.split(|c: char| !c.is_alphanumeric());
+    !words.any(|word| verbs.contains(&word)) && !Question::in_task(task).is_alone
+}
+
+/// Describes what a call's task asks the business, if anything.
 struct Question {
-    /// Whether the task is only a question, and not also a request.
+    /// Whether the task only asks a question and does not also make a request.
     is_alone: bool,
-    /// The topic, which selects the answer. `None` if the task asks nothing.
+    /// The topic of the question, which selects the answer. `None` if there is no question.
     topic: Option<&'static str>,
 }
 
@@ -88,7 +96,7 @@ impl Question {
     }
 }
 
-/// A template file, with the values for its placeholders.
+/// A template file and the values for its placeholders.
 struct Template {
     file: &'static str,
     values: HashMap<&'static str, String>,
@@ -132,12 +140,12 @@ impl Template {
         template
     }
 
-    /// Returns the first text with this key.
+    /// Returns the text of the first template line with this key.
     fn text(&self, key: &str) -> String {
         self.texts(key).into_iter().next().unwrap_or_default()
     }
 
-    /// Returns the texts of the lines that begin with this key.
+    /// Returns the text of every template line with this key.
     fn texts(&self, key: &str) -> Vec<String> {
         let start = format!("{key}: ");
         let texts = self
@@ -147,7 +155,8 @@ impl Template {
         texts.map(|text| self.filled(text)).collect()
     }
 
-    /// Replaces `{placeholders}`. Omits text in `[brackets]` if one of its values is missing.
+    /// Replaces `{placeholders}` with values. Omits text in `[brackets]` if a value in it is
+    /// missing.
     fn filled(&self, text: &str) -> String {
         let parts = text.split(['[', ']']);
         parts.filter_map(|part| self.filled_part(part)).collect()
@@ -163,14 +172,15 @@ impl Template {
     }
 }
 
-/// Returns the day after the requested day. The business offers it if nothing is free.
+/// Returns the day after the requested day. The business offers it if the requested day is full.
 fn next_day(call: &Call, from: &Submission) -> Date {
     let zone = TimeZone::get(&call.timezone).unwrap_or(TimeZone::UTC);
     let today = || call.created_at.to_zoned_datetime(zone).date();
     from.date().unwrap_or_else(today).saturating_add(1.day())
 }
 
-/// Returns the text on one line, without a final period and with at most 160 characters.
+/// Returns the text on one line, truncated after 160 characters. A shorter text loses its final
+/// period.
 fn shortened(text: &str) -> String {
     let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
     match line.char_indices().nth(160) {

@@ -1,4 +1,4 @@
-//! The request for a call, and the service's validation rules.
+//! Parses a request for a call and checks it against the service's rules.
 
 use jiff::civil::{Date, Time};
 use serde::Deserialize;
@@ -40,7 +40,7 @@ impl Submission {
     pub(super) fn date(&self) -> Option<Date> {
         let text = self.appointment_date.as_deref()?;
         let date: Date = text.parse().ok()?;
-        // Reject the last day that jiff supports, because the appointment would end out of range.
+        // Reject the last day that jiff supports: the end of the appointment would be out of range.
         (date.to_string() == text && date < Date::MAX).then_some(date)
     }
 
@@ -50,7 +50,6 @@ impl Submission {
         (time.strftime("%H:%M").to_string() == text).then_some(time)
     }
 
-    /// Returns the language of the conversation.
     pub(super) fn call_language(&self) -> &str {
         let language = self.call_language.as_deref().or(self.language.as_deref());
         language.unwrap_or("en")
@@ -86,9 +85,9 @@ impl Submission {
         check(has_category, "validation_error", "task_category is missing or unknown")?;
         check(has_task, "validation_error", "task_description is required")?;
         check(has_party, "validation_error", "party_size is not between 1 and 50")?;
-        check(has_date, "scheduling_violation", "appointment_date is not YYYY-MM-DD")?;
-        check(has_time, "scheduling_violation", "appointment_time is not HH:MM")?;
-        check(has_languages, "unsupported_language", "only en and es are supported")
+        check(has_date, "scheduling_violation", "appointment_date is not a YYYY-MM-DD date")?;
+        check(has_time, "scheduling_violation", "appointment_time is not an HH:MM time")?;
+        check(has_languages, "unsupported_language", "the language must be en or es")
     }
 }
 

@@ -1,4 +1,4 @@
-//! Tests that use the emulator over a socket, as a client would.
+//! Tests that send requests to the sandbox over a socket, as a client would.
 
 use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, TcpStream};
@@ -38,7 +38,7 @@ impl Client {
         }
     }
 
-    /// Sends a request and returns the stream that the response will arrive on.
+    /// Sends a request and returns the connection without waiting for the response.
     fn open(&self, line: &str, key: &str, body: &str) -> TcpStream {
         let host = self.sandbox.url().replace("http://", "");
         let mut stream = TcpStream::connect(&host).unwrap();
@@ -106,7 +106,7 @@ fn table(phone: &str) -> Value {
 }
 
 #[test]
-fn post_returns_the_finished_call() {
+fn request_to_make_a_call_returns_the_finished_call() {
     let client = Client::new();
     let response = client.call("", &table("+15551234567"));
     let call = response.json();
@@ -121,7 +121,7 @@ fn post_returns_the_finished_call() {
 }
 
 #[test]
-fn alternative_is_offered_if_nothing_is_free() {
+fn business_offers_another_day_if_nothing_is_free() {
     let client = Client::new();
     let call = client.call("", &table("+15555550107")).json();
     assert_eq!(call["status"], "failed");
@@ -133,7 +133,7 @@ fn alternative_is_offered_if_nothing_is_free() {
 }
 
 #[test]
-fn idempotency_key_returns_its_call_only_for_the_same_request() {
+fn reused_idempotency_key_is_rejected_for_another_request() {
     let client = Client::new();
     assert_eq!(client.call("k", &table("+15555550122")).status, 504);
     let replayed = client.call("k", &table("+15555550122"));
@@ -144,7 +144,7 @@ fn idempotency_key_returns_its_call_only_for_the_same_request() {
 }
 
 #[test]
-fn call_continues_in_another_sandbox_after_the_first_stops() {
+fn simulated_call_continues_after_its_sandbox_stops() {
     let folder = Arc::new(tempfile::tempdir().unwrap());
     let first = Client::in_folder(&folder, HOUR);
     let second = Client::in_folder(&first.folder, HOUR);
@@ -156,7 +156,7 @@ fn call_continues_in_another_sandbox_after_the_first_stops() {
 }
 
 #[test]
-fn sandboxes_sharing_a_folder_keep_all_calls() {
+fn concurrent_sandboxes_in_one_folder_keep_all_calls() {
     let first = Client::new();
     let second = Client::in_folder(&first.folder, MOMENT);
     thread::scope(|scope| {
@@ -242,7 +242,7 @@ fn invalid_requests_return_an_error_object() {
 }
 
 #[test]
-fn questions_are_answered_and_requests_are_confirmed() {
+fn simulated_business_answers_questions_and_confirms_requests() {
     let client = Client::new();
     #[rustfmt::skip]
     let rows = [

@@ -1,4 +1,4 @@
-//! Signs in and out.
+//! Signs the user in and out.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use crate::error::{Error, Kind, Result};
 pub const SIGN_IN_TIMEOUT: Duration = Duration::from_secs(300);
 
 impl Service<'_> {
-    /// Signs in through the browser in one step. In the sandbox, this works without a user.
+    /// Signs the user in through the browser, in one step. In the sandbox, no user is needed.
     pub async fn sign_in(&self) -> Result<()> {
         self.refuse_given_token()?;
         let connection = Connection::open(self)?;
@@ -43,12 +43,12 @@ impl Service<'_> {
         auth::begin(&base, self.options.callback_port, &store, &folder)
     }
 
-    /// Reads the callback URL from stdin, for [`Service::finish_sign_in`].
+    /// Reads the URL for [`Service::finish_sign_in`] from stdin.
     pub async fn read_callback_url(&self, prompt: impl FnOnce()) -> Result<String> {
         self.refuse_given_token()?;
         let line = auth::read_secret_line(prompt);
         let line = timeout_at(self.deadline(SIGN_IN_TIMEOUT), line).await;
-        let absent = || Error::new(Kind::CallbackUrl, "there was no URL on stdin");
+        let absent = || Error::new(Kind::CallbackUrl, "no URL was given on stdin");
         line.ok().flatten().ok_or_else(absent)
     }
 
@@ -61,8 +61,8 @@ impl Service<'_> {
         Ok(())
     }
 
-    /// Starts a sign-in. Returns the URL to open, and a future that completes the sign-in when the
-    /// browser is redirected, within 10 minutes. Drop the future if `finish_sign_in` succeeds.
+    /// Starts a sign-in. Returns the URL to open and a future that waits up to 10 minutes for the
+    /// redirect, then completes the sign-in. Drop the future if `finish_sign_in` succeeds first.
     pub async fn listen_for_sign_in(
         &self,
     ) -> Result<(Url, impl Future<Output = Result<()>> + use<>)> {
@@ -86,7 +86,7 @@ impl Service<'_> {
             return Ok(());
         }
         let message = "KALLYAI_ACCESS_TOKEN is set and would be used instead of new credentials";
-        Err(Error::new(Kind::AccessToken, message).with_hint("unset KALLYAI_ACCESS_TOKEN"))
+        Err(Error::new(Kind::InvalidInput, message).with_hint("unset KALLYAI_ACCESS_TOKEN"))
     }
 
     pub(super) fn pass_on(&self, warning: SaveWarning) {
@@ -95,13 +95,13 @@ impl Service<'_> {
         }
     }
 
-    /// Signs out. Returns whether the user was signed in.
+    /// Signs the user out. Returns whether the user was signed in.
     pub async fn sign_out(&self) -> Result<bool> {
-        // The file is removed whichever service it is for, so an invalid address does not matter.
+        // Ignore an invalid service URL: the credentials are removed whatever service they are for.
         let issuer = self.settings.issuer().unwrap_or_default();
         let store = auth::Store::new(self.settings.token_file()?, issuer);
         let was_signed_in = store.remove(self.deadline(READ_TIMEOUT)).await?;
-        // Without a state folder there is nothing else to remove.
+        // If there is no state folder, there is nothing else to remove.
         if let Ok(folder) = self.settings.state_folder() {
             auth::forget_pending(&folder)?;
             if self.settings.sandbox {

@@ -16,7 +16,7 @@ use crate::sandbox::Sandbox;
 pub struct Connection {
     pub http: Http,
     pub store: Store,
-    /// The sandbox, if this process runs it. Dropping the connection stops it.
+    /// The sandbox, if this process runs one. Dropping the connection stops the sandbox.
     pub(super) emulator: Option<Sandbox>,
 }
 
@@ -26,7 +26,7 @@ impl Connection {
         Self::to(api, service.store()?, service.trace.clone())
     }
 
-    /// Prepares a connection to the API, or starts a sandbox if `api` is `None`. Sends no request.
+    /// Prepares a connection to the API, or to a new sandbox if `api` is `None`. Sends no request.
     pub fn to(api: Option<ApiBase>, store: Store, trace: Option<Trace>) -> Result<Self> {
         let (base, emulator) = match api {
             Some(base) => (base, None),
@@ -42,7 +42,7 @@ impl Connection {
         })
     }
 
-    /// Returns the API's base URL for a helper process, or `None` if the helper starts a sandbox.
+    /// Returns the API's base URL for a helper, or `None` if the helper must start its own sandbox.
     pub fn api(&self) -> Option<String> {
         let base = self.http.base();
         self.emulator.is_none().then(|| base.as_str().to_owned())
@@ -55,7 +55,8 @@ impl Connection {
         Ok(Session::new(given, store, &self.http, self.api(), warn))
     }
 
-    /// Signs in if there are no usable credentials. In the sandbox, this needs no user.
+    /// Signs the user in if there are no usable credentials. In the sandbox, the user need not do
+    /// anything.
     pub async fn sign_in_if_absent(
         &self,
         service: &Service<'_>,
@@ -75,7 +76,7 @@ impl Connection {
             .await
     }
 
-    /// Signs in through the browser.
+    /// Signs the user in through the browser.
     pub async fn sign_in(&self, service: &Service<'_>, by: Instant) -> Result<()> {
         let sign_in = SignIn {
             base: self.http.base(),
@@ -106,7 +107,7 @@ impl Service<'_> {
         ))
     }
 
-    /// Runs an operation with credentials. Its time limit starts after sign-in.
+    /// Signs the user in if necessary, then runs `work`. Its time limit starts after the sign-in.
     pub(super) async fn signed_in<R>(
         &self,
         timeout: Duration,

@@ -1,15 +1,15 @@
-//! Turns a draft into a complete request and warns about likely mistakes.
+//! Turns the draft of a call into a complete request and warns about likely mistakes.
 
 use jiff::Timestamp;
 use jiff::tz::AmbiguousOffset;
 use serde::Serialize;
 
 use super::Service;
-use crate::domain::{CallFields, CallRequest, Date, Phone, Time, Zone};
+use crate::domain::{CallFields, CallRequest, Phone};
 use crate::error::{Error, Kind, Result};
 use crate::settings::{LocalZone, Settings};
 
-/// A call as the user described it.
+/// A call as the user described it, before defaults are filled in.
 #[derive(Debug, Clone)]
 pub struct CallDraft {
     pub phone: Phone,
@@ -17,7 +17,7 @@ pub struct CallDraft {
     pub fields: CallFields,
 }
 
-/// A likely mistake in a request. `code` is a stable name for programs.
+/// A warning for the user. `code` identifies the warning to programs, so it never changes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Warning {
     pub code: &'static str,
@@ -53,24 +53,18 @@ impl Service<'_> {
     }
 }
 
-/// Returns warnings about a request. A local time that does not exist is an error.
+/// Returns warnings about a request. A local time that daylight saving skips is an error.
 fn warnings(request: &CallRequest, local: &LocalZone, now: Timestamp) -> Result<Vec<Warning>> {
     let mut warnings = Vec::new();
     let mut warn = |code, text: String| warnings.push(Warning { code, text });
     let (date, time, zone) = (request.date, request.fields.time, &request.timezone);
-    if let Some(tz) = &local.ignored_tz {
-        warn(
-            "ignored_tz",
-            format!(
-                "TZ={tz} is not an IANA time zone and is ignored: using {}",
-                zone.name()
-            ),
-        );
+    if let Some(text) = ignored_tz(local) {
+        warn("ignored_tz", text);
     }
     if let Some(time) = time.filter(|_| local.is_uncertain()) {
         warn(
             "utc_zone",
-            format!("no time zone was given, and this computer's is UTC: {time} means {time} UTC"),
+            format!("no time zone was given and this computer uses UTC: {time} means {time} UTC"),
         );
     }
     let when = request.when().unwrap_or_default();
@@ -79,7 +73,7 @@ fn warnings(request: &CallRequest, local: &LocalZone, now: Timestamp) -> Result<
         .map(|(date, time)| zone.local(date, time).offset())
     {
         Some(AmbiguousOffset::Gap { .. }) => {
-            let message = format!("{when} does not exist, because clocks are set forward");
+            let message = format!("{when} does not exist, because clocks are set forward then");
             return Err(
                 Error::new(Kind::InvalidInput, message).with_hint("choose a time an hour later")
             );
@@ -87,32 +81,34 @@ fn warnings(request: &CallRequest, local: &LocalZone, now: Timestamp) -> Result<
         Some(AmbiguousOffset::Fold { .. }) => {
             warn(
                 "ambiguous_time",
-                format!("{when} happens twice, because clocks are set back"),
+                format!("{when} happens twice, because clocks are set back then"),
             );
         }
         Some(AmbiguousOffset::Unambiguous { .. }) | None => {}
     }
-    if is_past(date, time, zone, now) {
+    let at = |date, time| zone.local(date, time).unambiguous().ok();
+    let is_past = |date| match time.and_then(|time| at(date, time)) {
+        Some(at) => at < now,
+        None => date < zone.today(now),
+    };
+    if date.is_some_and(is_past) {
         warn(
             "past_date",
             format!("the appointment is in the past ({when})"),
         );
     }
     let fields = &request.fields;
-    let is_reservation = fields.party_size.is_some() || date.is_some() || time.is_some();
-    if is_reservation && fields.category.unwrap_or_default().takes_a_name() && fields.name.is_none()
-    {
+    let is_booking = fields.party_size.is_some() || date.is_some() || time.is_some();
+    if is_booking && fields.category.unwrap_or_default().takes_a_name() && fields.name.is_none() {
         warn("no_name", "no name was given for the booking".into());
     }
     Ok(warnings)
 }
 
-fn is_past(date: Option<Date>, time: Option<Time>, zone: &Zone, now: Timestamp) -> bool {
-    let Some(date) = date else {
-        return false;
-    };
-    match time.map(|time| zone.local(date, time).unambiguous()) {
-        Some(Ok(at)) => at < now,
-        Some(Err(_)) | None => date < zone.today(now),
-    }
+/// Returns the warning for an environment variable `TZ` that is ignored.
+pub(super) fn ignored_tz(local: &LocalZone) -> Option<String> {
+    let (tz, zone) = (local.ignored_tz.as_ref()?, local.zone.name());
+    Some(format!(
+        "TZ={tz} is not an IANA time zone: using {zone} instead"
+    ))
 }

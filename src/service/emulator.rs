@@ -20,7 +20,7 @@ pub const DEFAULT_ADDRESS: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOC
 /// A running sandbox. It stops when dropped.
 pub struct ServedSandbox {
     pub url: String,
-    /// The file with credentials for the sandbox.
+    /// The path of the file with credentials for the sandbox.
     pub token_file: PathBuf,
     _emulator: Sandbox,
 }
@@ -78,7 +78,7 @@ pub fn forget(folder: &Path) -> io::Result<()> {
 impl Service<'_> {
     /// Serves the sandbox to any client on this computer.
     pub async fn serve_sandbox(&self, address: Option<SocketAddr>) -> Result<ServedSandbox> {
-        // Use the sandbox's settings even without `--sandbox`.
+        // Use the sandbox's settings even if `--sandbox` was not given.
         let settings = Settings { sandbox: true };
         let address = address.unwrap_or(DEFAULT_ADDRESS);
         let emulator = start_at(address, settings.state_folder()?)?;

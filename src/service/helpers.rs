@@ -13,23 +13,21 @@ use crate::helper::{self, Parent};
 use crate::settings::issuer;
 use crate::signals::Signals;
 
-/// Runs the job that this process was started for.
+/// Runs the job of this helper process. `kind` says which job it is.
 pub fn run(kind: &str) -> io::Result<()> {
     #[cfg(unix)]
     helper::detach();
     helper::on_this_thread(async {
         match kind {
-            call::JOB => call_job().await,
+            call::JOB => {
+                let (job, parent) = helper::take_job().await?;
+                make_call(job, parent).await;
+                Ok(())
+            }
             auth::REFRESH_JOB => refresh_job().await,
             _ => Err(io::ErrorKind::Unsupported.into()),
         }
     })?
-}
-
-async fn call_job() -> io::Result<()> {
-    let (job, parent) = helper::take_job().await?;
-    make_call(job, parent).await;
-    Ok(())
 }
 
 /// Makes a call. Runs in a helper process or, if none can be started, in the command's process.
@@ -51,7 +49,7 @@ async fn try_make_call(job: Job, parent: &Parent) -> Result<()> {
 }
 
 async fn refresh_job() -> io::Result<()> {
-    // A signal to the whole session must not prevent the new tokens from being saved.
+    // Keep signals from ending this process before the new tokens are saved.
     let _ignored = Signals::listen();
     let (job, parent) = helper::take_job::<RefreshJob>().await?;
     let trace = job.is_traced.then(|| parent.trace());

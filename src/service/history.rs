@@ -7,18 +7,18 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use super::draft::ignored_tz;
 use super::read::read_page;
 use super::{READ_TIMEOUT, Service};
 use crate::api::{Call, Page, Parsed};
-use crate::domain::{Invalid, PastDay, StatusFilter, collapse_whitespace};
+use crate::domain::{Invalid, PastDay, StatusFilter, Zone, collapse_whitespace, parse_text};
 use crate::error::Result;
 use crate::settings::Settings;
 
-/// The largest page that the API returns.
+/// The highest number of calls that the API returns in one page.
 pub(super) const MAX_PAGE: u16 = 200;
 
-/// The filters for the history. The command-line flags and the MCP arguments are generated from
-/// this declaration.
+/// The options of `kallyai history`, for both the command line and the MCP tool.
 #[derive(Debug, Clone, Default, clap::Args, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct HistoryQuery {
@@ -32,7 +32,7 @@ pub struct HistoryQuery {
 
     /// Skip the newest N calls
     #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
-    #[schemars(description = "Skip the newest N calls (next_offset of the previous page)")]
+    #[schemars(description = "Skip the newest N calls (use next_offset from the previous page)")]
     pub offset: u64,
 
     /// Show all calls
@@ -45,19 +45,24 @@ pub struct HistoryQuery {
     #[schemars(with = "Vec<String>", description = STATUSES)]
     pub status: Vec<StatusFilter>,
 
-    /// Show only calls since a day (2027-01-28, friday, 7d)
+    /// Show only calls since DAY (2027-01-28, friday, 7d)
     #[arg(long, value_name = "DAY")]
     #[schemars(with = "Option<String>")]
     pub since: Option<PastDay>,
 
-    /// Show only calls up to a day
+    /// Show only calls up to and including DAY
     #[arg(long, value_name = "DAY")]
     #[schemars(with = "Option<String>")]
     pub until: Option<PastDay>,
 
     /// Show only calls that contain this text
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", value_parser = parse_text)]
     pub search: Option<String>,
+
+    /// Time zone of since and until
+    #[arg(skip)]
+    #[schemars(with = "Option<String>")]
+    pub timezone: Option<Zone>,
 }
 
 const STATUSES: &str = "Show only calls with these statuses: success, no_answer, busy, failed, \
@@ -72,17 +77,17 @@ impl HistoryQuery {
 
 #[derive(Debug, Default)]
 pub struct History {
-    /// The calls, newest first, each as received and as parsed.
+    /// The calls, newest first. Each is stored as received and as parsed.
     pub calls: Vec<(Box<RawValue>, Call)>,
-    /// The service's whole response, if it is one page without a filter.
+    /// The service's response body, if one page was requested without a filter.
     pub page: Option<Vec<u8>>,
-    /// The number of calls or, with a filter, of matching calls, if known.
+    /// The total number of calls that match the filter, if known.
     pub total: Option<u64>,
-    /// The offset after the last call returned, if there may be more.
+    /// The offset of the next page, if there may be more calls.
     pub next_offset: Option<u64>,
-    /// How many items could not be read.
+    /// How many calls in the response could not be parsed.
     pub unreadable: usize,
-    /// The statuses of all calls that were read, for the message if no call matches.
+    /// The statuses of all calls that were read, for the error if no call matches.
     pub statuses: BTreeSet<String>,
 }
 
@@ -94,7 +99,7 @@ impl Service<'_> {
                 let page = read_page(session, query.limit(), query.offset, deadline).await?;
                 return Ok(single_page(page, query));
             }
-            // The time limit is per page.
+            // Give each page its own time limit.
             let page = async |offset| {
                 let deadline = self.deadline(READ_TIMEOUT);
                 Ok(read_page(session, MAX_PAGE, offset, deadline).await?.value)
@@ -104,7 +109,7 @@ impl Service<'_> {
         .await
     }
 
-    /// Builds the filter. Days are in the user's time zone, which must be known for relative days.
+    /// Builds the filter. Rejects relative days if the user's time zone is uncertain.
     fn filter(&self, query: &HistoryQuery) -> Result<Filter> {
         let mut filter = Filter {
             statuses: query.status.clone(),
@@ -114,7 +119,9 @@ impl Service<'_> {
         if query.since.is_none() && query.until.is_none() {
             return Ok(filter);
         }
-        let local = Settings::zone(self.options.timezone.clone())?;
+        let zone = query.timezone.as_ref().or(self.options.timezone.as_ref());
+        let local = Settings::zone(zone.cloned())?;
+        (ignored_tz(&local).iter()).for_each(|text| self.notices.warn("ignored_tz", text));
         let today = local.zone.today(Timestamp::now());
         let day = |PastDay(day)| local.check(day).map(|()| day.resolve(today));
         let since = query.since.map(day).transpose()?;
@@ -126,21 +133,20 @@ impl Service<'_> {
     }
 }
 
-/// Returns an error for a status that is neither known nor in the user's history: probably a typo.
+/// Returns an error if a status is neither known nor in the user's history: it is probably a typo.
+/// Skips the check after the first page, because a valid status may be missing from later pages.
 fn refuse_unknown_status(query: &HistoryQuery, history: History) -> Result<History> {
-    let is_unknown = |status: &&StatusFilter| !status.is_known();
-    let Some(status) = query.status.iter().find(is_unknown) else {
+    let seen: Vec<&str> = history.statuses.iter().map(String::as_str).collect();
+    let is_unknown = |it: &&StatusFilter| !it.is_known() && !seen.contains(&it.as_str());
+    let mut unknown = query.status.iter().filter(is_unknown);
+    let (Some(status), 0, false) = (unknown.next(), query.offset, seen.is_empty()) else {
         return Ok(history);
     };
-    if !history.calls.is_empty() || history.statuses.is_empty() {
-        return Ok(history);
-    }
-    let seen: Vec<&str> = history.statuses.iter().map(String::as_str).collect();
-    let message = format!("no calls with status {}", status.as_str());
-    Err(Invalid::new(message, format!("statuses found: {}", seen.join(", "))).into())
+    let message = format!("there are no calls with status {}", status.as_str());
+    Err(Invalid::new(message, format!("use one of these: {}", seen.join(", "))).into())
 }
 
-/// Converts one page that was read without a filter.
+/// Converts a page that was read without a filter into a `History`.
 fn single_page(page: Parsed<Page>, query: &HistoryQuery) -> History {
     let Parsed { value: page, raw } = page;
     let end = query.offset.saturating_add(page.len as u64);
@@ -156,7 +162,7 @@ fn single_page(page: Parsed<Page>, query: &HistoryQuery) -> History {
     }
 }
 
-/// Reads pages from `query.offset` on, until there are enough matches or no more calls.
+/// Reads pages, starting at `query.offset`, until enough calls match or there are no more calls.
 async fn walk(
     query: &HistoryQuery,
     filter: &Filter,
@@ -174,17 +180,17 @@ async fn walk(
         let page = page_at(offset).await?;
         let end = offset.saturating_add(page.len as u64);
         let calls = || page.calls.iter().map(|(_, call)| call);
-        // A service that ignores the offset returns the same calls again and again.
+        // Stop at a page without new calls: the service may ignore the offset and repeat a page.
         let is_known = calls().all(|call| known.contains(&call.call_id));
         let is_too_old = calls().all(|call| filter.is_before(call));
         let is_last = is_known || is_too_old || page.total.is_some_and(|total| end >= total);
-        history
-            .statuses
-            .extend(calls().map(|call| call.status_name()));
+        let statuses = calls().map(|call| call.status_name());
+        history.statuses.extend(statuses);
         history.unreadable += page.len - page.calls.len();
-        // Unreadable items do not advance `next_offset`: reading a call twice beats skipping it.
+        // Count only the parsed calls. That may make `next_offset` too small, but it is better to
+        // read a call twice than to skip one.
         for (n, item) in (1..).zip(page.calls) {
-            // A call made between two reads shifts the others, so the next page repeats some.
+            // If a call is made between two requests, the next page repeats some calls.
             let is_repeated = !known.insert(item.1.call_id.clone());
             if is_repeated || !filter.matches(&item.1) {
                 continue;
@@ -233,14 +239,16 @@ impl Filter {
         (self.statuses.is_empty()
             || statuses.any(|status| status.matches(call.status().as_ref(), call.is_running())))
             && call.created_at().map_or(!has_days, is_within)
-            && self.search.as_deref().is_none_or(|text| holds(call, text))
+            && self
+                .search
+                .as_deref()
+                .is_none_or(|text| contains(call, text))
     }
 
-    /// Returns whether this call, and therefore every call after it in the list, is too old.
+    /// Returns whether this call, and so every call after it in the list, is older than `since`.
     fn is_before(&self, call: &Call) -> bool {
-        let at = call.created_at();
-        self.since
-            .is_some_and(|since| at.is_some_and(|at| at < since))
+        let times = call.created_at().zip(self.since);
+        times.is_some_and(|(created, since)| created < since)
     }
 }
 
@@ -249,7 +257,7 @@ fn searchable(text: &str) -> String {
 }
 
 /// Returns whether a call contains the search text. Phone numbers are compared by their digits.
-fn holds(call: &Call, wanted: &str) -> bool {
+fn contains(call: &Call, wanted: &str) -> bool {
     let is_number = |text: &str| {
         text.chars()
             .all(|c| c.is_ascii_digit() || "+-(). ".contains(c))

@@ -1,4 +1,4 @@
-//! The operations of the program. Each returns a value or an error and prints nothing.
+//! The operations that the command line and the MCP server share. They print nothing.
 
 mod account;
 mod connection;
@@ -26,12 +26,11 @@ use tokio::time::Instant;
 
 use crate::api::Trace;
 use crate::domain::{Language, Zone};
-use crate::error::Result;
 use crate::settings::Settings;
 
 /// Receives messages for the user while an operation runs.
 pub trait Notices {
-    /// Shows a warning. `code` is a stable name for programs.
+    /// Shows a warning. `code` identifies the warning to programs, so it never changes.
     fn warn(&self, code: &'static str, text: &str);
     /// Shows a line that the user should act on, such as the sign-in URL.
     fn tell(&self, text: &str);
@@ -42,16 +41,15 @@ pub trait Notices {
 pub struct Options {
     /// The time limit, in seconds.
     pub timeout: Option<u64>,
-    /// The local port for the sign-in redirect.
     pub callback_port: u16,
     pub may_open_browser: bool,
-    /// Whether a user is present who can sign in.
+    /// Whether a user is present and can be asked to sign in.
     pub is_interactive: bool,
     pub language: Option<Language>,
     pub timezone: Option<Zone>,
 }
 
-/// All operations, for one command or one MCP request.
+/// Runs the program's operations for one command or one MCP request.
 pub struct Service<'a> {
     pub settings: Settings,
     pub options: Options,
@@ -77,13 +75,14 @@ impl<'a> Service<'a> {
         }
     }
 
-    /// Returns the time zone for displayed times.
-    pub fn zone(&self) -> Result<Zone> {
-        Ok(Settings::zone(self.options.timezone.clone())?.zone)
+    /// Returns the time zone for displayed times, or UTC if `KALLYAI_TIMEZONE` is invalid.
+    pub fn zone(&self) -> Zone {
+        let zone = Settings::zone(self.options.timezone.clone());
+        zone.map_or(Zone::UTC, |local| local.zone)
     }
 
-    /// Returns the deadline for an operation that starts now. `usual` is its default time limit.
-    fn deadline(&self, usual: Duration) -> Instant {
+    /// Returns the deadline for an operation that starts now. `--timeout` overrides `usual`.
+    pub fn deadline(&self, usual: Duration) -> Instant {
         Instant::now() + self.options.timeout.map_or(usual, Duration::from_secs)
     }
 }

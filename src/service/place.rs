@@ -1,21 +1,21 @@
-//! Makes a call and follows it.
+//! Makes a call and follows its progress.
 
 use std::time::Duration;
 
 use jiff::Timestamp;
+use tokio::task::spawn_local;
 use tokio::time::timeout;
 
 use super::prepare::NextStep;
 use super::{Plan, Service, helpers};
 use crate::api::{Call, Parsed};
-use crate::call::{
-    Contents, Entry, Followed, InPlace, Progress, Report, State, Stop, Until, Worker,
-};
+use crate::call::{self, Contents, Entry, Followed, Progress, Report, State, Stop, Until};
 use crate::domain::{CallId, Key};
 use crate::error::{Error, Kind, Result};
+use crate::helper::InPlace;
 use crate::signals::Signals;
 
-/// How long to wait for the signal that may have ended the worker.
+/// After the worker ends, how long to wait for a signal that may have ended it.
 const SIGNAL_GRACE: Duration = Duration::from_millis(100);
 
 /// How to follow a call. If the command stops following it, the call continues.
@@ -25,11 +25,10 @@ pub struct Follow<'f> {
     pub progress: &'f mut dyn FnMut(Progress),
 }
 
-/// A call that has ended.
 #[derive(Debug, Clone)]
 pub struct Ended {
     pub call: Parsed<Call>,
-    /// `None` for a call that is not in the local call log.
+    /// The call's key, or `None` if the call is not in the local call log.
     pub key: Option<Key>,
 }
 
@@ -50,45 +49,61 @@ impl Service<'_> {
             NextStep::Replay(key) => return self.replay(&key, follow).await,
         };
         let key = job.entry.key.clone();
-        let in_place: InPlace = |job, parent| Box::pin(helpers::make_call(job, parent));
-        let in_place = (!follow.until.is_detached).then_some(in_place);
-        let mut worker = Worker::start(job, in_place)?;
+        let here = job.clone();
+        let run_here = |parent| drop(spawn_local(helpers::make_call(here, parent)));
+        let in_place = (!follow.until.is_detached).then(|| Box::new(run_here) as InPlace);
+        let worker = call::start(&job, in_place)?;
         let mut on_report = |report| self.relay(report, follow.progress);
-        let following = worker.follow(follow.until, follow.signals, &mut on_report);
+        let following = call::follow(worker, follow.until, follow.signals, &mut on_report);
         match following.await {
             Followed::Ended(call) => {
                 let key = Some(key);
                 Ok(Outcome::Ended(Ended { call, key }))
             }
-            // Another process has just reserved a call with the same key.
-            Followed::Failed(error) if error.kind == Kind::KeyInUse => {
+            // Another process has just recorded a call with the same key.
+            Followed::Failed(error, _) if matches!(error.kind, Kind::KeyUsed { .. }) => {
                 self.replay(&key, follow).await
             }
-            Followed::Failed(error) => Err(match worker.stop {
+            Followed::Failed(error, stop) => Err(match stop {
                 Some(stop) if error.kind == Kind::Cancelled => not_made(stop),
                 _ => error,
             }),
-            Followed::Left(Stop::Time) if worker.is_sent => match (worker.call_id, worker.lost) {
-                // The call's ID is not known, so report why the response was lost.
-                (None, Some(why)) if !follow.until.is_detached => {
-                    let message =
-                        format!("the response was lost ({why}), and the call may have been made");
-                    Err(Error::new(Kind::OutcomeUnknown, message).of_key(&key))
-                }
-                (call_id, _) => {
-                    let key = Some(key);
-                    Ok(Outcome::InProgress { key, call_id })
-                }
-            },
-            Followed::Left(stop) if worker.is_sent => {
-                Err(left(stop, "continues", Some(&key), worker.call_id.as_ref()))
+            Followed::Left { stop, is_sent } => {
+                self.after_leaving(stop, is_sent, key, follow.until.is_detached)
             }
-            Followed::Left(stop) => Err(left(stop, "may still be made", Some(&key), None)),
-            Followed::Vanished => self.after_vanished(worker.stop, &key, follow).await,
+            Followed::Vanished(stop) => self.after_vanished(stop, &key, follow).await,
         }
     }
 
-    /// Handles a worker that exited without a result. If it left no journal file, it made no call.
+    /// Returns the outcome for a command that stopped following its call, which may continue.
+    fn after_leaving(
+        &self,
+        stop: Stop,
+        is_sent: bool,
+        key: Key,
+        is_detached: bool,
+    ) -> Result<Outcome> {
+        let entry = self.journal()?.find(&key).ok().flatten();
+        let call_id = entry.as_ref().and_then(|entry| entry.call_id.clone());
+        let lost = entry.filter(|entry| entry.state == State::Lost && !is_detached);
+        match (stop, lost.and_then(|entry| entry.error)) {
+            _ if !is_sent => Err(left(stop, "may still be made", Some(&key), None)),
+            (Stop::Signal(_), _) => Err(left(stop, "continues", Some(&key), call_id.as_ref())),
+            (Stop::Time, Some(why)) => {
+                let message =
+                    format!("the response was lost ({why}), and the call may have been made");
+                let mut error = Error::new(Kind::OutcomeUnknown, message).about(Some(&key), None);
+                error.facts.http_status = why.facts.http_status;
+                Err(error)
+            }
+            (Stop::Time, None) => {
+                let key = Some(key);
+                Ok(Outcome::InProgress { key, call_id })
+            }
+        }
+    }
+
+    /// Handles a worker that exited without a result. If it recorded no call, it made no call.
     async fn after_vanished(
         &self,
         stop: Option<Stop>,
@@ -98,7 +113,7 @@ impl Service<'_> {
         let journal = self.journal()?;
         match (journal.find(key)?, stop) {
             (None, Some(stop)) => Err(not_made(stop)),
-            // A signal to the process group may have ended the worker before it left the group.
+            // Wait briefly in case a signal to the whole process group has ended the worker.
             (None, None) => match timeout(SIGNAL_GRACE, follow.signals.next()).await {
                 Ok(signal) => Err(not_made(Stop::Signal(signal))),
                 Err(_) => {
@@ -135,8 +150,8 @@ impl Service<'_> {
         }
     }
 
-    /// Records that the user has seen the result, which removes the call from `pending`. Does nothing
-    /// for a call in progress.
+    /// Records that the user has seen the result, so `kallyai pending` no longer lists the call.
+    /// Does nothing for a call in progress.
     pub async fn mark_shown(&self, key: Option<&Key>, call: &Parsed<Call>) {
         let (Ok(journal), false) = (self.journal(), call.value.is_running()) else {
             return;
@@ -152,7 +167,7 @@ impl Service<'_> {
             return;
         };
         let change = |entry: &mut Entry| {
-            // Meanwhile, the response to the request may have replaced the call ID.
+            // Skip the entry if its call ID has been replaced in the meantime.
             if entry.call_id.is_none() || entry.has_id(id) {
                 if entry.is_open() {
                     entry.set_call(call, Timestamp::now());
@@ -164,7 +179,8 @@ impl Service<'_> {
         let _ = journal.change(&entry, change).await;
     }
 
-    /// Removes the call that `error` is about, if it was never made, because the user has seen why.
+    /// To be called after showing `error`. Removes its call from the local call log if the call was
+    /// never made.
     pub async fn mark_error_shown(&self, error: &Error) {
         let (Some(key), Ok(journal)) = (&error.facts.key, self.journal()) else {
             return;
@@ -178,11 +194,11 @@ impl Service<'_> {
     }
 }
 
-/// Returns the error for a command that stopped waiting. `state` is what the call does.
+/// Returns an error for a command that stopped waiting. `state` completes "but the call …".
 pub(super) fn left(stop: Stop, state: &str, key: Option<&Key>, call_id: Option<&CallId>) -> Error {
     let (kind, why) = match stop {
         Stop::Signal(signal) => (Kind::Interrupted(signal), "stopped waiting"),
-        Stop::Time => (Kind::InProgress, "the time is up"),
+        Stop::Time => (Kind::InProgress, "timed out"),
     };
     let message = format!("{why}, but the call {state}");
     Error::new(kind, message)
@@ -195,7 +211,7 @@ fn not_made(stop: Stop) -> Error {
         Stop::Signal(signal) => {
             Error::new(Kind::Interrupted(signal), "interrupted: no call was made")
         }
-        Stop::Time => Error::new(Kind::Unreachable, "the time is up: no call was made")
+        Stop::Time => Error::new(Kind::Unreachable, "timed out: no call was made")
             .with_hint("try again with a longer --timeout"),
     }
 }

@@ -1,4 +1,4 @@
-//! Checks a call against the local call log and the history before it is made.
+//! Before a call is made, checks it against the local call log and the history.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use crate::error::{Error, Kind, Result};
 
 /// The time limit for the history lookup before a call.
 const LOOKUP_TIMEOUT: Duration = Duration::from_secs(5);
-/// How many calls the history lookup before a call reads.
+/// How many past calls to read from the history before making a call.
 const LOOKUP_SIZE: u16 = 50;
 
 #[derive(Debug, Clone, Default)]
@@ -30,7 +30,7 @@ pub struct PlaceOptions {
 #[derive(Debug)]
 pub struct Preview {
     pub request: CallRequest,
-    /// Why the call would be refused.
+    /// Why the call would be refused, or `None` if it would be made.
     pub refusal: Option<Error>,
     pub warnings: Vec<Warning>,
 }
@@ -44,7 +44,7 @@ pub struct Plan {
 
 pub(super) enum NextStep {
     Call(Box<Job>),
-    /// The key was already used for this request: follow that call.
+    /// The key was already used for this request, so follow the earlier call.
     Replay(Key),
 }
 
@@ -77,15 +77,9 @@ impl Service<'_> {
         let token = session.token(self.deadline(READ_TIMEOUT)).await?;
         let entry = self.entry(&request, options, Timestamp::now())?;
         let contents = journal.read()?.undamaged()?;
-        let checked = match contents.key_in_use(&entry) {
-            Some(used) => Err(used),
-            None => {
-                let checking = self.check_history(&session, &journal, contents, &entry, options);
-                checking.await
-            }
-        };
-        let next = match checked {
-            Err(error) if error.kind == Kind::KeyInUse => NextStep::Replay(entry.key),
+        let checking = self.check_history(&session, &journal, contents, &entry, options);
+        let next = match checking.await {
+            Err(error) if matches!(error.kind, Kind::KeyUsed { .. }) => NextStep::Replay(entry.key),
             checked => {
                 let (lookup, warning) = checked?;
                 warnings.extend(warning);
@@ -127,7 +121,6 @@ impl Service<'_> {
         Ok(Entry::new(key, self.settings.issuer()?, request, now))
     }
 
-    /// Checks a call against the local call log and the newest calls in the history.
     async fn check_history(
         &self,
         session: &Session<'_>,
@@ -136,16 +129,19 @@ impl Service<'_> {
         entry: &Entry,
         options: &PlaceOptions,
     ) -> Result<(Option<Lookup>, Option<Warning>)> {
+        if let Some(used) = contents.key_in_use(entry) {
+            return Err(used);
+        }
         let by = self.deadline(LOOKUP_TIMEOUT);
         let by = by.min(Instant::now() + LOOKUP_TIMEOUT);
-        // If the lookup fails, the call is made without it.
+        // A failed lookup does not prevent the call.
         let page = read_page(session, LOOKUP_SIZE, 0, by).await.ok();
         let page = page.map(|page| page.value);
         let lookup = page.as_ref().map(Lookup::of_page);
         let listed = page.map(|page| page.calls).unwrap_or_default();
         let listed: Vec<Call> = listed.into_iter().map(|(_, call)| call).collect();
         if !options.again {
-            look_up(journal, session, contents, entry, &listed, by).await?;
+            update_open_calls(journal, session, contents, entry, &listed, by).await?;
         }
         let contents = journal.read()?.undamaged()?;
         let is_in_journal = |call: &Call| {
@@ -154,18 +150,18 @@ impl Service<'_> {
             calls.any(|entry| is_known(entry) && entry.has_id(&call.call_id))
         };
         let now = Timestamp::now();
-        let unknown = listed.iter().filter(|call| !is_in_journal(call));
-        let unknown = unknown.filter_map(|call| Earlier::of_listed(call, now));
-        let warning = self.check(&contents, unknown.collect(), entry, options, now)?;
+        let listed_only = listed.iter().filter(|call| !is_in_journal(call));
+        let listed_only = listed_only.filter_map(|call| Earlier::of_listed(call, now));
+        let warning = self.check(&contents, listed_only.collect(), entry, options, now)?;
         Ok((lookup, warning))
     }
 
-    /// Checks a call against the local call log and against `unknown`, calls that are only in the
-    /// history. In the sandbox, repeating a success is only a warning, so demos can be repeated.
+    /// Checks a call against the local call log and against `listed_only`, the calls that only the
+    /// history has.
     fn check(
         &self,
         contents: &Contents,
-        unknown: Vec<Earlier>,
+        listed_only: Vec<Earlier>,
         entry: &Entry,
         options: &PlaceOptions,
         now: Timestamp,
@@ -174,29 +170,15 @@ impl Service<'_> {
             return Err(used);
         }
         let mut earlier = contents.earlier();
-        earlier.extend(unknown);
-        let refusal = call::refusal(&earlier, entry, now).filter(|_| !options.again);
-        let (code, text) = match refusal {
-            Some(error) if error.kind == Kind::AlreadyDone && self.settings.sandbox => {
-                let text = format!("{error}: outside the sandbox, this call would be refused");
-                ("already_done", text)
-            }
-            Some(error) => return Err(error),
-            None => match call::recent_success(&earlier, entry, now) {
-                Some(call) => (
-                    "recent_success",
-                    call.sentence("succeeded less than 6 hours ago"),
-                ),
-                None => return Ok(None),
-            },
-        };
-        Ok(Some(Warning { code, text }))
+        earlier.extend(listed_only);
+        let warning = call::check(&earlier, entry, options.again, now)?;
+        Ok(warning.map(|(code, text)| Warning { code, text }))
     }
 }
 
-/// Looks up the journal's open calls to the number of `new` if the history lists them as ended or
-/// they are 6 to 24 hours old. Returns an error if a call that old is still in progress.
-async fn look_up(
+/// Looks up open calls to the same number as `new` if they are 6 to 24 hours old or the history
+/// lists them as ended. Returns an error if a call of that age is still in progress.
+async fn update_open_calls(
     journal: &Journal,
     session: &Session<'_>,
     contents: Contents,
@@ -220,7 +202,7 @@ async fn look_up(
             && error.kind == Kind::InProgress
             && is_old
         {
-            return Err(Earlier::of_entry(&entry).open(entry.sent_at, now));
+            return Err(Earlier::of_entry(&entry).open_error(entry.sent_at, now));
         }
     }
     Ok(())

@@ -1,4 +1,4 @@
-//! Reads calls and account data.
+//! Reads calls and account data from the service.
 
 use tokio::time::Instant;
 use url::Url;
@@ -33,14 +33,14 @@ impl Service<'_> {
             .transcript()
     }
 
-    /// Returns an iCalendar file with CRLF line endings.
+    /// Returns the call's appointment as an iCalendar file with CRLF line endings.
     pub async fn calendar(&self, call: &CallRef) -> Result<Vec<u8>> {
         self.about_call(call, Some("calendar.ics"))
             .await?
             .calendar()
     }
 
-    /// Reads a call or a part of it. Errors include the call's ID.
+    /// Reads a call, or only a `part` such as its transcript. Errors include the call's ID.
     async fn about_call(&self, call: &CallRef, part: Option<&str>) -> Result<Response> {
         self.signed_in(READ_TIMEOUT, async |session, deadline| {
             let id = find(session, call, deadline).await?;
@@ -90,7 +90,7 @@ impl Service<'_> {
     }
 }
 
-/// Builds the URL for a path. Rejects path segments whose meaning changes when they are decoded.
+/// Builds the URL for a path. Rejects segments that a decoder could misread, for example `%2e%2e`.
 fn raw_url(base: &ApiBase, given: &str) -> Result<Url> {
     let (path, query) = given.split_once('?').unzip();
     let path = path.unwrap_or(given);
@@ -116,7 +116,7 @@ fn raw_url(base: &ApiBase, given: &str) -> Result<Url> {
     Ok(url)
 }
 
-/// Returns the ID of the call that a reference means. Reads the newest calls if necessary.
+/// Returns the ID of the call that `call` refers to. Reads the newest calls if necessary.
 async fn find(session: &Session<'_>, call: &CallRef, deadline: Instant) -> Result<CallId> {
     let limit = match call {
         CallRef::Id(id) => return Ok(id.clone()),
@@ -137,17 +137,17 @@ async fn find(session: &Session<'_>, call: &CallRef, deadline: Instant) -> Resul
     choose(call, ids)
 }
 
-/// Returns the ID that a reference means. `ids` lists the newest calls, newest first.
+/// Returns the ID that `call` refers to. `ids` contains the newest calls, newest first.
 fn choose(call: &CallRef, mut ids: Vec<CallId>) -> Result<CallId> {
     let not_found = |message: String| Error::new(Kind::CallNotFound, message);
     if ids.is_empty() {
-        return Err(not_found("no calls yet".into()));
+        return Err(not_found("there are no calls yet".into()));
     }
     match call {
         CallRef::Id(id) => Ok(id.clone()),
         CallRef::Last(back) => {
             let id = ids.into_iter().nth((*back).into());
-            id.ok_or_else(|| not_found(format!("last-{back} is too far back")))
+            id.ok_or_else(|| not_found(format!("last-{back} predates your first call")))
         }
         CallRef::Prefix(prefix) => {
             ids.retain(|id| {
@@ -159,7 +159,7 @@ fn choose(call: &CallRef, mut ids: Vec<CallId>) -> Result<CallId> {
                 [] => Err(not_found(format!("no recent call ID starts with {prefix}"))),
                 several => {
                     let message = format!("{} call IDs start with {prefix}", several.len());
-                    let mut error = not_found(message).with_hint("use more of the ID");
+                    let mut error = not_found(message).with_hint("use more characters of the ID");
                     error.facts.candidates = ids;
                     Err(error)
                 }
@@ -173,7 +173,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn raw_paths_stay_under_v1() {
+    fn api_paths_outside_v1_are_rejected() {
         let base = ApiBase::PRODUCTION.parse::<ApiBase>().unwrap();
         let url = raw_url(&base, "/v1/calls/5e1e/calendar.ics?x=../").unwrap();
         assert_eq!(
@@ -196,17 +196,17 @@ mod tests {
         assert_eq!(find(CallRef::Last(2)).unwrap().as_str(), "77aa0003");
         assert_eq!(find(prefix("77AA")).unwrap().as_str(), "77aa0003");
         let message = |call| find(call).unwrap_err().to_string();
-        assert_eq!(message(CallRef::Last(3)), "last-3 is too far back");
+        assert_eq!(message(CallRef::Last(3)), "last-3 predates your first call");
         assert_eq!(
             message(prefix("beef")),
             "no recent call ID starts with beef"
         );
         let several = find(prefix("5e1e")).unwrap_err();
         assert_eq!(several.facts.candidates, ids()[..2]);
-        assert_eq!(several.tool_hint(), "use more of the ID");
+        assert_eq!(several.tool_hint(), "use more characters of the ID");
         assert_eq!(
             choose(&prefix("5e1e"), vec![]).unwrap_err().to_string(),
-            "no calls yet"
+            "there are no calls yet"
         );
     }
 }

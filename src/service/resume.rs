@@ -21,7 +21,7 @@ const LAST_LOOKUP: Duration = Duration::from_secs(1);
 
 enum Chosen {
     Entry(Entry),
-    /// A call that is not in the journal.
+    /// The ID of a call that is not in the journal.
     Id(CallId),
 }
 
@@ -34,7 +34,7 @@ impl Service<'_> {
         let outcome = match choose(contents, which)? {
             Chosen::Entry(entry) => self.resume_entry(entry, &journal, follow).await,
             Chosen::Id(id) => {
-                let deadline = follow.until.deadline(true);
+                let deadline = follow.until.after_sending();
                 let step = Step::Watch(id);
                 self.ask(None, step, &journal, deadline, follow).await
             }
@@ -47,7 +47,7 @@ impl Service<'_> {
         })
     }
 
-    /// Returns the pending calls, newest first. Does not contact the service.
+    /// Returns the calls whose results the user has not seen, newest first. Works offline.
     pub fn pending(&self) -> Result<Vec<PendingCall>> {
         let mut calls = self.contents(&self.journal()?)?.calls;
         calls.retain(|call| !call.shown);
@@ -59,7 +59,7 @@ impl Service<'_> {
         let contents = journal.read()?;
         for path in &contents.damaged {
             let text = format!(
-                "{} in the local call log cannot be read and is skipped",
+                "{} in the local call log cannot be read and was skipped",
                 path.display()
             );
             self.notices.warn("journal_damaged", &text);
@@ -74,7 +74,7 @@ impl Service<'_> {
         journal: &Journal,
         follow: Follow<'_>,
     ) -> Result<Outcome> {
-        let mut deadline = follow.until.deadline(true);
+        let mut deadline = follow.until.after_sending();
         let key = entry.key.clone();
         while awaits_response(&entry) && entry.has_worker() {
             tokio::select! {
@@ -86,7 +86,7 @@ impl Service<'_> {
                 () = sleep(FILE_POLL) => {}
             }
             entry = journal.find(&key)?.ok_or_else(|| {
-                nothing("that call was not made, and another command already reported why")
+                nothing("the call was not made, and another command has already reported why")
             })?;
         }
         if let Some(error) = entry.not_made() {
@@ -128,7 +128,7 @@ impl Service<'_> {
         let session = connection.session(self)?;
         connection.sign_in_if_absent(self, &session).await?;
         let limit = match &entry {
-            // If the result is recorded, look up the call once, for any later changes.
+            // If the result is already recorded, check only once whether it has changed.
             Some(entry) if entry.ended().is_some() => Duration::ZERO,
             _ => deadline.saturating_duration_since(Instant::now()),
         };
@@ -192,7 +192,7 @@ fn choose(contents: Contents, which: Option<&str>) -> Result<Chosen> {
     let reference = which.parse();
     if let Ok(CallRef::Last(back)) = reference {
         let chosen = calls.nth(back.into()).map(Chosen::Entry);
-        return chosen.ok_or_else(|| nothing(format!("{which} is too far back")));
+        return chosen.ok_or_else(|| nothing(format!("{which} predates the first recorded call")));
     }
     let folded = which.to_ascii_lowercase();
     let is_named = |call: &Entry| call.key.folded() == folded || call.has_id(which);
@@ -213,14 +213,14 @@ fn choose(contents: Contents, which: Option<&str>) -> Result<Chosen> {
         (0, Ok(CallRef::Id(id))) => Ok(Chosen::Id(id)),
         (0, Err(invalid)) => Err(invalid.into()),
         (0, Ok(_)) => {
-            let message = format!("no call with the key or ID '{which}' in the local call log");
+            let message = format!("the local call log has no call with the key or ID '{which}'");
             Err(nothing(message))
         }
         (count, _) => {
             let mut error = nothing(format!("{count} calls match '{which}'"));
             let ids = matching.into_iter().filter_map(|call| call.call_id);
             error.facts.candidates = ids.collect();
-            Err(error.with_hint("use more of the key or ID"))
+            Err(error.with_hint("use more characters of the key or ID"))
         }
     }
 }

@@ -103,20 +103,22 @@ pub fn billing(portal: &Parsed<BillingPortal>) -> View {
     View::server(&portal.raw, vec![Block::Copy(portal.value.url.clone())])
 }
 
-/// Shows that the user is signed in until `until`, or with `KALLYAI_ACCESS_TOKEN` if it is `None`.
+/// Returns a view saying that the user is signed in. `until` is the time when the access token
+/// expires, or `None` if the user is signed in with `KALLYAI_ACCESS_TOKEN`.
 pub fn auth_status(until: Option<Timestamp>, zone: &Zone) -> View {
     let Some(until) = until else {
         let json = json!({ "signed_in": true, "source": "KALLYAI_ACCESS_TOKEN" });
-        let text = "Signed in with KALLYAI_ACCESS_TOKEN, which was not checked.";
+        let text = "Signed in with KALLYAI_ACCESS_TOKEN. The token was not checked.";
         return View::own(json, vec![line(text)]);
     };
     let json = json!({ "signed_in": true, "source": "file", "expires_at": until.to_string() });
     let at = moment(until, zone);
-    let text = format!("Signed in until {at}. Renews automatically.");
+    let text = format!("Signed in until {at}, or longer if the sign-in can be renewed.");
     View::own(json, vec![line(text)])
 }
 
-/// Shows the sign-in URL and the next steps. `finish` is the command that finishes the sign-in.
+/// Returns a view of the sign-in URL and the next steps. `finish` is the command that finishes the
+/// sign-in.
 pub fn pending_sign_in(url: &Url, finish: &str) -> View {
     let json = json!({
         "sign_in_url": url.as_str(),
@@ -146,7 +148,7 @@ pub fn sign_out(was_signed_in: bool) -> View {
     View::own(json, vec![line(text)])
 }
 
-/// Shows the shell commands that point other clients at the sandbox.
+/// Returns a view of the shell commands that make other clients use the sandbox.
 pub fn served_sandbox(served: &ServedSandbox) -> View {
     let file = served.token_file.display().to_string();
     let blocks = vec![
@@ -156,7 +158,7 @@ pub fn served_sandbox(served: &ServedSandbox) -> View {
     View::own(json!({ "api_url": served.url, "token_file": file }), blocks)
 }
 
-/// Returns a command that sets an environment variable (in PowerShell on Windows).
+/// Returns a shell command that sets an environment variable. On Windows, the shell is PowerShell.
 fn export(name: &str, value: &str) -> String {
     if cfg!(windows) {
         format!("$env:{name} = '{}'", value.replace('\'', "''"))

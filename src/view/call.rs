@@ -9,7 +9,7 @@ use crate::domain::{CallId, Key, Language, Zone};
 use crate::error::Error;
 use crate::service::{Ended, PendingCall, Preview, State, Warning};
 
-/// Shows the details of a call, for `call-info` and `get_call`.
+/// Returns a view of a call's details, for `call-info` and `get_call`.
 pub fn call(call: &Parsed<Call>, zone: &Zone) -> View {
     let Parsed { value, raw } = call;
     let asked = |field| value.text(&format!("/submission/{field}"));
@@ -38,7 +38,7 @@ pub fn call(call: &Parsed<Call>, zone: &Zone) -> View {
     View::server(raw, vec![all, status(value)])
 }
 
-/// Shows the result of a call that was made or resumed. The last line is its status and ID.
+/// Returns a view of a call's result, for `call` and `resume`. The last line is the status and ID.
 pub fn result(ended: &Ended, zone: &Zone) -> View {
     let call = &ended.call.value;
     let result = fields([
@@ -51,8 +51,8 @@ pub fn result(ended: &Ended, zone: &Zone) -> View {
     View::server(&ended.call.raw, vec![result, status(call)])
 }
 
-/// Shows that a call is still in progress. `next` is the command or tool call that gets its result,
-/// and `next_json` describes it for programs.
+/// Returns a view of a call that is still in progress. `next` is the command or tool call that gets
+/// the result, and `next_json` contains the same as JSON fields.
 pub fn in_progress(
     key: Option<&Key>,
     call_id: Option<&CallId>,
@@ -80,14 +80,14 @@ pub fn transcript(transcript: &Parsed<Vec<Turn>>) -> View {
     View::server(&transcript.raw, vec![block])
 }
 
-/// Shows an iCalendar file.
+/// Returns a view of an unchanged iCalendar file.
 pub fn calendar(file: Vec<u8>) -> View {
     let json = json!({ "calendar": String::from_utf8_lossy(&file) });
     View::own(json, vec![Block::Raw(file)])
 }
 
-/// Returns the time and speaker of a turn. This text starts a line, so only a time and a one-word
-/// name are allowed. Anything else could imitate our own output.
+/// Returns the time and speaker of a turn in a transcript. This text starts a line, so only a time
+/// and a one-word name are allowed. Anything else could imitate our own output.
 fn speaker_of(turn: &Turn) -> String {
     let is_in_time = |c: char| c.is_ascii_digit() || ":.".contains(c);
     let is_time = |text: &&str| !text.is_empty() && text.chars().all(is_in_time);
@@ -104,8 +104,8 @@ fn speaker_of(turn: &Turn) -> String {
     }
 }
 
-/// Lists pending calls. `next` returns the command that gets a call's result, or `None` if the
-/// reader cannot run commands.
+/// Returns a view of the pending calls. `next` returns the command that gets a call's result, or
+/// `None` if the reader cannot run commands.
 pub fn pending(
     calls: &[PendingCall],
     zone: &Zone,
@@ -139,7 +139,7 @@ pub fn pending(
 fn pending_json(call: &PendingCall, next: Option<String>) -> Value {
     let status = match call.state {
         State::Sent | State::Running => Some("in_progress".into()),
-        _ => call.status(),
+        _ => call.ended().map(|call| call.value.status_name()),
     };
     json!({
         "idempotency_key": call.key,
@@ -153,19 +153,21 @@ fn pending_json(call: &PendingCall, next: Option<String>) -> Value {
     })
 }
 
-/// Describes the state of a pending call.
 fn state(call: &PendingCall) -> String {
     match &call.state {
         State::Sent | State::Running => "in progress".into(),
         State::Lost => "the response was lost".into(),
-        State::Ended => call.status().unwrap_or_default().replace('_', " "),
+        State::Ended => match call.ended() {
+            Some(call) => call.value.status_name().replace('_', " "),
+            None => String::new(),
+        },
         State::NotMade => "no call was made".into(),
         State::Unknown(state) => state.replace('_', " "),
     }
 }
 
-/// Shows the exact request and whether it would be sent. `refusal_json` converts an error to the
-/// front end's JSON.
+/// Returns a view of the exact request and whether it would be sent. `refusal_json` converts an
+/// error to the front end's JSON.
 pub fn preview(preview: &Preview, refusal_json: impl Fn(&Error) -> Value) -> View {
     let (request, refusal) = (&preview.request, &preview.refusal);
     let json = json!({
@@ -216,13 +218,13 @@ fn languages(call: &Call) -> Option<String> {
     let spoken = call.text("/submission/call_language").map(language);
     match (report, spoken) {
         (Some(report), Some(spoken)) if report != spoken => {
-            Some(format!("{report}, {spoken} on the call"))
+            Some(format!("{report} ({spoken} on the call)"))
         }
         (report, spoken) => owned(report.or(spoken)),
     }
 }
 
-/// Returns the name of a language, or an unknown code unchanged.
+/// Returns the name of a language. Returns an unknown language code unchanged.
 fn language(code: &str) -> &str {
     code.parse::<Language>()
         .map_or(code, |language| language.in_words())
@@ -252,7 +254,7 @@ mod tests {
              Result    Booked.\n\
              \u{20}         Ask for Lucía.\n\
              When      Fri 2026-12-04 20:00 Europe/Madrid\n\
-             Language  English, Spanish on the call\n\
+             Language  English (Spanish on the call)\n\
              Created   Tue 2026-12-01 19:00\n\
              Duration  2 min 3 s\n\
              success  5e1e0001"
@@ -261,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn speaker_names_cannot_imitate_our_output() {
+    fn speaker_name_cannot_imitate_program_output() {
         let label = |speaker, timestamp: &str| {
             speaker_of(&Turn {
                 speaker,

@@ -25,7 +25,7 @@ const FIRST_CALL: &str = "No calls yet. Try a simulated one:";
 const SIMULATED_CALL: &str =
     r#"kallyai --sandbox call +15555550100 "Reserve a table for 4 at 8pm""#;
 
-/// Returns the reason why the list is empty, or `None` if it is not empty.
+/// Returns the reason why the list is empty, or `None` if the list is not empty.
 pub fn no_calls(history: &History, query: &HistoryQuery) -> Option<String> {
     if !history.calls.is_empty() {
         return None;
@@ -49,12 +49,12 @@ fn footer(history: &History) -> Option<String> {
     let of = history.total.map(|total| format!(" of {total}"));
     let of = of.unwrap_or_default();
     Some(format!(
-        "Showing {shown}{of}. Next: --offset {next}. All: --all"
+        "Showing {shown}{of} calls. Next page: --offset {next}. All calls: --all"
     ))
 }
 
-/// Returns the service's response if it contains exactly the listed calls. Otherwise puts the
-/// service's call objects into a list of our own.
+/// Returns the service's response unchanged if it contains exactly the listed calls. Otherwise,
+/// builds a list from the service's call objects.
 fn json(history: &History) -> Vec<u8> {
     if let Some(page) = &history.page {
         return page.clone();
@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn empty_history_shows_the_reason() {
+    fn empty_history_explains_why_it_is_empty() {
         let history = listed(&[]);
         let mut query = HistoryQuery::default();
         assert_eq!(hint(&history, &query), "No calls yet. Try a simulated one:");
@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn filtered_json_preserves_server_objects() {
+    fn filtering_history_does_not_change_the_json_of_a_call() {
         let mut history = listed(&["5e1e0001"]);
         history.next_offset = Some(1);
         let object = history.calls[0].0.get();

@@ -1,5 +1,5 @@
-//! Converts each result to text and JSON. This module does not depend on a terminal: `output` lays
-//! the text out, and `mcp` returns it without layout.
+//! Converts results to text and JSON. This module does not depend on a terminal: `output` lays out
+//! the text for a terminal, and `mcp` returns the text without layout.
 
 mod account;
 mod call;
@@ -15,21 +15,21 @@ use serde_json::Value;
 /// A result as text for people and as JSON for programs.
 #[derive(Debug, Clone)]
 pub struct View {
-    /// The text, from top to bottom.
     pub blocks: Vec<Block>,
-    /// The server's response, byte for byte, or our own JSON.
+    /// The server's response, unchanged byte for byte, or our own JSON.
     pub json: Vec<u8>,
 }
 
-/// A block of text. The content may be untrusted. Rendering sanitizes it.
+/// A block of text. The text may be untrusted, so rendering sanitizes it.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Block {
     /// A paragraph that starts with our own text.
     Line(String),
-    /// Labels with values, or speakers with their words. Rendered after an empty line.
+    /// Labels with values, or speakers with their words. An empty line separates them from the
+    /// preceding block.
     Fields(Vec<(String, String)>),
     Table(Table),
-    /// The last line about a call: its status and full ID.
+    /// The status and full ID of a call. This is the last line about the call.
     Status {
         status: String,
         id: String,
@@ -50,22 +50,21 @@ pub enum Block {
 pub struct Table {
     pub columns: Vec<(&'static str, Style)>,
     pub rows: Vec<Vec<String>>,
-    /// Header and rows to print if stdout is not a terminal. The cells are not shortened.
+    /// The header and rows for output that is not a terminal. Their cells are never shortened.
     pub plain: Vec<Vec<String>>,
 }
 
-/// The style of a table column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Style {
     Fixed,
-    /// Shortened on a narrow terminal.
+    /// A column that is shortened on a narrow terminal.
     Shrinks,
-    /// Call statuses, shown with a mark.
+    /// A column of call statuses. On a terminal, each is shown with a symbol.
     Status,
 }
 
 impl View {
-    /// Creates a view with our own JSON, without null fields.
+    /// Creates a view whose JSON is ours, not the service's. Omits null fields.
     pub fn own(json: Value, blocks: Vec<Block>) -> Self {
         Self::server(without_nulls(json).to_string().as_bytes(), blocks)
     }
@@ -81,7 +80,7 @@ impl View {
     }
 }
 
-/// Removes the null fields of all objects.
+/// Removes null fields from an object and from all objects inside it.
 pub fn without_nulls(json: Value) -> Value {
     match json {
         Value::Array(items) => items.into_iter().map(without_nulls).collect(),
@@ -93,7 +92,7 @@ pub fn without_nulls(json: Value) -> Value {
     }
 }
 
-/// Returns a block with the fields that have a value.
+/// Returns a block of the fields that have a value.
 fn fields<const N: usize>(all: [(&'static str, Option<String>); N]) -> Block {
     let given = all
         .into_iter()

@@ -15,7 +15,7 @@ fn date(date: civil::Date) -> String {
 }
 
 /// Formats the day of a timestamp. Billing periods are whole days in UTC, so midnight UTC is shown
-/// as its UTC day in every time zone. Text that cannot be parsed is returned unchanged.
+/// as its UTC day, whatever the time zone. Text that cannot be parsed is returned unchanged.
 pub(super) fn day(text: &str, zone: &Zone) -> String {
     let Ok(at) = text.parse::<Timestamp>() else {
         return text.parse().map_or_else(|_| text.to_owned(), date);
@@ -26,7 +26,7 @@ pub(super) fn day(text: &str, zone: &Zone) -> String {
     date(if is_midnight { utc } else { local }.date())
 }
 
-/// Formats the appointment fields of the API. A date that cannot be parsed is shown unchanged.
+/// Formats an appointment's date, time and time zone. A date that cannot be parsed stays unchanged.
 pub(super) fn appointment(
     day: Option<&str>,
     time: Option<&str>,
@@ -57,7 +57,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn billing_days_are_the_same_in_every_zone() {
+    fn billing_day_is_the_same_in_every_time_zone() {
         let zone = |name: &str| name.parse::<Zone>().unwrap();
         for name in ["America/Los_Angeles", "UTC", "Asia/Tokyo"] {
             assert_eq!(day("2026-12-31T00:00:00Z", &zone(name)), "Thu 2026-12-31");
@@ -81,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn durations_have_at_most_two_units() {
+    fn duration_is_shown_in_at_most_two_units() {
         let texts = [0.2, 59.6, 123.0, 3900.0].map(|seconds| duration(seconds).unwrap());
         assert_eq!(texts, ["0 s", "1 min 0 s", "2 min 3 s", "1 h 5 min"]);
         assert_eq!([-1.0, f64::NAN, 1e300].map(duration), [None, None, None]);

@@ -1,4 +1,4 @@
-//! Tests the output of `billing` and `calendar`.
+//! Tests the output of the `billing` and `calendar` commands.
 
 use serde_json::json;
 
@@ -18,7 +18,7 @@ fn billing_prints_only_the_url() {
 }
 
 #[test]
-fn calendar_is_printed_and_saved_unchanged() {
+fn calendar_file_is_printed_and_saved_unchanged() {
     let ics = "BEGIN:VCALENDAR\r\nSUMMARY:caf\u{e9} \u{1b}\r\nEND:VCALENDAR\r\n";
     let (home, server) = (Home::new(), Server::always(Reply::new(200, ics)));
     let file = home.path("dinner.ics").display().to_string();

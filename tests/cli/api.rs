@@ -1,4 +1,4 @@
-//! Tests `api`, which sends a GET request to any path under /v1/.
+//! Tests the `api` command, which sends a GET request to any path under /v1/.
 
 use serde_json::json;
 
@@ -22,7 +22,7 @@ fn api_prints_the_response_body_unchanged() {
 }
 
 #[test]
-fn api_rejects_paths_outside_v1_and_write_requests() {
+fn api_rejects_write_requests_and_paths_outside_v1() {
     let home = Home::new();
     let server = Server::always(Reply::json(200, &json!({})));
     let lines = "api /v1/../x|api /v1/%2e%2e/x|api https://example.org/v1/x|api //example.org/v1/x\

@@ -1,4 +1,4 @@
-//! Tests the candidates of shell completion and the bash script.
+//! Tests shell completion: the offered candidates and the generated bash script.
 
 use std::process::Command;
 use std::time::Instant;
@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::support::{Home, PROMPT, Reply, Run, Server, call};
 use crate::wire::words;
 
-/// Makes a command complete the last word of `line`. In `line`, `_` stands for an empty word.
+/// Makes `command` complete the last word of `line`, in which `_` stands for an empty word.
 fn completing<'c>(command: &'c mut Command, line: &str) -> &'c mut Command {
     let words = words(line)
         .into_iter()
@@ -19,7 +19,7 @@ fn completing<'c>(command: &'c mut Command, line: &str) -> &'c mut Command {
         .env("KALLYAI_COMPLETE", "fish")
 }
 
-/// Returns the candidates without their descriptions.
+/// Returns the completion candidates without their descriptions.
 #[track_caller]
 fn candidates(command: &mut Command, line: &str) -> Vec<String> {
     let run = Run::of(completing(command, line)).exits(0);
@@ -33,7 +33,7 @@ fn completed(line: &str) -> Vec<String> {
 }
 
 #[test]
-fn flags_complete_after_a_command_written_as_word_or_flag() {
+fn completion_offers_only_flags_of_the_given_command() {
     for line in ["history _", "--history _", "--json --history _"] {
         let offered = completed(line);
         assert_eq!(offered[..2], ["--limit", "--offset"], "{line}");
@@ -47,7 +47,7 @@ fn flags_complete_after_a_command_written_as_word_or_flag() {
 }
 
 #[test]
-fn only_known_values_are_completed() {
+fn known_option_values_are_completed_but_free_text_is_not() {
     for (line, offered) in [
         ("call -c h", "hotel"),
         ("-p +1 -t x -c r", "restaurant"),
@@ -66,7 +66,7 @@ fn only_known_values_are_completed() {
     }
 }
 
-/// Starts a server with three calls. The ID of one of them contains a shell command.
+/// Starts a server that lists three calls. One call ID contains a shell command.
 fn service() -> Server {
     let mut second = call("22222222-55aa-4bbb-8ccc-0123456789ab", "no_answer");
     second["highlights"] = json!("No one\n\tanswered\u{1b}[2J.");
@@ -79,7 +79,7 @@ fn service() -> Server {
 }
 
 #[test]
-fn recent_calls_are_offered_with_their_results() {
+fn completion_offers_recent_calls_with_their_results() {
     let (home, server) = (Home::new(), service());
     for line in ["transcript _", "--transcript _"] {
         let offered = || {
@@ -87,7 +87,7 @@ fn recent_calls_are_offered_with_their_results() {
                 .exits(0)
                 .stdout
         };
-        // Retry, because on a busy machine the service may need more than 300 ms to respond.
+        // Retry: completion gives up after 300 ms, and a busy machine may take longer to respond.
         let mut tries = std::iter::repeat_with(offered).take(50);
         let text = tries
             .find(|text| text.contains("11111111"))
@@ -111,13 +111,13 @@ fn completion_never_refreshes_credentials_or_waits_long() {
     let begun = Instant::now();
     let silent = Server::always(Reply::Stall);
     assert_eq!(offered(&silent), ["last"]);
-    // Completion waits only 300 ms for the service, but a busy machine starts the program slowly.
+    // The limit is far above completion's own 300 ms limit, to allow for a busy machine.
     assert!(begun.elapsed() < PROMPT, "{:?}", begun.elapsed());
 }
 
 #[cfg(unix)]
 #[test]
-fn bash_script_completes_a_line() {
+fn bash_completion_script_completes_flags_and_values() {
     const SCRIPT: &str = r#"
         source <(kallyai completions bash) && complete -p kallyai >/dev/null || exit 9
         COMP_WORDS=(kallyai $LINE) COMP_TYPE=9

@@ -1,4 +1,4 @@
-//! Tests that fifty commands at once make only one call.
+//! Tests that fifty concurrent commands make only one call.
 
 use serde_json::Value;
 
@@ -22,7 +22,7 @@ fn concurrent_identical_calls_are_sent_once() {
         201,
         &call("00000000-1111-4222-8333-444444444444", "success"),
     );
-    // The history hides the call, so that slow commands get `call_open` and not `already_done`.
+    // Hide the call from the history, or slow commands would get `already_done`, not `call_open`.
     let held = Post::lost(gate.hold(reply)).shown(Shown::Never);
     let service = Service::with([held]);
     let crowd = start(|_| {
@@ -35,7 +35,7 @@ fn concurrent_identical_calls_are_sent_once() {
         let sender = sender.clone();
         std::thread::spawn(move || sender.send(running.end()));
     }
-    // One command waits for the response to its call. All others exit.
+    // One command waits for the response to its call. Collect the results of all others.
     let refused: Vec<Run> = ended.iter().take(COMMANDS - 1).collect();
     gate.open();
     assert_eq!(exits(&refused, 6), COMMANDS - 1);
@@ -53,7 +53,7 @@ fn concurrent_identical_calls_are_sent_once() {
 }
 
 #[test]
-fn concurrent_calls_with_one_key_share_one_result() {
+fn concurrent_calls_with_the_same_key_share_one_result() {
     let (home, service) = (Home::new(), Service::with([]));
     let crowd = start(|_| {
         let mut command = service.at(&home, CALL);

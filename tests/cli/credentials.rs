@@ -15,7 +15,7 @@ fn service() -> Server {
 }
 
 #[test]
-fn files_from_other_clients_are_read_and_made_private() {
+fn credentials_from_other_clients_are_read_and_made_private() {
     let server = service();
     let (url, later) = (server.url(), now() + 1800);
     for (start, rest) in [
@@ -37,7 +37,7 @@ fn files_from_other_clients_are_read_and_made_private() {
 }
 
 #[test]
-fn refreshed_file_keeps_fields_of_other_clients() {
+fn refresh_keeps_fields_that_other_clients_saved() {
     let home = Home::new();
     home.write_login(&json!({
         "access_token": TOKEN, "refresh_token": REFRESH, "expires_at": 1.5,
@@ -47,7 +47,7 @@ fn refreshed_file_keeps_fields_of_other_clients() {
     let server = Server::start(move |request| {
         let saved = std::fs::read_to_string(&file).expect("the file");
         let is_refresh = request.is("POST", REFRESH_PATH);
-        assert_eq!(saved.contains("\"fresh\""), !is_refresh, "saved before use");
+        assert_eq!(saved.contains("\"fresh\""), !is_refresh, "{saved}");
         Reply::json(200, &json!({ "access_token": "fresh", "expires_in": 7200 }))
     });
     home.run(&server, &["usage"]).exits(0);
@@ -60,7 +60,7 @@ fn refreshed_file_keeps_fields_of_other_clients() {
 }
 
 #[test]
-fn corrupt_file_exits_with_4_and_is_kept() {
+fn command_exits_with_4_and_keeps_a_corrupt_credentials_file() {
     let server = service();
     for text in [
         "",
@@ -103,7 +103,7 @@ fn set_mode(path: &Path, mode: u32) {
 }
 
 #[test]
-fn new_files_and_folders_are_private_under_any_umask() {
+fn new_credentials_are_private_under_any_umask() {
     let home = Home::new();
     let file = home.path("new/and/deep/login.json");
     let port = free_port();
@@ -118,9 +118,9 @@ fn new_files_and_folders_are_private_under_any_umask() {
 }
 
 #[test]
-fn symlink_is_followed_and_kept() {
+fn symlinked_credentials_file_stays_a_symlink() {
     let home = Home::new();
-    // The target of the symlink does not exist yet.
+    // Signing in must create the missing target of this symlink.
     std::os::unix::fs::symlink("real.json", home.token_file()).expect("a link");
     SignIn::start(&home).succeed("granted");
     let server = renewing();
@@ -130,7 +130,7 @@ fn symlink_is_followed_and_kept() {
     std::fs::write(home.path("real.json"), expired.to_string()).expect("a file");
     home.run(&server, &["usage"]).exits(0);
     assert_eq!(home.login()["access_token"], "fresh");
-    // The lock file belongs to the real file, so all symlinks to that file share the lock.
+    // The lock file is next to the symlink's target, so that all symlinks to it share one lock.
     let files = ["login.json", "real.json", "real.json.lock"];
     assert_eq!(names(&home.path("")), files);
     home.run(&server, &["logout"]).exits(0);
@@ -154,7 +154,7 @@ fn within(outer: &[&str], command: &Command) -> Command {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn mounted_file_is_overwritten_in_place_with_a_warning() {
+fn bind_mounted_credentials_file_is_overwritten_in_place() {
     let home = Home::new();
     home.sign_in(-10);
     let file = home.token_file().display().to_string();
@@ -176,19 +176,19 @@ fn mounted_file_is_overwritten_in_place_with_a_warning() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn read_only_folder_allows_only_use_of_valid_credentials() {
-    // Outside a user namespace, root would ignore file permissions.
+fn read_only_folder_blocks_refresh_sign_in_and_sign_out() {
+    // Root ignores file permissions unless it runs in a user namespace.
     let outer = match rustix::process::geteuid().is_root() {
         true => &["unshare", "--user"][..],
         false => &["env"],
     };
     if Run::of(&mut within(outer, &Command::new("true"))).exit != Some(0) {
-        eprintln!("skipped: root ignores permissions, and there are no user namespaces");
+        eprintln!("skipped: root ignores file permissions, and this system has no user namespaces");
         return;
     }
     for (args, expires_in, exit) in [
         (&["usage"][..], 3600, 0),
-        // The tokens are not refreshed, because the new ones could not be saved.
+        // Expired tokens are not refreshed if the new ones cannot be saved.
         (&["usage"], -10, 1),
         (&["logout"], 3600, 1),
         (&["login", "--no-wait"], 3600, 1),
@@ -254,7 +254,7 @@ fn sign_out_removes_credentials_and_pending_sign_in() {
     home.sign_in(3600);
     Run::of(&mut home.command(server.url(), &["login", "--no-wait"])).exits(0);
     for was_signed_in in [true, false] {
-        // Signing out also removes credentials that another service issued.
+        // Use another service: signing out removes the credentials, whichever service issued them.
         let mut command = home.command("http://127.0.0.1:1", &["logout", "--json"]);
         let expected = json!({ "signed_in": false, "was_signed_in": was_signed_in });
         assert_eq!(Run::of(&mut command).exits(0).json(), expected);

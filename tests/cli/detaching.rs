@@ -8,7 +8,7 @@ use crate::support::{
     CALL, FIRST as ID, Gate, Home, LOOKUP, Post, Reply, Run, Running, Service, call, has, says,
 };
 
-/// Starts a service that sends this reply to its first POST when the gate opens.
+/// Starts a service that delays `reply` to its first POST until the test opens the gate.
 fn held(reply: Reply) -> (Service, Gate) {
     let gate = Gate::default();
     let held = gate.hold(reply);
@@ -31,7 +31,7 @@ fn resume(service: &Service, home: &Home) -> std::process::Command {
 }
 
 #[test]
-fn detaching_returns_early_and_the_call_can_be_resumed() {
+fn detach_returns_before_the_call_ends_and_resume_waits() {
     let home = Home::new();
     let (service, gate) = held(success());
     let started = Instant::now();
@@ -59,7 +59,7 @@ fn detaching_returns_early_and_the_call_can_be_resumed() {
 }
 
 #[test]
-fn early_result_is_printed_despite_detach() {
+fn detach_prints_a_result_that_arrives_early() {
     let (home, service) = (Home::new(), Service::with([]));
     assert_eq!(detach(&service, &home, &[]), service.calls()[0]);
     assert_eq!(home.journal()[0]["shown"], true);
@@ -82,7 +82,7 @@ fn detaching_prints_the_id_of_a_running_call() {
 }
 
 #[test]
-fn refusal_after_detaching_is_pending_until_shown() {
+fn refusal_of_a_detached_call_is_reported_by_resume() {
     let home = Home::new();
     let gate = Gate::default();
     let refused = Reply::json(402, &json!({ "error": { "code": "quota_exceeded" } }));
@@ -93,7 +93,7 @@ fn refusal_after_detaching_is_pending_until_shown() {
     let error = resuming.end().fails(5, "quota_exceeded");
     assert_eq!(error["idempotency_key"], "dinner");
     assert_eq!(home.journal(), Vec::<Value>::new());
-    // The key of a refused call can be used again.
+    // The idempotency key of a refused call can be reused.
     let call = detach(&service, &home, &["--idempotency-key", "dinner"]);
     assert_eq!(call, service.calls()[0]);
 }
@@ -114,7 +114,7 @@ fn detaching_with_a_used_key_makes_no_second_call() {
 }
 
 #[test]
-fn worker_refreshes_only_saved_credentials() {
+fn worker_never_refreshes_a_token_from_the_environment() {
     let unauthorized = || Reply::json(401, &json!({ "error": { "code": "missing_token" } }));
     let renewals = |service: &Service| service.server.count("POST", "/v1/auth/refresh");
     let service = Service::with([Post::refused(unauthorized())]);
@@ -130,13 +130,13 @@ fn worker_refreshes_only_saved_credentials() {
 }
 
 #[test]
-fn command_prints_the_warnings_of_its_worker() {
+fn command_prints_warnings_from_its_worker() {
     let home = Home::new();
     let (service, gate) = held(success());
     let mut command = service.at(&home, CALL);
     let running = Running::start(command.args(["--detach", "--json"]));
     service.server.wait_for("POST", "/v1/calls", 1);
-    // Damage the call's file, so that the worker cannot record the result.
+    // Corrupt the call's log file so that the worker cannot record the result.
     for file in home.journal_files() {
         std::fs::write(file, "damaged").expect("a file");
     }
@@ -147,7 +147,7 @@ fn command_prints_the_warnings_of_its_worker() {
 }
 
 #[test]
-fn detach_needs_credentials_and_rejects_exit_status_flag() {
+fn detach_needs_credentials_and_conflicts_with_exit_status() {
     let home = Home::new();
     let run = Run::of(home.kallyai(CALL).args(["--detach", "--json"])).exits(4);
     assert_eq!(run.error()["code"], "not_signed_in");
@@ -166,7 +166,7 @@ mod linux {
     use crate::support::{TOKEN, parallel};
 
     #[test]
-    fn worker_survives_group_kill_and_closes_inherited_pipes() {
+    fn worker_survives_process_group_kill_and_closes_pipes() {
         let home = Home::new();
         let (service, gate) = held(success());
         let (mut reader, writer) = std::io::pipe().expect("a pipe");
@@ -177,9 +177,7 @@ mod linux {
         let mut child = command.spawn().expect("a run");
         drop(command);
         let mut printed = String::new();
-        reader
-            .read_to_string(&mut printed)
-            .expect("the end of the pipe");
+        reader.read_to_string(&mut printed).expect("UTF-8");
         assert!(child.wait().expect("a status").success(), "{printed}");
         let _ = kill_process_group(Pid::from_child(&child), Signal::KILL);
         gate.open();
@@ -187,7 +185,7 @@ mod linux {
         assert_eq!(run.json(), service.calls()[0]);
     }
 
-    /// Waits until the command has started its worker.
+    /// Waits up to 20 s for the command to start its worker process.
     fn wait_for_worker(running: &Running) {
         let until = Instant::now() + Duration::from_secs(20);
         while running.children().is_empty() {
@@ -197,8 +195,9 @@ mod linux {
     }
 
     #[test]
-    fn command_exits_with_130_if_its_group_gets_sigint() {
-        // Repeat the test, because only some signals arrive before the worker leaves the group.
+    fn command_exits_with_130_if_its_process_group_gets_sigint() {
+        // Run this 24 times, because in some runs the worker leaves the group before the signal
+        // arrives.
         parallel(0..24, |_| {
             let home = Home::new();
             let (service, gate) = held(success());

@@ -8,7 +8,6 @@ use serde_json::{Value, json};
 use crate::signals::{SIGNALS, assert_no_call};
 use crate::support::{CALL, Gate, Home, PROMPT, Proxy, Reply, Run, Running, TOKEN, now, says};
 
-/// Waits until these processes have exited.
 fn wait_for_exit(processes: &[Pid]) {
     let until = Instant::now() + PROMPT;
     while processes.iter().any(|id| test_kill_process(*id).is_ok()) {
@@ -17,7 +16,7 @@ fn wait_for_exit(processes: &[Pid]) {
     }
 }
 
-/// A command whose worker cannot connect until the gate opens.
+/// A command whose worker cannot connect to the service until the test opens `gate`.
 struct Connecting {
     home: Home,
     proxy: Proxy,
@@ -30,7 +29,7 @@ impl Connecting {
     fn start(flags: &[&str]) -> Self {
         let (home, gate) = (Home::new(), Gate::default());
         let login = json!({ "access_token": TOKEN, "expires_at": now() + 3600 });
-        std::fs::write(home.path(".kallyai_token.json"), login.to_string()).expect("a login");
+        std::fs::write(home.path(".kallyai_token.json"), login.to_string()).expect("a file");
         let proxy = Proxy::start(|_| Reply::json(200, &json!({ "calls": [], "total": 0 })));
         proxy.trust(&home.path("ca.pem"));
         proxy.hold(&gate);
@@ -61,11 +60,11 @@ impl Connecting {
         self.running.take().expect("a run").end()
     }
 
-    /// Waits for the worker to exit, opens the gate and asserts that no call was sent.
+    /// Waits for the worker to exit, unblocks its connection and asserts that no call was sent.
     fn assert_no_call_was_sent(self) {
         wait_for_exit(&self.worker);
         self.gate.open();
-        assert_eq!(self.proxy.requests().len(), 1, "only the lookup is sent");
+        assert_eq!(self.proxy.requests().len(), 1, "unexpected requests");
         assert_eq!(self.home.journal(), Vec::<Value>::new());
     }
 }
@@ -88,7 +87,7 @@ fn command_stopped_while_connecting_makes_no_call() {
 }
 
 #[test]
-fn interruption_is_not_retry_safe_if_the_worker_hangs() {
+fn interrupted_command_with_a_hung_worker_is_not_retry_safe() {
     let interrupted = |signals: &[Signal]| {
         let mut connecting = Connecting::start(&[]);
         kill_process(connecting.worker[0], Signal::STOP).expect("a signal");
@@ -106,6 +105,6 @@ fn interruption_is_not_retry_safe_if_the_worker_hangs() {
     };
     let report = Duration::from_secs(2);
     assert!(interrupted(&[Signal::INT]) >= report);
-    // A second signal ends the wait at once. Try several times, because the machine may be busy.
+    // A second signal ends the command at once. Try five times, because the machine may be busy.
     assert!((0..5).any(|_| interrupted(&[Signal::INT, Signal::TERM]) < report));
 }

@@ -1,4 +1,4 @@
-//! Tests refusals from the service, failures and malformed responses.
+//! Tests error responses, connection failures and malformed responses.
 
 use std::process::Stdio;
 
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::support::{Home, ID, Reply, Run, Server, has, says};
 
-/// Runs a command with valid credentials for this server.
+/// Runs a command with valid credentials for `server`.
 fn at(server: &Server, line: &[&str]) -> Run {
     Run::of(&mut Home::new().at(server, line))
 }
@@ -15,7 +15,7 @@ fn read(reply: Reply) -> Run {
     at(&Server::always(reply), &["usage", "--json"])
 }
 
-/// Asserts that an error has this code and says that a retry is safe.
+/// Asserts that `error` has this code and states that a retry is safe.
 #[track_caller]
 fn assert_code(error: &Value, code: &str) {
     assert_eq!(error["code"], code, "{error}");
@@ -35,7 +35,7 @@ fn every_api_error_has_an_exit_status_and_a_hint() {
         };
         let status: u16 = status.parse().expect("a status");
         let body = json!({ "error": { "code": code, "message": "Not-now.", "correlation_id": "c-77" } });
-        let run = read(Reply::json(status, &body)).exits(exit.parse().expect("an exit"));
+        let run = read(Reply::json(status, &body)).exits(exit.parse().expect("an exit status"));
         let error = run.error();
         assert_code(&error, code);
         assert_eq!(error["http_status"], status);
@@ -47,7 +47,7 @@ fn every_api_error_has_an_exit_status_and_a_hint() {
 }
 
 #[test]
-fn failing_service_is_retried_and_then_exits_with_3() {
+fn command_retries_a_failing_service_and_exits_with_3() {
     for (status, is_retried) in [(429, true), (502, true), (504, true), (500, false)] {
         let server = Server::always(Reply::new(status, "<html>"));
         let run = at(&server, &["usage", "--json"]).exits(3);
@@ -56,11 +56,15 @@ fn failing_service_is_retried_and_then_exits_with_3() {
     }
     let busy = Server::always(Reply::new(429, "").with("Retry-After", "3600"));
     at(&busy, &["usage"]).exits(3);
-    assert_eq!(busy.requests().len(), 1, "an hour is too long to wait");
+    assert_eq!(
+        busy.requests().len(),
+        1,
+        "Retry-After is too long for a retry"
+    );
 }
 
 #[test]
-fn unreachable_and_silent_services_exit_with_3() {
+fn command_exits_with_3_if_service_is_unreachable_or_silent() {
     let home = Home::new();
     let absent = Run::of(&mut home.at_url("http://127.0.0.1:9", ["usage", "--json"]));
     let silent = Server::always(Reply::Stall);
@@ -71,7 +75,7 @@ fn unreachable_and_silent_services_exit_with_3() {
 }
 
 #[test]
-fn malformed_response_is_quoted_and_truncated() {
+fn error_quotes_and_truncates_a_malformed_response() {
     let bodies: &[&[u8]] = &[
         b"",
         b"null",
@@ -111,7 +115,7 @@ fn closed_stdout_is_not_an_error() {
 
 /// Returns the command that the last line of stderr suggests.
 #[track_caller]
-fn command(run: &Run) -> &str {
+fn suggested(run: &Run) -> &str {
     let last = run.stderr.lines().last();
     let command = last.and_then(|line| line.strip_prefix("  "));
     command.unwrap_or_else(|| panic!("no command: {}", run.stderr))
@@ -126,18 +130,18 @@ fn missing_call_error_suggests_history() {
         ["calendar", "3f2a"],
     ] {
         let run = at(&server, &line).exits(1);
-        run.notes("error: no calls yet [call_not_found]\n");
-        assert_eq!(command(&run), "kallyai history");
+        run.notes("error: there are no calls yet [call_not_found]\n");
+        assert_eq!(suggested(&run), "kallyai history");
     }
 }
 
 #[test]
-fn missing_transcript_or_calendar_error_suggests_call_info() {
+fn error_for_missing_transcript_or_calendar_suggests_call_info() {
     for name in ["transcript", "calendar"] {
         let code = format!("{name}_not_found");
         let server = Server::always(Reply::json(404, &json!({ "error": { "code": code } })));
         let run = at(&server, &[name, ID]).exits(1);
-        assert_eq!(command(&run), format!("kallyai call-info {ID}"));
+        assert_eq!(suggested(&run), format!("kallyai call-info {ID}"));
         let error = at(&server, &[name, ID, "--json"]).fails(1, &code);
         let next = format!("kallyai call-info {ID} --json");
         has(&error, json!({ "next_command": next, "call_id": ID }));

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::support::{Home, ID, Reply, Run, Server, exchange};
 use crate::wire::words;
 
-/// Returns a response body from the API's documentation, as text and parsed.
+/// Returns a response body from the API's documentation, as text and as parsed JSON.
 fn fixture(name: &str) -> (String, Value) {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures");
     let text = std::fs::read_to_string(format!("{folder}/{name}.json")).expect("a fixture");
@@ -53,7 +53,7 @@ fn documented_responses_are_parsed() {
 }
 
 #[test]
-fn documented_errors_and_refreshes_are_parsed() {
+fn documented_error_and_refresh_responses_are_parsed() {
     let home = Home::new();
     for (name, status, exit, code) in [
         ("error", 404, 1, "call_not_found"),
@@ -84,7 +84,7 @@ fn request(sandbox: &Sandbox, line: &str, token: &str, body: &str) -> Value {
 }
 
 /// Asserts that every field of `value` also occurs in `documented`, with the same type.
-fn assert_form(value: &Value, documented: &Value, path: &str) {
+fn assert_documented(value: &Value, documented: &Value, path: &str) {
     match (value, documented) {
         (Value::Object(fields), Value::Object(known)) => {
             for (name, value) in fields {
@@ -92,13 +92,13 @@ fn assert_form(value: &Value, documented: &Value, path: &str) {
                 let known = known
                     .get(name)
                     .unwrap_or_else(|| panic!("{path} is not documented"));
-                assert_form(value, known, &path);
+                assert_documented(value, known, &path);
             }
         }
         (Value::Array(items), Value::Array(known)) => {
             items
                 .iter()
-                .for_each(|item| assert_form(item, &known[0], path));
+                .for_each(|item| assert_documented(item, &known[0], path));
         }
         (Value::Null, _) => {}
         (value, known) => {
@@ -112,7 +112,7 @@ fn assert_form(value: &Value, documented: &Value, path: &str) {
 }
 
 #[test]
-fn sandbox_responses_match_the_documented_bodies() {
+fn sandbox_responses_match_the_api_documentation() {
     let home = Home::new();
     let sandbox = Sandbox::start(Options {
         address: (Ipv4Addr::LOCALHOST, 0).into(),
@@ -123,13 +123,13 @@ fn sandbox_responses_match_the_documented_bodies() {
     let login = sandbox.new_login().expect("credentials");
     let refresh = json!({ "refresh_token": login.refresh_token }).to_string();
     let renewed = request(&sandbox, "POST /v1/auth/refresh", "", &refresh);
-    assert_form(&renewed, &fixture("refresh").1, "refresh");
+    assert_documented(&renewed, &fixture("refresh").1, "refresh");
     let token = renewed["access_token"].as_str().expect("a token");
     let submission = &fixture("call").1["submission"];
     let new_call = json!({ "submission": submission, "timezone": "UTC" }).to_string();
     let call = request(&sandbox, "POST /v1/calls", token, &new_call);
     let id = call["call_id"].as_str().expect("an ID");
-    assert_form(&call, &fixture("call").1, "call");
+    assert_documented(&call, &fixture("call").1, "call");
     for (path, fixture_name) in [
         (format!("calls/{id}"), "call"),
         (format!("calls/{id}/transcript"), "transcript"),
@@ -139,12 +139,12 @@ fn sandbox_responses_match_the_documented_bodies() {
         ("calls/none".into(), "error"),
     ] {
         let response = request(&sandbox, &format!("GET /v1/{path}"), token, "");
-        assert_form(&response, &fixture(fixture_name).1, &path);
+        assert_documented(&response, &fixture(fixture_name).1, &path);
         assert_ne!(response, json!({}), "{path}");
     }
     let list = request(&sandbox, "GET /v1/calls?limit=1", token, "");
     assert_eq!(list["calls"][0]["call_id"], id);
     let quota = new_call.replace("+15551234567", "+15555550140");
     let refused = request(&sandbox, "POST /v1/calls", token, &quota);
-    assert_form(&refused, &fixture("error").1, "quota");
+    assert_documented(&refused, &fixture("error").1, "quota");
 }

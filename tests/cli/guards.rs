@@ -1,16 +1,16 @@
-//! Tests how earlier calls, in the local call log or the service's history, block a new call.
+//! Tests how earlier calls in the local call log or the service's history block a new call.
 
 use serde_json::{Value, json};
 
 use crate::support::{
-    CALL, Gate, Home, PRE_CALL_LOOKUP, Post, Reply, Run, Running, Service, call, moment, parallel,
-    says,
+    CALL, Gate, Home, PRE_CALL_LOOKUP, Post, Reply, Run, Running, Service, call, has, moment,
+    parallel, says,
 };
 
 const ID: &str = "00000000-1111-4222-8333-444444444444";
 const HOUR: i64 = 3600;
 
-/// Returns a call in progress that another client made 30 s ago, changed by `edit`.
+/// Returns a call in progress that another client made 30 s ago, modified by `edit`.
 fn running(edit: impl FnOnce(&mut Value)) -> Value {
     let mut running = json!({
         "call_id": ID,
@@ -23,7 +23,7 @@ fn running(edit: impl FnOnce(&mut Value)) -> Value {
 }
 
 #[test]
-fn running_call_from_another_client_blocks_its_number() {
+fn running_call_from_another_client_blocks_a_new_call() {
     for edit in [
         |_: &mut Value| {},
         |call: &mut Value| call["status"] = json!("ringing"),
@@ -41,9 +41,8 @@ fn running_call_from_another_client_blocks_its_number() {
         service.put_before(running(edit));
         let run = service.json_call(&home).exits(6);
         let error = run.error();
-        assert_eq!(error["code"], "call_open");
-        assert_eq!(error["call_id"], ID);
-        assert_eq!(error["retry_safe"], false);
+        let expected = json!({ "code": "call_open", "call_id": ID, "retry_safe": false });
+        has(&error, expected);
         assert_eq!(error["next_command"], format!("kallyai resume {ID} --json"));
         assert_eq!((service.posts(), home.journal().len()), (0, 0));
         service.call(&home, &["--again"]).exits(0);
@@ -51,7 +50,7 @@ fn running_call_from_another_client_blocks_its_number() {
 }
 
 #[test]
-fn ended_old_or_unrelated_call_blocks_nothing() {
+fn ended_old_or_unrelated_call_does_not_block_a_new_call() {
     for edit in [
         |call: &mut Value| call["status"] = json!("busy"),
         |call: &mut Value| call["metadata"]["created_at"] = json!(moment(-25 * HOUR)),
@@ -77,7 +76,7 @@ fn ended_old_or_unrelated_call_blocks_nothing() {
 }
 
 #[test]
-fn success_from_another_client_is_not_repeated() {
+fn successful_call_from_another_client_is_not_repeated() {
     let (home, service) = (Home::new(), Service::with([]));
     service.put_before(call(ID, "success"));
     for same in [
@@ -105,7 +104,7 @@ fn success_from_another_client_is_not_repeated() {
 }
 
 #[test]
-fn repeated_success_is_refused_while_service_is_down() {
+fn successful_call_is_not_repeated_while_service_is_down() {
     let (home, service) = (Home::new(), Service::with([]));
     service.call(&home, &[]).exits(0);
     let key = service.made()[0].clone();
@@ -114,10 +113,13 @@ fn repeated_success_is_refused_while_service_is_down() {
         let error = Run::of(service.at(&home, same).arg("--json")).fails(6, "already_done");
         assert_eq!(error["idempotency_key"], key);
         says(&error, "message", "\"Reserve a table\"");
-        says(&error, "hint", "use that result; to ask for something else");
+        says(&error, "hint", "use that result, or add --again");
     }
     let dry = service.call(&home, &["--dry-run", "--json"]);
     let dry = dry.exits(0).json();
+    let with_key = ["--dry-run", "--json", "--idempotency-key", &key];
+    let repeated = service.call(&home, &with_key).exits(0).json();
+    assert_eq!(repeated["refusal"]["code"], "already_done");
     assert_eq!(dry["would_place"], false);
     assert_eq!(dry["refusal"]["code"], "already_done");
     assert_eq!(service.posts(), 1);
@@ -128,7 +130,7 @@ fn unsuccessful_call_can_be_repeated() {
     let home = Home::new();
     for status in ["no_answer", "busy", "failed", "voicemail"] {
         let service = Service::with([]);
-        // Let the lookup fail, because the simulated history shows every call as a success.
+        // Make the lookup fail, because the simulated history shows every call as a success.
         service.pre_call_lookup(Reply::new(500, ""));
         for _ in 0..2 {
             service.then(Post::lost(Reply::json(201, &call(ID, status))));
@@ -139,7 +141,7 @@ fn unsuccessful_call_can_be_repeated() {
 }
 
 #[test]
-fn unseen_success_blocks_its_number_for_a_day() {
+fn unseen_result_blocks_new_calls_to_the_number_for_a_day() {
     let home = Home::new();
     let service = Service::with([]);
     let mut unseen = service.entry("dinner", 23 * HOUR);
@@ -156,7 +158,7 @@ fn unseen_success_blocks_its_number_for_a_day() {
 }
 
 #[test]
-fn old_open_call_is_looked_up_before_a_new_call() {
+fn old_unfinished_call_is_looked_up_before_a_new_call() {
     let created = |status: &str| {
         let mut call = call(ID, status);
         call["metadata"] = json!({ "created_at": moment(-7 * HOUR) });
@@ -184,7 +186,7 @@ fn old_open_call_is_looked_up_before_a_new_call() {
 }
 
 #[test]
-fn call_ended_in_the_history_is_closed_in_the_log() {
+fn call_that_the_history_lists_as_ended_is_recorded_as_ended() {
     let (home, service) = (Home::new(), Service::with([]));
     let mut open = service.entry("dinner", 60);
     open["call_id"] = json!(ID);
@@ -196,7 +198,7 @@ fn call_ended_in_the_history_is_closed_in_the_log() {
 }
 
 #[test]
-fn sandbox_only_warns_about_a_repeated_success() {
+fn sandbox_warns_but_allows_repeating_a_successful_call() {
     parallel(
         [("+15555550102", false), ("+15551234567", true)],
         |(number, is_done)| {
@@ -215,7 +217,7 @@ fn sandbox_only_warns_about_a_repeated_success() {
 }
 
 #[test]
-fn recent_success_at_the_same_number_warns() {
+fn recent_successful_call_to_the_same_number_causes_a_warning() {
     let (home, service) = (Home::new(), Service::with([]));
     service.call(&home, &[]).exits(0);
     let reworded = ["-p", CALL[1], "-t", "Please book a table"];
@@ -253,7 +255,7 @@ fn failed_history_lookup_does_not_block_a_call() {
 }
 
 #[test]
-fn request_with_a_used_key_is_never_resent() {
+fn request_with_a_used_idempotency_key_is_never_resent() {
     let (home, service) = (Home::new(), Service::with([]));
     let with_key = |request: [&str; 4], flags: &[&str]| {
         let mut command = service.at(&home, request);
@@ -273,7 +275,7 @@ fn request_with_a_used_key_is_never_resent() {
 }
 
 #[test]
-fn commands_racing_for_one_key_share_one_call() {
+fn simultaneous_commands_with_the_same_key_make_one_call() {
     let (home, gate, service) = (Home::new(), Gate::default(), Service::with([]));
     let page = Reply::json(200, &json!({ "calls": [running(|_| {})] }));
     service.pre_call_lookup(gate.hold(page));

@@ -1,8 +1,8 @@
-//! Tests `history`: paging, filters and totals.
+//! Tests the `history` command: paging, filters and totals.
 
 use serde_json::{Value, json};
 
-use crate::support::{Home, Reply, Request, Run, Server, call, moment};
+use crate::support::{Home, Reply, Request, Run, Server, call, moment, says};
 use crate::wire::words;
 
 /// Returns the ID of call number `n`: a UUID that starts with `n` in hexadecimal.
@@ -10,7 +10,7 @@ fn id(n: usize) -> String {
     format!("{n:08x}-55aa-4bbb-8ccc-0123456789ab")
 }
 
-/// Returns hourly calls, newest first. Some were busy, and every tenth has an unknown status.
+/// Returns `count` calls that were made one hour apart, newest first. Their statuses vary.
 fn calls(count: usize) -> Vec<Value> {
     let one = |n: usize| {
         let status = match n {
@@ -30,7 +30,7 @@ fn calls(count: usize) -> Vec<Value> {
     (0..count).map(one).collect()
 }
 
-fn number(request: &Request, name: &str, default: usize) -> usize {
+fn param(request: &Request, name: &str, default: usize) -> usize {
     let query = request.target.split_once('?').unwrap_or_default().1;
     let mut pairs = query.split('&').filter_map(|pair| pair.split_once('='));
     let value = pairs.find(|pair| pair.0 == name);
@@ -39,7 +39,7 @@ fn number(request: &Request, name: &str, default: usize) -> usize {
 
 fn serving(calls: Vec<Value>) -> Server {
     Server::start(move |request| {
-        let (limit, offset) = (number(request, "limit", 50), number(request, "offset", 0));
+        let (limit, offset) = (param(request, "limit", 50), param(request, "offset", 0));
         let page: Vec<&Value> = calls.iter().skip(offset).take(limit).collect();
         Reply::json(200, &json!({ "calls": page, "total": calls.len() }))
     })
@@ -57,7 +57,7 @@ fn listed(server: &Server, flags: &[&str]) -> Value {
         .json()
 }
 
-/// Returns the number of each call in a list, read from its ID. See [`id`].
+/// Returns the sequence number of each listed call, taken from the start of its ID (see [`id`]).
 fn numbers(list: &Value) -> Vec<usize> {
     let calls = list["calls"].as_array().expect("a list").iter();
     let ids = calls.map(|call| call["call_id"].as_str().expect("an ID"));
@@ -80,7 +80,7 @@ fn all_flag_merges_every_page_into_one_document() {
 }
 
 #[test]
-fn filtered_pages_have_no_gaps() {
+fn paging_through_filtered_calls_returns_every_match() {
     let server = serving(calls(450));
     let is_busy: fn(usize) -> bool = |n| n % 10 != 9 && n.is_multiple_of(3);
     let is_busy_or_odd: fn(usize) -> bool = |n| n % 10 == 9 || n.is_multiple_of(3);
@@ -103,13 +103,15 @@ fn filtered_pages_have_no_gaps() {
 }
 
 #[test]
-fn total_counts_matches_or_is_omitted() {
+fn filtered_total_counts_all_matches_or_is_omitted() {
     let server = serving(calls(450));
     let total = |flags: &[&str]| listed(&server, flags)["total"].clone();
     assert_eq!(total(&["--status", "odd", "--limit", "200"]), 45);
     assert_eq!(total(&["--status", "odd", "--all"]), 45);
     assert_eq!(total(&["--status", "odd", "--limit", "5"]), Value::Null);
     assert_eq!(total(&["--limit", "5"]), 450);
+    let unknown = history(&server, &["--status", "busy,oddd", "--json"]);
+    says(&unknown.fails(2, "invalid_input"), "hint", "busy, odd");
 }
 
 #[test]
@@ -147,8 +149,12 @@ fn since_and_until_are_inclusive_local_days() {
         assert_eq!(list["total"], expected.len(), "{zone}");
     }
     let requests = server.requests();
-    let offsets = requests.iter().map(|request| number(request, "offset", 0));
-    assert_eq!(offsets.max(), Some(200), "older pages are not requested");
+    let offsets = requests.iter().map(|request| param(request, "offset", 0));
+    assert_eq!(
+        offsets.max(),
+        Some(200),
+        "pages with only older calls were requested"
+    );
     for day in ["tomorrow", "1/2/2027", "soon"] {
         history(&server, &["--since", day]).exits(2);
     }

@@ -48,6 +48,20 @@ fn values_outside_the_api_limits_are_rejected() {
     );
     assert_rejected(&["history", "--limit", "201"], "usage");
     assert_rejected(&["history", "--since", "tomorrow"], "invalid_input");
+    assert_rejected(&["history", "--search", " "], "invalid_input");
+}
+
+#[test]
+fn hint_for_a_national_number_depends_on_the_time_zone() {
+    for (line, hint) in [
+        ("-p 2125550001 --timezone=US/Central", "+12125550001"),
+        ("-p 2125550001 --timezone Asia/Kolkata", "the country code"),
+        ("-p +15551234567 --user-phone 2125550001", "+12125550001"),
+    ] {
+        let mut command = Home::new().kallyai(words(line));
+        let error = Run::of(command.args(["-t", "Ask", "--json"])).fails(2, "invalid_input");
+        says(&error, "hint", hint);
+    }
 }
 
 #[test]
@@ -79,7 +93,7 @@ fn invalid_command_lines_are_rejected() {
 }
 
 #[test]
-fn invalid_variable_is_reported_if_the_command_uses_it() {
+fn invalid_environment_variable_is_reported_only_if_used() {
     let home = Home::new();
     for (name, value) in [
         ("KALLYAI_API_URL", "http://example.org"),
@@ -97,35 +111,24 @@ fn invalid_variable_is_reported_if_the_command_uses_it() {
         run.never_says("pw@");
     }
     Run::of(home.kallyai(["skill"]).env("KALLYAI_LANGUAGE", "fr")).exits(0);
+    let mut usage = home.kallyai(["usage", "--sandbox"]);
+    Run::of(usage.env("KALLYAI_TIMEZONE", "Nowhere")).exits(0);
 }
 
 #[cfg(unix)]
 #[test]
-fn invalid_utf8_is_rejected() {
+fn invalid_utf8_in_flags_and_variables_is_rejected() {
     use std::os::unix::ffi::OsStrExt as _;
 
-    let home = Home::new();
-    let name = std::ffi::OsStr::from_bytes(b"caf\xe9");
-    let run = Run::of(
-        home.kallyai(CALL)
-            .args(["--json", "--dry-run", "--name"])
-            .arg(name),
-    )
-    .exits(2);
-    assert_eq!(run.error()["code"], "usage");
-    let url = std::ffi::OsStr::from_bytes(b"https://\xff.example");
-    let mut command = home.kallyai(CALL);
-    let run = Run::of(
-        command
-            .env("KALLYAI_API_URL", url)
-            .args(["--json", "--no-input"]),
-    )
-    .exits(2);
-    assert_eq!(run.error()["code"], "invalid_input");
+    let invalid = std::ffi::OsStr::from_bytes(b"https://\xff.example");
+    let mut command = Home::new().kallyai(CALL);
+    command.arg("--json").env("KALLYAI_API_URL", invalid);
+    Run::of(&mut command).fails(2, "invalid_input");
+    Run::of(command.arg("--name").arg(invalid)).fails(2, "usage");
 }
 
 #[test]
-fn invisible_characters_are_removed_from_values() {
+fn invisible_characters_are_removed_from_flag_values() {
     for row in "-p \u{202a}+15551234567\u{202c} respondent_phone +15551234567
         -p \u{feff}+1\u{2060}555\u{2011}123\u{2013}4567\u{200e} respondent_phone +15551234567
         -p ＋１５５５１２３４５６７ respondent_phone +15551234567
@@ -146,7 +149,7 @@ fn invisible_characters_are_removed_from_values() {
 }
 
 #[test]
-fn typographic_dash_gets_a_hint_with_hyphens() {
+fn flag_with_a_typographic_dash_gets_a_hint_with_hyphens() {
     let home = Home::new();
     for (line, flag) in [
         ("—history", "history"),

@@ -1,4 +1,4 @@
-//! Tests the local call log on disk, a folder with one JSON file per call.
+//! Tests the local call log, which is a folder with one JSON file per call.
 
 use std::fs::{self, File};
 use std::path::Path;
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::support::{CALL, FIRST as ID, Home, Post, Reply, Run, Service, call, says};
 
-/// Asserts that a call fails without being sent, and returns the error.
+/// Asserts that a call is refused because the call log is unavailable. Returns the error.
 #[track_caller]
 fn assert_unavailable(home: &Home, service: &Service) -> Value {
     let asked = service.posts();
@@ -23,12 +23,9 @@ fn file_instead_of_the_log_folder_blocks_every_call() {
     fs::create_dir_all(home.state()).expect("a folder");
     fs::write(home.calls_folder(), "").expect("a file");
     let error = assert_unavailable(&home, &service);
-    let hint = error["hint"].as_str().expect("a hint");
     let folder = home.calls_folder().display().to_string();
-    assert!(
-        hint.contains(&folder) && hint.contains("KALLYAI_STATE_DIR"),
-        "{hint}"
-    );
+    says(&error, "message", &folder);
+    says(&error, "hint", "KALLYAI_STATE_DIR");
     service.run(&home, &["pending"]).exits(1);
     assert_eq!(service.server.requests().len(), 0);
     fs::remove_file(home.calls_folder()).expect("a file");
@@ -42,21 +39,33 @@ fn damaged_log_file_blocks_every_call_and_is_reported() {
     other["request"]["submission"]["respondent_phone"] = json!("+15557654321");
     let whole = service.entry("dinner", 60).to_string();
     let mistyped = whole.replace("\"lost\"", "{\"lost\":1}");
-    let contents: [&[u8]; 6] = [
+    let without_number = whole.replace("respondent_phone", "phone");
+    let contents: [&[u8]; 8] = [
         b"",
         &whole.as_bytes()[..99],
         b"nonsense",
         b"[]",
         b"\xff\x00",
         mistyped.as_bytes(),
+        without_number.as_bytes(),
+        b"symlink",
     ];
     for content in contents {
         home.write_journal([other.clone()]);
         let file = home.calls_folder().join("call-dinner.json");
         fs::write(&file, content).expect("a file");
+        #[cfg(unix)]
+        if content == b"symlink" {
+            fs::remove_file(&file).expect("a file");
+            std::os::unix::fs::symlink("gone", &file).expect("a symlink");
+        }
         let error = assert_unavailable(&home, &service);
         says(&error, "hint", &file.display().to_string());
-        says(&error, "hint", "if you remove it, that call is forgotten");
+        says(
+            &error,
+            "hint",
+            "or remove it to forget the call that it records",
+        );
         assert_eq!(service.server.requests().len(), 0);
 
         let dry = service.call(&home, &["--dry-run", "--json"]);
@@ -66,14 +75,14 @@ fn damaged_log_file_blocks_every_call_and_is_reported() {
         let pending = service.run(&home, &["pending", "--json"]).exits(0);
         pending.notes("journal_damaged");
         assert_eq!(pending.json()["pending"][0]["idempotency_key"], "other");
-        assert!(file.exists());
+        fs::symlink_metadata(&file).expect("the file");
     }
     fs::remove_file(home.calls_folder().join("call-dinner.json")).expect("a file");
     service.call(&home, &[]).exits(0);
 }
 
 #[test]
-fn unrelated_files_are_ignored() {
+fn unrelated_files_in_the_log_folder_are_ignored() {
     let (home, service) = (Home::new(), Service::with([]));
     home.write_journal([]);
     for name in ".DS_Store call-dinner.json~ notes.json call- desktop.ini".split(' ') {
@@ -82,9 +91,9 @@ fn unrelated_files_are_ignored() {
     service.call(&home, &[]).exits(0);
 }
 
-/// Returns the command with a limit on file sizes. Writes beyond it fail as on a full disk.
+/// Limits the size of the files that `command` writes, to simulate a full disk.
 #[cfg(target_os = "linux")]
-fn full_after(command: &std::process::Command, blocks: u32) -> std::process::Command {
+fn limit_file_size(command: &std::process::Command, blocks: u32) -> std::process::Command {
     let first = format!("trap '' XFSZ && export LLVM_PROFILE_FILE=/dev/null && ulimit -f {blocks}");
     crate::support::by_shell(command, &first)
 }
@@ -94,7 +103,8 @@ fn full_after(command: &std::process::Command, blocks: u32) -> std::process::Com
 fn full_disk_blocks_every_call() {
     let (home, service) = (Home::new(), Service::with([]));
     let mut command = service.at(&home, CALL);
-    let error = Run::of(&mut full_after(command.arg("--json"), 0)).fails(1, "journal_unavailable");
+    let error =
+        Run::of(&mut limit_file_size(command.arg("--json"), 0)).fails(1, "journal_unavailable");
     says(&error, "message", "file too large");
     assert_eq!((service.posts(), home.journal().len()), (0, 0));
     let state = fs::read_dir(home.state()).expect("a folder").flatten();
@@ -113,14 +123,14 @@ fn result_is_printed_even_if_the_disk_fills_up() {
     long["highlights"] = json!("Booked. ".repeat(500));
     service.then(Post::lost(Reply::json(201, &long)));
     let mut command = service.at(&home, CALL);
-    let run = Run::of(&mut full_after(command.arg("--json"), 4)).exits(0);
+    let run = Run::of(&mut limit_file_size(command.arg("--json"), 4)).exits(0);
     assert_eq!(run.json(), long);
     run.notes("file too large");
     service.json_call(&home).fails(6, "call_open");
 }
 
 #[test]
-fn lock_held_for_ten_seconds_blocks_the_call() {
+fn call_is_refused_if_the_log_is_locked_for_ten_seconds() {
     let (home, service) = (Home::new(), Service::with([]));
     fs::create_dir_all(home.state()).expect("a folder");
     let lock = File::create(home.state().join("calls.lock")).expect("a file");
@@ -133,7 +143,7 @@ fn lock_held_for_ten_seconds_blocks_the_call() {
 }
 
 #[test]
-fn calls_to_other_services_block_only_their_keys() {
+fn call_to_another_service_reserves_only_its_idempotency_key() {
     let (home, service) = (Home::new(), Service::with([]));
     let mut other = service.entry("dinner", 60);
     other["origin"] = json!("https://other.example");
@@ -158,7 +168,7 @@ fn signing_out_keeps_the_call_log() {
 }
 
 #[test]
-fn only_old_files_are_deleted() {
+fn log_files_and_temporary_files_are_deleted_only_if_old() {
     const DAY: u64 = 24 * 3600;
     let (home, service) = (Home::new(), Service::with([]));
     home.write_journal(["old", "young"].map(|key| {
@@ -190,7 +200,7 @@ fn only_old_files_are_deleted() {
 
 #[cfg(unix)]
 #[test]
-fn files_are_private() {
+fn call_log_files_are_private() {
     use std::os::unix::fs::PermissionsExt as _;
 
     let (home, service) = (Home::new(), Service::with([]));

@@ -1,5 +1,5 @@
 //! Kills the command, its worker or both at random times. No call may be repeated and no result may
-//! be lost. `KALLYAI_FAULTS=all` does 300 runs, and a plain `cargo test` does 30.
+//! be lost. The test makes 30 runs by default, and 300 with `KALLYAI_FAULTS=all`.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use crate::support::{CALL, FIRST as ID, Home, Post, Reply, Run, Running, Service, call, parallel};
 
-/// Number of concurrent runs. It may exceed the number of cores, because runs mostly wait.
+/// Number of concurrent runs. It can exceed the number of cores, because runs mostly wait.
 const CONCURRENT: u64 = 10;
 
 #[test]
@@ -29,11 +29,11 @@ fn random_kills_never_repeat_or_lose_a_call() {
         })
         .collect();
     let made: usize = made.iter().sum();
-    println!("{made} of {runs} runs were killed after sending their call");
-    assert!(made > 0, "every run was killed before it sent its call");
+    println!("{made} of {runs} runs sent their call before they ended");
+    assert!(made > 0, "every run ended before it sent its call");
 }
 
-/// Kills one run and resumes its call. Returns whether the call had been sent before the kill.
+/// Kills one run, then resumes its call. Returns whether the call was sent before the run ended.
 fn kill_once(seed: u64) -> bool {
     let mut rng = StdRng::seed_from_u64(seed);
     let home = Home::new();
@@ -47,14 +47,15 @@ fn kill_once(seed: u64) -> bool {
     };
     let mut running = Running::start(&mut command());
     std::thread::sleep(Duration::from_millis(rng.random_range(0..120)));
-    let (viewer, worker) = [(true, false), (false, true), (true, true)][rng.random_range(0..3)];
+    let (kills_command, kills_worker) =
+        [(true, false), (false, true), (true, true)][rng.random_range(0..3)];
     let workers = running.children();
-    if worker {
+    if kills_worker {
         for worker in &workers {
             let _ = kill_process(*worker, Signal::KILL);
         }
     }
-    if viewer {
+    if kills_command {
         running.kill();
     }
     let mut printed = HashSet::new();
@@ -62,7 +63,7 @@ fn kill_once(seed: u64) -> bool {
     let was_sent = service.posts() > 0;
     note(&service.json_call(&home), &mut printed);
     loop {
-        if worker {
+        if kills_worker {
             home.end_workers();
         }
         let run = service.run(&home, &["resume", "--json", "--timeout", "10"]);
@@ -71,7 +72,8 @@ fn kill_once(seed: u64) -> bool {
             assert_eq!(run.error()["code"], "nothing_to_resume", "seed {seed}");
             break;
         }
-        // If the worker is killed after recording the call but before sending it, no call is made.
+        // If the worker is killed between recording the call and sending the request, no call is
+        // made.
         if run.exit == Some(6) && service.posts() == 0 {
             assert_eq!(run.error()["code"], "outcome_unknown", "seed {seed}");
             break;

@@ -1,4 +1,4 @@
-//! Tests calls whose response is lost. They are found in the history and never requested again.
+//! Tests that a call whose response is lost is found in the history and never requested again.
 
 use std::time::{Duration, Instant};
 
@@ -9,10 +9,11 @@ use crate::support::{
     parallel, says,
 };
 
-/// The ID of a call from another client.
+/// The ID of a call that another client made.
 const OTHER: &str = "00000000-1111-4222-8333-444444444444";
 
-/// Starts a service that accepts one call but drops the response. For `shown`, see [`Shown`].
+/// Starts a service that makes one call but drops the response. `shown` is how the history lists
+/// the call.
 fn lossy(shown: Shown) -> Service {
     Service::with([Post::lost(Reply::CutBeforeStatus).shown(shown)])
 }
@@ -24,14 +25,14 @@ fn run(service: &Service, flags: &[&str]) -> Run {
 }
 
 #[test]
-fn call_listed_late_is_found() {
+fn call_that_appears_late_in_the_history_is_found() {
     let service = lossy(Shown::After(2));
     run(&service, &["--timeout", "30"]).exits(0);
     assert_eq!(service.server.count("GET", LOOKUP), 3);
 }
 
 #[test]
-fn unlisted_call_exits_with_6_at_the_timeout() {
+fn command_exits_with_6_if_the_lookup_finds_no_match_in_time() {
     let started = Instant::now();
     let error = run(&lossy(Shown::Never), &["--timeout", "3", "--json"]);
     let error = error.exits(6).error();
@@ -67,7 +68,7 @@ fn failed_lookup_is_retried_but_stalled_lookup_times_out() {
 }
 
 #[test]
-fn several_matching_calls_are_listed() {
+fn several_matching_calls_are_reported_as_candidates() {
     let service = lossy(Shown::Twice);
     let flags = ["--timeout", "20", "--json"];
     let error = run(&service, &flags).fails(6, "outcome_unknown");
@@ -76,7 +77,7 @@ fn several_matching_calls_are_listed() {
 }
 
 #[test]
-fn older_or_different_call_does_not_match() {
+fn lost_call_does_not_match_an_older_or_different_call() {
     let other = |edit: &dyn Fn(&mut Value)| {
         let mut other = call(OTHER, "success");
         edit(&mut other);
@@ -108,14 +109,14 @@ fn older_or_different_call_does_not_match() {
 }
 
 #[test]
-fn call_listed_before_the_request_does_not_match() {
+fn lost_call_does_not_match_a_call_listed_before_the_request() {
     let service = lossy(Shown::Never);
     service.put_before(call(OTHER, "busy"));
     run(&service, &["--timeout", "2"]).exits(6);
 }
 
 #[test]
-fn only_later_calls_match_if_the_pre_call_lookup_failed() {
+fn failed_pre_call_lookup_never_makes_an_older_call_match() {
     let service = lossy(Shown::AtOnce);
     service.pre_call_lookup(Reply::new(500, ""));
     let mut earlier = call(OTHER, "success");
@@ -126,7 +127,7 @@ fn only_later_calls_match_if_the_pre_call_lookup_failed() {
 }
 
 #[test]
-fn two_commands_never_match_the_same_call() {
+fn two_lost_calls_never_match_the_same_history_entry() {
     let (home, gate) = (Home::new(), Gate::default());
     let service = Service::with(vec![Post::lost(Reply::CutBeforeStatus); 2]);
     for _ in 0..2 {
@@ -146,7 +147,7 @@ fn two_commands_never_match_the_same_call() {
 }
 
 #[test]
-fn call_with_a_known_id_matches_no_other_request() {
+fn call_with_a_known_id_never_matches_another_request() {
     let home = Home::new();
     let begun = json!({ "call_id": FIRST, "status": "queued" });
     let service = Service::with([

@@ -1,4 +1,4 @@
-//! Tests the MCP server over its stdin and stdout.
+//! Tests the MCP server through its stdin and stdout.
 
 use serde_json::{Value, json};
 
@@ -14,7 +14,7 @@ fn sandbox(home: &Home) -> Client {
     Client::of(&mut home.kallyai(["mcp", "--sandbox"]))
 }
 
-/// Starts a service that responds to its first POST when the gate opens.
+/// Starts a service that delays its first response to a POST until the test opens the gate.
 fn held() -> (Service, Gate) {
     let gate = Gate::default();
     let held = Post::lost(gate.hold(Reply::json(201, &call(FIRST, "success"))));
@@ -25,7 +25,6 @@ fn parsed(json: &str) -> Value {
     serde_json::from_str(json).unwrap_or_else(|e| panic!("{e}: {json}"))
 }
 
-/// Returns an object with the fields of `more` added.
 fn with(mut object: Value, more: Value) -> Value {
     for (name, value) in more.as_object().expect("an object") {
         object[name] = value.clone();
@@ -61,7 +60,7 @@ fn tool_schemas_are_strict_and_short() {
 #[test]
 fn every_tool_works_in_the_sandbox() {
     let home = Home::new();
-    // The time zone in a tool's arguments overrides the server's `--timezone`.
+    // The `timezone` argument of a tool call overrides the server's `--timezone`.
     let mut client =
         Client::of(&mut home.kallyai(["mcp", "--sandbox", "--timezone", "Europe/Madrid"]));
     let booking = json!({
@@ -71,11 +70,8 @@ fn every_tool_works_in_the_sandbox() {
     let dry_run = with(booking.clone(), json!({ "dry_run": true }));
     let booked = client.value("place_call", booking)["call_id"].clone();
     let when = "Thu 2077-01-28 20:00 America/New_York";
-    client.gives(
-        "place_call",
-        dry_run,
-        json!({ "would_place": true, "when": when }),
-    );
+    let expected = json!({ "would_place": true, "when": when });
+    client.gives("place_call", dry_run, expected);
     for row in r#"
         place_call | {"phone":"+15555550102","task":"Ask for the hours","key":"mine"} | {"status":"busy"}
         get_call_result    | {"key":"mine"}                              | {"status":"busy"}
@@ -102,10 +98,10 @@ fn every_tool_works_in_the_sandbox() {
 }
 
 #[test]
-fn every_protocol_version_is_supported() {
+fn server_negotiates_a_protocol_version_that_it_supports() {
     let home = Home::new();
     let command = || home.kallyai(["mcp", "--sandbox"]);
-    // The server lacks the JSON-RPC batches that 2025-03-26 requires, so it offers 2024-11-05.
+    // The server offers 2024-11-05 instead of 2025-03-26, which requires JSON-RPC batches.
     for (asked, agreed) in [
         ("2024-11-05", "2024-11-05"),
         ("2025-03-26", "2024-11-05"),
@@ -118,7 +114,7 @@ fn every_protocol_version_is_supported() {
         assert_eq!(begun["protocolVersion"], agreed);
         client.gives("sign_in", json!({}), json!({ "signed_in": true }));
     }
-    // Version 2026-07-28 has no handshake.
+    // Skip the initialization handshake, which protocol version 2026-07-28 does not have.
     let mut client = Client::start(&mut command());
     client.meta = json!({
         "io.modelcontextprotocol/protocolVersion": "2026-07-28",
@@ -148,7 +144,7 @@ fn malformed_lines_do_not_end_the_session() {
         {"jsonrpc":"2.0","method":"notifications/unheard_of","params":7}
         {"jsonrpc":"2.0","id":70,"error":{"code":1,"message":""}}"#;
     after.lines().for_each(|line| client.write(line));
-    // The last line is a JSON-RPC batch, which the server does not support.
+    // The last row is a JSON-RPC batch, which the server does not support.
     for row in r#"what?                                                           | -32700
         {"jsonrpc":"2.0","id":2,                                                | -32700
         {"jsonrpc":"2.0","id":3,"method":"tools/call","params":7}               | -32600
@@ -212,9 +208,9 @@ fn invalid_argument_error_explains_what_is_allowed() {
         place_call     | {"Phone":"+15551234567"}    | did you mean phone?
         place_call     | {"--again":true}            | did you mean again?
         list_calls     | {"statuses":"busy"}         | did you mean status?
-        auth_status    | {"again":true}              | this tool has no arguments
+        auth_status    | {"again":true}              | this tool takes no arguments
         get_call       | {"id":"last"}               | did you mean call_id?
-        get_call       | {"x":1}                     | the arguments are call_id
+        get_call       | {"x":1}                     | these arguments: call_id
         place_call     | {"party_size":51}           | party_size must be an integer from 1 to 50
         place_call     | {"party_size":4.5}          | party_size must be an integer from 1 to 50
         place_call     | {"party_size":"four"}       | party_size must be an integer from 1 to 50
@@ -224,8 +220,9 @@ fn invalid_argument_error_explains_what_is_allowed() {
         place_call     | {"category":"bar"}          | category must be restaurant or clinic or hotel or general
         place_call     | {"name":["Ann"]}            | name must be a string
         place_call     | {"phone":"5551234567"}      | use +15551234567
+        place_call     | {"phone":"5551234567","timezone":"Asia/Kolkata"} | the country code
         place_call     | {"date":"someday"}          | use YYYY-MM-DD
-        place_call     | {"time":"8-9pm"}            | put a range in time_preference
+        place_call     | {"time":"8-9pm"}            | put a time range in time_preference
         place_call     | {"task":" "}                | task is missing
         get_transcript | {}                          | call_id is missing
         list_calls     | {"since":"soon"}            | yesterday"#
@@ -260,7 +257,7 @@ fn unfinished_call_can_be_polled_until_it_ends() {
     has(&placed, with(next.clone(), key.clone()));
     assert_eq!(placed["status"], "in_progress");
 
-    // A second call is refused, and the error suggests how to get the result of the first.
+    // A second call is refused. The error suggests the tool that returns the result of the first.
     let error = client.error("place_call", arguments("Reserve a table"));
     let expected = with(next, json!({ "code": "call_open", "retry_safe": false }));
     let dry = with(arguments("Reserve a table"), json!({ "dry_run": true }));
@@ -270,30 +267,24 @@ fn unfinished_call_can_be_polled_until_it_ends() {
         says(&error, "hint", "the user asks");
     }
 
-    client.gives(
-        "get_call_result",
-        key.clone(),
-        json!({ "status": "in_progress" }),
-    );
+    let expected = json!({ "status": "in_progress" });
+    client.gives("get_call_result", key.clone(), expected);
     let pending = client.value("list_pending_calls", json!({}))["pending"][0].clone();
     has(&pending, key.clone());
     gate.open();
     for _ in 0..2 {
-        client.gives(
-            "get_call_result",
-            key.clone(),
-            json!({ "status": "success" }),
-        );
+        let expected = json!({ "status": "success" });
+        client.gives("get_call_result", key.clone(), expected);
     }
     client.gives("list_pending_calls", json!({}), json!({ "pending": [] }));
     assert_eq!(service.posts(), 1);
 }
 
-/// A function that interrupts a waiting request and returns a client that can get the result.
+/// Interrupts a request that waits for a call. Returns a client that can still get the result.
 type Interruption = fn(Client, i64, &dyn Fn() -> Client) -> Client;
 
 #[test]
-fn call_survives_the_end_of_its_request_client_or_server() {
+fn call_survives_a_canceled_request_and_a_stopped_server() {
     let cancel: Interruption = |mut client, id, _| {
         client.cancel(id);
         client
@@ -324,11 +315,11 @@ fn call_survives_the_end_of_its_request_client_or_server() {
 }
 
 #[test]
-fn request_cancelled_before_sending_makes_no_call() {
+fn tool_call_canceled_before_sending_makes_no_phone_call() {
     let home = Home::new();
     let gate = Gate::default();
     let service = Service::with([]);
-    // Delay the history lookup, which happens before the worker starts.
+    // Delay the history lookup, so that the cancellation arrives before the worker starts.
     service.pre_call_lookup(gate.hold(Reply::json(200, &json!({ "calls": [] }))));
     let mut client = Client::of(&mut service.at(&home, ["mcp"]));
     let id = client.send_call("place_call", &arguments("Reserve a table"));
@@ -342,7 +333,7 @@ fn request_cancelled_before_sending_makes_no_call() {
 }
 
 #[test]
-fn second_call_needs_consent_if_the_client_can_ask() {
+fn repeated_call_needs_the_users_consent_via_elicitation() {
     let home = Home::new();
     let service = Service::with([]);
     let mut client = Client::start(&mut service.at(&home, ["mcp"]));
@@ -364,7 +355,7 @@ fn second_call_needs_consent_if_the_client_can_ask() {
 }
 
 #[test]
-fn errors_have_a_hint_for_models() {
+fn tool_errors_include_a_hint_but_no_shell_command() {
     let home = Home::new();
     let mut client = sandbox(&home);
     for (number, code) in [
@@ -385,7 +376,7 @@ fn errors_have_a_hint_for_models() {
 }
 
 #[test]
-fn warnings_reach_the_model() {
+fn tool_results_include_warnings() {
     let home = Home::new();
     let mut client = sandbox(&home);
     let past = json!({ "phone": "+15551234567", "task": "Ask", "date": "2020-01-01", "time": "20:00", "dry_run": true });
@@ -394,9 +385,7 @@ fn warnings_reach_the_model() {
     let mut placed = past;
     placed["dry_run"] = json!(false);
     let result = client.call("place_call", placed);
-    assert_eq!(
-        result["_meta"]["warnings"][0]["code"], "past_date",
-        "{result}"
-    );
+    let code = &result["_meta"]["warnings"][0]["code"];
+    assert_eq!(code, "past_date", "{result}");
     says(&result["content"][0], "text", "[past_date]");
 }

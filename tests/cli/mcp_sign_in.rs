@@ -1,4 +1,4 @@
-//! Tests sign-in through the tools of the MCP server.
+//! Tests signing in through the tools of the MCP server.
 
 use std::net::{Ipv4Addr, TcpListener};
 
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::support::{Client, Home, Reply, Server, exchange, free_port, has, says};
 
-/// Starts an MCP server without credentials. Returns its client, callback port and service.
+/// Starts an MCP server without credentials. Returns a client, the callback port and the service.
 fn start(home: &Home) -> (Client, u16, Server) {
     let server = Server::always(Reply::json(200, &json!({ "plan_type": "pro" })));
     let port = free_port();
@@ -17,7 +17,7 @@ fn start(home: &Home) -> (Client, u16, Server) {
     (Client::of(&mut command), port, server)
 }
 
-/// Starts a sign-in. Returns the instructions, and the path and query of the redirect to send.
+/// Starts a sign-in. Returns the instructions, and the path and query of a successful redirect.
 fn begin(client: &mut Client, port: u16) -> (String, String) {
     let begun = client.value("sign_in", json!({}));
     assert_eq!(begun["signed_in"], false);
@@ -38,7 +38,7 @@ fn is_signed_in(client: &mut Client) -> bool {
 }
 
 #[test]
-fn browser_redirect_signs_in_without_the_model() {
+fn browser_redirect_signs_in_without_a_second_tool_call() {
     let home = Home::new();
     let (mut client, port, server) = start(&home);
     let expected = json!({ "signed_in": false, "next_tool": "sign_in" });
@@ -47,12 +47,12 @@ fn browser_redirect_signs_in_without_the_model() {
     let error = client.error("place_call", arguments.clone());
     let expected = json!({ "code": "not_signed_in", "next_tool": "sign_in" });
     has(&error, expected);
-    // A dry run works without signing in.
+    // A dry run does not need credentials.
     arguments["dry_run"] = json!(true);
     assert_eq!(client.value("place_call", arguments)["would_place"], true);
 
     let (_, redirect) = begin(&mut client, port);
-    // Asking for a second sign-in returns the same URL, because the user may have the page open.
+    // A second `sign_in` returns the same URL, because the user may already have the page open.
     assert_eq!(begin(&mut client, port).1, redirect);
     let status = client.value("auth_status", json!({}));
     assert_eq!(status["signed_in"], false);
@@ -66,7 +66,7 @@ fn browser_redirect_signs_in_without_the_model() {
 }
 
 #[test]
-fn wrong_url_keeps_the_sign_in_pending() {
+fn wrong_callback_url_keeps_the_mcp_sign_in_pending() {
     let home = Home::new();
     let (mut client, port, _server) = start(&home);
     let (_, redirect) = begin(&mut client, port);
@@ -81,26 +81,26 @@ fn wrong_url_keeps_the_sign_in_pending() {
         says(&error, "hint", "whole URL");
         assert!(!is_signed_in(&mut client));
     }
-    // Some browsers omit the scheme when a URL is copied, and some users add quotes.
+    // Some browsers omit the scheme when the user copies a URL, and some users add quotes.
     let pasted = format!("\"localhost:{port}{redirect}\"");
     let signed_in = client.value("sign_in", json!({ "callback_url": pasted }));
     assert_eq!(signed_in, json!({ "signed_in": true }));
     assert!(is_signed_in(&mut client));
-    // Repeating either step changes nothing, because the user is already signed in.
+    // Repeating either sign-in step changes nothing, because the user is already signed in.
     for arguments in [json!({ "callback_url": pasted }), json!({})] {
         client.gives("sign_in", arguments, signed_in.clone());
     }
-    // The server no longer listens on the callback port.
+    // The port is free again, because the server stops listening after a successful sign-in.
     TcpListener::bind((Ipv4Addr::LOCALHOST, port)).expect("a free port");
 }
 
 #[test]
-fn pasted_url_works_if_the_port_is_in_use() {
+fn pasted_url_signs_in_if_the_callback_port_is_in_use() {
     let home = Home::new();
     let (mut client, port, _server) = start(&home);
     let _holder = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).expect("a port");
     let (instructions, redirect) = begin(&mut client, port);
-    assert!(instructions.contains("does not load"), "{instructions}");
+    assert!(instructions.contains("Another program"), "{instructions}");
     let pasted = format!("https://forwarded.example{redirect}");
     let signed_in = client.value("sign_in", json!({ "callback_url": pasted }));
     assert_eq!(signed_in["signed_in"], Value::Bool(true));

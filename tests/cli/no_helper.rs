@@ -1,4 +1,4 @@
-//! Tests that the command does the work itself if it cannot start a helper process.
+//! Tests commands that cannot start a helper process.
 
 use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
@@ -6,11 +6,11 @@ use std::process::{Command, Stdio};
 
 use crate::support::{CALL, Home, Post, Reply, Running, Service, says};
 
-/// Starts a command, then makes its program file non-executable, so that no helper can start.
+/// Starts a copy of the program, then makes the copy non-executable, so that no helper can start.
 fn start_without_helper(home: &Home, command: &Command) -> Running {
     let program = home.path("kallyai");
-    // Copy the program in another process. Otherwise a child of a concurrent test could inherit the
-    // open file, and the kernel does not execute a file that is open for writing.
+    // Copy the program with `cp`. If this process wrote the copy, a child of a concurrent test
+    // could inherit the descriptor, and Linux does not execute a file that is open for writing.
     let mut copy = Command::new("cp");
     copy.arg(command.get_program()).arg(&program);
     assert!(copy.status().expect("cp").success());
@@ -30,7 +30,7 @@ fn start_without_helper(home: &Home, command: &Command) -> Running {
 }
 
 #[test]
-fn call_is_made_without_a_helper_process() {
+fn call_is_made_even_if_no_helper_process_can_start() {
     let (home, service) = (Home::new(), Service::with([Post::lost(Reply::CutInBody)]));
     let command = service.at(&home, ["--json"]);
     let run = start_without_helper(&home, &command).end().exits(0);
@@ -41,7 +41,7 @@ fn call_is_made_without_a_helper_process() {
 }
 
 #[test]
-fn credentials_are_refreshed_without_a_helper_process() {
+fn credentials_are_refreshed_even_if_no_helper_can_start() {
     let (home, service) = (Home::new(), Service::with([]));
     home.sign_in(-10);
     let command = service.at(&home, ["--json"]);
@@ -51,7 +51,7 @@ fn credentials_are_refreshed_without_a_helper_process() {
 }
 
 #[test]
-fn detach_without_a_helper_process_is_an_error() {
+fn detach_is_an_error_if_no_helper_process_can_start() {
     let (home, service) = (Home::new(), Service::with([]));
     let command = service.at(&home, ["--json", "--detach"]);
     let error = start_without_helper(&home, &command).end().exits(1).error();

@@ -1,5 +1,5 @@
-//! Tests calls that the service definitely did not accept. They are retried with the same key or
-//! fail.
+//! Tests requests that the service certainly did not accept. Each one is retried with the same
+//! idempotency key, or the command fails.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -20,7 +20,7 @@ fn busy(wait: &str) -> Post {
     Post::refused(Reply::new(429, "").with("Retry-After", wait))
 }
 
-/// Returns the idempotency keys of all POSTs, including rejected ones.
+/// Returns the idempotency keys of all POSTs, including those that the service rejected.
 fn keys(service: &Service) -> Vec<String> {
     let requests = service.server.requests();
     let posts = requests
@@ -31,12 +31,12 @@ fn keys(service: &Service) -> Vec<String> {
 }
 
 #[test]
-fn busy_service_is_retried_with_the_same_key() {
+fn call_to_a_busy_service_is_retried_with_the_same_key() {
     for reply in [
         Reply::new(429, "").with("Retry-After", "0"),
         Reply::json(429, &refusal("rate_limited")).with("Retry-After", "0"),
         Reply::new(429, "").with("Retry-After", "Thu, 28 Jan 2016 20:00:30 GMT"),
-        // One second from now by the server's clock, which differs from ours.
+        // The wait is one second: the difference between the two times that the server sends.
         Reply::new(429, "")
             .with("Date", "Thu, 28 Jan 2100 20:00:29 GMT")
             .with("Retry-After", "Thu, 28 Jan 2100 20:00:30 GMT"),
@@ -46,12 +46,12 @@ fn busy_service_is_retried_with_the_same_key() {
         let keys = keys(&service);
         assert_eq!((keys.len(), service.made()), (4, vec![keys[0].clone()]));
         assert!(keys.iter().all(|key| *key == keys[0]), "{keys:?}");
-        assert_eq!(service.asked().len(), 4, "no lookup is sent");
+        assert_eq!(service.asked().len(), 4, "a lookup was sent");
     }
 }
 
 #[test]
-fn giving_up_on_a_busy_service_frees_the_number() {
+fn call_can_be_repeated_after_its_last_retry_failed() {
     let (home, service) = (Home::new(), Service::with(vec![busy("0"); 4]));
     let error = service.json_call(&home).fails(3, "service_failing");
     assert_eq!(error["retry_safe"], true);
@@ -62,7 +62,7 @@ fn giving_up_on_a_busy_service_frees_the_number() {
 }
 
 #[test]
-fn long_retry_after_fails_immediately() {
+fn call_fails_immediately_if_retry_after_is_long() {
     let started = Instant::now();
     for wait in ["61", "4294967295", "Fri, 01 Jan 2100 00:00:00 GMT"] {
         let (home, service) = (Home::new(), Service::with([busy(wait)]));
@@ -82,7 +82,7 @@ fn retry_is_dropped_if_another_call_was_made_meanwhile() {
     let first = Running::start(service.at(&home, CALL).arg("--json"));
     service.server.wait_for("POST", "/v1/calls", 1);
     let error = service.json_call(&home).exits(6).error();
-    assert_eq!(error["code"], "call_open", "a retrying call is open");
+    assert_eq!(error["code"], "call_open", "a retry is pending");
     let second = Running::start(service.at(&home, CALL).arg("--again"));
     service.server.wait_for("POST", "/v1/calls", 2);
     let error = first.end().exits(3).error();
@@ -118,7 +118,7 @@ fn rejected_credentials_are_refreshed_once() {
 }
 
 #[test]
-fn closed_port_exits_with_3_and_frees_the_number() {
+fn call_can_be_repeated_after_a_refused_connection() {
     let (home, service) = (Home::new(), Service::with([]));
     let url = format!("http://127.0.0.1:{}", free_port());
     let started = Instant::now();
@@ -156,7 +156,7 @@ fn without_handshake(closes: bool, flags: &[&str]) -> (Value, usize) {
 #[test]
 fn failed_tls_handshake_is_tried_three_times() {
     let started = Instant::now();
-    // Three attempts for the history lookup and three for the call.
+    // There are three attempts at the history lookup and three at the call.
     assert_eq!(without_handshake(true, &["--again"]).1, 3 + 3);
     let (error, _) = without_handshake(false, &["--timeout", "2"]);
     assert_eq!(error["retry_safe"], true);

@@ -10,7 +10,7 @@ fn responded(reply: Reply, flags: &[&str]) -> Run {
 }
 
 #[test]
-fn result_ends_with_the_status_and_the_full_id() {
+fn printed_result_ends_with_the_status_and_call_id() {
     let run = responded(Reply::json(201, &call(ID, "success")), &[]).exits(0);
     let lines: Vec<&str> = run.stdout.lines().collect();
     assert_eq!(lines[0], format!("Called      {}", CALL[1]));

@@ -1,4 +1,4 @@
-//! Tests the production address. A proxy with a private CA simulates the service at that address.
+//! Tests commands for the production address. A proxy with a private CA simulates the service.
 
 use std::process::Command;
 
@@ -22,7 +22,7 @@ fn service() -> Proxy {
     )
 }
 
-/// Writes credentials to the default file.
+/// Writes credentials to the default credentials file.
 fn sign_in(home: &Home, expires_in: i64) {
     home.sign_in(expires_in);
     std::fs::rename(home.token_file(), home.path(FILE)).expect("a file");
@@ -32,7 +32,7 @@ fn saved(home: &Home) -> String {
     std::fs::read_to_string(home.path(FILE)).expect("the file")
 }
 
-/// Returns a command that uses this proxy and runs in the home folder.
+/// Returns a command that uses `proxy` and runs in the home folder.
 fn through(proxy: &Proxy, home: &Home, args: &[&str]) -> Command {
     let mut command = home.kallyai(args);
     command
@@ -42,16 +42,16 @@ fn through(proxy: &Proxy, home: &Home, args: &[&str]) -> Command {
 }
 
 #[test]
-fn commands_work_through_a_proxy_and_a_private_ca() {
+fn commands_work_through_a_proxy_with_a_private_ca() {
     let home = Home::new();
     let proxy = service();
     proxy.trust(&home.path("ca.pem"));
     let pem = std::fs::read_to_string(home.path("ca.pem")).expect("a file");
-    std::fs::write(home.path("ca.pem"), format!("\u{feff}{pem}")).expect("a file");
+    std::fs::write(home.path("ca.pem"), format!("\u{feff}# CA\n\u{feff}{pem}")).expect("a file");
     std::fs::create_dir(home.path("certs")).expect("a folder");
-    // OpenSSL looks for certificates in files with hashes as names, like this one.
+    // In a certificate folder, OpenSSL reads only files whose names are hashes, like this one.
     proxy.trust(&home.path("certs/0123abcd.0"));
-    // A relative path must work, even though helper processes have a different working directory.
+    // The path `ca.pem` must also work in helper processes, whose working directory differs.
     for (args, expires_in) in [(&["usage"][..], 3600), (&CALL, 3600), (&["usage"], -10)] {
         sign_in(&home, expires_in);
         let mut command = through(&proxy, &home, args);

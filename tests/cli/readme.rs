@@ -24,7 +24,7 @@ fn lines(heading: &str) -> impl Iterator<Item = &'static str> {
     block.expect("a block").lines()
 }
 
-/// Returns a shell command that has the program in its `PATH`.
+/// Returns a shell that runs `command` with the program in its `PATH`.
 pub fn shell(home: &Home, command: &str) -> Command {
     let direct = home.kallyai([""; 0]);
     let folder = Path::new(direct.get_program()).parent().expect("a folder");
@@ -80,7 +80,7 @@ fn reference_lists_every_flag() {
     let part = section(REFERENCE, "Commands and options");
     let mut own: BTreeSet<&str> = flags(page.split(".SH \"DATES").next().expect("options"));
     own.insert("--help");
-    // Ignore commands written as flags. Both pages mention them only as examples.
+    // Ignore commands in flag syntax, such as `--history`: the pages mention only a few of them.
     let is_command = |flag: &&str| commands(&page).contains(&flag[2..]);
     own.retain(|flag| !is_command(flag));
     let mut listed = flags(part);
@@ -89,7 +89,7 @@ fn reference_lists_every_flag() {
 }
 
 #[test]
-fn reference_lists_every_variable() {
+fn reference_lists_every_environment_variable() {
     let listed: BTreeSet<&str> = section(REFERENCE, "Environment").split('`').collect();
     let missing: Vec<&str> = variables().difference(&listed).copied().collect();
     assert!(missing.is_empty(), "{missing:?}");

@@ -1,4 +1,4 @@
-//! Tests that credentials are refreshed once across processes and saved even if the command exits.
+//! Tests that credentials are refreshed only once and saved even if the command exits early.
 
 use std::fs::File;
 use std::process::Stdio;
@@ -19,7 +19,7 @@ fn fresh() -> Reply {
     Reply::json(200, &fresh)
 }
 
-/// Starts a service that accepts every token and always returns the same new tokens.
+/// Starts a service that accepts every token and sends the same new tokens for each refresh.
 pub fn renewing() -> Server {
     Server::start(|request| match request.is("POST", REFRESH_PATH) {
         true => fresh(),
@@ -27,12 +27,11 @@ pub fn renewing() -> Server {
     })
 }
 
-/// Returns the number of refreshes that a service received.
 pub fn refreshes(server: &Server) -> usize {
     server.count("POST", REFRESH_PATH)
 }
 
-/// Starts a service that sends this reply to a refresh and accepts only the access token `fresh`.
+/// Starts a service that sends `refreshed` for each refresh and accepts only the token `fresh`.
 fn strict(refreshed: Reply) -> Server {
     Server::start(
         move |request| match (request.line().as_str(), request.header("authorization")) {
@@ -47,13 +46,13 @@ fn refused(code: &str) -> Reply {
     Reply::json(401, &json!({ "error": { "code": code } }))
 }
 
-/// Starts a service that responds to a refresh when the gate opens.
+/// Starts a service that delays its response to a refresh until the test opens the gate.
 fn gated() -> (Server, Gate) {
     let gate = Gate::default();
     (strict(gate.hold(fresh())), gate)
 }
 
-/// Starts a command and waits until its refresh has been sent.
+/// Starts a command and waits until it has sent its refresh request.
 fn refreshing(home: &Home, server: &Server, args: &[&str]) -> Running {
     let mut command = home.at(server, args);
     command.env("KALLYAI_STATE_DIR", home.state());
@@ -62,7 +61,7 @@ fn refreshing(home: &Home, server: &Server, args: &[&str]) -> Running {
     running
 }
 
-/// Opens the gate and asserts that the tokens are saved and that there was only one refresh.
+/// Opens the gate and asserts that the new tokens are saved after a single refresh.
 #[track_caller]
 fn assert_saved(home: &Home, server: &Server, gate: &Gate) {
     gate.open();
@@ -108,7 +107,7 @@ fn concurrent_commands_refresh_once() {
             home.sign_in(expires_in);
             let server = rotating(Duration::from_millis(delay));
             let start = |_| Running::start(home.at(&server, ["usage"]).stdin(Stdio::null()));
-            // Wine cannot start many programs at once.
+            // On Windows, start fewer programs: under Wine, many at once would time out.
             let count = if cfg!(windows) { 12 } else { 24 };
             let runs: Vec<Running> = (0..count).map(start).collect();
             for run in runs {
@@ -131,7 +130,7 @@ fn kill_at_any_moment_leaves_old_or_new_credentials() {
     for turn in 0..25 {
         home.sign_in(-10);
         let mut running = Running::start(home.at(&server, ["usage"]).stdin(Stdio::null()));
-        // Each turn kills the command a little later.
+        // Kill the command a little later in each iteration.
         thread::sleep(whole * turn / 25);
         running.kill();
         running.end();
@@ -141,14 +140,14 @@ fn kill_at_any_moment_leaves_old_or_new_credentials() {
             "{saved:?}"
         );
     }
-    // If a lock outlived its process, this command would wait for it and time out.
+    // Run one more command. It would time out while waiting for a lock that outlived its process.
     home.sign_in(-10);
     Run::of(home.at(&server, ["usage"]).args(["--timeout", "10"])).exits(0);
 }
 
 #[cfg(unix)]
 #[test]
-fn refresh_outlives_its_command() {
+fn refresh_finishes_even_if_its_command_exits() {
     use rustix::process::Signal;
 
     parallel(
@@ -173,13 +172,13 @@ fn refresh_outlives_its_command() {
     );
 }
 
-/// Returns the first helper process. Asserts that its arguments and environment contain no tokens.
+/// Returns the helper process after checking that its arguments and environment hold no tokens.
 #[cfg(target_os = "linux")]
 pub fn helper(running: &Running) -> rustix::process::Pid {
     let helper = *running.children().first().expect("a helper");
     for name in ["cmdline", "environ"] {
         let file = format!("/proc/{}/{name}", helper.as_raw_nonzero());
-        let bytes = std::fs::read(file).expect("readable");
+        let bytes = std::fs::read(file).expect("a process");
         let text = String::from_utf8_lossy(&bytes);
         assert!(!text.contains(TOKEN) && !text.contains(REFRESH), "{text}");
     }
@@ -193,7 +192,7 @@ fn refresh_survives_signals_to_its_process_group() {
 
     use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
-    // The kernel sends SIGHUP to the process group when its terminal closes.
+    // The kernel sends SIGHUP to the foreground process group when the terminal closes.
     for signal in [Signal::INT, Signal::TERM, Signal::KILL, Signal::HUP] {
         let home = Home::new();
         home.sign_in(-10);
@@ -203,7 +202,7 @@ fn refresh_survives_signals_to_its_process_group() {
         server.wait_for("POST", REFRESH_PATH, 1);
         let helper = helper(&running);
         if [Signal::INT, Signal::TERM].contains(&signal) {
-            // Signal the helper too, like systemd, which signals every process of a service.
+            // Signal the helper, too. When systemd stops a service, it signals each process.
             kill_process(helper, signal).expect("a signal");
         }
         let group = Pid::from_raw(running.id() as i32).expect("an ID");
@@ -243,7 +242,7 @@ fn rejected_refresh_token_signs_the_user_out() {
             Run::of(&mut command).exits(4).notes("[not_signed_in]");
             assert!(!home.token_file().exists());
         }
-        // The command waits a second, so that another client can save the tokens that it got.
+        // After the rejection, the command waits 1 s, because another client may save new tokens.
         assert!(begun.elapsed() >= Duration::from_secs(1));
         assert_eq!(server.requests().len(), 1);
     });
@@ -251,7 +250,8 @@ fn rejected_refresh_token_signs_the_user_out() {
 
 #[test]
 fn newer_saved_credentials_replace_a_rejected_token() {
-    // The newer credentials are valid, or have expired and are refreshed in turn.
+    // The newer credentials are valid in one case. In the other, they have expired and are
+    // refreshed too.
     parallel([(999, "newer"), (-10, "fresh")], |(expires_in, token)| {
         let home = Home::new();
         home.sign_in(-10);
@@ -301,12 +301,14 @@ fn unexpected_refresh_response_keeps_the_credentials() {
         let home = Home::new();
         home.write_login(&json!({ "access_token": TOKEN, "refresh_token": REFRESH, "x": null }));
         let server = Server::always(reply.clone());
-        let mut command = home.at(&server, ["usage"]);
+        let mut command = home.at(&server, ["usage", "--json"]);
         if matches!(reply, Reply::Stall) {
             command.args(["--timeout", "1"]);
         }
         let before = std::fs::read(home.token_file()).expect("the file");
-        Run::of(&mut command).exits(3).notes(&format!("[{code}]"));
+        let error = Run::of(&mut command).fails(3, code);
+        let has_status = matches!(reply, Reply::Whole(..));
+        assert_eq!(error["http_status"].is_u64(), has_status, "{error}");
         let after = std::fs::read(home.token_file()).expect("the file");
         assert!(before == after, "{reply:?}");
         assert_eq!(refreshes(&server), 1, "{reply:?}");
@@ -314,13 +316,13 @@ fn unexpected_refresh_response_keeps_the_credentials() {
 }
 
 #[test]
-fn command_waits_for_the_lock_until_its_timeout() {
+fn command_waits_for_the_credentials_lock_until_its_timeout() {
     let home = Home::new();
     home.sign_in(-10);
     let server = renewing();
     let lock = File::create(home.path("login.json.lock")).expect("a lock file");
     lock.lock().expect("the lock");
-    // Sign-out waits too. Otherwise the refresh that holds the lock would undo the sign-out.
+    // Signing out waits for the lock, too. Otherwise a running refresh could undo the sign-out.
     for name in ["usage", "logout"] {
         let begun = Instant::now();
         home.run(&server, &[name, "--timeout", "1"]).exits(3);
@@ -331,5 +333,5 @@ fn command_waits_for_the_lock_until_its_timeout() {
     home.write_login(&json!({ "access_token": "theirs", "expires_at": now() + 999 }));
     drop(lock);
     waiting.end().exits(0);
-    assert_eq!(refreshes(&server), 0, "the saved token is used instead");
+    assert_eq!(refreshes(&server), 0, "refreshed needlessly");
 }

@@ -1,11 +1,11 @@
-//! Tests the same request in different words, and different requests in similar words.
+//! Tests that a different request makes a second call, but a reworded one does not.
 
 use crate::support::{Home, Run, Service, says};
 use crate::wire::words;
 
 const NUMBER: [&str; 4] = ["call", "-p", "+15551234567", "--json"];
 
-/// Makes a call whose result cannot be printed and therefore stays unseen.
+/// Makes a call whose result cannot be printed, so that the result counts as unseen.
 #[cfg(target_os = "linux")]
 fn call_unseen(home: &Home, service: &Service, task: &str) {
     let full = std::fs::File::create("/dev/full").expect("a device");
@@ -36,7 +36,7 @@ fn unseen_result_blocks_a_reworded_request() {
     }
 }
 
-/// Books a check-up and calls again with these flags. Returns the second run and the POST count.
+/// Books a check-up, then calls again with these flags. Returns the second run and the POST count.
 fn repeated(line: &str) -> (Run, usize) {
     const FIRST: &str =
         r#"-t "Book a check-up" --name Ana --party-size 2 --date 2077-01-28 --time 9am"#;
@@ -47,7 +47,7 @@ fn repeated(line: &str) -> (Run, usize) {
 }
 
 #[test]
-fn reworded_request_is_made_once() {
+fn reworded_request_makes_no_second_call() {
     for line in r#"
         -t "A dentist's appointment" --name Ana --date 2077-01-28 --time 09:00
         |-t "Book a check-up" --date 2077-01-28 --time 9:00am --business "Dr. Sol"
@@ -81,7 +81,7 @@ fn different_request_in_similar_words_is_allowed() {
 }
 
 #[test]
-fn number_in_another_format_counts_as_the_same() {
+fn phone_number_in_another_format_counts_as_the_same() {
     let (home, service) = (Home::new(), Service::with([]));
     let mut open = service.entry("open", 60);
     open["request"]["submission"]["respondent_phone"] = "+442079460958".into();
@@ -93,17 +93,6 @@ fn number_in_another_format_counts_as_the_same() {
         "+44 (20) 79460958",
     ] {
         call(number).fails(6, "call_open");
-    }
-    for number in ["+44 020 7946 0958", "+44 (0)20 7946 0958"] {
-        let error = call(number).fails(2, "invalid_input");
-        says(&error, "hint", "+442079460958");
-    }
-    for number in ["+442079460958 x123", "+442079460958;ext=12"] {
-        says(
-            &call(number).fails(2, "invalid_input"),
-            "hint",
-            "--instruction",
-        );
     }
     assert_eq!(service.posts(), 0);
 }

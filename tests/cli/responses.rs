@@ -1,4 +1,4 @@
-//! Tests every kind of response to the POST that asks for a call. None may cause a second POST.
+//! Tests every kind of response to the POST that requests a call. None may cause a second POST.
 
 use std::time::Duration;
 
@@ -8,14 +8,13 @@ use crate::support::{
     FIRST as ID, Home, Post, Reply, Run, Service, Shown, call, has, parallel, says,
 };
 
-/// Maximum number of concurrent runs.
-const CONCURRENT: usize = 12;
+const MAX_CONCURRENT_RUNS: usize = 12;
 
 fn refusal(code: &str) -> Value {
     json!({ "error": { "code": code, "message": "The reason is a secret." } })
 }
 
-/// Makes one call, asserts that only one POST is sent, and returns the run and its home.
+/// Makes a call and asserts that only one POST is sent. Returns the run and its home folder.
 fn run(name: &str, post: Post) -> (Run, Home) {
     let (home, service) = (Home::new(), Service::with([post]));
     let run = service.json_call(&home);
@@ -23,7 +22,7 @@ fn run(name: &str, post: Post) -> (Run, Home) {
     (run, home)
 }
 
-/// Returns responses that do not contain the call, each with a name.
+/// Returns responses that do not contain the call, each with a name for error messages.
 fn lost() -> Vec<(String, Reply)> {
     let full = call(ID, "success").to_string();
     let utf16: Vec<u8> = full.encode_utf16().flat_map(u16::to_le_bytes).collect();
@@ -64,8 +63,8 @@ fn lost() -> Vec<(String, Reply)> {
 }
 
 #[test]
-fn response_without_a_call_triggers_a_lookup() {
-    for cases in lost().chunks(CONCURRENT) {
+fn response_without_a_call_triggers_a_history_lookup() {
+    for cases in lost().chunks(MAX_CONCURRENT_RUNS) {
         parallel(cases, |(name, reply)| {
             let (run, home) = run(name, Post::lost(reply.clone()));
             assert_eq!(run.exit, Some(0), "{name}: {}", run.stderr);
@@ -81,7 +80,7 @@ fn response_without_a_call_triggers_a_lookup() {
 }
 
 #[test]
-fn response_with_a_call_is_the_result() {
+fn response_with_a_call_is_printed_as_the_result() {
     let full = call(ID, "success").to_string();
     let doubled = full.replacen("\"status\"", "\"status\":\"busy\",\"status\"", 1);
     let after = |head: &str| {
@@ -92,6 +91,10 @@ fn response_with_a_call_is_the_result() {
     let cases = [
         ("200", Reply::new(200, full.clone())),
         ("201", Reply::new(201, full.clone())),
+        ("409", Reply::new(409, full.clone())),
+        ("422", Reply::new(422, full.clone())),
+        ("429", Reply::new(429, full.clone())),
+        ("502", Reply::new(502, full.clone())),
         ("BOM", Reply::new(201, format!("\u{feff}{full}"))),
         ("doubled key", Reply::new(201, doubled)),
         ("100 first", after("HTTP/1.1 100 Continue\r\n\r\n")),
@@ -111,7 +114,7 @@ fn response_with_a_call_is_the_result() {
 }
 
 #[test]
-fn refusal_prints_server_message_and_frees_the_number() {
+fn refusal_prints_the_server_message_and_is_not_logged() {
     let registered = [
         400, 403, 404, 405, 406, 407, 410, 413, 415, 417, 421, 422, 424, 425, 426, 428, 431, 451,
     ];
@@ -120,7 +123,7 @@ fn refusal_prints_server_message_and_frees_the_number() {
         .into_iter()
         .chain([(402, 5, "quota_exceeded")])
         .collect();
-    for cases in cases.chunks(CONCURRENT) {
+    for cases in cases.chunks(MAX_CONCURRENT_RUNS) {
         parallel(cases, |&(status, exit, code)| {
             let reply = Reply::json(status, &refusal("some_reason"));
             let (run, home) = run(code, Post::refused(reply));
@@ -137,18 +140,20 @@ fn refusal_prints_server_message_and_frees_the_number() {
 }
 
 #[test]
-fn call_without_a_response_is_in_progress() {
+fn call_without_a_response_is_reported_as_in_progress() {
     let (home, service) = (Home::new(), Service::with([Post::lost(Reply::Stall)]));
     let flags = ["--json", "--timeout", "2"];
     let run = service.call(&home, &flags).exits(6);
     let error = run.error();
-    let expected = json!({ "code": "in_progress", "retry_safe": false });
-    has(&error, expected);
+    has(
+        &error,
+        json!({ "code": "in_progress", "retry_safe": false }),
+    );
     let key = service.made()[0].clone();
     let next = format!("kallyai resume {key} --json --timeout 2");
     assert_eq!(error["next_command"], next);
     assert_eq!(service.posts(), 1);
-    // A slow response is still accepted as the result.
+    // A response that takes half a second is accepted as the result.
     let late = Reply::Late(
         Duration::from_millis(500),
         Box::new(Reply::json(201, &call(ID, "success"))),

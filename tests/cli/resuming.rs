@@ -1,4 +1,4 @@
-//! Tests `resume` and `pending`: every call gets its result, no matter how its command ended.
+//! Tests that `resume` and `pending` find a call's result no matter how its command ended.
 
 use std::fs::File;
 
@@ -8,7 +8,7 @@ use crate::support::{
     CALL, FIRST, Gate, Home, ID, Post, Reply, Run, Running, Service, Shown, call, has, moment,
 };
 
-/// Starts a command and waits until its call is sent. The response is held until the gate opens.
+/// Starts a command and waits until it has sent its call. The gate delays the response.
 pub fn start_held_call(home: &Home, flags: &[&str]) -> (Service, Gate, Running) {
     let gate = Gate::default();
     let reply = gate.hold(Reply::json(201, &call(ID, "success")));
@@ -28,7 +28,7 @@ pub fn assert_call_open(run: &Run, key: &str) {
     assert_eq!(run.stdout, "");
 }
 
-/// Logs a call with a lost response and a worker that has exited. Returns the log entry.
+/// Adds and returns a log entry for a call whose response was lost and whose worker has exited.
 fn lost(home: &Home, service: &Service, key: &str) -> Value {
     let mut entry = service.entry(key, 2);
     entry["lookup"] = json!({ "clock_difference": 0, "listed": [] });
@@ -71,22 +71,15 @@ fn resumed_call_prints_the_same_result() {
     lost(&home, &service, "dinner");
     let ours = call(FIRST, "success");
     service.put(ours.clone(), ours);
-    for operand in [
-        &[][..],
-        &["dinner"],
-        &["dinn"],
-        &[FIRST],
-        &["3f2a"],
-        &["last"],
-    ] {
-        let mut command = service.at(&home, ["resume"]);
-        let run = Run::of(command.args(operand).arg("--exit-status")).exits(0);
+    for operand in ["", "dinner", "dinn", FIRST, "3f2a", "last"] {
+        let mut command = service.at(&home, ["resume", "--exit-status"]);
+        let run = Run::of(command.args(operand.split_whitespace())).exits(0);
         assert_eq!(run.stdout.lines().last(), direct.stdout.lines().last());
         assert_eq!(run.stdout.lines().count(), direct.stdout.lines().count());
         assert_eq!(run.stderr, "");
     }
     let entry = &home.journal()[0];
-    assert_eq!(entry["unknown_field"], json!([1, 2]), "kept");
+    assert_eq!(entry["unknown_field"], json!([1, 2]), "{entry}");
     has(entry, json!({ "state": "ended", "shown": true }));
     for (operand, code) in [
         (&[][..], "nothing_to_resume"),
@@ -121,7 +114,7 @@ fn newest_pending_call_is_resumed_first() {
         .map(|call| &call["idempotency_key"])
         .collect();
     assert_eq!(keys, ["second", "first"]);
-    assert_eq!(service.server.requests().len(), 0, "no request is sent");
+    assert_eq!(service.server.requests().len(), 0, "a request was sent");
     for key in ["second", "first"] {
         let run = resume(&service, &home, &[]).exits(0);
         assert_eq!(run.json()["call_id"], format!("{key}-call"));
@@ -134,7 +127,7 @@ fn newest_pending_call_is_resumed_first() {
 }
 
 #[test]
-fn unknown_outcome_suggests_history() {
+fn unknown_outcome_error_suggests_history() {
     let (home, service) = (Home::new(), Service::with([]));
     lost(&home, &service, "dinner");
     let error = resume(&service, &home, &["--timeout", "1"]).fails(6, "outcome_unknown");
@@ -153,6 +146,12 @@ fn timed_out_resume_reports_a_running_call() {
     let error = resume(&service, &home, &["--timeout", "1"]).fails(6, "in_progress");
     let next = "kallyai resume dinner --json --timeout 1";
     has(&error, json!({ "call_id": ID, "next_command": next }));
+    let shown = service.run(&home, &["call-info", ID, "--exit-status", "--json"]);
+    let next = format!("kallyai resume {ID} --json --exit-status");
+    has(
+        &shown.fails(6, "in_progress"),
+        json!({ "next_command": next }),
+    );
 }
 
 #[test]

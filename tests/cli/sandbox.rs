@@ -1,10 +1,10 @@
-//! Tests `--sandbox` the way a new user would try it.
+//! Tests `--sandbox` with the commands that a new user would try.
 
 use serde_json::json;
 
 use crate::support::{Home, Run, has, parallel, says};
 
-/// Books a table by calling this number, with these extra flags.
+/// Books a table by calling `number` with the extra flags in `more`.
 fn book<'a>(home: &Home, number: &'a str, more: &[&'a str]) -> Run {
     let mut args = vec!["call", number, "Reserve a table", "-c", "restaurant"];
     args.extend(["--name", "Ana", "--date", "2077-01-28", "--time", "20:00"]);
@@ -13,10 +13,10 @@ fn book<'a>(home: &Home, number: &'a str, more: &[&'a str]) -> Run {
 }
 
 #[test]
-fn every_command_works_after_a_booking() {
+fn every_sandbox_command_works_after_a_booking() {
     let home = Home::new();
     let run = book(&home, "+15551234567", &["--party-size", "4"]);
-    assert_eq!(run.stderr, "Sandbox: simulated, no real calls\n");
+    assert_eq!(run.stderr, "Sandbox: all calls are simulated\n");
     let booked = "Thursday, January 28 at 8:00 PM, party of 4, under the name Ana.";
     assert!(run.stdout.contains(booked), "{}", run.stdout);
     let last = run.stdout.lines().last().expect("a line");
@@ -35,13 +35,13 @@ fn every_command_works_after_a_booking() {
         let stdout = home.sandbox(args).exits(0).stdout;
         assert!(stdout.contains(part), "{args:?}: {stdout}");
     }
-    // The sandbox allows the same call again, so that a demo can be repeated.
+    // The sandbox lets users repeat a call that already succeeded, so that they can rerun a demo.
     let again = book(&home, "+15551234567", &["--party-size", "4"]);
     again.notes("[already_done]");
 }
 
 #[test]
-fn test_numbers_simulate_each_outcome() {
+fn sandbox_phone_numbers_simulate_each_outcome() {
     const OUTCOMES: &str = "5555550101 no_answer 7|5555550102 busy 7|5555550103 failed 7\
         |5555550104 voicemail 7|5555550105 cancelled 7|5555550106 success 0|5555550107 failed 7\
         |5555550120 success 0|5555550121 success 0|5555550122 success 0\
@@ -64,7 +64,7 @@ fn test_numbers_simulate_each_outcome() {
 }
 
 #[test]
-fn report_and_transcript_have_their_own_languages() {
+fn report_and_transcript_can_use_different_languages() {
     let home = Home::new();
     let more = ["--business", "Casa Lucio", "--party-size", "3"];
     let languages = ["--language", "en", "--call-language", "es"];
@@ -78,7 +78,7 @@ fn report_and_transcript_have_their_own_languages() {
 }
 
 #[test]
-fn question_and_cancellation_book_nothing() {
+fn sandbox_call_that_asks_or_cancels_books_nothing() {
     let tasks = [
         ("Ask for opening hours", "en", "open every day"),
         ("Cancel my table for Friday", "en", "Confirmed"),
@@ -86,7 +86,8 @@ fn question_and_cancellation_book_nothing() {
     ];
     parallel(tasks, |(task, language, result)| {
         let home = Home::new();
-        let run = home.sandbox(&["call", "+15551234567", task, "-l", language]);
+        let number_and_day = ["call", "+15551234567", "--date", "2077-01-28"];
+        let run = home.sandbox(&[&number_and_day[..], &[task, "-l", language]].concat());
         assert!(run.exits(0).stdout.contains(result), "{task}");
         home.sandbox(&["calendar", "last"]).exits(1);
     });

@@ -16,7 +16,7 @@ fn serve(home: &Home) -> Running {
 }
 
 #[test]
-fn calls_do_not_block_other_requests() {
+fn sandbox_calls_do_not_block_other_requests() {
     const CALLS: usize = 32;
     let home = Home::new();
     let mut serving = serve(&home);
@@ -76,7 +76,7 @@ fn address_in_use_error_suggests_another_address() {
 
 #[cfg(unix)]
 #[test]
-fn printed_exports_work_in_a_shell() {
+fn printed_export_commands_work_in_a_shell() {
     let home = Home::new();
     let folder = home.path("it's a \"folder\" of $HOME");
     let mut command = home.kallyai(["serve-sandbox", "127.0.0.1:0"]);

@@ -1,4 +1,4 @@
-//! Tests the callback port of sign-in and everything that ends the wait for the redirect.
+//! Tests the callback port for sign-in and the events that end the wait for the redirect.
 
 use std::io::Write as _;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
@@ -21,7 +21,7 @@ fn callback_on_ipv4_or_ipv6_loopback_signs_in() {
         (true, "[::1]"),
     ] {
         if is_six && !has_ipv6() {
-            eprintln!("skipped: this computer has no ::1");
+            eprintln!("skipped: this computer has no IPv6 loopback address");
             continue;
         }
         let home = Home::new();
@@ -54,10 +54,10 @@ fn callback_on_ipv4_or_ipv6_loopback_signs_in() {
 }
 
 #[test]
-fn unrelated_requests_do_not_end_the_wait() {
+fn unrelated_requests_do_not_end_the_wait_for_the_redirect() {
     let home = Home::new();
     let sign_in = SignIn::start(&home);
-    // While the program waits, it listens on both loopback addresses.
+    // While the program waits, it occupies the port on both loopback addresses.
     assert!(TcpListener::bind(sign_in.ipv4()).is_err());
     assert!(!has_ipv6() || TcpListener::bind(sign_in.ipv6()).is_err());
     let (state, good) = (&sign_in.state, sign_in.grant("granted"));
@@ -126,7 +126,10 @@ fn silent_connections_do_not_block_the_callback() {
     let mut flood = connect(address);
     let megabyte = vec![b'a'; 1 << 20];
     let sent = (0..100).take_while(|_| flood.write_all(&megabyte).is_ok());
-    assert!(sent.count() < 100, "endless headers were read");
+    assert!(
+        sent.count() < 100,
+        "the program did not stop reading endless headers"
+    );
     sign_in.succeed("granted");
     assert!(begun.elapsed() < Duration::from_secs(20));
 }
@@ -139,13 +142,13 @@ fn sign_in_finishes_even_if_the_response_is_never_read() {
     let request = sign_in.head(&format!("GET /callback?{}", sign_in.grant("granted")));
     browser.write_all(request.as_bytes()).expect("sent");
     let begun = Instant::now();
-    // The browser's connection is still open, but the test reads nothing from it.
+    // The program exits although the browser has neither read the response nor disconnected.
     sign_in.running.end().exits(0);
     assert!(begun.elapsed() < PROMPT, "{:?}", begun.elapsed());
 }
 
 #[test]
-fn failed_save_is_shown_in_browser_and_terminal() {
+fn failure_to_save_tokens_is_shown_in_browser_and_terminal() {
     let home = Home::new();
     let sign_in = SignIn::start(&home);
     std::fs::create_dir(home.token_file()).expect("a folder");
@@ -156,7 +159,7 @@ fn failed_save_is_shown_in_browser_and_terminal() {
 }
 
 #[test]
-fn declined_sign_in_ends_the_wait() {
+fn command_exits_with_4_if_the_user_declines_to_sign_in() {
     let home = Home::new();
     let sign_in = SignIn::start(&home);
     let query = format!("error=no%1b%5B31m%0Aerror:+x&state={}", sign_in.state);
@@ -170,7 +173,8 @@ fn declined_sign_in_ends_the_wait() {
 
 #[test]
 fn browser_opens_only_if_credentials_can_be_saved() {
-    // The symlink's target is the symlink itself, a folder, or a path through a regular file.
+    // Each of these symlink targets is unusable: the symlink itself, a folder or a path below a
+    // file.
     for target in ["login.json", ".", "file/login.json"] {
         let home = Home::new();
         std::fs::write(home.path("file"), "").expect("a file");
@@ -186,7 +190,7 @@ fn browser_opens_only_if_credentials_can_be_saved() {
 }
 
 #[test]
-fn login_fails_without_a_browser_if_the_port_is_in_use() {
+fn login_opens_no_browser_if_the_callback_port_is_in_use() {
     let mut addresses: Vec<SocketAddr> = vec![
         (Ipv4Addr::LOCALHOST, 0).into(),
         (Ipv4Addr::UNSPECIFIED, 0).into(),
@@ -211,7 +215,7 @@ fn login_fails_without_a_browser_if_the_port_is_in_use() {
 }
 
 #[test]
-fn timeout_or_signal_ends_the_wait_without_a_terminal() {
+fn timeout_or_signal_ends_a_sign_in_without_a_terminal() {
     let home = Home::new();
     let mut command = home.login_command(free_port());
     let run = Run::of(command.args(["--timeout", "1"])).exits(4);

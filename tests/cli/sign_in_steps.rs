@@ -1,4 +1,4 @@
-//! Tests sign-in in two steps, for machines without a browser.
+//! Tests signing in with two commands, for computers without a browser.
 
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -15,7 +15,7 @@ fn step(home: &Home, args: &[&str]) -> Command {
     home.command("http://127.0.0.1:9", &[&["login", "--json"], args].concat())
 }
 
-/// Runs the first step and returns the `state` in its URL.
+/// Runs the first step and returns the `state` parameter of the printed URL.
 fn begin(home: &Home) -> String {
     state_of(&Run::of(&mut step(home, &["--no-wait"])).exits(0).stdout)
 }
@@ -38,7 +38,7 @@ fn pending(home: &Home) -> PathBuf {
 }
 
 #[test]
-fn json_without_a_terminal_starts_a_two_step_sign_in() {
+fn login_json_without_a_terminal_starts_two_step_sign_in() {
     let home = Home::new();
     for args in [&[][..], &["--no-wait"]] {
         let run = Run::of(step(&home, args).args(["--callback-port", "9123"])).exits(0);
@@ -64,7 +64,7 @@ fn json_without_a_terminal_starts_a_two_step_sign_in() {
 }
 
 #[test]
-fn invalid_url_keeps_the_sign_in_pending() {
+fn invalid_callback_url_keeps_the_sign_in_pending() {
     let home = Home::new();
     let state = begin(&home);
     for bad in [
@@ -110,7 +110,7 @@ fn callback_url_is_read_from_argument_or_prompt() {
 }
 
 #[test]
-fn only_one_concurrent_second_step_succeeds() {
+fn only_one_of_ten_concurrent_commands_finishes_the_sign_in() {
     let home = Home::new();
     for _ in 0..3 {
         let whole = granted(&begin(&home));

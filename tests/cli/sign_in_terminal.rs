@@ -9,8 +9,7 @@ use crate::support::{
     Home, Reply, Server, SignIn, Terminal, browser, free_port, state_of, written,
 };
 
-/// Starts `login` with these environment variables and this flag.
-fn with(home: &Home, environment: &[(&str, &str)], flag: Option<&str>) -> SignIn {
+fn start_login(home: &Home, environment: &[(&str, &str)], flag: Option<&str>) -> SignIn {
     let port = free_port();
     let mut command = home.login_command(port);
     command.env_remove("BROWSER").args(flag);
@@ -20,14 +19,14 @@ fn with(home: &Home, environment: &[(&str, &str)], flag: Option<&str>) -> SignIn
 #[test]
 fn browser_gets_the_url_but_no_token() {
     let home = Home::new();
-    // The fake browser prints more than a pipe buffer holds.
+    // The fake browser would hang if its output went to a pipe that the program never reads.
     let dump = "yes NOISE | head -c 200000; yes NOISE | head -c 200000 >&2; cat\n\
                 { printf '%s\\n' \"$@\"; env; echo done; } > \"$HOME/opened\"";
     let script = browser(&home, dump);
-    // If `BROWSER` is set, a browser opens even in an SSH session.
+    // If the user sets `BROWSER`, that browser opens even in an SSH session.
     let words = format!("{script} before %s after");
     let environment = [("BROWSER", words.as_str()), ("SSH_CONNECTION", "1 2 3 4")];
-    let sign_in = with(&home, &environment, None);
+    let sign_in = start_login(&home, &environment, None);
     let opened = written(&home.path("opened"));
     let words: Vec<&str> = opened.lines().take(3).collect();
     assert!(words[0] == "before" && words[2] == "after", "{opened}");
@@ -53,7 +52,8 @@ fn browser_gets_the_url_but_no_token() {
 #[test]
 fn browser_opens_only_on_a_local_display() {
     let home = Home::new();
-    // Write the script in a child, because the kernel executes no file that is open for writing.
+    // Let a shell write the script. If this process wrote it, a child of a concurrent test could
+    // inherit the descriptor, and Linux does not execute a file that is open for writing.
     let script = "printf '#!/bin/sh\\n{ echo \"$1\"; echo done; } > \"$HOME/opened\"\\n' > \"$0\" \
                   && chmod 755 \"$0\"";
     let mut shell = Command::new("sh");
@@ -72,11 +72,11 @@ fn browser_opens_only_on_a_local_display() {
         (&[display], Some("--no-input"), false),
     ] {
         let _ = std::fs::remove_file(home.path("opened"));
-        let sign_in = with(&home, &[variables, &[("PATH", &folder)]].concat(), flag);
+        let sign_in = start_login(&home, &[variables, &[("PATH", &folder)]].concat(), flag);
         if opens {
             assert!(written(&home.path("opened")).contains(&sign_in.state));
         } else {
-            // If no browser opens, the instructions include SSH port forwarding.
+            // If no browser opens, the instructions explain how to forward the port with SSH.
             let forward = format!("ssh -L {0}:localhost:{0}", sign_in.port);
             sign_in.running.says(&forward);
         }
@@ -89,7 +89,7 @@ fn browser_opens_only_on_a_local_display() {
     }
 }
 
-/// Starts a sign-in on a terminal. Returns the terminal, the callback port and the `state`.
+/// Starts a sign-in on a terminal. Returns the terminal, the callback port and the OAuth `state`.
 fn on_terminal(home: &Home) -> (Terminal, u16, String) {
     let port = free_port();
     let terminal = Terminal::start(home.login_command(port));
@@ -141,7 +141,7 @@ fn interrupted_sign_in_restores_the_terminal() {
             kill_process(process, signal).expect("a signal");
         }
         assert_eq!(terminal.end(), Some(exit), "{keys:?}");
-        let screen = terminal.shows("sign-in cancelled [interrupted]");
+        let screen = terminal.shows("sign-in was canceled [interrupted]");
         assert!(!screen.contains("half-a-paste"), "{screen}");
         assert_restored(&terminal);
         assert!(!home.token_file().exists());

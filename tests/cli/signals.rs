@@ -12,7 +12,7 @@ use crate::support::{
 
 pub const SIGNALS: [(Signal, i32); 2] = [(Signal::INT, 130), (Signal::TERM, 143)];
 
-/// Sends a signal and asserts that the command soon exits with this status.
+/// Sends a signal and asserts that the command promptly exits with status `exit`.
 #[track_caller]
 fn assert_ended_by(running: Running, signal: Signal, exit: i32) -> Run {
     let started = Instant::now();
@@ -42,7 +42,7 @@ fn assert_continues(run: &Run, key: &str) {
 }
 
 #[test]
-fn signal_after_sending_ends_only_the_wait() {
+fn signal_after_sending_ends_the_command_but_not_the_call() {
     for (signal, exit) in SIGNALS {
         let home = Home::new();
         let (service, gate, running) = start_held_call(&home, &["--json"]);
@@ -62,18 +62,18 @@ fn signal_after_sending_ends_only_the_wait() {
 }
 
 #[test]
-fn sighup_ends_only_the_command() {
+fn sighup_ends_the_command_but_not_the_call() {
     let home = Home::new();
     let (service, gate, running) = start_held_call(&home, &[]);
     running.signal(Signal::HUP);
-    assert_eq!(running.end().exit, None, "SIGHUP has no handler");
+    assert_eq!(running.end().exit, None, "the command caught SIGHUP");
     gate.open();
     service.run(&home, &["resume"]).exits(0);
     assert_eq!(service.posts(), 1);
 }
 
 #[test]
-fn signal_during_the_lookup_leaves_the_call_open() {
+fn call_can_be_resumed_after_a_signal_during_the_lookup() {
     let home = Home::new();
     let service = Service::with([Post::lost(Reply::Reset)]);
     service.then_lookup(Reply::Stall);
@@ -89,7 +89,7 @@ fn signal_during_the_lookup_leaves_the_call_open() {
 }
 
 #[test]
-fn signal_between_retries_leaves_the_call_open() {
+fn call_can_be_resumed_after_a_signal_between_retries() {
     let home = Home::new();
     let busy = Reply::new(429, "").with("Retry-After", "2");
     let service = Service::with([Post::refused(busy)]);
@@ -103,7 +103,7 @@ fn signal_between_retries_leaves_the_call_open() {
 }
 
 #[test]
-fn signal_before_the_worker_starts_makes_no_call() {
+fn command_stopped_before_its_worker_starts_makes_no_call() {
     let home = Home::new();
     home.sign_in(-10);
     let server = Server::always(Reply::Stall);

@@ -1,4 +1,4 @@
-//! Tests that the skill, the instructions for AI agents, matches the program.
+//! Tests that the skill (the instructions for AI agents) matches the program.
 
 use std::process::Stdio;
 
@@ -44,8 +44,8 @@ fn every_skill_command_works() {
     let check = |home: &Home, line: &str| {
         let words = words(line);
         assert_eq!(words[0], "kallyai", "{line}");
-        // Test `login` and `auth-status` without the sandbox, which needs no sign-in. `resume` may
-        // find no pending call.
+        // The sandbox needs no sign-in, so test `login` and `auth-status` outside the sandbox.
+        // `resume` exits with 1 if no call is pending.
         let (sandbox, exits): (Option<&str>, &[i32]) = match words[1] {
             "login" => (None, &[0]),
             "auth-status" => (None, &[4]),

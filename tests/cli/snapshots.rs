@@ -1,4 +1,4 @@
-//! Compares each screen with a reviewed snapshot, at every width where its layout changes.
+//! Compares the output of commands with snapshots, at each width where the layout changes.
 
 use insta::assert_snapshot;
 use serde_json::{Value, json};
@@ -29,7 +29,7 @@ fn booked() -> Value {
     json!({
         "call_id": ID,
         "status": "success",
-        "highlights": "They have a table for four at 8 pm, by the window, and will keep it for a quarter of an hour.\nAsk for Lucía.",
+        "highlights": "They have a table for four at 8 pm, by the window, and will hold it for fifteen minutes.\nAsk for Lucía.",
         "next_steps": "Arrive on time; call +15551234567 to change or cancel the reservation.",
         "duration_seconds": 74.5,
         "timezone": "Europe/Madrid",
@@ -44,8 +44,8 @@ fn booked() -> Value {
             "language": "en",
             "call_language": "es",
             "is_urgent": true,
-            "additional_instructions": ["Ask for a quiet corner.", "Two of us eat no meat."],
-            "task_description": "Reserve a table for 4 at 8pm, by the window if they have one, under the name of John Smith",
+            "additional_instructions": ["Ask for a quiet corner.", "Two of us are vegetarian."],
+            "task_description": "Reserve a table for 4 at 8pm, by the window if they have one, under the name John Smith",
             "respondent_phone": "+15551234567",
             "business_name": "Casa Lucio",
         },
@@ -54,7 +54,7 @@ fn booked() -> Value {
 
 fn history() -> Value {
     let calls = [
-        "success | Casa Lucio | A table for four at 8 pm, by the window, kept for a quarter of an hour.",
+        "success | Casa Lucio | A table for four at 8 pm, by the window, held for fifteen minutes.",
         "no_answer | 寿司次郎 銀座本店 | 誰も電話に出ませんでした。",
         "failed | مطعم النخيل | كان الخط مشغولاً",
         "voicemail | Pizzería 🍕 Bella | A message was left 👩‍👩‍👧 e\u{301}te\u{301}.",
@@ -101,7 +101,7 @@ fn assert_screens(server: &Server, line: &str, widths: &[u16]) {
 }
 
 #[test]
-fn screens_fit_narrow_and_wide_terminals() {
+fn output_fits_narrow_and_wide_terminals() {
     let server = service();
     for (line, widths) in [
         ("history", &[40, 80, 120][..]),

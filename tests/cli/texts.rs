@@ -1,4 +1,4 @@
-//! Tests `--help` and `--version` without environment variables, and the colors of the output.
+//! Tests the output of `--help` and `--version`, and the rules for colored output.
 
 use std::collections::BTreeSet;
 
@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::support::Terminal;
 use crate::support::{Home, Reply, Run, Server};
 
-/// Returns the long flags that occur in a text.
+/// Returns the long flags in `text`, such as `--json`.
 pub fn flags(text: &str) -> BTreeSet<&str> {
     let ends = |c: char| !(c.is_ascii_lowercase() || c == '-');
     text.split(ends)
@@ -21,7 +21,7 @@ pub fn printed(line: &[&str]) -> String {
     Run::of(&mut Home::new().kallyai(line)).exits(0).stdout
 }
 
-/// Returns the commands that the man page lists.
+/// Returns the commands that the man page `page` lists.
 pub fn commands(page: &str) -> BTreeSet<&str> {
     let names = page.lines().filter_map(|line| line.strip_prefix(".SS \""));
     names
@@ -48,7 +48,7 @@ pub fn variables() -> BTreeSet<&'static str> {
 }
 
 #[test]
-fn colors_follow_flag_environment_and_terminal() {
+fn colors_follow_the_flag_and_environment_variables() {
     let home = Home::new();
     let server = Server::always(Reply::json(200, &json!({ "plan_type": "pro" })));
     for (variables, when, is_colored) in [
@@ -72,7 +72,7 @@ fn colors_follow_flag_environment_and_terminal() {
 
 #[cfg(unix)]
 #[test]
-fn unknown_terminal_gets_no_escape_sequences() {
+fn dumb_or_unknown_terminal_gets_no_escape_sequences() {
     for term in [None, Some(""), Some("dumb")] {
         let home = Home::new();
         let server = Server::always(Reply::json(200, &json!({ "plan_type": "pro" })));

@@ -4,14 +4,15 @@ use serde_json::{Value, json};
 
 use crate::refresh::REFRESH_PATH;
 use crate::support::{
-    CALL, Home, REFRESH, Reply, Run, Server, SignIn, TOKEN, free_port, names, now,
+    CALL, Home, REFRESH, Reply, Run, Server, SignIn, TOKEN, free_port, names, now, says,
 };
+use crate::wire::words;
 
 fn service() -> Server {
     Server::always(Reply::json(200, &json!({})))
 }
 
-/// Writes credentials from this issuer and returns them.
+/// Writes a credentials file with this issuer and returns its content.
 fn write(home: &Home, expires_in: i64, issuer: Option<&str>) -> Value {
     let mut credentials = json!({
         "access_token": TOKEN, "refresh_token": REFRESH, "expires_at": now() + expires_in,
@@ -48,7 +49,7 @@ fn credentials_for_another_service_are_not_sent() {
 }
 
 #[test]
-fn other_services_need_their_own_token_or_file() {
+fn other_api_url_needs_its_own_token_or_credentials_file() {
     let home = Home::new();
     write(&home, 3600, None);
     std::fs::rename(home.token_file(), home.path(".kallyai_token.json")).expect("a file");
@@ -120,21 +121,32 @@ fn access_token_variable_is_used_but_never_saved() {
     let status = given(&["auth-status", "--json"], server.url(), "given-token").exits(0);
     let expected = json!({ "signed_in": true, "source": "KALLYAI_ACCESS_TOKEN" });
     assert_eq!(status.json(), expected);
-    let server = Server::always(Reply::new(401, ""));
-    for (args, token) in [
-        (&["usage"][..], "given\ttoken"),
-        (&["usage"], "given-token"),
-        // Signing in would have no effect, because the variable takes precedence.
-        (&["login"], "given-token"),
-        (&["login", "--no-wait"], "given-token"),
-        (&["login", "--callback-url", "x"], "given-token"),
+    let revoked = json!({ "error": { "message": "Key revoked." } });
+    let server = Server::always(Reply::json(401, &revoked));
+    for (args, token, exit, code) in [
+        (&["usage"][..], "given\ttoken", 4, "[not_signed_in]"),
+        (&["usage"], "given-token", 4, "[not_signed_in]"),
+        // Signing in is refused, because KALLYAI_ACCESS_TOKEN would still take precedence.
+        (&["login"], "given-token", 2, "[invalid_input]"),
+        (&["login", "--no-wait"], "given-token", 2, "[invalid_input]"),
+        (
+            &["login", "--callback-url", "x"],
+            "given-token",
+            2,
+            "[invalid_input]",
+        ),
     ] {
-        let run = given(args, server.url(), token).exits(4);
+        let run = given(args, server.url(), token).exits(exit);
         run.never_says(token).never_says("state=");
-        run.notes("[not_signed_in]")
-            .notes("unset KALLYAI_ACCESS_TOKEN");
+        run.notes(code).notes("unset KALLYAI_ACCESS_TOKEN");
     }
-    assert_eq!(names(&home.path("")), [""; 0], "nothing was written");
+    assert_eq!(names(&home.path("")), [""; 0], "the command wrote a file");
+    for line in ["usage --json", "call +15551234567 Ask --json"] {
+        let run = given(&words(line), server.url(), "given-token");
+        let error = run.fails(4, "not_signed_in");
+        assert_eq!(error["http_status"], 401);
+        says(&error, "message", "Key revoked");
+    }
 }
 
 #[test]

@@ -6,7 +6,7 @@ use crate::support::{
     CALL, Home, ID, PRE_CALL_LOOKUP, Reply, Request, Run, Server, call, has, parallel,
 };
 
-/// Splits a line into words like a shell, but supports only double quotes.
+/// Splits a command line into words like a shell, except that it supports only double quotes.
 pub fn words(line: &str) -> Vec<&str> {
     let parts = line.split('"').enumerate();
     let words = parts.map(|(n, part)| match n % 2 {
@@ -18,7 +18,7 @@ pub fn words(line: &str) -> Vec<&str> {
 
 const CALENDAR: &str = "BEGIN:VCALENDAR\r\nEND:VCALENDAR\r\n";
 
-/// Starts a server with one call and an empty account.
+/// Starts a service with one call and no subscription.
 fn service() -> Server {
     Server::start(|request| match request.target.split('?').next() {
         Some("/v1/calls") if request.method == "POST" => Reply::json(201, &call(ID, "success")),
@@ -55,8 +55,9 @@ fn posted(line: &[&str]) -> Value {
     sent[0].json()
 }
 
-/// Each row has a command line of kallyai-cli or its skill, the same command in the new syntax, and
-/// the request that both send. For calls, this column has the fields that are not the default.
+/// Each row has a command line for the older kallyai-cli, the same command in the new syntax, and
+/// the request that both send. For a call, the last column lists only the fields whose values
+/// differ from the defaults.
 const LINES: &str = r#"
 --usage | usage | GET /v1/users/me/statistics
 --stats | stats | GET /v1/users/me/statistics
@@ -125,7 +126,7 @@ fn expected_body(column: &str) -> Value {
 }
 
 #[test]
-fn flag_syntax_sends_the_same_requests_as_commands() {
+fn flag_syntax_and_command_syntax_send_the_same_requests() {
     let lines: Vec<&str> = LINES.trim().lines().collect();
     for some in lines.chunks(8) {
         parallel(some, |line| {
@@ -227,7 +228,7 @@ fn language_and_zone_come_from_flag_environment_or_system() {
 }
 
 #[test]
-fn user_name_and_number_come_from_variables() {
+fn user_name_and_phone_come_from_environment_variables() {
     let variables = "KALLYAI_NAME=Ana KALLYAI_USER_PHONE=+1-555-765-4321";
     for (flags, name) in [("", "Ana"), ("--name Eva", "Eva")] {
         let sent = dry_run(variables, flags)["body"]["submission"].clone();

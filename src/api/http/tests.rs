@@ -4,6 +4,7 @@ use std::net::TcpListener;
 use std::sync::mpsc::{Receiver, channel};
 use std::thread::JoinHandle;
 
+use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair};
 use rustls::pki_types::CertificateDer;
 use rustls::{ServerConfig, ServerConnection};
 
@@ -11,7 +12,7 @@ use super::*;
 
 const CREATED: &str = "HTTP/1.1 201 Created\r\ncontent-length: 2\r\n\r\n{}";
 
-/// An address that nothing listens on. Parallel tests listen only on higher ports.
+/// An address on which nothing listens, because tests listen only on higher ports.
 const CLOSED: &str = "127.0.0.1:1";
 
 struct Proof;
@@ -42,7 +43,7 @@ fn client_without_roots(base: &str, proxy: Option<&str>) -> Http {
     client_with_roots(RootCertStore::empty(), base, proxy)
 }
 
-/// Reads a request and returns its head and body. Without a `content-length`, there is no body.
+/// Reads a request and returns its head and body. Without a `content-length`, expects no body.
 fn read_request(stream: &mut impl Read) -> String {
     let mut head = Vec::new();
     let mut byte = [0];
@@ -98,9 +99,10 @@ async fn post(http: &Http, reserve: impl Future<Output = Result<Proof>> + Send +
     http.post_call(&post, reserve).await
 }
 
-/// Posts a call that must fail before it is reserved. Returns the error and whether to retry.
+/// Posts a call that must fail before it is recorded. Returns the error and whether it is
+/// retryable.
 async fn never_sent_error(http: &Http) -> (Error, bool) {
-    let reserve = async { panic!("reserved without a connection") };
+    let reserve = async { panic!("recorded without a connection") };
     match post(http, reserve).await {
         Err(SendError::NeverSent { error, retryable }) => (error, retryable),
         other => panic!("{other:?}"),
@@ -108,7 +110,7 @@ async fn never_sent_error(http: &Http) -> (Error, bool) {
 }
 
 #[tokio::test]
-async fn no_byte_is_written_before_the_reservation() {
+async fn call_is_recorded_before_the_first_byte_is_sent() {
     let (listener, address) = listen();
     let lines = Rc::new(RefCell::new(Vec::new()));
     let sink = Rc::clone(&lines);
@@ -147,7 +149,7 @@ async fn no_byte_is_written_before_the_reservation() {
 }
 
 #[tokio::test]
-async fn nothing_is_sent_if_the_reservation_fails() {
+async fn nothing_is_sent_if_the_call_cannot_be_recorded() {
     let (listener, address) = listen();
     let refusal = Error::new(Kind::CallOpen, "a call is in progress");
     let expected = refusal.clone();
@@ -168,7 +170,7 @@ async fn nothing_is_sent_if_the_reservation_fails() {
 }
 
 #[tokio::test]
-async fn reservation_may_outlast_the_connect_timeout() {
+async fn recording_a_call_may_outlast_the_connect_timeout() {
     let (listener, address) = listen();
     let server = serve(listener, vec![CREATED]);
     let reserve = async {
@@ -183,7 +185,7 @@ async fn reservation_may_outlast_the_connect_timeout() {
 }
 
 #[tokio::test]
-async fn failed_connection_is_reported_as_never_sent() {
+async fn failed_connection_means_the_call_was_never_sent() {
     let (_silent, silent) = listen();
     for (address, reason) in [(CLOSED, "connection refused"), (&silent, "timed out")] {
         if address == silent {
@@ -198,7 +200,7 @@ async fn failed_connection_is_reported_as_never_sent() {
 }
 
 #[tokio::test]
-async fn failure_after_the_reservation_counts_as_lost_response() {
+async fn failure_after_recording_a_call_means_a_lost_response() {
     for response in [
         "",
         "HTTP/1.1 201 Created\r\ncontent-le",
@@ -228,7 +230,7 @@ async fn request_without_a_response_counts_as_lost() {
 }
 
 #[tokio::test]
-async fn get_is_retried_but_does_not_follow_redirects() {
+async fn get_request_is_retried_but_follows_no_redirects() {
     let (listener, address) = listen();
     let busy = "HTTP/1.1 503 Busy\r\nretry-after: 0\r\nconnection: close\r\n\r\n";
     let found =
@@ -248,7 +250,7 @@ async fn get_is_retried_but_does_not_follow_redirects() {
 }
 
 #[tokio::test]
-async fn refresh_is_not_retried_after_a_lost_response() {
+async fn token_refresh_is_not_retried_after_a_lost_response() {
     let (listener, address) = listen();
     let server = serve(listener, vec![""]);
     let http = client(&format!("http://{address}"));
@@ -262,11 +264,13 @@ async fn refresh_is_not_retried_after_a_lost_response() {
 #[tokio::test]
 async fn proxy_error_shows_the_address_and_the_variable() {
     let refused_by_socks = &[5, 2, 1, 0, 5, 4, 0, 1, 0, 0, 0, 0, 0, 0][..];
-    for (scheme, bytes, reason) in [
-        ("http", &b""[..], "connection refused"),
-        ("socks5h", b"", "failed to create underlying connection"),
-        ("http", b"HTTP/1.1 403 No\r\n\r\n", "unsuccessful"),
-        ("socks5h", refused_by_socks, "host unreachable"),
+    let not_connected = "failed (failed to create underlying connection)";
+    let refused_by_http = &b"HTTP/1.1 403 No\r\n\r\n"[..];
+    for (scheme, bytes, problem) in [
+        ("http", &b""[..], "failed (connection refused)"),
+        ("socks5h", b"", not_connected),
+        ("http", refused_by_http, "refused to connect to api.example"),
+        ("socks5h", refused_by_socks, "failed (host unreachable)"),
     ] {
         let (listener, mut address) = listen();
         match bytes {
@@ -277,7 +281,7 @@ async fn proxy_error_shows_the_address_and_the_variable() {
         let http = client_without_roots("https://api.example", Some(&proxy));
         let (error, _) = never_sent_error(&http).await;
         let shown = format!("{scheme}://{address}");
-        let message = format!("the proxy {shown} failed ({reason})");
+        let message = format!("the proxy {shown} {problem}");
         assert_eq!((error.to_string(), error.exit()), (message, 1));
         assert!(error.hint().contains(&format!("HTTPS_PROXY ({shown})")));
     }
@@ -295,20 +299,35 @@ async fn failure_beyond_the_proxy_does_not_blame_the_proxy() {
 }
 
 #[tokio::test]
+async fn self_signed_ca_certificate_is_reported_in_plain_words() {
+    let (listener, address) = listen();
+    let http = client_without_roots(&format!("https://{address}"), None);
+    let _server = serve_tls(listener, IsCa::Ca(BasicConstraints::Unconstrained));
+    let (error, _) = never_sent_error(&http).await;
+    let end = "is not trusted (self-signed or invalid)";
+    assert!(error.to_string().ends_with(end), "{error}");
+    assert_eq!((error.code(), error.exit()), ("certificate", 1));
+    assert!(error.hint().contains("SSL_CERT_FILE"));
+}
+
+#[tokio::test]
 async fn server_without_tls_causes_an_unexpected_response_error() {
     let (listener, address) = listen();
     let http = client_without_roots(&format!("https://{address}"), None);
     serve_bytes(listener, b"HTTP/1.1 400 Bad Request\r\n\r\n");
     let (error, _) = never_sent_error(&http).await;
-    let problem = "did not complete the TLS handshake";
+    let problem = "did not respond with valid TLS";
     assert!(error.to_string().contains(problem), "{error}");
     assert_eq!((error.code(), error.exit()), ("unexpected_response", 1));
 }
 
 /// Serves one HTTPS request. Returns the certificate and a channel that signals the handshake.
-fn serve_tls(listener: TcpListener) -> (CertificateDer<'static>, Receiver<()>) {
-    let signed = rcgen::generate_simple_self_signed(["127.0.0.1".into()]).expect("a certificate");
-    let (certificate, key) = (signed.cert.der().clone(), signed.signing_key);
+fn serve_tls(listener: TcpListener, is_ca: IsCa) -> (CertificateDer<'static>, Receiver<()>) {
+    let mut params = CertificateParams::new(["127.0.0.1".into()]).expect("parameters");
+    params.is_ca = is_ca;
+    let key = KeyPair::generate().expect("a key");
+    let signed = params.self_signed(&key).expect("a certificate");
+    let certificate = signed.der().clone();
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
@@ -330,9 +349,9 @@ fn serve_tls(listener: TcpListener) -> (CertificateDer<'static>, Receiver<()>) {
 }
 
 #[tokio::test]
-async fn reservation_follows_the_tls_handshake() {
+async fn call_is_recorded_after_the_tls_handshake() {
     let (listener, address) = listen();
-    let (certificate, handshake) = serve_tls(listener);
+    let (certificate, handshake) = serve_tls(listener, IsCa::NoCa);
     let mut roots = RootCertStore::empty();
     roots.add(certificate).expect("a root");
     let http = client_with_roots(roots, &format!("https://{address}"), None);

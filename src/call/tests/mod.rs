@@ -1,4 +1,4 @@
-//! Tests of the promise: a call is made at most once, and no result is lost.
+//! Tests that a call is made at most once and that no result is lost.
 
 #[expect(
     clippy::print_stdout,

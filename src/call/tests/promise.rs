@@ -1,5 +1,5 @@
 //! Tests that faults, kills and interleavings never repeat a call or lose a result.
-//! `KALLYAI_FAULTS=all` runs every case, and a plain `cargo test` runs about a tenth of them.
+//! Set `KALLYAI_FAULTS=all` to run every case. By default, about a tenth of them run.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -15,8 +15,7 @@ fn runs_all() -> bool {
     std::env::var_os("KALLYAI_FAULTS").is_some_and(|which| which == "all")
 }
 
-/// Runs a scenario in a new simulated world with a paused clock. Keeps the journal in memory if
-/// possible.
+/// Runs a scenario in a new `World` with a paused clock. Keeps the journal in memory if possible.
 fn in_world(
     choose: Choose,
     faults: usize,
@@ -48,7 +47,7 @@ fn in_world(
     });
 }
 
-/// Runs a scenario for every sequence of choices, depth first. Returns the number of runs.
+/// Runs a scenario once for every sequence of choices, depth first. Returns the number of runs.
 fn walk(faults: usize, scenario: impl AsyncFn(&World, &std::path::Path)) -> usize {
     let mut prefix: Vec<usize> = Vec::new();
     let mut runs = 0;
@@ -127,7 +126,8 @@ fn no_random_sequence_of_processes_repeats_or_loses_a_call() {
         let chooser = Rc::clone(&rng);
         let choose = move |options: usize| {
             let mut rng = chooser.borrow_mut();
-            // Let most steps succeed, or no call would be made. The 8 responses are equally likely.
+            // Let most steps succeed, or hardly any calls would be made. Only the service's
+            // response has 8 options, which are all equally likely.
             if options != 8 && rng.random_bool(0.7) {
                 0
             } else {

@@ -6,7 +6,8 @@ use serde_json::json;
 use crate::api::{Call, Parsed};
 use crate::call::entry::{Entry, Lookup, State};
 use crate::call::find::{Finding, find};
-use crate::call::guard::{Earlier, refusal};
+use crate::call::guard::{Earlier, check};
+use crate::call::journal::Contents;
 use crate::domain::{CallFields, CallRequest, Key, Zone};
 use crate::error::Kind;
 
@@ -57,7 +58,7 @@ fn ended(mut entry: Entry, status: &str, age: SignedDuration, shown: bool) -> Ea
 }
 
 fn is_refused(earlier: &[Earlier], new: &Entry, kind: Kind) -> bool {
-    refusal(earlier, new, now()).is_some_and(|error| error.kind == kind)
+    check(earlier, new, false, now()).is_err_and(|error| error.kind == kind)
 }
 
 fn is_done(earlier: Earlier, new: &Entry) -> bool {
@@ -70,7 +71,7 @@ fn is_open(entry: &Entry) -> bool {
 }
 
 #[test]
-fn open_call_blocks_its_number_for_six_hours() {
+fn call_in_progress_blocks_its_number_for_six_hours() {
     let sent = |age| {
         let sent_at = now() - age;
         Entry {
@@ -101,7 +102,7 @@ fn open_call_blocks_its_number_for_six_hours() {
 }
 
 #[test]
-fn unseen_success_blocks_its_number_for_a_day() {
+fn unseen_successful_call_blocks_its_number_for_a_day() {
     let new = entry("Something else");
     assert!(is_done(
         ended(entry("x"), "success", HOUR * 24 - SECOND, false),
@@ -116,7 +117,7 @@ fn unseen_success_blocks_its_number_for_a_day() {
 }
 
 #[test]
-fn repeated_request_is_refused_for_six_hours() {
+fn successful_request_cannot_be_repeated_for_six_hours() {
     let new = entry("Ask for the opening hours.");
     let seen = |task, age| ended(entry(task), "success", age, true);
     assert!(is_done(seen("ask for the OPENING hours", SECOND), &new));
@@ -129,7 +130,7 @@ fn repeated_request_is_refused_for_six_hours() {
 }
 
 #[test]
-fn requests_are_compared_by_appointment_not_wording() {
+fn bookings_are_compared_by_appointment_not_by_wording() {
     let at = |name, size, date, time| fields(name, size, date, time);
     let request = |fields| entry_with("+15551234567", "Book a table", fields);
     let reworded = |fields| entry_with("+15551234567", "A table, please", fields);
@@ -233,33 +234,51 @@ fn lost_call_is_found_by_number_task_and_time() {
         (listed(number, Some(long), SECOND * 600), true),
         (listed(number, Some(long), SECOND * 601), false),
     ] {
-        let found = find(&ours, [&call], &[], 0);
+        let found = find(&ours, [&call], &Contents::default(), 0);
         assert_eq!(found != Finding::NotListed, is_ours, "{call:?}");
     }
 }
 
 #[test]
-fn without_a_prior_lookup_older_calls_never_match() {
+fn lost_call_is_not_confused_with_an_earlier_call() {
     let ours = entry("x");
-    let call = |seconds| listed("+15551234567", Some("x"), SECOND * seconds);
-    assert_ne!(find(&ours, [&call(0)], &[], 0), Finding::NotListed);
-    assert_eq!(find(&ours, [&call(-2)], &[], 0), Finding::NotListed);
-    // The service's clock is an hour ahead.
-    assert_eq!(find(&ours, [&call(1)], &[], 3600), Finding::NotListed);
-    assert_ne!(find(&ours, [&call(3601)], &[], 3600), Finding::NotListed);
+    let is_found = |contents: &Contents, seconds, difference| {
+        let call = listed("+15551234567", Some("x"), SECOND * seconds);
+        find(&ours, [&call], contents, difference) != Finding::NotListed
+    };
+    let empty = Contents::default();
+    assert!(is_found(&empty, 0, 0));
+    assert!(!is_found(&empty, -2, 0));
+    // Here the service's clock is an hour ahead.
+    assert!(!is_found(&empty, 1, 3600));
+    assert!(is_found(&empty, 3601, 3600));
+    let resent = Contents {
+        calls: vec![Entry {
+            sent_at: now() + SECOND * 60,
+            ..ours.clone()
+        }],
+        ..Contents::default()
+    };
+    assert!(!is_found(&resent, 30, 0), "before the request was resent");
+    assert!(is_found(&resent, 60, 0));
 }
 
 #[test]
-fn known_calls_are_excluded_and_ambiguous_ones_reported() {
+fn lost_call_search_skips_known_calls_and_reports_ambiguity() {
     let mut ours = entry("x");
     let [first, second] = [1, 2].map(|seconds| listed("+15551234567", Some("x"), SECOND * seconds));
     let [first_id, second_id] = [&first, &second].map(|call| call.call_id.parse().expect("an ID"));
     let both = [&first, &second];
     assert_eq!(
-        find(&ours, both, &[], 0),
+        find(&ours, both, &Contents::default(), 0),
         Finding::Several(vec![first_id, second_id])
     );
-    let taken = [first.call_id.parse().expect("an ID")];
+    let mut other = entry("y");
+    other.call_id = first.call_id.parse().ok();
+    let taken = Contents {
+        calls: vec![other],
+        ..Contents::default()
+    };
     let second_id = second.call_id.parse().expect("an ID");
     assert_eq!(find(&ours, both, &taken, 0), Finding::Ours(second_id));
     let listed = both.map(|call| call.call_id.parse().expect("an ID")).into();
@@ -267,5 +286,8 @@ fn known_calls_are_excluded_and_ambiguous_ones_reported() {
         clock_difference: 0,
         listed,
     });
-    assert_eq!(find(&ours, both, &[], 0), Finding::NotListed);
+    assert_eq!(
+        find(&ours, both, &Contents::default(), 0),
+        Finding::NotListed
+    );
 }

@@ -25,12 +25,12 @@ use crate::error::{Error, Kind, Result};
 pub use commands::{Wanted, command, resume};
 
 const ORIGIN: &str = "https://example.org";
-/// Time for three lookups: after 0, 2 and 5 s.
+/// Long enough for three lookups, after 0, 2 and 5 s.
 const LIMIT: Duration = Duration::from_secs(5);
 /// Shorter than `LIMIT`, so a watched call ends before the last lookup.
 const CALL_TAKES: Duration = Duration::from_secs(4);
 
-/// Picks one of the given number of options. When choosing a fault, option 0 means no fault.
+/// Picks one of this many options. If the options are faults, option 0 means no fault.
 pub type Choose = Box<dyn FnMut(usize) -> usize>;
 
 /// The simulated service, its clock and the scheduler of its client processes.
@@ -46,7 +46,7 @@ pub struct World {
 
 pub type Process<'p> = Pin<Box<dyn Future<Output = ()> + 'p>>;
 
-/// A call that the service made.
+/// A call that the simulated service made.
 struct Made {
     number: String,
     call: serde_json::Value,
@@ -81,7 +81,7 @@ impl World {
         self.began.1 + elapsed
     }
 
-    /// Chooses a fault, or returns 0 for none. Always returns 0 if no faults are left.
+    /// Chooses one of `options` outcomes, where 0 means no fault. Returns 0 if no faults are left.
     fn fault(&self, options: usize) -> usize {
         if self.faults_left.get() == 0 {
             return 0;
@@ -136,10 +136,10 @@ impl World {
         calls
             .iter()
             .position(|made| made.call["call_id"] == id)
-            .expect("a call of the service")
+            .expect("a call that the service made")
     }
 
-    /// Returns how often each number was called.
+    /// Returns how many times each number was called.
     pub fn calls_per_number(&self) -> HashMap<String, usize> {
         let mut counts = HashMap::new();
         for made in self.calls.borrow().iter() {
@@ -249,7 +249,6 @@ impl Backend for Client<'_> {
         if let Err(error) = reserver.reserve(self.world.now()).await {
             return Err(never_sent(error, false));
         }
-        self.recorder.set_sent_at(reserver);
         self.point().await;
         let make = || self.world.make(&self.entry());
         let made = match self.world.fault(8) {
@@ -287,13 +286,9 @@ impl Backend for Client<'_> {
             return Err(Error::new(Kind::Unreachable, "no connection"));
         }
         let entry = self.entry();
-        let taken = self
-            .recorder
-            .journal
-            .ids_of_others(&entry.key)
-            .expect("a journal");
+        let contents = self.recorder.journal.read().expect("a journal");
         let listed = self.world.list();
-        Ok(find(&entry, &listed, &taken, 0))
+        Ok(find(&entry, &listed, &contents, 0))
     }
 
     async fn read(&mut self, id: &CallId) -> Result<Parsed<Call>> {
@@ -309,7 +304,7 @@ impl Backend for Client<'_> {
         self.world.turn(self.process).await;
         let recorded = self
             .recorder
-            .record(&change, self.world.now())
+            .record(change, self.world.now())
             .await
             .expect("a journal");
         self.point().await;

@@ -1,6 +1,6 @@
 use super::*;
 
-/// Returns the nth newest call. There is one call per day, and every third call is busy.
+/// Returns the nth newest call of a history with one call per day. Every third call is busy.
 fn call(n: u64) -> (Box<RawValue>, Call) {
     let status = ["busy", "success", "success"][n as usize % 3];
     let day = 28 - n % 28;
@@ -11,7 +11,7 @@ fn call(n: u64) -> (Box<RawValue>, Call) {
     (RawValue::from_string(json).unwrap(), parsed)
 }
 
-/// Returns a page from a history of `count` calls.
+/// Returns the page of up to 7 calls at `offset` in a history of `count` calls.
 fn page(offset: u64, count: u64, total: Option<u64>) -> Page {
     let calls: Vec<_> = (offset..count.min(offset + 7)).map(call).collect();
     Page {
@@ -80,7 +80,7 @@ async fn filtered_pages_never_skip_or_repeat_a_call() {
 }
 
 #[tokio::test]
-async fn total_is_known_only_if_all_calls_were_read() {
+async fn total_is_returned_only_if_all_calls_were_read() {
     let page_at = |offset| page(offset, 40, None);
     assert_eq!(walked(&busy(200, 0), None, page_at).await.total, Some(14));
     assert_eq!(walked(&busy(3, 0), None, page_at).await.total, None);
@@ -101,14 +101,14 @@ async fn paging_ends_if_the_service_ignores_the_offset() {
 
 #[tokio::test]
 async fn new_call_while_paging_causes_no_duplicates() {
-    // One call is made between the first and second page.
+    // A call made after the first page shifts all other calls by one.
     let page_at = |offset: u64| page(offset.saturating_sub(1), 20, None);
     let history = walked(&all(), None, page_at).await;
     assert_eq!(ids(&history), (0..20).collect::<Vec<_>>());
 }
 
 #[tokio::test]
-async fn pages_older_than_since_are_not_read() {
+async fn pages_older_than_the_since_day_are_not_read() {
     let page_at = |offset| {
         assert!(offset <= 14, "page at {offset}");
         page(offset, 28, None)
@@ -118,7 +118,7 @@ async fn pages_older_than_since_are_not_read() {
 }
 
 #[test]
-fn statuses_and_searches_ignore_case_and_punctuation() {
+fn status_filter_and_search_ignore_case_and_punctuation() {
     let parsed = |json: &str| serde_json::from_str::<Call>(json).unwrap();
     let running = parsed(r#"{"call_id":"a","status":"ringing"}"#);
     let scheduled = parsed(r#"{"call_id":"a","status":"scheduled"}"#);
@@ -133,7 +133,7 @@ fn statuses_and_searches_ignore_case_and_punctuation() {
     assert!(is(&scheduled, "scheduled") && is(&scheduled, "in_progress"));
     assert!(is(&failed, "unsuccessful") && is(&failed, "no_answer") && !is(&failed, "busy"));
     for text in ["they did not", "555-1234", "(555) 123", "+15551234567"] {
-        assert!(holds(&failed, &searchable(text)), "{text}");
+        assert!(contains(&failed, &searchable(text)), "{text}");
     }
-    assert!(!holds(&failed, "table 555") && !holds(&failed, "()"));
+    assert!(!contains(&failed, "table 555") && !contains(&failed, "()"));
 }

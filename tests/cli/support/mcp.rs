@@ -1,11 +1,10 @@
-//! An MCP client, which starts `kallyai mcp` as its server.
+//! An MCP client that starts `kallyai mcp` as its server.
 
 use std::io::{BufRead as _, BufReader, PipeReader, PipeWriter, Write as _};
 use std::process::{Child, ChildStdout, Command, Stdio};
 
 use serde_json::{Value, json};
 
-/// A client connected to one server process.
 pub struct Client {
     child: Child,
     stdin: Option<PipeWriter>,
@@ -15,12 +14,12 @@ pub struct Client {
     stdout: BufReader<ChildStdout>,
     /// The ID of the last request.
     id: i64,
-    /// The `_meta` parameter of every request.
+    /// The `_meta` field in the parameters of every request. It is omitted if empty.
     pub meta: Value,
 }
 
 impl Client {
-    /// Starts a server and connects to it. Does not send anything yet.
+    /// Starts a server but does not send anything yet.
     pub fn start(command: &mut Command) -> Self {
         let (reader, writer) = std::io::pipe().expect("a pipe");
         command
@@ -28,7 +27,7 @@ impl Client {
             .stdout(Stdio::piped())
             .stderr(Stdio::null());
         let mut child = command.spawn().expect("the server starts");
-        // Drop the command's copy of the pipe's read end.
+        // Replace stdin, to drop the command's copy of the pipe's read end.
         command.stdin(Stdio::null());
         let stdout = BufReader::new(child.stdout.take().expect("a pipe"));
         Self {
@@ -71,7 +70,7 @@ impl Client {
         serde_json::from_str(&line).unwrap_or_else(|e| panic!("{e}: {line}"))
     }
 
-    /// Waits for the response to a request.
+    /// Waits for the response to the request with this ID and skips all other messages.
     pub fn response(&mut self, id: i64) -> Value {
         loop {
             let message = self.read();
@@ -110,19 +109,18 @@ impl Client {
         self.write(&message.to_string());
     }
 
-    /// Calls a tool and returns the result.
     pub fn call(&mut self, tool: &str, arguments: Value) -> Value {
         let id = self.send_call(tool, &arguments);
         self.response(id)["result"].clone()
     }
 
-    /// Calls a tool, asserts that it succeeds and returns the structured content.
+    /// Calls a tool, asserts that the call succeeds, and returns the structured content.
     #[track_caller]
     pub fn value(&mut self, tool: &str, arguments: Value) -> Value {
         self.structured(tool, arguments, false)
     }
 
-    /// Calls a tool, asserts that it fails and returns the structured error.
+    /// Calls a tool, asserts that the call fails, and returns the structured error.
     #[track_caller]
     pub fn error(&mut self, tool: &str, arguments: Value) -> Value {
         self.structured(tool, arguments, true)
@@ -138,7 +136,7 @@ impl Client {
     fn structured(&mut self, tool: &str, arguments: Value, is_error: bool) -> Value {
         let result = self.call(tool, arguments);
         assert_eq!(result["isError"], is_error, "{result}");
-        let text = result["content"][0]["text"].as_str().expect("a text");
+        let text = result["content"][0]["text"].as_str().expect("text");
         assert!(!text.is_empty(), "{result}");
         result["structuredContent"].clone()
     }

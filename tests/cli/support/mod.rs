@@ -1,5 +1,5 @@
-//! Helpers for all tests. They run the program in an isolated home folder, with a cleared
-//! environment and a time limit, against simulated servers.
+//! Helpers that run the program in a temporary home folder, with a cleared environment and a time
+//! limit, against simulated servers.
 
 mod mcp;
 #[cfg(unix)]
@@ -39,8 +39,8 @@ pub struct Home {
     issuer: Mutex<Option<String>>,
 }
 
-/// Time limit for commands that should exit promptly. It is generous for busy machines, but below
-/// the 30 s that a command takes if it waits by mistake.
+/// Time limit for commands that should exit promptly. It leaves room for a busy machine, but is
+/// less than the 30 s that a command takes if it waits by mistake.
 pub const PROMPT: Duration = Duration::from_secs(20);
 
 /// An access token that must never appear in output.
@@ -48,8 +48,8 @@ pub const TOKEN: &str = "secret-access-token-1";
 /// A refresh token that must never appear in output.
 pub const REFRESH: &str = "secret-refresh-token-1";
 
-/// Kills the workers that a test left behind. They would keep asking for their calls, also after
-/// the next run of the tests gives their port to another server.
+/// Kills workers that a test left running. They would keep polling for their calls, even after a
+/// later test run has reused the port for another server.
 #[cfg(target_os = "linux")]
 impl Drop for Home {
     fn drop(&mut self) {
@@ -81,7 +81,6 @@ impl Home {
         self.folder.path().join(name)
     }
 
-    /// Returns the path of the credentials file.
     pub fn token_file(&self) -> PathBuf {
         self.path("login.json")
     }
@@ -111,7 +110,7 @@ impl Home {
         files.iter().map(|file| read_entry(file)).collect()
     }
 
-    /// Backdates every call's file, so that its worker seems to have exited.
+    /// Backdates the file of every call, so that the call's worker seems to have exited.
     pub fn end_workers(&self) {
         for path in self.journal_files() {
             let file = std::fs::File::options().write(true).open(path);
@@ -121,7 +120,6 @@ impl Home {
         }
     }
 
-    /// Writes these entries to the call log.
     pub fn write_journal(&self, entries: impl IntoIterator<Item = Value>) {
         std::fs::create_dir_all(self.calls_folder()).expect("a folder");
         for entry in entries {
@@ -139,7 +137,7 @@ impl Home {
             .env_clear()
             .env("HOME", self.folder.path())
             .env("TZ", "America/New_York");
-        // The first three are for libraries and temporary files on Windows, the last for coverage.
+        // Keep the variables for Windows libraries, temporary files and the coverage file.
         for name in ["SystemRoot", "TEMP", "TMP", "LLVM_PROFILE_FILE"] {
             if let Some(value) = std::env::var_os(name) {
                 command.env(name, value);
@@ -148,7 +146,7 @@ impl Home {
         command
             .env("LOCALAPPDATA", self.folder.path())
             .env("USERPROFILE", self.folder.path());
-        // Keep macOS and Windows from opening a browser. Linux opens none without a display.
+        // Keep macOS and Windows from opening a browser. On Linux, none opens without a display.
         command.env("BROWSER", "none");
         command
     }
@@ -175,7 +173,7 @@ impl Home {
         command
     }
 
-    /// Makes the server at this URL the issuer of the saved credentials and of any written later.
+    /// Sets this URL as the issuer of the saved credentials and of any saved later.
     pub fn issued_by(&self, url: &str) {
         *self.issuer.lock().unwrap() = Some(url.to_owned());
         let saved = std::fs::read(self.token_file()).unwrap_or_default();
@@ -217,7 +215,6 @@ impl Home {
         Run::of(&mut self.at(server, args))
     }
 
-    /// Runs a command in the sandbox.
     pub fn sandbox(&self, args: &[&str]) -> Run {
         Run::of(self.kallyai(["--sandbox"]).args(args))
     }
@@ -291,5 +288,5 @@ pub fn moment(seconds: i64) -> String {
 /// Arguments that make a typical call.
 pub const CALL: [&str; 4] = ["-p", "+15551234567", "-t", "Reserve a table"];
 
-/// A full call ID.
+/// A complete call ID.
 pub const ID: &str = "3f2a0c1e-55aa-4bbb-8ccc-0123456789ab";

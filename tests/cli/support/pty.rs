@@ -1,4 +1,4 @@
-//! A pseudoterminal that runs the program in the foreground.
+//! Runs the program in the foreground of a pseudoterminal.
 
 use std::fs::File;
 use std::io::Write as _;
@@ -12,7 +12,7 @@ use rustix::termios::{Termios, Winsize};
 
 use super::run::{Stream, by_shell};
 
-/// A pseudoterminal. It outlives the program, so tests can check the modes that it leaves behind.
+/// A pseudoterminal that outlives its program, so that tests can check that its modes are restored.
 pub struct Terminal {
     keyboard: File,
     user: OwnedFd,
@@ -27,7 +27,6 @@ impl Terminal {
         Self::sized(command, 80)
     }
 
-    /// Starts a command with a new terminal of this width.
     pub fn sized(mut command: Command, columns: u16) -> Self {
         let pty = rustix_openpty::openpty(None, Some(&size(columns))).expect("a terminal");
         let end = || pty.user.try_clone().expect("a second handle");
@@ -36,7 +35,7 @@ impl Terminal {
             rustix::process::setsid()?;
             Ok(rustix::process::ioctl_tiocsctty(std::io::stdin())?)
         };
-        // SAFETY: between fork and exec, the closure only makes two system calls.
+        // SAFETY: between fork and exec, the closure makes two system calls and nothing else.
         #[expect(
             unsafe_code,
             reason = "the only way to give a child a controlling terminal"
@@ -96,7 +95,7 @@ impl Terminal {
 
 /// Runs a command on a terminal of this width and returns the final screen.
 pub fn seen(ours: &Command, columns: u16) -> String {
-    // The shell prints a marker after all other output.
+    // Print the exit status between two `=` after the command's output.
     let mut shell = by_shell(ours, r#""$0" "$@"; echo "=$?="; exit"#);
     shell.env("TERM", "xterm").env("NO_COLOR", "1");
     let mut terminal = Terminal::sized(shell, columns);

@@ -8,17 +8,16 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-/// How long a test waits for output, or for the program to exit.
+/// How long a test waits for output or for the program to exit.
 const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// The exit status and output of a finished run.
 pub struct Run {
     pub exit: Option<i32>,
     pub stdout: String,
     pub stderr: String,
 }
 
-/// A program that was started and has not been waited for yet.
+/// A program that was started. Call [`Running::end`] to wait for it to exit.
 pub struct Running {
     child: Child,
     stdout: Arc<Stream>,
@@ -57,7 +56,6 @@ impl Run {
         Running::start(command.stdin(Stdio::null())).end()
     }
 
-    /// Runs a command with this input on stdin.
     pub fn with_input(command: &mut Command, input: &[u8]) -> Self {
         let mut running = Running::start(command.stdin(Stdio::piped()));
         let mut stdin = running.stdin();
@@ -67,7 +65,6 @@ impl Run {
         running.end()
     }
 
-    /// Asserts that the program exited with this status.
     #[track_caller]
     pub fn exits(self, status: i32) -> Self {
         let Self { stdout, stderr, .. } = &self;
@@ -151,7 +148,6 @@ impl Running {
         let _ = self.child.kill();
     }
 
-    /// Returns the process IDs of the children.
     #[cfg(target_os = "linux")]
     pub fn children(&self) -> Vec<rustix::process::Pid> {
         let ids = std::fs::read_to_string(format!("/proc/{0}/task/{0}/children", self.id()))
@@ -161,7 +157,6 @@ impl Running {
             .collect()
     }
 
-    /// Returns the write end of the stdin pipe.
     pub fn stdin(&mut self) -> ChildStdin {
         self.child.stdin.take().expect("a pipe")
     }
@@ -181,7 +176,7 @@ impl Running {
     /// Waits for the program to exit and returns its exit status and output.
     #[track_caller]
     pub fn end(mut self) -> Run {
-        // The pipes close when the program exits.
+        // Stdout closes when the program exits. If that takes too long, kill the program.
         let stdout = self.stdout.whole();
         if stdout.is_none() {
             self.kill();

@@ -9,13 +9,13 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-/// A request as the server received it.
+/// An HTTP request as the server received it.
 #[derive(Debug, Clone)]
 pub struct Request {
     pub method: String,
-    /// Path and query, as sent.
+    /// The path and query, exactly as sent.
     pub target: String,
-    /// Header names (in lower case) and values.
+    /// The header names, in lower case, and their values.
     pub headers: Vec<(String, String)>,
     pub body: String,
 }
@@ -42,7 +42,7 @@ impl Request {
     }
 }
 
-/// What the server does with a request.
+/// How the server responds to a request, or fails to respond.
 #[derive(Debug, Clone)]
 pub enum Reply {
     /// Sends a complete response with this status, these headers and this body.
@@ -55,13 +55,12 @@ pub enum Reply {
     CutInHead,
     /// Closes the connection in the middle of the body.
     CutInBody,
-    /// Resets the connection.
     Reset,
     /// Sends nothing for a minute or until the server stops.
     Stall,
     /// Sends the response after this delay.
     Late(Duration, Box<Reply>),
-    /// Sends the response when a test opens the gate.
+    /// Sends the response when the test opens the gate.
     Held(Gate, Box<Reply>),
 }
 
@@ -105,8 +104,8 @@ impl Reply {
     }
 }
 
-/// Returns a port that no other test in this run has used, because another test's worker may still
-/// be connecting to its own port. The system assigns ports from a different range.
+/// Returns a port that no other test in this run has used, because a worker from another test may
+/// still be connecting to that test's port. The system assigns ports from a different range.
 pub(super) fn next_port() -> u16 {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let turn = std::process::id().wrapping_mul(101);
@@ -132,7 +131,7 @@ struct Shared {
 }
 
 impl Shared {
-    /// Waits until this time has passed or the server stops.
+    /// Waits for this long, or until the server stops.
     fn wait(&self, time: Duration) {
         let over = self.over.lock().unwrap();
         let waited = self.ended.wait_timeout_while(over, time, |over| !*over);
@@ -179,12 +178,10 @@ impl Server {
         &self.url
     }
 
-    /// Returns the requests received so far.
     pub fn requests(&self) -> Vec<Request> {
         self.shared.requests.lock().unwrap().clone()
     }
 
-    /// Returns the number of requests with this method and path.
     pub fn count(&self, method: &str, path: &str) -> usize {
         let requests = self.requests();
         requests.iter().filter(|it| it.is(method, path)).count()
@@ -207,7 +204,7 @@ impl Drop for Server {
     fn drop(&mut self) {
         *self.shared.over.lock().unwrap() = true;
         self.shared.ended.notify_all();
-        // Wake the accepting thread, so that it exits.
+        // Connect once, to wake the thread that accepts connections. It then exits.
         let _ = TcpStream::connect(self.url.trim_start_matches("http://"));
     }
 }
@@ -230,7 +227,7 @@ fn converse(stream: TcpStream, shared: &Shared) {
             _ => {}
         }
         if write(&stream, &reply, shared).is_err() || !matches!(reply, Reply::Whole(..)) {
-            // A reset needs a plain close, because a shutdown would end the connection normally.
+            // Shut the connection down normally, except for a reset, which needs a plain close.
             if !matches!(reply, Reply::Reset) {
                 let _ = stream.shutdown(Shutdown::Both);
             }

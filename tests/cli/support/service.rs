@@ -9,12 +9,12 @@ use serde_json::{Value, json};
 
 use super::{CALL, Home, Reply, Request, Run, Server, call, moment};
 
-/// How the service handles one POST request, which asks it to make a call.
+/// How the service handles one POST request to make a call.
 #[derive(Debug, Clone)]
 pub struct Post {
     /// When the call appears in the history, or `None` if no call is made.
     shown: Option<Shown>,
-    /// How often the service reports the call as still running when it is requested.
+    /// How many requests for the call get a response that shows it as still running.
     running: usize,
     /// The response, or `None` to respond with the call.
     reply: Option<Reply>,
@@ -24,10 +24,10 @@ pub struct Post {
 #[derive(Debug, Clone, Copy)]
 pub enum Shown {
     AtOnce,
-    /// After this number of history requests that do not show the call.
+    /// The call appears after this many history responses without it.
     After(usize),
     Never,
-    /// At once, together with a second call for the same request.
+    /// The call appears at once, together with a second call for the same request.
     Twice,
 }
 
@@ -44,20 +44,19 @@ struct State {
     reads: VecDeque<Reply>,
     pre_call_lookup: Option<Reply>,
     gone: bool,
-    calls: Vec<Kept>,
+    calls: Vec<StoredCall>,
     /// The idempotency keys of all calls that were made.
     made: Vec<String>,
 }
 
-/// A stored call.
-struct Kept {
+struct StoredCall {
     call: Value,
     /// The call as the history shows it.
     listed: Value,
-    /// The number of further history requests that do not show the call yet.
+    /// The number of further history responses that will not include the call.
     hidden: usize,
     running: usize,
-    /// Whether the lookup before a new call can show this call.
+    /// Whether the history lookup before a new call includes this call.
     is_seen_before: bool,
 }
 
@@ -78,7 +77,7 @@ impl Post {
         }
     }
 
-    /// Returns a `Post` that makes the call but sends this response instead.
+    /// Returns a `Post` that makes the call but responds with `reply` instead of the result.
     pub fn lost(reply: Reply) -> Self {
         let reply = Some(reply);
         Self {
@@ -87,7 +86,7 @@ impl Post {
         }
     }
 
-    /// Returns a `Post` that makes no call and sends this response.
+    /// Returns a `Post` that makes no call and responds with `reply`.
     pub fn refused(reply: Reply) -> Self {
         let shown = None;
         Self {
@@ -132,30 +131,32 @@ impl Service {
         self.state().lookups.push_back(reply);
     }
 
-    /// Queues a response to one request for a single call.
+    /// Queues a response to one GET request for a single call.
     pub fn then_read(&self, reply: Reply) {
         self.state().reads.push_back(reply);
     }
 
-    /// Sets the response to every lookup before a new call.
+    /// Sets the response to the lookup that precedes each new call.
     pub fn pre_call_lookup(&self, reply: Reply) {
         self.state().pre_call_lookup = Some(reply);
     }
 
-    /// Sets whether the service closes the connection of every request except POSTs.
+    /// Sets whether the service closes the connection instead of responding, except to a POST.
     pub fn set_down(&self, gone: bool) {
         self.state().gone = gone;
     }
 
     /// Adds a call that the lookup before a new call does not show. Later lookups show `listed`.
     pub fn put(&self, call: Value, listed: Value) {
-        self.state().calls.push(Kept::new(call, listed, false));
+        self.state()
+            .calls
+            .push(StoredCall::new(call, listed, false));
     }
 
-    /// Adds a call from another client, which the lookup before a new call shows.
+    /// Adds another client's call, which the lookup before a new call finds.
     pub fn put_before(&self, call: Value) {
         let listed = call.clone();
-        self.state().calls.push(Kept::new(call, listed, true));
+        self.state().calls.push(StoredCall::new(call, listed, true));
     }
 
     /// Returns all requests except the lookups before a new call.
@@ -169,13 +170,13 @@ impl Service {
         self.state().made.clone()
     }
 
-    /// Returns the calls, oldest first.
+    /// Returns all stored calls, oldest first.
     pub fn calls(&self) -> Vec<Value> {
         let state = self.state();
         state.calls.iter().map(|kept| kept.call.clone()).collect()
     }
 
-    /// Returns the number of POSTs that asked for a call.
+    /// Returns the number of POSTs that requested a call.
     pub fn posts(&self) -> usize {
         self.server.count("POST", "/v1/calls")
     }
@@ -187,7 +188,6 @@ impl Service {
         command
     }
 
-    /// Runs a command against this service.
     pub fn run(&self, home: &Home, args: &[&str]) -> Run {
         Run::of(&mut self.at(home, args))
     }
@@ -197,12 +197,12 @@ impl Service {
         Run::of(self.at(home, CALL).args(flags))
     }
 
-    /// Makes the call [`CALL`] with `--json`.
     pub fn json_call(&self, home: &Home) -> Run {
         self.call(home, &["--json"])
     }
 
-    /// Returns a call log entry for a call that was made `age` seconds ago and lost its response.
+    /// Returns the call log entry of a call that was made `age` seconds ago and whose response was
+    /// lost.
     pub fn entry(&self, key: &str, age: i64) -> Value {
         json!({
             "key": key,
@@ -235,9 +235,9 @@ impl State {
             if let Some(reply) = &self.pre_call_lookup {
                 return reply.clone();
             }
-            let is_seen = |kept: &&Kept| kept.is_seen_before && kept.hidden == 0;
+            let is_seen = |kept: &&StoredCall| kept.is_seen_before && kept.hidden == 0;
             let seen = self.calls.iter().filter(is_seen);
-            let calls: Vec<_> = seen.map(Kept::json).rev().collect();
+            let calls: Vec<_> = seen.map(StoredCall::json).rev().collect();
             return Reply::json(200, &json!({ "total": calls.len(), "calls": calls }));
         }
         match request.target.strip_prefix("/v1/calls/") {
@@ -257,14 +257,14 @@ impl State {
         for n in first..=first + usize::from(matches!(shown, Shown::Twice)) {
             let mut call = call(&format!("3f2a0c1e-55aa-4bbb-8ccc-{n:012x}"), "success");
             call["submission"] = request.json()["submission"].clone();
-            self.calls.push(Kept {
+            self.calls.push(StoredCall {
                 hidden: match shown {
                     Shown::AtOnce | Shown::Twice => 0,
                     Shown::After(reads) => reads,
                     Shown::Never => usize::MAX,
                 },
                 running: post.running,
-                ..Kept::new(call.clone(), call, true)
+                ..StoredCall::new(call.clone(), call, true)
             });
         }
         let made = &self.calls[first].call;
@@ -291,7 +291,7 @@ impl State {
     }
 }
 
-impl Kept {
+impl StoredCall {
     fn new(call: Value, listed: Value, is_seen_before: bool) -> Self {
         Self {
             call,

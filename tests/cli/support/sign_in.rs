@@ -18,7 +18,7 @@ pub struct SignIn {
     pub state: String,
 }
 
-/// A response from the program's callback port or from another local server.
+/// An HTTP response from the callback port or from another local server.
 pub struct Response {
     pub status: u16,
     /// The whole response, from the status line to the end of the body.
@@ -26,13 +26,13 @@ pub struct Response {
 }
 
 impl SignIn {
-    /// Starts `kallyai login` without a browser or terminal.
+    /// Starts `kallyai login` without opening a browser.
     pub fn start(home: &Home) -> Self {
         let port = free_port();
         Self::of(&mut home.login_command(port), port)
     }
 
-    /// Starts this command, which must listen for the redirect on this port.
+    /// Starts a sign-in command that listens for the redirect on `port`.
     pub fn of(command: &mut Command, port: u16) -> Self {
         let running = Running::start(command.stdin(Stdio::null()));
         let state = state_of(&running.says("Waiting for you to sign in"));
@@ -168,7 +168,7 @@ pub fn browser(home: &Home, script: &str) -> String {
     format!("sh {}", path.display())
 }
 
-/// Waits until the last line of a file is `done` and returns the file's content.
+/// Waits until the last line of the file is `done`, then returns the content.
 pub fn written(path: &Path) -> String {
     let deadline = Instant::now() + TIMEOUT;
     loop {
@@ -180,7 +180,7 @@ pub fn written(path: &Path) -> String {
     }
 }
 
-/// Returns the sorted names of the files in a folder.
+/// Returns the names of the files in a folder, sorted.
 pub fn names(folder: &Path) -> Vec<String> {
     let entries = std::fs::read_dir(folder).expect("a folder").flatten();
     let names = entries.map(|entry| entry.file_name().into_string().expect("UTF-8"));
@@ -189,7 +189,6 @@ pub fn names(folder: &Path) -> Vec<String> {
     names
 }
 
-/// Returns the permission bits of a file or folder.
 #[cfg(unix)]
 pub fn mode(path: &Path) -> u32 {
     use std::os::unix::fs::PermissionsExt as _;

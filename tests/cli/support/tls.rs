@@ -1,4 +1,4 @@
-//! An HTTP proxy that also acts as the TLS server for connections that go through it.
+//! An HTTP proxy that also acts as the HTTPS service at the end of its tunnels.
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::TcpStream;
@@ -13,7 +13,7 @@ use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
 use super::server::{Gate, Reply, Request, bytes, listen, read};
 
-/// A certificate to be issued by a private CA.
+/// The properties of a certificate that a private CA will issue.
 pub struct Certificate {
     pub hosts: &'static [&'static str],
     /// The years in which the certificate becomes valid and expires, on January 1.
@@ -41,7 +41,7 @@ struct Log {
     arrived: Condvar,
     /// The requests received through the tunnels.
     requests: Mutex<Vec<Request>>,
-    /// If set, delays all tunnels after the first until the gate opens.
+    /// Delays all tunnels after the first until the test opens the gate.
     gate: Mutex<Option<Gate>>,
 }
 
@@ -73,7 +73,7 @@ impl Proxy {
         }
     }
 
-    /// Returns the proxy URL with these credentials.
+    /// Returns the proxy's URL with `credentials` (`user:password`) before the host.
     pub fn url_with(&self, credentials: &str) -> String {
         self.url.replace("://", &format!("://{credentials}@"))
     }
@@ -99,7 +99,7 @@ impl Proxy {
         self.log.connects.lock().unwrap().clone()
     }
 
-    /// Delays all tunnels after the first until the gate opens.
+    /// Delays all tunnels after the first until the test opens `gate`.
     #[cfg(unix)]
     pub fn hold(&self, gate: &Gate) {
         *self.log.gate.lock().unwrap() = Some(gate.clone());

@@ -1,4 +1,4 @@
-//! The commands `call` and `resume` in the simulated world.
+//! Models of `kallyai call` and `kallyai resume` for the simulated service.
 
 use std::path::Path;
 
@@ -6,7 +6,7 @@ use tokio::sync::watch;
 
 use super::{Client, LIMIT, ORIGIN, World};
 use crate::call::entry::{Entry, Lookup};
-use crate::call::guard::refusal;
+use crate::call::guard::check;
 use crate::call::journal::Journal;
 use crate::call::live::Recorder;
 use crate::call::reserve::Reserver;
@@ -46,17 +46,17 @@ pub async fn command(world: &World, process: usize, folder: &Path, wanted: Wante
     if contents.key_in_use(&entry).is_some() {
         return resume(world, process, folder).await;
     }
-    if refusal(&contents.earlier(), &entry, now).is_some() {
+    if check(&contents.earlier(), &entry, false, now).is_err() {
         return;
     }
-    // In this model the viewer never leaves. Integration tests cover a viewer that leaves early.
+    // In this model, the viewer never exits early. Integration tests cover that case.
     let (_viewer, parent) = helper::in_this_process();
     let reserver = Reserver {
         journal: journal.clone(),
         entry: entry.clone(),
         again: false,
         viewer: parent,
-        sent_at: watch::Sender::default(),
+        is_reserved: watch::Sender::new(false),
     };
     let step = Step::Send(reserver, Secret::parse("token").expect("a token"));
     follow(world, process, entry, step, &journal).await;
@@ -83,7 +83,11 @@ pub async fn resume(world: &World, process: usize, folder: &Path) {
 }
 
 async fn follow(world: &World, process: usize, entry: Entry, step: Step, journal: &Journal) {
-    let recorder = Recorder::new(journal, Some(entry.clone()));
+    let recorder = Recorder {
+        journal,
+        entry: Some(entry.clone()),
+        unrecorded: None,
+    };
     let mut client = Client {
         world,
         process,
