@@ -122,6 +122,7 @@ fn reason(error: &reqwest::Error) -> String {
     let io = find::<io::Error>(error).map(io_reason);
     let root = || causes(error).last().map(ToString::to_string);
     let text = io.or_else(root).unwrap_or_default();
+    let text = text.split(": https://").next().unwrap_or_default();
     // Drop the name of the failed step, for example "failed to lookup address information: ".
     let step = text.rsplit(": ").next();
     step.unwrap_or_default().to_lowercase()

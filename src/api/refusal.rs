@@ -21,7 +21,7 @@ const CODES: [(&str, &str, &str); 17] = [
     ("suppression_violation", "this number can't be called", "check the number, or try another one for this business"),
     ("country_restriction", "calls to this country aren't supported", "check the country code, or try a number in another country"),
     ("unsupported_country", "calls to this country aren't supported", "check the country code, or try a number in another country"),
-    ("forbidden", "your sign-in doesn't permit this", "run kallyai logout, then kallyai login"),
+    ("forbidden", "you don't have permission to do this", "run kallyai logout, then kallyai login"),
     ("missing_token", "the service requires you to sign in", "sign in with the command below"),
     ("call_not_found", "there is no call with that ID", "list your calls to find the ID"),
     ("transcript_not_found", "there is no transcript (yet)", "a transcript is available only after an answered call has ended"),
@@ -149,7 +149,7 @@ mod tests {
             (422, r#"{"code":"x","details":{"message":"nested"}}"#, "x", "nested"),
             (404, r#"{"code":"call_not_found"}"#, "call_not_found", "there is no call with that ID"),
             (418, r#"{"code":"new"}"#, "new", "the service refused the request (status 418)"),
-            (403, r#"{"code":7,"message":[]}"#, "forbidden", "your sign-in doesn't permit this"),
+            (403, r#"{"code":7,"message":[]}"#, "forbidden", "you don't have permission to do this"),
             (401, "{}", "missing_token", "the service requires you to sign in"),
             (422, r#"{"code":"two words","message":"US numbers…"}"#, "refused", "US numbers…"),
         ];

@@ -57,10 +57,14 @@ fn roots_from_env() -> Result<Option<RootCertStore>, Invalid> {
 
 /// Adds the certificates in a PEM file, or returns the reason why that failed.
 fn add_bundle(roots: &mut RootCertStore, file: &Path) -> Result<(), String> {
-    let bytes = std::fs::read(file).map_err(|e| io_reason(&e))?;
-    // Remove byte order marks, which would hide the certificates after them.
-    let pem = String::from_utf8_lossy(&bytes).replace('\u{feff}', "");
-    let certificates = CertificateDer::pem_slice_iter(pem.as_bytes()).filter_map(Result::ok);
+    let mut pem = std::fs::read(file).map_err(|e| io_reason(&e))?;
+    // A byte order mark, which begins with 0xEF, would hide the certificate after it. Search for
+    // this byte first, because that is fast and most files do not contain it.
+    if pem.contains(&0xef) {
+        let other = pem.iter_mut().filter(|byte| !byte.is_ascii());
+        other.for_each(|byte| *byte = b'\n');
+    }
+    let certificates = CertificateDer::pem_slice_iter(&pem).filter_map(Result::ok);
     match roots.add_parsable_certificates(certificates) {
         (0, _) => Err("no certificates found".into()),
         _ => Ok(()),

@@ -116,7 +116,7 @@ fn port_in_use(port: u16) -> Error {
 fn other_port(port: u16) -> String {
     // Do not suggest 8976, the default callback port, or 8977, the sandbox's port.
     let other = if port == 8978 { 8979 } else { 8978 };
-    format!("close the program that uses the port, or add --callback-port {other}")
+    format!("close the program that is using the port, or add --callback-port {other}")
 }
 
 /// Binds the port on 127.0.0.1, and on ::1 if this computer has IPv6.

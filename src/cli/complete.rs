@@ -24,12 +24,23 @@ const VARIABLE: &str = "KALLYAI_COMPLETE";
 /// Maximum time to wait for the service after the user presses Tab.
 const LIMIT: Duration = Duration::from_millis(300);
 
+/// From a folder in `fpath`, zsh runs the script as a function at the first Tab. It must complete
+/// then, and not only define the completion.
+const AUTOLOADED: &str = r#"
+if [[ "$funcstack[1]" == _kallyai ]]; then
+    _clap_dynamic_completer_kallyai "$@"
+fi
+"#;
+
 /// Returns a shell's completion script. The script runs this program to get candidates.
 pub fn registration(shell: clap_complete::Shell) -> io::Result<Vec<u8>> {
     let mut script = Vec::new();
     let shells = Shells::builtins();
     if let Some(completer) = shells.completer(&shell.to_string()) {
         completer.write_registration(VARIABLE, "kallyai", "kallyai", "kallyai", &mut script)?;
+    }
+    if shell == clap_complete::Shell::Zsh {
+        script.extend_from_slice(AUTOLOADED.as_bytes());
     }
     Ok(script)
 }

@@ -117,8 +117,8 @@ impl Service<'_> {
         Ok(was_signed_in)
     }
 
-    /// Returns when the credentials expire, or `None` for `KALLYAI_ACCESS_TOKEN`. Refreshes expired
-    /// credentials. Returns an error if the user is not signed in.
+    /// Returns the time at which the credentials expire, or `None` for `KALLYAI_ACCESS_TOKEN`.
+    /// Refreshes expired credentials. Returns an error if the user is not signed in.
     pub async fn auth_status(&self) -> Result<Option<Timestamp>> {
         let connection = Connection::open(self)?;
         let session = connection.session(self)?;

@@ -46,8 +46,7 @@ impl Service<'_> {
         if fields.user_phone.is_none() {
             fields.user_phone = Settings::user_phone()?;
         }
-        let zone = local.zone.clone();
-        let request = CallRequest::new(draft.phone, draft.task, fields, zone, now);
+        let request = CallRequest::new(draft.phone, draft.task, fields, local.zone.clone(), now);
         let warnings = warnings(&request, &local, now)?;
         Ok((request, warnings))
     }
@@ -73,7 +72,8 @@ fn warnings(request: &CallRequest, local: &LocalZone, now: Timestamp) -> Result<
         .map(|(date, time)| zone.local(date, time).offset())
     {
         Some(AmbiguousOffset::Gap { .. }) => {
-            let message = format!("{when} does not exist, because clocks are set forward then");
+            let message =
+                format!("{when} does not exist, because clocks are set forward on that day");
             return Err(
                 Error::new(Kind::InvalidInput, message).with_hint("choose a time an hour later")
             );
@@ -81,7 +81,7 @@ fn warnings(request: &CallRequest, local: &LocalZone, now: Timestamp) -> Result<
         Some(AmbiguousOffset::Fold { .. }) => {
             warn(
                 "ambiguous_time",
-                format!("{when} happens twice, because clocks are set back then"),
+                format!("{when} happens twice, because clocks are set back on that day"),
             );
         }
         Some(AmbiguousOffset::Unambiguous { .. }) | None => {}

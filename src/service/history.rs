@@ -142,7 +142,7 @@ fn refuse_unknown_status(query: &HistoryQuery, history: History) -> Result<Histo
     let (Some(status), 0, false) = (unknown.next(), query.offset, seen.is_empty()) else {
         return Ok(history);
     };
-    let message = format!("there are no calls with status {}", status.as_str());
+    let message = format!("no call has the status {}", status.as_str());
     Err(Invalid::new(message, format!("use one of these: {}", seen.join(", "))).into())
 }
 

@@ -146,7 +146,8 @@ impl Service<'_> {
             biased;
             outcome = call::run(&mut live, step, limit) => outcome,
             signal = follow.signals.next() => {
-                return Err(left(Stop::Signal(signal), "continues", key.as_ref(), known_id.as_ref()));
+                let (stop, key) = (Stop::Signal(signal), key.as_ref());
+                return Err(left(stop, "may continue", key, known_id.as_ref()));
             }
         };
         match outcome {

@@ -208,7 +208,7 @@ fn read_only_folder_blocks_refresh_sign_in_and_sign_out() {
 }
 
 #[test]
-fn command_succeeds_if_refreshed_tokens_cannot_be_saved() {
+fn command_succeeds_even_if_refreshed_tokens_cannot_be_saved() {
     let home = Home::new();
     let folder = home.path("folder");
     std::fs::create_dir(&folder).expect("a folder");

@@ -321,7 +321,8 @@ async fn server_without_tls_causes_an_unexpected_response_error() {
     assert_eq!((error.code(), error.exit()), ("unexpected_response", 1));
 }
 
-/// Serves one HTTPS request. Returns the certificate and a channel that signals the handshake.
+/// Serves one HTTPS request. Returns the certificate and a channel that receives a message once the
+/// handshake is complete.
 fn serve_tls(listener: TcpListener, is_ca: IsCa) -> (CertificateDer<'static>, Receiver<()>) {
     let mut params = CertificateParams::new(["127.0.0.1".into()]).expect("parameters");
     params.is_ca = is_ca;

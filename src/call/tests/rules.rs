@@ -2,14 +2,17 @@
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
+use tokio::sync::watch;
 
 use crate::api::{Call, Parsed};
 use crate::call::entry::{Entry, Lookup, State};
 use crate::call::find::{Finding, find};
 use crate::call::guard::{Earlier, check};
-use crate::call::journal::Contents;
+use crate::call::journal::{Contents, Journal};
+use crate::call::reserve::Reserver;
 use crate::domain::{CallFields, CallRequest, Key, Zone};
 use crate::error::Kind;
+use crate::helper;
 
 const HOUR: SignedDuration = SignedDuration::from_hours(1);
 const SECOND: SignedDuration = SignedDuration::from_secs(1);
@@ -99,6 +102,45 @@ fn call_in_progress_blocks_its_number_for_six_hours() {
         ..entry("x")
     };
     assert!(!is_open(&not_made));
+}
+
+#[test]
+fn refusal_says_in_words_how_old_the_earlier_call_is() {
+    let new = entry("x");
+    for (seconds, age) in [
+        (59, "less than a minute"),
+        (60, "1 minute"),
+        (3599, "59 minutes"),
+        (2 * 3600, "2 hours"),
+    ] {
+        let call = ended(entry("y"), "success", SECOND * seconds, false);
+        let error = check(&[call], &new, false, now()).expect_err("a refusal");
+        let end = format!("succeeded {age} ago (\"y\")");
+        assert!(error.to_string().ends_with(&end), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn record_has_the_times_of_the_first_and_the_last_sending() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let journal = Journal::new(folder.path().to_path_buf(), "https://example.org".into());
+    let (_viewer, viewer) = helper::in_this_process();
+    let reserver = Reserver {
+        journal: journal.clone(),
+        entry: entry("x"),
+        again: false,
+        viewer,
+        is_reserved: watch::Sender::new(false),
+    };
+    let times = [1, 60, 600].map(|seconds| now() + SECOND * seconds);
+    for sent_at in times {
+        reserver.reserve(sent_at).await.expect("a reservation");
+        let found = journal.find(&reserver.entry.key).expect("a call log");
+        let times_of = |entry: Entry| (entry.reserved_at, entry.sent_at);
+        assert_eq!(found.map(times_of), Some((times[0], sent_at)));
+    }
+    let late = reserver.reserve(times[0] + SECOND * 600).await;
+    assert_eq!(late.err().expect("an error").kind, Kind::ServiceFailing);
 }
 
 #[test]
