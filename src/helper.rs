@@ -145,12 +145,12 @@ fn command(kind: &str) -> io::Result<Command> {
     Ok(command)
 }
 
-/// Returns the path to this program. `/proc/self/exe` works even after an upgrade has replaced the
-/// program's file.
+/// Returns this program's path. On Linux, it works even after an upgrade replaces the file.
 fn program() -> io::Result<PathBuf> {
-    match PathBuf::from("/proc/self/exe") {
-        running if running.exists() => Ok(running),
-        _ => std::env::current_exe(),
+    let running = PathBuf::from("/proc/self/exe");
+    match cfg!(target_os = "linux") && running.exists() {
+        true => Ok(running),
+        false => std::env::current_exe(),
     }
 }
 
