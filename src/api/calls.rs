@@ -217,8 +217,7 @@ impl Response {
 
     /// Returns the iCalendar file in this response, with its line endings converted to CRLF.
     pub fn calendar(self) -> Result<Vec<u8>> {
-        let body = self.body.strip_prefix(b"\xef\xbb\xbf");
-        let file = body.unwrap_or(&self.body).trim_ascii_end();
+        let file = self.body.trim_ascii_end();
         if !file.starts_with(b"BEGIN:VCALENDAR") || !file.ends_with(b"END:VCALENDAR") {
             return Err(self.unexpected());
         }
@@ -317,7 +316,7 @@ mod tests {
         for body in [
             "BEGIN:VCALENDAR\nX:1\nEND:VCALENDAR",
             "BEGIN:VCALENDAR\rX:1\r\rEND:VCALENDAR\r",
-            "\u{feff}BEGIN:VCALENDAR\r\nX:1\nEND:VCALENDAR\r\n \n",
+            "BEGIN:VCALENDAR\r\nX:1\nEND:VCALENDAR\r\n \n",
         ] {
             let expected = b"BEGIN:VCALENDAR\r\nX:1\r\nEND:VCALENDAR\r\n";
             assert_eq!(calendar(body).expect("a calendar"), expected);

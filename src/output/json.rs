@@ -11,7 +11,7 @@ pub(super) fn indented(json: &str) -> String {
     let mut out = String::with_capacity(json.len() * 2);
     let (mut depth, mut last) = (0_usize, ' ');
     let (mut is_in_string, mut is_after_backslash) = (false, false);
-    for c in json.trim_start_matches('\u{feff}').chars() {
+    for c in json.chars() {
         if is_in_string {
             push_escaped(&mut out, c);
             is_in_string = is_after_backslash || c != '"';
@@ -66,7 +66,7 @@ mod tests {
 
     #[test]
     fn indenting_json_preserves_every_token() {
-        let raw = "\u{feff}{ \"n\" : [ 1.10, 123456789012345678901234567890 , 1E5 ],\n\"n\":\"a\\u0041 \\\" \\\\\" , \"e\":{}, \"l\":[ ] }";
+        let raw = "{ \"n\" : [ 1.10, 123456789012345678901234567890 , 1E5 ],\n\"n\":\"a\\u0041 \\\" \\\\\" , \"e\":{}, \"l\":[ ] }";
         let expected = "{\n  \"n\": [\n    1.10,\n    123456789012345678901234567890,\n    1E5\n  ],\n  \"n\": \"a\\u0041 \\\" \\\\\",\n  \"e\": {},\n  \"l\": []\n}";
         assert_eq!(indented(raw), expected);
         assert_eq!(

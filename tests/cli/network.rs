@@ -94,12 +94,15 @@ fn first_nonempty_proxy_variable_wins() {
     let (direct, proxy) = (Direct::new(), proxy(&home));
     let used = proxy.url.as_str();
     let other = "http://127.0.0.1:1";
+    let unlisted = "x.example,10.0.0.0/8,0.0.0.0:1,*.0.0.1";
     for (n, variables) in [
         [("HTTPS_PROXY", ""), ("https_proxy", used)],
         [("https_proxy", ""), ("HTTPS_PROXY", used)],
         [("https_proxy", used), ("HTTPS_PROXY", other)],
         [("HTTPS_PROXY", ""), ("all_proxy", used)],
-        [("https_proxy", used), ("NO_PROXY", "0.0.0.0:1,*.0.0.1")],
+        [("HTTPS_PROXY", used), ("ALL_PROXY", other)],
+        [("https_proxy", used), ("NO_PROXY", unlisted)],
+        [("https_proxy", used), ("no_proxy", "")],
     ]
     .into_iter()
     .enumerate()
@@ -119,12 +122,13 @@ fn hosts_in_no_proxy_are_reached_directly() {
         proxy.trust(&home.path("ca.pem"));
         let mut command = direct.command(&home, &["usage", "--timeout", "1"]);
         let list = list.replace("PORT", &direct.port().to_string());
-        command
-            .env("HTTPS_PROXY", &proxy.url)
-            .env("NO_PROXY", &list);
+        command.envs([("HTTPS_PROXY", &proxy.url), ("NO_PROXY", &list)]);
         Run::of(&mut command).exits(3);
         assert!(direct.has_connection(), "{list}");
     });
+    let mut command = home.at_url("https://api.corp.invalid", ["usage", "--timeout", "5"]);
+    command.envs([("HTTPS_PROXY", &*proxy.url), ("NO_PROXY", "*.corp.invalid")]);
+    Run::of(&mut command).exits(3);
     assert_eq!(proxy.tunnels(), Vec::<String>::new());
 }
 
@@ -143,11 +147,11 @@ fn invalid_proxy_variable_is_reported() {
     assert!(!direct.has_connection());
 }
 
-/// Asserts that `usage` and a call both exit with 1 and report an error with this code and hint.
+/// Asserts that `usage` and a call both exit with `exit` and report an error with this code and hint.
 #[track_caller]
-fn assert_permanent(home: &Home, command: impl Fn(&[&str]) -> Command, code: &str, hint: &str) {
+fn assert_fails(home: &Home, command: impl Fn(&[&str]) -> Command, exit: (i32, &str), hint: &str) {
     for args in [&["usage"][..], &CALL] {
-        let error = Run::of(command(args).arg("--json")).fails(1, code);
+        let error = Run::of(command(args).arg("--json")).fails(exit.0, exit.1);
         assert_eq!(error["retry_safe"], true);
         assert!(error.to_string().contains(hint), "{error}");
     }
@@ -175,11 +179,10 @@ fn command_exits_with_1_and_a_hint_for_a_proxy_error() {
         (&with(&asking), "https_proxy (http://127"),
         (refusing.url(), ": status 403"),
     ] {
-        assert_permanent(&home, |args| command(value, args), "proxy", hint);
+        assert_fails(&home, |args| command(value, args), (1, "proxy"), hint);
     }
-    let mut usage = command(failing.url(), &["usage", "--json"]);
-    let error = Run::of(&mut usage).fails(3, "unreachable");
-    assert_eq!(error["http_status"], 502);
+    let failing = |args: &[&str]| command(failing.url(), args);
+    assert_fails(&home, failing, (3, "unreachable"), "\"http_status\":502");
     assert!(!direct.has_connection());
 }
 
@@ -207,7 +210,7 @@ fn command_exits_with_1_and_a_hint_for_an_invalid_certificate() {
             }
             command
         };
-        assert_permanent(&home, command, "certificate", hint);
+        assert_fails(&home, command, (1, "certificate"), hint);
         // Without retries, `usage`, the lookup and the call need at most one tunnel each.
         assert!(proxy.tunnels().len() <= 3, "{:?}", proxy.tunnels());
         assert_eq!(proxy.requests().len(), 0);

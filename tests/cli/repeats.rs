@@ -87,12 +87,16 @@ fn phone_number_in_another_format_counts_as_the_same() {
     open["request"]["submission"]["respondent_phone"] = "+442079460958".into();
     home.write_journal([open]);
     let call = |number| Run::of(&mut service.at(&home, ["call", number, "Ask", "--json"]));
-    for number in [
-        "tel:+44-20-7946-0958",
-        "＋44 20／7946．0958",
-        "+44 (20) 79460958",
-    ] {
+    for number in "tel:+44-20-7946-0958|＋44 20／7946．0958|+44 (20) 79460958".split('|') {
         call(number).fails(6, "call_open");
+    }
+    for number in "+44 020 7946 0958|+44 (0)20 7946 0958".split('|') {
+        let error = call(number).fails(2, "invalid_input");
+        says(&error, "hint", "+442079460958");
+    }
+    for number in "+442079460958 x123|+442079460958;ext=12".split('|') {
+        let error = call(number).fails(2, "invalid_input");
+        says(&error, "hint", "--instruction");
     }
     assert_eq!(service.posts(), 0);
 }

@@ -101,7 +101,7 @@ fn response_with_a_call_is_printed_as_the_result() {
         ("102 first", after("HTTP/1.1 102 Processing\r\n\r\n")),
         (
             "103 first",
-            after("HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n"),
+            after("HTTP/1.1 103 Hints\r\nLink: </x>\r\n\r\n"),
         ),
     ];
     parallel(cases, |(name, reply)| {
@@ -145,10 +145,8 @@ fn call_without_a_response_is_reported_as_in_progress() {
     let flags = ["--json", "--timeout", "2"];
     let run = service.call(&home, &flags).exits(6);
     let error = run.error();
-    has(
-        &error,
-        json!({ "code": "in_progress", "retry_safe": false }),
-    );
+    let expected = json!({ "code": "in_progress", "retry_safe": false });
+    has(&error, expected);
     let key = service.made()[0].clone();
     let next = format!("kallyai resume {key} --json --timeout 2");
     assert_eq!(error["next_command"], next);
